@@ -1,0 +1,49 @@
+# Everything sets itself up: `make demo` and `make test` need Python 3.11 or newer and nothing else.
+PYTHON ?= python3
+RUNS ?= $(or $(ITPORTRAIT_RUNS),runs)
+BIN := .venv/bin
+STAMP := .venv/.ready
+
+.PHONY: help setup demo test test-fast check format pretrain ui clean
+
+help:  ## list the targets
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
+
+setup: $(STAMP)  ## virtual environment with all dependencies
+
+# uv resolves and unpacks in parallel (a minute instead of ten), from the same index as pip.
+$(STAMP): pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet uv
+	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable ".[dev]"
+	touch $@
+
+demo: $(STAMP)  ## stylize the demo portraits: open runs/demo/gallery/index.html afterwards
+	$(BIN)/itportrait demo-inputs $(RUNS)/demo-inputs
+	$(BIN)/python workflows/stylize_dataset.py --config configs/demo.yaml \
+		--input $(RUNS)/demo-inputs/photos --output $(RUNS)/demo --bank $(RUNS)/bank
+
+test: $(STAMP)  ## the whole test suite
+	$(BIN)/python -m pytest
+
+test-fast: $(STAMP)  ## the suite without the slow tests
+	$(BIN)/python -m pytest -m "not slow"
+
+check: $(STAMP)  ## lint, format, types, layers: what CI runs before the tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports --no-cache
+
+format: $(STAMP)  ## rewrite the sources in the house format
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+pretrain: $(STAMP)  ## remake the embedded models from nothing (about 90 minutes on 2 cores)
+	$(BIN)/python workflows/pretrain_mini.py --runs $(RUNS)/pretrain
+
+ui: $(STAMP)  ## MLflow on http://127.0.0.1:5000, to compare domains
+	$(BIN)/mlflow ui --backend-store-uri sqlite:///$(RUNS)/mlflow.db --host 127.0.0.1 --port 5000
+
+clean:  ## remove runs and caches, keep the environment
+	rm -rf $(RUNS) build dist .pytest_cache .ruff_cache

@@ -1,0 +1,19 @@
+"""itportrait: folders and buckets of portrait photos into 3D-consistent stylized portraits."""
+
+from importlib.metadata import PackageNotFoundError, version
+
+try:
+    __version__ = version("itportrait")
+except PackageNotFoundError:  # a checkout on the path, as `ray job submit --working-dir` makes it
+    __version__ = "0.1.0"
+
+__all__ = ["__version__", "load_bundle"]
+
+
+def __getattr__(name: str):
+    # `load_bundle` pulls torch in; `import itportrait` alone stays light for drivers and the CLI.
+    if name == "load_bundle":
+        from itportrait.bundle import load_bundle
+
+        return load_bundle
+    raise AttributeError(f"module 'itportrait' has no attribute {name!r}")

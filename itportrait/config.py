@@ -1,0 +1,107 @@
+"""Settings: frozen, validated at construction, overridable by dotted keys, with a fingerprint."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+
+from itportrait.errors import InvalidArgumentError, UnknownNameError
+
+
+class Settings(BaseModel):
+    """Base of every configuration: frozen; an unknown key is an error that lists the known ones."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_unknown_keys(cls, data: Any) -> Any:
+        if isinstance(data, dict):
+            for key in data:
+                if key not in cls.model_fields:
+                    raise ValueError(str(UnknownNameError("key", str(key), list(cls.model_fields))))
+        return data
+
+    @classmethod
+    def parse(cls, data: dict[str, Any], *, source: str = "configuration") -> Self:
+        """Build from plain data, with all errors at once.
+
+        Raises:
+            InvalidArgumentError: names every offending key, and what was expected of it.
+        """
+        try:
+            return cls.model_validate(data)
+        except ValidationError as error:
+            lines = [
+                f"{'.'.join(str(part) for part in item['loc']) or cls.__name__}: "
+                f"{item['msg'].removeprefix('Value error, ')}"
+                for item in error.errors()
+            ]
+            raise InvalidArgumentError(
+                source, expected=f"a valid {cls.__name__}", actual="; ".join(lines)
+            ) from None
+
+    @classmethod
+    def load(cls, path: str | Path, overrides: list[str] | None = None) -> Self:
+        """Read a YAML file and apply `key.subkey=value` overrides (values are YAML).
+
+        Raises:
+            InvalidArgumentError: the file is not a mapping, or a value does not validate.
+        """
+        data = yaml.safe_load(Path(path).read_text()) or {}
+        if not isinstance(data, dict):
+            raise InvalidArgumentError(
+                str(path), expected="a YAML mapping", actual=type(data).__name__
+            )
+        return cls.parse(apply_overrides(data, overrides or []), source=str(path))
+
+
+def apply_overrides(data: dict[str, Any], overrides: list[str]) -> dict[str, Any]:
+    """Return a copy of `data` with dotted `key=value` items set; the keys are checked by `parse`.
+
+    Raises:
+        InvalidArgumentError: an item is not of the form `key=value`, or its path crosses a scalar.
+    """
+    result = json.loads(json.dumps(data))
+    for item in overrides:
+        path, equals, value = item.partition("=")
+        if not equals or not path:
+            raise InvalidArgumentError(
+                "--set",
+                expected="key.subkey=value",
+                actual=repr(item),
+                remedy="e.g. ingest.shard_size=4",
+            )
+        node = result
+        *parents, leaf = path.split(".")
+        for name in parents:
+            node = node.setdefault(name, {})
+            if not isinstance(node, dict):
+                raise InvalidArgumentError(
+                    "--set", expected=f"a section at {name!r}", actual=repr(item)
+                )
+        node[leaf] = yaml.safe_load(value)
+    return result
+
+
+def fingerprint(*parts: Any) -> str:
+    """Return 16 hexadecimal digits that change when any of the parts does.
+
+    Args:
+        parts: settings, bytes (contents), ids, versions: whatever JSON can hold.
+    """
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, BaseModel):
+            return value.model_dump(mode="json")
+        if isinstance(value, bytes):
+            return hashlib.sha256(value).hexdigest()
+        raise TypeError(
+            f"a fingerprint takes JSON values, settings and bytes, got {type(value).__name__}"
+        )
+
+    text = json.dumps(parts, sort_keys=True, default=plain, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

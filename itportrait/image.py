@@ -1,0 +1,70 @@
+"""The one place where pictures change their form: `[-1, 1]` floats inside, `uint8` at the disk."""
+
+import io
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional as F
+
+from itportrait.errors import DecodeError, InvalidArgumentError
+
+
+def to_tensor(pixels: np.ndarray) -> Tensor:
+    """Turn one or several `uint8` pictures into floats.
+
+    Args:
+        pixels: `[H, W, 3]` or `[N, H, W, 3]`, uint8, RGB.
+
+    Returns:
+        `[3, H, W]` or `[N, 3, H, W]` float32 in [-1, 1].
+
+    Raises:
+        InvalidArgumentError: another dtype or shape.
+    """
+    if pixels.dtype != np.uint8 or pixels.ndim not in (3, 4) or pixels.shape[-1] != 3:
+        raise InvalidArgumentError(
+            "pixels",
+            expected="uint8 of shape [H, W, 3] or [N, H, W, 3]",
+            actual=f"{pixels.dtype} {list(pixels.shape)}",
+        )
+    tensor = torch.from_numpy(np.ascontiguousarray(np.moveaxis(pixels, -1, -3)))
+    return tensor.float().div_(127.5).sub_(1)
+
+
+def to_uint8(image: Tensor) -> np.ndarray:
+    """Turn `[3, H, W]` or `[N, 3, H, W]` floats in [-1, 1] into uint8 `[..., H, W, 3]`, clipped."""
+    pixels = image.detach().float().add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
+    return np.ascontiguousarray(np.moveaxis(pixels.cpu().numpy(), -3, -1))
+
+
+def resize(image: Tensor, size: int) -> Tensor:
+    """Resize `[N, 3, H, W]` to `[N, 3, size, size]`: area when it shrinks by a whole factor, else
+    anti-aliased bilinear. Differentiable."""
+    height, width = image.shape[-2:]
+    if (height, width) == (size, size):
+        return image
+    if height % size == 0 and width % size == 0:
+        return F.avg_pool2d(image, (height // size, width // size))
+    return F.interpolate(image, (size, size), mode="bilinear", align_corners=False, antialias=True)
+
+
+def encode(pixels: np.ndarray, kind: str = "png", quality: int = 92) -> bytes:
+    """Encode uint8 `[H, W, 3]` as `png`, `jpeg` or `webp` (quality applies to the last two)."""
+    buffer = io.BytesIO()
+    options = {} if kind == "png" else {"quality": quality}
+    Image.fromarray(pixels).save(buffer, format=kind.upper(), **options)
+    return buffer.getvalue()
+
+
+def decode(data: bytes) -> np.ndarray:
+    """Decode bytes that `encode` wrote into uint8 `[H, W, 3]`. Foreign photos: `itportrait.ingest`.
+
+    Raises:
+        DecodeError: the bytes are not a picture.
+    """
+    try:
+        return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+    except (OSError, SyntaxError) as error:
+        raise DecodeError(f"{len(data)} bytes are not a picture: {error}") from error
