@@ -1,0 +1,67 @@
+import pytest
+
+from itportrait.config import Settings, apply_overrides, fingerprint
+from itportrait.errors import InvalidArgumentError
+
+
+class Inner(Settings):
+    size: int = 3
+
+
+class Outer(Settings):
+    name: str = "a"
+    inner: Inner = Inner()
+
+
+def test_overrides_reach_nested_keys_and_keep_the_original():
+    data = {"inner": {"size": 1}}
+    result = apply_overrides(data, ["inner.size=7", "name=b"])
+    assert result == {"inner": {"size": 7}, "name": "b"}
+    assert data == {"inner": {"size": 1}}
+
+
+@pytest.mark.parametrize("item", ["noequals", "=3"])
+def test_malformed_override_says_the_form(item):
+    with pytest.raises(InvalidArgumentError, match=r"key\.subkey=value"):
+        apply_overrides({}, [item])
+
+
+def test_override_through_a_scalar_is_refused():
+    with pytest.raises(InvalidArgumentError, match="section at 'name'"):
+        apply_overrides({"name": "b"}, ["name.x=1"])
+
+
+def test_unknown_key_lists_the_known_ones():
+    with pytest.raises(InvalidArgumentError, match="unknown key 'sise'; known: size"):
+        Outer.parse({"inner": {"sise": 1}})
+
+
+def test_all_errors_come_at_once():
+    with pytest.raises(InvalidArgumentError) as caught:
+        Outer.parse({"name": 3, "inner": {"size": "many"}}, source="demo.yaml")
+    assert "name: " in str(caught.value)
+    assert "inner.size: " in str(caught.value)
+    assert str(caught.value).startswith("demo.yaml must be a valid Outer")
+
+
+def test_load_reads_yaml_and_overrides(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text("name: x\ninner: {size: 2}\n")
+    assert Outer.load(path, ["inner.size=9"]) == Outer(name="x", inner=Inner(size=9))
+    path.write_text("- 1\n")
+    with pytest.raises(InvalidArgumentError, match="a YAML mapping"):
+        Outer.load(path)
+
+
+def test_settings_are_frozen():
+    with pytest.raises(ValueError, match="frozen"):
+        Outer().name = "b"  # type: ignore[misc]
+
+
+def test_fingerprint_depends_on_values_and_not_on_key_order():
+    assert fingerprint({"a": 1, "b": 2}) == fingerprint({"b": 2, "a": 1})
+    assert fingerprint(Outer()) == fingerprint(Outer(name="a"))
+    assert fingerprint(Outer()) != fingerprint(Outer(name="b"))
+    assert fingerprint(b"x") != fingerprint(b"y")
+    with pytest.raises(TypeError, match="set"):
+        fingerprint({1, 2})
