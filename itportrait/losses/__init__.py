@@ -1,0 +1,29 @@
+"""What the stages minimize and measure: small differentiable terms, one value a picture."""
+
+from itportrait.losses.clip_image import ClipImageLoss, image_similarity
+from itportrait.losses.depth import depth_distance, depth_variance
+from itportrait.losses.directional import (
+    DirectionalLoss,
+    cosine_loss,
+    text_direction,
+    unit,
+)
+from itportrait.losses.identity import IdentityLoss
+from itportrait.losses.perceptual import PerceptualLoss
+from itportrait.losses.pixel import l2_loss, luma, structure_loss
+
+__all__ = [
+    "ClipImageLoss",
+    "DirectionalLoss",
+    "IdentityLoss",
+    "PerceptualLoss",
+    "cosine_loss",
+    "depth_distance",
+    "depth_variance",
+    "image_similarity",
+    "l2_loss",
+    "luma",
+    "structure_loss",
+    "text_direction",
+    "unit",
+]

@@ -1,0 +1,63 @@
+"""What runs report, and where to: MLflow, or nowhere. The only place that imports MLflow."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from itportrait.tracking.base import (
+    FINAL_CLIP_DIRECTION,
+    FINAL_CLIP_IMAGE,
+    FINAL_DEPTH_DISTANCE,
+    FINAL_DEPTH_VARIANCE,
+    FINAL_DIVERSITY,
+    FINAL_IDENTITY,
+    FINAL_SECONDS,
+    FINAL_VIEW_CONSISTENCY,
+    RunStatus,
+    Tracker,
+    probe_image_key,
+)
+from itportrait.tracking.mlflow_tracker import DEFAULT_URI, MlflowTracker, replay_spool
+from itportrait.tracking.null_tracker import NullTracker
+
+__all__ = [
+    "DEFAULT_URI",
+    "FINAL_CLIP_DIRECTION",
+    "FINAL_CLIP_IMAGE",
+    "FINAL_DEPTH_DISTANCE",
+    "FINAL_DEPTH_VARIANCE",
+    "FINAL_DIVERSITY",
+    "FINAL_IDENTITY",
+    "FINAL_SECONDS",
+    "FINAL_VIEW_CONSISTENCY",
+    "MlflowTracker",
+    "NullTracker",
+    "RunStatus",
+    "Tracker",
+    "open_tracker",
+    "probe_image_key",
+    "replay_spool",
+]
+
+
+def open_tracker(
+    uri: str | None,
+    name: str,
+    *,
+    experiment: str = "style-bank",
+    key: str | None = None,
+    tags: Mapping[str, str] | None = None,
+    spool: str | Path | None = None,
+) -> Tracker:
+    """Open a run: in MLflow at `uri`, or nowhere for None, "" and "none".
+
+    Args:
+        uri: MLflow tracking URI such as `sqlite:///runs/mlflow.db` or `http://127.0.0.1:5000`.
+        name: of the run, as the UI shows it.
+        experiment: made if absent.
+        key: identity across restarts: the same key finds the same run (default: name).
+        tags: set on the run.
+        spool: folder for what the service cannot take.
+    """
+    if uri in (None, "", "none"):
+        return NullTracker()
+    return MlflowTracker(name, experiment=experiment, uri=str(uri), key=key, tags=tags, spool=spool)

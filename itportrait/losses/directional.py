@@ -1,0 +1,117 @@
+"""Directional CLIP loss: the change of the picture should point where the words point.
+
+Source: StyleGAN-NADA (Gal et al. 2021), eq. 3, in the use of ITportrait (arXiv 2304.04364).
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from itportrait.errors import InvalidArgumentError
+
+_SMALL = 1e-8
+
+
+def unit(vector: Tensor) -> Tensor:
+    """Scale vectors to length one along the last axis; a zero vector stays zero.
+
+    Args:
+        vector: `[..., D]`.
+
+    Returns:
+        `[..., D]`, each of length 1 (or 0).
+    """
+    return F.normalize(vector, dim=-1, eps=_SMALL)
+
+
+def cosine_loss(change: Tensor, direction: Tensor) -> Tensor:
+    """Measure how far changes are from a direction: 1 - cos.
+
+    Args:
+        change: `[N, D]`, of any length; a zero change costs 1 and has a finite gradient.
+        direction: `[D]` or `[N, D]`, of any length.
+
+    Returns:
+        `[N]` in [0, 2].
+
+    Raises:
+        InvalidArgumentError: the feature sizes differ.
+    """
+    if change.shape[-1] != direction.shape[-1]:
+        raise InvalidArgumentError(
+            "direction",
+            expected=f"features of size {change.shape[-1]}",
+            actual=f"{list(direction.shape)}",
+            remedy="take both from the same image-text model",
+        )
+    return 1 - (unit(change) * unit(direction)).sum(-1)
+
+
+@torch.no_grad()
+def text_direction(model, target: str, source: str) -> Tensor:
+    """Return the unit vector from the source words to the target words.
+
+    Args:
+        model: an `ImageTextModel`; its templates are averaged on both sides.
+        target: what the pictures should become, such as "a bronze statue".
+        source: what they are, such as "Photo".
+
+    Returns:
+        `[D]` of length 1.
+
+    Raises:
+        InvalidArgumentError: both prompts have the same features, so there is no direction.
+    """
+    change = model.encode_prompt(target) - model.encode_prompt(source)
+    if float(change.norm()) < 1e-6:
+        raise InvalidArgumentError(
+            "prompt",
+            expected=f"words that {model.name} tells apart from {source!r}",
+            actual=repr(target),
+            remedy="choose another prompt or source_prompt",
+        )
+    return unit(change)
+
+
+class DirectionalLoss(nn.Module):
+    """1 - cos between the change of the picture and a wanted direction, summed over models.
+
+    Args:
+        models: one or more `ImageTextModel`.
+        weights: one a model (default 1 each).
+    """
+
+    def __init__(self, models: Sequence[nn.Module], weights: Sequence[float] | None = None) -> None:
+        super().__init__()
+        if not models or (weights is not None and len(weights) != len(models)):
+            raise InvalidArgumentError(
+                "weights",
+                expected=f"one for each of {len(models)} models (at least 1)",
+                actual=weights,
+            )
+        self.models = list(models)  # not registered: frozen, shared, never saved with the loss
+        self.weights = list(weights) if weights is not None else [1.0] * len(models)
+
+    def encode(self, image: Tensor) -> list[Tensor]:
+        """Return unit features `[N, D]` of `[N, 3, H, W]` in [-1, 1], one tensor a model."""
+        return [model.encode_image(image) for model in self.models]
+
+    def forward(
+        self, features: list[Tensor], frozen: list[Tensor], directions: list[Tensor]
+    ) -> Tensor:
+        """Return the weighted sum of 1 - cos(features - frozen, direction), `[N]`.
+
+        Args:
+            features: unit features of the trained renders, `[N, D]` a model.
+            frozen: those of the frozen renders of the same codes, `[N, D]` a model.
+            directions: `[D]` or `[N, D]` a model.
+        """
+        terms = [
+            weight * cosine_loss(new - old, direction)
+            for weight, new, old, direction in zip(
+                self.weights, features, frozen, directions, strict=True
+            )
+        ]
+        return torch.stack(terms).sum(0)

@@ -1,0 +1,90 @@
+"""What a run tells the world: numbers, pictures, files, under names shared by all runs."""
+
+from abc import ABC, abstractmethod
+from enum import StrEnum
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+
+class RunStatus(StrEnum):
+    """How a run ended."""
+
+    FINISHED = "FINISHED"
+    FAILED = "FAILED"
+    KILLED = "KILLED"
+
+
+FINAL_CLIP_DIRECTION = "final/clip_direction"
+FINAL_CLIP_IMAGE = "final/clip_image"
+FINAL_IDENTITY = "final/identity"
+FINAL_VIEW_CONSISTENCY = "final/view_consistency"
+FINAL_DEPTH_DISTANCE = "final/depth_distance"
+FINAL_DEPTH_VARIANCE = "final/depth_variance"
+FINAL_DIVERSITY = "final/diversity"
+FINAL_SECONDS = "final/seconds"
+
+
+def probe_image_key(index: int) -> str:
+    """Return the key of the index-th probe face: the same in every run, so that they compare."""
+    return f"probe/face_{index:03d}"
+
+
+class Tracker(ABC):
+    """One run, open until `finish`; as a context manager it fails the run when an error leaves it.
+
+    No method raises because of the tracking service: training never dies of its bookkeeping.
+    """
+
+    @property
+    @abstractmethod
+    def run_id(self) -> str | None:
+        """The service's id of the run, None where it has none (yet)."""
+
+    @abstractmethod
+    def child(
+        self, name: str, *, key: str | None = None, tags: dict[str, str] | None = None
+    ) -> "Tracker":
+        """Open a run below this one; the same `key` (default: name) finds it again on resume."""
+
+    @abstractmethod
+    def log_metrics(self, metrics: dict[str, float], *, step: int = 0) -> None:
+        """Log numbers at a step; a point that the resumed run has already is not repeated."""
+
+    @abstractmethod
+    def log_image(self, key: str, pixels: np.ndarray, *, step: int = 0) -> None:
+        """Log a picture, uint8 `[H, W, 3]`; not repeated for the same key and step."""
+
+    @abstractmethod
+    def log_params(self, params: dict[str, Any]) -> None:
+        """Log few, short settings; values are written as text of at most 500 characters."""
+
+    @abstractmethod
+    def log_artifact(self, path: str | Path, folder: str | None = None) -> None:
+        """Log a file under an optional folder of the run."""
+
+    @abstractmethod
+    def set_tags(self, tags: dict[str, str]) -> None:
+        """Set tags, replacing those of the same names."""
+
+    @abstractmethod
+    def finish(self, status: RunStatus | str = RunStatus.FINISHED) -> None:
+        """Close the run with its status; calling it again has no effect."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self.finish(RunStatus.FINISHED)
+        elif issubclass(kind, (KeyboardInterrupt, SystemExit)):
+            self.finish(RunStatus.KILLED)
+        else:
+            self.finish(RunStatus.FAILED)
