@@ -81,6 +81,8 @@ class AlignedRecord(Record):
     """Variance of the Laplacian of the crop's luma, in 8-bit units squared."""
     crop: np.ndarray | None = None
     """`[3]` of the crop: left, top, side, in pixels of the photo (outside is black)."""
+    duplicate_of: str | None = None
+    """URI of the input with the same content that was computed in place of this one."""
     pixels: np.ndarray | None = field(default=None, repr=False)
     """`[size, size, 3]` uint8: kept in the pixels table, not in the row."""
 

@@ -1,0 +1,166 @@
+"""An exclusive lease on an output folder or a bank, on any storage that can create exclusively.
+
+Every holder has a generation: `ROOT/_lease/00000007.json`, made with an exclusive create, so that
+of several jobs that find the lease free exactly one becomes number 8. The holder renews its own
+file; one that finds a higher generation has lost the lease, and says so at the next `check`.
+"""
+
+import datetime as dt
+import os
+import socket
+import threading
+import time
+import uuid
+from pathlib import Path
+from typing import Any, Self
+
+from itportrait.errors import LeaseHeldError, OutputError
+from itportrait.io import uris
+
+TTL_S = 60.0
+
+
+class Lease:
+    """Hold `root` alone while the block runs: `with Lease(root, what="stylize_dataset"): …`.
+
+    Args:
+        root: folder or URI that only one job may write.
+        what: the job's name, for whoever is refused.
+        ttl_s: seconds after which a lease that is no longer renewed is free.
+        wait_s: seconds to wait for another holder before giving up.
+    """
+
+    def __init__(self, root: str, *, what: str, ttl_s: float = TTL_S, wait_s: float = 0.0) -> None:
+        self.root, self.what, self.ttl_s, self.wait_s = root, what, ttl_s, wait_s
+        self._folder = uris.join(root, "_lease")
+        self._generation = -1
+        self._since = ""
+        self._token = uuid.uuid4().hex
+        self._stop = threading.Event()
+        self._lost: str | None = None
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> Self:
+        """Take the lease, or raise `LeaseHeldError`: who holds it, since when, how it ends."""
+        deadline = time.monotonic() + self.wait_s
+        while True:
+            try:
+                self._take()
+                break
+            except LeaseHeldError:
+                if time.monotonic() >= deadline:
+                    raise
+                time.sleep(min(1.0, self.ttl_s / 4))
+        self._thread = threading.Thread(target=self._renew_forever, name="lease", daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Free the lease."""
+        self._stop.set()
+        if self._thread:
+            self._thread.join(timeout=5)
+        if self._lost is None and self._generation >= 0:
+            uris.put_bytes(self._file(self._generation), self._content(released=True))
+
+    def check(self) -> None:
+        """Raise `LeaseHeldError` if another job has taken the lease over."""
+        if self._lost:
+            raise LeaseHeldError(self._lost)
+
+    def _file(self, generation: int) -> str:
+        return uris.join(self._folder, f"{generation:08d}.json")
+
+    def _content(self, *, released: bool = False) -> bytes:
+        now = dt.datetime.now(dt.UTC)
+        return uris.to_json(
+            {
+                "what": self.what,
+                "host": socket.gethostname(),
+                "pid": os.getpid(),
+                "process_started": _process_start(os.getpid()),
+                "token": self._token,
+                "since": self._since,
+                "expires": (now + dt.timedelta(seconds=self.ttl_s)).isoformat(),
+                "released": released,
+            }
+        )
+
+    def _generations(self) -> list[int]:
+        return [int(n[:-5]) for n in uris.list_names(self._folder) if n.endswith(".json")]
+
+    def _take(self) -> None:
+        generations = self._generations()
+        latest = max(generations, default=-1)
+        holder = uris.read_json(self._file(latest)) if latest >= 0 else None
+        if holder and not _is_free(holder):
+            raise LeaseHeldError(_refusal(self.root, holder))
+        self._since = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+        try:
+            uris.create_bytes(self._file(latest + 1), self._content())
+        except FileExistsError:
+            winner = uris.read_json(self._file(latest + 1)) or {}
+            raise LeaseHeldError(_refusal(self.root, winner)) from None
+        self._generation = latest + 1
+        for generation in generations:
+            uris.remove(self._file(generation))
+
+    def _renew_forever(self) -> None:
+        renewed = time.monotonic()
+        while not self._stop.wait(self.ttl_s / 4):
+            try:
+                latest = max(self._generations(), default=self._generation)
+                if latest > self._generation:
+                    holder = uris.read_json(self._file(latest)) or {}
+                    self._lost = _refusal(self.root, holder)
+                    return
+                uris.put_bytes(self._file(self._generation), self._content())
+                renewed = time.monotonic()
+            except (OSError, OutputError) as error:
+                # Storage that fails for a while costs nothing until the lease would have run out.
+                if time.monotonic() - renewed > self.ttl_s:
+                    self._lost = (
+                        f"the lease on {uris.redact(self.root)} could not be renewed: {error}"
+                    )
+                    return
+
+
+def _is_free(holder: dict[str, Any]) -> bool:
+    if holder.get("released"):
+        return True
+    if dt.datetime.fromisoformat(holder["expires"]) < dt.datetime.now(dt.UTC):
+        return True
+    # A holder killed on this very machine need not be waited for.
+    same_host = holder.get("host") == socket.gethostname()
+    return same_host and _process_start(holder["pid"]) != holder.get("process_started")
+
+
+def _process_start(pid: int) -> str | None:
+    """Return when a process of this machine started (ticks since boot), None if it is gone."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        if Path("/proc/self/stat").exists():
+            return None
+        return _alive_without_proc(pid)
+    state, *fields = stat.rpartition(")")[2].split()
+    return None if state in "ZX" else fields[18]
+
+
+def _alive_without_proc(pid: int) -> str | None:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return None
+    except PermissionError:
+        return "alive"
+    return "alive"
+
+
+def _refusal(root: str, holder: dict[str, Any]) -> str:
+    return (
+        f"{uris.redact(root)} is in use by {holder.get('what', 'another job')} "
+        f"(process {holder.get('pid')} on {holder.get('host')}, since {holder.get('since')}); "
+        f"its lease runs out at {holder.get('expires')} unless renewed: "
+        "wait for it, or write elsewhere"
+    )

@@ -1,0 +1,99 @@
+"""Ray for a job: a cluster by its address, or one embedded in this process's machine."""
+
+import contextlib
+import logging
+import os
+import secrets
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import ray
+
+import itportrait
+from itportrait.errors import InvalidArgumentError
+
+
+@contextlib.contextmanager
+def ray_session(address: str | None = None, *, num_cpus: int | None = None) -> Iterator[None]:
+    """Connect to Ray for the time of the block; a Ray that already runs here is used and kept.
+
+    Args:
+        address: `auto`, `host:port` or `ray://…`; None: the cluster that this process was submitted
+            to (`ray job submit`), and else an embedded Ray.
+        num_cpus: cores of an embedded Ray; None: all.
+
+    Raises:
+        InvalidArgumentError: no Ray answers at the address.
+    """
+    if ray.is_initialized():
+        yield
+        return
+    connect(address, num_cpus=num_cpus)
+    try:
+        yield
+    finally:
+        ray.shutdown()
+
+
+def connect(address: str | None = None, *, num_cpus: int | None = None) -> None:
+    """Initialize Ray; see `ray_session`."""
+    if address is None and os.environ.get("RAY_ADDRESS"):
+        address = "auto"
+    quiet()
+    common = {"logging_level": logging.ERROR, "log_to_driver": False, "runtime_env": _runtime_env()}
+    if address in (None, "local"):
+        _secure_embedded()
+        # address="local" and not None: a stale cluster file would point at a head long dead.
+        ray.init(
+            address="local",
+            num_cpus=num_cpus,
+            include_dashboard=False,
+            _node_ip_address="127.0.0.1",
+            **common,
+        )
+        return
+    try:
+        ray.init(address=address, **common)
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise InvalidArgumentError(
+            "--address",
+            expected="the address of a running Ray cluster",
+            actual=f"{address!r} ({str(error).splitlines()[0]})",
+            remedy="leave it out for an embedded Ray, or look at `ray status`",
+        ) from None
+
+
+def quiet() -> None:
+    """Keep Ray's advice, usage messages and progress bars off the terminal of a job."""
+    for name, value in {
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "RAY_DEDUP_LOGS": "1",
+        "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+        "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
+    }.items():
+        os.environ.setdefault(name, value)
+    logging.getLogger("ray").setLevel(logging.ERROR)
+
+
+def _secure_embedded() -> None:
+    """Give an embedded Ray a token of its own, unless the environment has chosen a mode.
+
+    Ray would switch tokens on by itself and leave one under the home folder. This one lives in the
+    environment of this process and its children alone.
+    """
+    if "RAY_AUTH_MODE" not in os.environ:
+        os.environ["RAY_AUTH_MODE"] = "token"
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+        # Ray read the mode when it was imported, and its own `init` refreshes it this way too.
+        ray._raylet.Config.initialize("")
+
+
+def _runtime_env() -> dict:
+    """Let workers of this machine import a checkout that is not installed, and keep one thread."""
+    root = str(Path(itportrait.__file__).resolve().parent.parent)
+    inherited = [part for part in os.environ.get("PYTHONPATH", "").split(os.pathsep) if part]
+    paths = [root, *(part for part in inherited if part != root)]
+    if root.startswith(sys.prefix) or os.environ.get("RAY_JOB_ID"):
+        return {}  # installed, or shipped by the job's own runtime environment
+    return {"env_vars": {"PYTHONPATH": os.pathsep.join(paths)}}

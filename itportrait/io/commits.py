@@ -1,0 +1,265 @@
+"""Commits: a shard of a stage is done when its marker stands, and is what its marker says.
+
+`ROOT/_commits/00012.json` names the files of shard 12, with their sizes and hashes, and bears the
+fingerprint of all that determined them. File names carry a hash of their content, so two writers of
+one shard cannot overwrite each other: the loser finds the marker taken and removes its own files.
+Readers take their files from markers, never from a listing.
+"""
+
+import contextlib
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+import pyarrow as pa
+
+from itportrait.io import parquet, uris
+from itportrait.io.parquet import PixelFormat, Row
+from itportrait.records import Record
+
+COMMITS = "_commits"
+
+
+@dataclass(frozen=True)
+class FileEntry:
+    """A file of a commit: path under the table's root, size in bytes, hash of content, rows."""
+
+    path: str
+    size: int
+    sha256: str
+    rows: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Commit:
+    """What a marker says of one shard of one stage."""
+
+    stage: str
+    shard: int
+    fingerprint: str
+    """Of recipe and inputs together: equal means nothing is to be done."""
+    recipe: str
+    """Of configuration, models and code version: rows with equal keys can be kept."""
+    outputs: str
+    """Digest of the rows' content (no timings): the next stage's inputs."""
+    files: dict[str, FileEntry] = field(default_factory=dict)
+    """`records`, and `pixels` unless there are none."""
+    inputs: int = 0
+    """Distinct inputs; `ok + rejected + failed` equals it."""
+    ok: int = 0
+    rejected: int = 0
+    failed: int = 0
+    rows_ok: int = 0
+    """Rows that the next stage takes (several faces of one photo are several rows)."""
+    reasons: dict[str, int] = field(default_factory=dict)
+    """Rows by the error's type."""
+    seconds: float = 0.0
+    """Of computing, summed over attempts that kept something."""
+    computed: int = 0
+    """Rows computed, as against kept from an earlier commit."""
+    sums: dict[str, list[float]] = field(default_factory=dict)
+    """Measure -> [sum, count] over the rows that are ok."""
+    committed_at: str = ""
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> "Commit":
+        """Read what `asdict` wrote; keys of newer versions are left out."""
+        known = {name: data[name] for name in cls.__dataclass_fields__ if name in data}
+        files = {name: FileEntry(**entry) for name, entry in known.get("files", {}).items()}
+        return cls(**{**known, "files": files})
+
+
+class CommitTakenError(Exception):
+    """Another writer committed this shard first; carries what it committed."""
+
+    def __init__(self, commit: Commit) -> None:
+        super().__init__(f"shard {commit.shard} of {commit.stage} was committed by another writer")
+        self.commit = commit
+
+
+class StageTable:
+    """The committed shards of one stage below `root`, e.g. `OUT/aligned`."""
+
+    def __init__(self, root: str, record_type: type[Record]) -> None:
+        self.root, self.record_type = root, record_type
+
+    def marker(self, shard: int) -> str:
+        """Return the URI of a shard's marker."""
+        return uris.join(self.root, COMMITS, f"{shard:05d}.json")
+
+    def shards(self) -> list[int]:
+        """Return the numbers of all committed shards, in order."""
+        names = uris.list_names(uris.join(self.root, COMMITS))
+        return sorted(int(name[:-5]) for name in names if name.endswith(".json"))
+
+    def read_commit(self, shard: int) -> Commit | None:
+        """Return a shard's commit, or None where there is none."""
+        data = uris.read_json(self.marker(shard))
+        return None if data is None else Commit.from_json(data)
+
+    def commits(self) -> Iterator[Commit]:
+        """Yield all commits in order of shards."""
+        for shard in self.shards():
+            if commit := self.read_commit(shard):
+                yield commit
+
+    def sizes(self) -> dict[str, int]:
+        """Return the size of every file of the table, committed or not, by path under the root."""
+        found = {}
+        for kind in ("records", "pixels"):
+            fs, path = uris.open_fs(uris.join(self.root, kind))
+            fs.invalidate_cache(path)
+            with contextlib.suppress(FileNotFoundError):
+                for item in fs.ls(path, detail=True):
+                    found[f"{kind}/{item['name'].rstrip('/').rsplit('/', 1)[-1]}"] = item["size"]
+        return found
+
+    def write_rows(
+        self,
+        shard: int,
+        rows: Sequence[Row],
+        *,
+        pixel_format: PixelFormat,
+        metadata: dict[str, Any] | None = None,
+    ) -> dict[str, FileEntry]:
+        """Put the files of a shard, not yet committed, and read their footers back.
+
+        Raises:
+            OutputError: no space or no permission; names the path.
+            OSError: what came back is not what was put; try again.
+        """
+        schema = parquet.record_schema(self.record_type, metadata=metadata)
+        files = {
+            "records": self._put(shard, "records", parquet.encode_records(rows, schema), len(rows))
+        }
+        pixels = parquet.encode_pixels(rows, pixel_format)
+        if pixels is not None:
+            files["pixels"] = self._put(shard, "pixels", pixels, _picture_count(rows))
+        return files
+
+    def _put(self, shard: int, kind: str, data: bytes, rows: int) -> FileEntry:
+        digest = hashlib.sha256(data).hexdigest()
+        name = f"{kind}/part-{shard:05d}-{digest[:8]}.parquet"
+        uri = uris.join(self.root, name)
+        uris.put_bytes(uri, data)
+        fs, path = uris.open_fs(uri)
+        fs.invalidate_cache(fs._parent(path))
+        size = fs.info(path)["size"]
+        tail = fs.cat_file(path, start=max(size - _footer_bytes(data), 0), end=size)
+        parquet.check_footer(tail, size, rows)
+        return FileEntry(name, len(data), digest, rows)
+
+    def commit(self, commit: Commit, *, replaces: Commit | None = None) -> Commit:
+        """Let a shard's files count: write its marker.
+
+        Args:
+            commit: what to write; its files have been put.
+            replaces: the commit of other inputs or recipe that stands now; its files are removed
+                afterwards. None: there is none, and of several writers one wins.
+
+        Returns:
+            The commit that stands.
+
+        Raises:
+            CommitTakenError: another writer was first; this one's files have been removed.
+            OutputError: no space or no permission; an earlier commit stays valid.
+        """
+        data = uris.to_json(asdict(commit))
+        if replaces is None:
+            try:
+                uris.create_bytes(self.marker(commit.shard), data)
+            except FileExistsError:
+                standing = self.read_commit(commit.shard)
+                if standing is None:  # removed in between: ask again for the place
+                    return self.commit(commit)
+                self._remove_files(commit, keep=standing)
+                raise CommitTakenError(standing) from None
+        else:
+            uris.put_bytes(self.marker(commit.shard), data)
+            self._remove_files(replaces, keep=commit)
+        return commit
+
+    def _remove_files(self, commit: Commit, *, keep: Commit) -> None:
+        kept = {entry.path for entry in keep.files.values()}
+        for entry in commit.files.values():
+            if entry.path not in kept:
+                uris.remove(uris.join(self.root, entry.path))
+
+    def read_rows(self, commit: Commit, *, pixels: bool = True) -> list[Row]:
+        """Return the rows of a commit, with their pictures where asked.
+
+        Raises:
+            OSError: a file is missing, truncated, or not what was committed.
+        """
+        pictures = None
+        if pixels and "pixels" in commit.files:
+            pictures = parquet.decode_pixels(self._read(commit.files["pixels"]))
+        try:
+            data = self._read(commit.files["records"])
+            return parquet.decode_records(data, self.record_type, pictures)
+        except pa.ArrowInvalid as error:
+            raise OSError(f"{uris.redact(self.root)}: {error}") from error
+
+    def _read(self, entry: FileEntry) -> bytes:
+        uri = uris.join(self.root, entry.path)
+        data = uris.read_bytes(uri)
+        if len(data) != entry.size or hashlib.sha256(data).hexdigest() != entry.sha256:
+            raise DamagedFileError(
+                f"{uris.redact(uri)} is not what was committed: {len(data)} bytes"
+            )
+        return data
+
+    def sweep(self, last_shard: int) -> list[str]:
+        """Remove what no commit names: files of killed attempts, and shards past the last one.
+
+        Only for the holder of the output's lease, once nothing is in flight.
+
+        Returns:
+            Paths removed, under the root.
+        """
+        removed = []
+        named = set()
+        for commit in self.commits():
+            if commit.shard >= last_shard:
+                uris.remove(self.marker(commit.shard))
+                removed.append(f"{COMMITS}/{commit.shard:05d}.json")
+            else:
+                named |= {entry.path for entry in commit.files.values()}
+        for path in self.sizes():
+            if path not in named:
+                uris.remove(uris.join(self.root, path))
+                removed.append(path)
+        return removed
+
+    def whole(self, commit: Commit, sizes: dict[str, int]) -> bool:
+        """Tell whether all files of a commit are there with their sizes (see `sizes`)."""
+        return all(sizes.get(entry.path) == entry.size for entry in commit.files.values())
+
+
+class DamagedFileError(OSError):
+    """A committed file is not what its marker says: its shard is computed again."""
+
+
+def read_committed(
+    root: str, record_type: type[Record], *, pixels: bool = False
+) -> Iterator[Record]:
+    """Yield the records of all committed shards below `root`, in order, one shard in memory."""
+    table = StageTable(root, record_type)
+    for commit in table.commits():
+        for row in table.read_rows(commit, pixels=pixels):
+            yield row.record
+
+
+def strip_files(commit: Commit) -> Commit:
+    """Return the commit without its files, for summaries that travel to the driver."""
+    return replace(commit, files={})
+
+
+def _picture_count(rows: Sequence[Row]) -> int:
+    pictures = (getattr(row.record, "pixels", None) for row in rows)
+    return sum(len(item) if isinstance(item, tuple) else item is not None for item in pictures)
+
+
+def _footer_bytes(data: bytes) -> int:
+    return int.from_bytes(data[-8:-4], "little") + 8

@@ -1,0 +1,224 @@
+"""Records and pixels as Parquet: schemas from the record types, rows in and out, bytes first.
+
+Two tables a shard: `records` (no pixels, so that a million rows are read in seconds) and `pixels`
+(record_id, view, encoded picture). A file is built in memory, checked, and put in one piece.
+"""
+
+import dataclasses
+import io
+import json
+import types
+import typing
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from itportrait.errors import InvalidArgumentError
+from itportrait.image import decode, encode
+from itportrait.records import Record, RecordError, Status
+
+SCHEMA_VERSION = 1
+"""Raised whenever a column changes its meaning; stands in the metadata of every file."""
+METADATA_KEY = b"itportrait"
+_ARRAY_LENGTHS = {"landmarks": 10, "camera": 25, "crop": 3}
+_SCALARS = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
+_ERROR = pa.struct([(name, pa.string()) for name in ("stage", "type", "message")])
+_RECORD_ROWS_PER_GROUP, _PIXEL_ROWS_PER_GROUP = 8192, 128
+
+PIXEL_SCHEMA = pa.schema(
+    [
+        pa.field("record_id", pa.string(), nullable=False),
+        pa.field("view", pa.int32(), nullable=False),
+        pa.field("format", pa.string(), nullable=False),
+        pa.field("data", pa.binary(), nullable=False),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A record and the key of what it was computed from: an equal key means an equal result."""
+
+    key: str
+    record: Record
+
+
+@dataclass(frozen=True)
+class PixelFormat:
+    """How pictures are encoded in the pixels tables."""
+
+    kind: str = "png"
+    quality: int = 92
+
+
+def record_schema(
+    record_type: type[Record], *, metadata: dict[str, Any] | None = None
+) -> pa.Schema:
+    """Return the Arrow schema of a record type.
+
+    Args:
+        record_type: dataclass whose fields become columns (`pixels` lives in its own table).
+        metadata: schema version, stage and fingerprints, kept under the key `itportrait`.
+
+    Convention: vectors (camera [25], landmarks [10], w_plus [num_ws * w_dim]) are plain lists.
+        pyarrow writes fixed-size ones with nulls, as rejected rows have, but cannot read them back.
+    """
+    hints = typing.get_type_hints(record_type)
+    columns = [pa.field("input_key", pa.string(), nullable=False)]
+    for field in dataclasses.fields(record_type):
+        if field.name != "pixels":
+            columns.append(_column(field.name, hints[field.name]))
+    stored = {"schema_version": SCHEMA_VERSION, **(metadata or {})}
+    return pa.schema(columns, metadata={METADATA_KEY: json.dumps(stored, sort_keys=True).encode()})
+
+
+def _column(name: str, hint: Any) -> pa.Field:
+    options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+    nullable = type(None) in options
+    kind = next(option for option in options if option is not type(None))
+    if kind is RecordError:
+        return pa.field(name, _ERROR)
+    if kind is Status:
+        return pa.field(name, pa.string(), nullable=False)
+    if kind is np.ndarray:
+        return pa.field(name, pa.list_(pa.float32()))
+    if kind not in _SCALARS:
+        raise InvalidArgumentError(
+            f"record field {name}", expected="str, int, float, bool or ndarray", actual=str(hint)
+        )
+    return pa.field(name, _SCALARS[kind], nullable=nullable)
+
+
+def encode_records(rows: Sequence[Row], schema: pa.Schema) -> bytes:
+    """Return a Parquet file of the rows; the same rows give the same bytes."""
+    columns = []
+    for field in schema:
+        if field.name == "input_key":
+            columns.append(pa.array([row.key for row in rows], field.type))
+        else:
+            values = [_plain(field.name, getattr(row.record, field.name)) for row in rows]
+            columns.append(pa.array(values, field.type))
+    floats = [field.name for field in schema if pa.types.is_list(field.type)]
+    return _write(
+        pa.Table.from_arrays(columns, schema=schema),
+        _RECORD_ROWS_PER_GROUP,
+        use_dictionary=[name for name in ("status", "domain", "version") if name in schema.names],
+        column_encoding={f"{name}.list.element": "BYTE_STREAM_SPLIT" for name in floats},
+    )
+
+
+def _plain(name: str, value: Any) -> Any:
+    if isinstance(value, np.ndarray):
+        vector = np.ascontiguousarray(value, dtype=np.float32).reshape(-1)
+        if len(vector) != _ARRAY_LENGTHS.get(name, len(vector)):
+            raise InvalidArgumentError(
+                f"record field {name}",
+                expected=f"{_ARRAY_LENGTHS[name]} numbers",
+                actual=len(vector),
+            )
+        return vector
+    if isinstance(value, RecordError):
+        return dataclasses.asdict(value)
+    if isinstance(value, np.generic):
+        return value.item()
+    return str(value) if isinstance(value, Status) else value
+
+
+def encode_pixels(rows: Iterable[Row], pixel_format: PixelFormat) -> bytes | None:
+    """Return a Parquet file of all pictures of the rows, or None if there is none."""
+    columns: dict[str, list] = {name: [] for name in PIXEL_SCHEMA.names}
+    for row in rows:
+        pixels = getattr(row.record, "pixels", None)
+        views = () if pixels is None else pixels if isinstance(pixels, tuple) else (pixels,)
+        for view, picture in enumerate(views):
+            columns["record_id"].append(row.record.record_id)
+            columns["view"].append(view)
+            columns["format"].append(pixel_format.kind)
+            columns["data"].append(encode(picture, pixel_format.kind, pixel_format.quality))
+    if not columns["data"]:
+        return None
+    table = pa.Table.from_pydict(columns, schema=PIXEL_SCHEMA)
+    # Pictures are compressed already, and statistics of blobs would copy them into the footer.
+    return _write(
+        table,
+        _PIXEL_ROWS_PER_GROUP,
+        use_dictionary=False,
+        write_statistics=["record_id", "view"],
+        compression={"data": "NONE", "record_id": "ZSTD", "view": "ZSTD", "format": "ZSTD"},
+    )
+
+
+def _write(table: pa.Table, rows_per_group: int, **options: Any) -> bytes:
+    buffer = io.BytesIO()
+    pq.write_table(
+        table, buffer, row_group_size=rows_per_group, **{"compression": "zstd", **options}
+    )
+    return buffer.getvalue()
+
+
+def decode_records(
+    data: bytes, record_type: type[Record], pixels: dict[str, list[np.ndarray]] | None = None
+) -> list[Row]:
+    """Return the rows of a records file.
+
+    Args:
+        data: content of the file.
+        record_type: type that the rows become; columns it does not know are ignored.
+        pixels: pictures by record_id, in the order of the views, from `decode_pixels`.
+
+    Raises:
+        pyarrow.ArrowInvalid: the file is truncated or not Parquet.
+    """
+    names = {field.name for field in dataclasses.fields(record_type)}
+    hints = typing.get_type_hints(record_type)
+    several = "pixels" in hints and typing.get_origin(hints["pixels"]) is tuple
+    rows = []
+    for item in pq.read_table(io.BytesIO(data)).to_pylist():
+        values = {name: _rich(name, value) for name, value in item.items() if name in names}
+        pictures = (pixels or {}).get(item["record_id"])
+        if pictures:
+            values["pixels"] = tuple(pictures) if several else pictures[0]
+        rows.append(Row(item["input_key"], record_type(**values)))
+    return rows
+
+
+def _rich(name: str, value: Any) -> Any:
+    if isinstance(value, list):
+        return np.asarray(value, dtype=np.float32)
+    if name == "error" and value is not None:
+        return RecordError(**value)
+    return Status(value) if name == "status" else value
+
+
+def decode_pixels(data: bytes) -> dict[str, list[np.ndarray]]:
+    """Return the pictures of a pixels file by record_id: uint8 `[H, W, 3]`, ordered by view."""
+    pictures: dict[str, list[np.ndarray]] = {}
+    for item in pq.read_table(io.BytesIO(data), columns=["record_id", "view", "data"]).to_pylist():
+        pictures.setdefault(item["record_id"], []).append(decode(item["data"]))
+    return pictures
+
+
+def check_footer(tail: bytes, size: int, rows: int) -> None:
+    """Check what came back of a file that was put.
+
+    Args:
+        tail: its last bytes, the whole footer included.
+        size: bytes the store says it has.
+        rows: rows it must hold.
+
+    Raises:
+        OSError: the footer does not parse, or tells of other rows: put it again.
+    """
+    if size < 12 or tail[-4:] != b"PAR1":
+        raise OSError(f"the file that came back is no Parquet file ({size} bytes)")
+    length = int.from_bytes(tail[-8:-4], "little")
+    if len(tail) < length + 8:
+        raise OSError(f"the footer of {length} bytes came back truncated to {len(tail)}")
+    # A footer alone parses as a file that begins with the magic number.
+    found = pq.read_metadata(io.BytesIO(b"PAR1" + tail[-(length + 8) :])).num_rows
+    if found != rows:
+        raise OSError(f"the file that came back has {found} rows in place of {rows}")
