@@ -1,0 +1,197 @@
+"""Configuration of a tri-plane generator; the defaults are EG3D's published choices."""
+
+from typing import Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from itportrait.config import Settings
+from itportrait.errors import InvalidArgumentError
+from itportrait.geometry.planes import PlaneAxes
+
+
+class RenderingConfig(Settings):
+    """How rays are sampled and composited."""
+
+    depth_resolution: int = Field(48, ge=2)
+    """Coarse samples along a ray."""
+    depth_resolution_importance: int = Field(48, ge=0)
+    """Fine samples, drawn where the coarse ones have weight; 0 is one pass."""
+    ray_start: float | Literal["auto"] = 2.25
+    """Depth of the first sample; `auto` is where the ray enters the box."""
+    ray_end: float | Literal["auto"] = 3.3
+    """Depth of the last sample; `auto` is where the ray leaves the box."""
+    box_warp: float = Field(1.0, gt=0)
+    """Side of the cube that the planes cover."""
+    disparity_space_sampling: bool = False
+    """Whether coarse samples are even in inverse depth."""
+    white_back: bool = False
+    """Whether what rays do not meet is white."""
+    density_gain: float = Field(1.0, gt=0)
+    """Factor on the density; a large one lets a young network make a surface at all."""
+    mask_outside: bool = False
+    """Whether the density outside of the box is zero (published: whatever zero features give)."""
+    merge_coarse: bool = True
+    """Whether coarse samples keep their colors and gradients and are merged with the fine ones
+    (published). If not, they only guide, without gradients, and every second one's depth is
+    evaluated again with the fine ones: cheaper in training."""
+
+    @model_validator(mode="after")
+    def _check_range(self) -> Self:
+        start, end = self.ray_start, self.ray_end
+        if (start == "auto") != (end == "auto"):
+            raise ValueError("ray_start and ray_end must both be 'auto', or both numbers")
+        if not isinstance(start, str) and not isinstance(end, str) and start >= end:
+            raise ValueError(f"ray_start must lie before ray_end, got {start} and {end}")
+        return self
+
+
+class SuperResolutionBlock(Settings):
+    """One block of a custom super-resolution."""
+
+    channels: int
+    """Output channels."""
+    up: bool = True
+    """Whether the block doubles the resolution."""
+
+
+class GeneratorConfig(Settings):
+    """A tri-plane generator: EG3D's published ones and the embedded small one."""
+
+    z_dim: int = 512
+    """Length of the latent z."""
+    w_dim: int = 512
+    """Length of a w."""
+    image_resolution: int = 512
+    """Side of the final image."""
+    neural_rendering_resolution: int = 128
+    """Side of the raw image, unless asked otherwise."""
+    mapping: Literal["stylegan", "skip"] = "stylegan"
+    """`stylegan`: published, conditioned on the camera. `skip`: w = [z, MLP(z)], no camera."""
+    mapping_layers: int = 2
+    """Fully connected layers of the mapping."""
+    mapping_hidden: int | None = None
+    """Width of the mapping's hidden layers; none is `w_dim`."""
+    mapping_lr_mult: float = 0.01
+    """Learning-rate multiplier of the published mapping (the skip mapping has none)."""
+    camera_scale: float = 1.0
+    """Factor on the camera that conditions the mapping."""
+    camera_conditioning_zero: bool = False
+    """Whether the mapping sees zeros instead of the camera."""
+    plane_resolution: int = 256
+    """Side of the tri-planes."""
+    plane_channels: int = 32
+    """Features of each plane."""
+    plane_axes: PlaneAxes = "eg3d"
+    """World axes of the planes: `eg3d` as published checkpoints were trained, or `corrected`."""
+    channel_base: int = 32768
+    """Backbone channels at a resolution are this over the resolution ..."""
+    channel_max: int = 512
+    """... but at most this."""
+    backbone_channels: tuple[int, ...] | None = None
+    """Backbone channels from 4 pixels up, instead of the rule."""
+    use_noise: bool = True
+    """Whether synthesis layers add (fixed or random) noise."""
+    conv_clamp: float | None = None
+    """Largest activation of the backbone."""
+    decoder_hidden: int = 64
+    """Width of the decoder's hidden layer."""
+    decoder_lr_mult: float = 1.0
+    """Learning-rate multiplier of the decoder."""
+    background: bool = False
+    """Whether a small network of ray direction and w colors what rays leave transparent."""
+    superresolution: Literal["8XDC", "4X", "2X", "custom"] = "8XDC"
+    """Published kinds for 512, 256 and 128 pixels, or `custom` with blocks of one's own."""
+    superresolution_blocks: tuple[SuperResolutionBlock, ...] = ()
+    """Blocks of a custom super-resolution; it starts at the neural rendering resolution."""
+    superresolution_noise: Literal["none", "const", "random"] = "none"
+    """Noise of the super-resolution's layers."""
+    superresolution_antialias: bool = True
+    """Whether features of another size are resized with an anti-aliasing filter."""
+    superresolution_half: bool = True
+    """Whether the super-resolution runs in half precision on a GPU, and clamps at 256."""
+    rendering: RenderingConfig = RenderingConfig()
+    """How rays are sampled and composited."""
+
+    @model_validator(mode="after")
+    def _check_sizes(self) -> Self:
+        for name in ("plane_resolution", "image_resolution"):
+            value = getattr(self, name)
+            if value < 8 or value & (value - 1):
+                raise ValueError(f"{name} must be a power of two from 8 up, got {value}")
+        if self.backbone_channels is not None and len(self.backbone_channels) != (
+            self.plane_resolution.bit_length() - 2
+        ):
+            raise ValueError(
+                f"backbone_channels must name {self.plane_resolution.bit_length() - 2} blocks "
+                f"(4 to {self.plane_resolution} pixels), got {len(self.backbone_channels)}"
+            )
+        if self.mapping == "skip" and self.w_dim <= self.z_dim:
+            raise ValueError(f"w_dim must exceed z_dim for the skip mapping, got {self.w_dim}")
+        if self.superresolution == "custom":
+            factor = 2 ** sum(block.up for block in self.superresolution_blocks)
+            if self.neural_rendering_resolution * factor != self.image_resolution:
+                raise ValueError(
+                    "superresolution_blocks must lead from neural_rendering_resolution "
+                    f"{self.neural_rendering_resolution} to image_resolution "
+                    f"{self.image_resolution}, got a factor of {factor}"
+                )
+        elif self.image_resolution != {"8XDC": 512, "4X": 256, "2X": 128}[self.superresolution]:
+            raise ValueError(
+                f"image_resolution does not fit superresolution {self.superresolution}: 8XDC gives "
+                f"512, 4X 256, 2X 128 pixels, got {self.image_resolution}"
+            )
+        return self
+
+    def channels(self) -> list[int]:
+        """Return the backbone's channels from 4 pixels to `plane_resolution`."""
+        if self.backbone_channels is not None:
+            return list(self.backbone_channels)
+        levels = range(2, self.plane_resolution.bit_length())
+        return [min(self.channel_base // 2**level, self.channel_max) for level in levels]
+
+    @classmethod
+    def from_eg3d(
+        cls,
+        init_kwargs: dict[str, Any],
+        *,
+        neural_rendering_resolution: int = 64,
+        plane_axes: PlaneAxes = "eg3d",
+    ) -> Self:
+        """Build from the published constructor arguments.
+
+        Args:
+            init_kwargs: as in a published checkpoint, `rendering_kwargs` among them.
+            neural_rendering_resolution: not a constructor argument there but an attribute of the
+                object (64 unless trained further; 128 for ffhq512-128).
+            plane_axes: with which the checkpoint was trained; nothing in it tells.
+
+        Raises:
+            InvalidArgumentError: an argument that this generator does not support.
+        """
+        from itportrait.generator.published import settings_from_eg3d
+
+        return cls.parse(
+            settings_from_eg3d(init_kwargs)
+            | {
+                "neural_rendering_resolution": neural_rendering_resolution,
+                "plane_axes": plane_axes,
+            },
+            source="init_kwargs",
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data that `from_json` takes back."""
+        return self.model_dump(mode="json")
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """Build from what `to_json` returned.
+
+        Raises:
+            InvalidArgumentError: unknown keys or invalid values, all named.
+        """
+        if not isinstance(data, dict):
+            raise InvalidArgumentError(
+                "generator", expected="a JSON object", actual=type(data).__name__
+            )
+        return cls.parse(data, source="generator configuration")

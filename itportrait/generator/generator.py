@@ -1,0 +1,325 @@
+"""The tri-plane generator: z and camera to image, with every step open to the caller."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from itportrait.errors import InvalidArgumentError
+from itportrait.generator import renderer
+from itportrait.generator.backbone import NUM_PLANES, Backbone
+from itportrait.generator.config import GeneratorConfig
+from itportrait.generator.layers import NoiseMode
+from itportrait.generator.superresolution import SuperResolution
+from itportrait.geometry.camera import check_camera
+from itportrait.geometry.rays import camera_rays
+
+Sampling = Literal["midpoint", "random"]
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The intervals along every ray that the picture was composited from."""
+
+    depths: Tensor
+    """`[N, R*R, K]` mid-points, ascending."""
+    weights: Tensor
+    """`[N, R*R, K]`, of sum at most 1."""
+
+    def __iter__(self):
+        return iter((self.depths, self.weights))
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """What a view gives."""
+
+    image: Tensor | None
+    """`[N, 3, S, S]`, about [-1, 1]; none where super-resolution was not asked for."""
+    image_raw: Tensor
+    """`[N, 3, R, R]`, about [-1, 1]."""
+    image_depth: Tensor
+    """`[N, 1, R, R]`: distance along the ray."""
+    image_alpha: Tensor
+    """`[N, 1, R, R]` in [0, 1]: accumulated weight."""
+    samples: Samples | None = None
+    """Where asked for."""
+
+
+class TriPlaneGenerator(nn.Module):
+    """EG3D's generator; computes what the published one does and loads its state.
+
+    Args:
+        config: everything that determines the architecture.
+
+    Source:
+        EG3D: Efficient Geometry-aware 3D Generative Adversarial Networks (Chan et al., CVPR 2022).
+        Independent implementation; `tests/generator` holds it to numbers of the published one.
+    """
+
+    def __init__(self, config: GeneratorConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.backbone = Backbone(config)
+        self.decoder = renderer.Decoder(config)
+        self.background = renderer.Background(config) if config.background else None
+        self.superresolution = SuperResolution(config)
+        self.z_dim, self.w_dim = config.z_dim, config.w_dim
+        self.num_ws = self.backbone.mapping.num_ws
+        self.image_resolution = config.image_resolution
+        self.neural_rendering_resolution = config.neural_rendering_resolution
+
+    @property
+    def w_avg(self) -> Tensor:
+        """The mean w, `[w_dim]`."""
+        return self.backbone.mapping.w_avg
+
+    def mapping(
+        self,
+        z: Tensor,
+        camera: Tensor,
+        truncation_psi: float = 1.0,
+        truncation_cutoff: int | None = None,
+    ) -> Tensor:
+        """Map latents to codes.
+
+        Args:
+            z: `[N, z_dim]`, standard normal.
+            camera: `[N, 25]` or `[1, 25]` that conditions the mapping.
+            truncation_psi: 1 keeps the code, 0 gives the mean.
+            truncation_cutoff: how many of the ws are truncated; none is all.
+
+        Returns:
+            `[N, num_ws, w_dim]`.
+
+        Raises:
+            InvalidArgumentError: `z` or `camera` of another shape.
+        """
+        return self.backbone.mapping(z, camera, truncation_psi, truncation_cutoff)
+
+    def planes(
+        self, ws: Tensor, noise_mode: NoiseMode = "const", rng: torch.Generator | None = None
+    ) -> Tensor:
+        """Draw the tri-planes.
+
+        Args:
+            ws: `[N, num_ws, w_dim]`.
+            noise_mode: `const` (reproducible), `none` or `random`.
+            rng: for `random`.
+
+        Returns:
+            `[N, 3, C, H, W]`.
+
+        Raises:
+            InvalidArgumentError: `ws` of another shape, or another noise mode.
+        """
+        self._check_ws(ws)
+        planes = self.backbone.synthesis(ws, noise_mode, rng)
+        return planes.unflatten(1, (NUM_PLANES, self.config.plane_channels))
+
+    def sample(self, points: Tensor, planes: Tensor) -> tuple[Tensor, Tensor]:
+        """Evaluate the scene at points.
+
+        Args:
+            points: `[N, M, 3]` in the world.
+            planes: `[N, 3, C, H, W]`.
+
+        Returns:
+            `(sigma [N, M, 1], rgb [N, M, C])`: density before the softplus; color features, the
+            first three of them the color, in [0, 1].
+
+        Raises:
+            InvalidArgumentError: `points` of another shape.
+        """
+        if points.ndim != 3 or points.shape[2] != 3 or len(points) != len(planes):
+            raise InvalidArgumentError(
+                "points", expected=f"[{len(planes)}, M, 3]", actual=list(points.shape)
+            )
+        sigma, rgb = self.decoder(self._features(planes, points))
+        shape = points.shape[:2]
+        return self._mask(sigma.view(*shape, 1), points), rgb.view(*shape, -1)
+
+    def render(
+        self,
+        planes: Tensor,
+        ws: Tensor,
+        camera: Tensor,
+        *,
+        neural_rendering_resolution: int | None = None,
+        sampling: Sampling = "midpoint",
+        rng: torch.Generator | None = None,
+        return_samples: bool = False,
+        super_resolve: bool = True,
+    ) -> Rendering:
+        """Render tri-planes from cameras. Differentiable in planes, ws, camera and parameters.
+
+        Args:
+            planes: `[N, 3, C, H, W]`.
+            ws: `[N, num_ws, w_dim]`, for super-resolution and background.
+            camera: `[N, 25]`.
+            neural_rendering_resolution: side of the raw image; none is the configured one.
+            sampling: `midpoint` (reproducible) or `random` depths along the rays.
+            rng: for `random`.
+            return_samples: whether the composited intervals are returned.
+            super_resolve: whether the final image is made.
+
+        Returns:
+            The views.
+
+        Raises:
+            InvalidArgumentError: shapes that do not fit, or another `sampling`.
+        """
+        self._check_ws(ws)
+        check_camera(camera)
+        if not len(planes) == len(ws) == len(camera):
+            raise InvalidArgumentError(
+                "camera",
+                expected=f"as many rows as planes ({len(planes)}) and ws ({len(ws)})",
+                actual=len(camera),
+                remedy="repeat planes and ws for several views of one person",
+            )
+        if sampling not in ("midpoint", "random"):
+            raise InvalidArgumentError(
+                "sampling", expected="midpoint or random", actual=repr(sampling)
+            )
+        resolution = neural_rendering_resolution or self.neural_rendering_resolution
+        origins, directions = camera_rays(camera, resolution)
+        features, depth, alpha, samples = self._composite(
+            planes, ws, origins, directions, sampling == "random", rng
+        )
+
+        def to_image(values: Tensor) -> Tensor:
+            return values.transpose(1, 2).unflatten(2, (resolution, resolution))
+
+        feature_image = to_image(features)
+        return Rendering(
+            image=self.superresolution(feature_image, ws, rng) if super_resolve else None,
+            image_raw=feature_image[:, :3],
+            image_depth=to_image(depth),
+            image_alpha=to_image(alpha),
+            samples=samples if return_samples else None,
+        )
+
+    def synthesize(
+        self,
+        ws: Tensor,
+        camera: Tensor,
+        *,
+        noise_mode: NoiseMode = "const",
+        neural_rendering_resolution: int | None = None,
+        sampling: Sampling = "midpoint",
+        rng: torch.Generator | None = None,
+        return_samples: bool = False,
+        super_resolve: bool = True,
+    ) -> Rendering:
+        """Draw the planes of `ws` and render them; arguments as in `planes` and `render`."""
+        return self.render(
+            self.planes(ws, noise_mode, rng),
+            ws,
+            camera,
+            neural_rendering_resolution=neural_rendering_resolution,
+            sampling=sampling,
+            rng=rng,
+            return_samples=return_samples,
+            super_resolve=super_resolve,
+        )
+
+    def _composite(
+        self,
+        planes: Tensor,
+        ws: Tensor,
+        origins: Tensor,
+        directions: Tensor,
+        random: bool,
+        rng: torch.Generator | None,
+    ) -> tuple[Tensor, Tensor, Tensor, Samples]:
+        """Return features `[N, M, C]` in about [-1, 1], depth and alpha `[N, M, 1]`, samples."""
+        config = self.config.rendering
+        depths, sigma, rgb = self._sample_rays(planes, origins, directions, random, rng)
+        order = None
+        if len(rgb) > 1:
+            depths, order = torch.sort(depths, dim=-1)
+            sigma = sigma.gather(-1, order)
+        weights = renderer.march_weights(depths, sigma, config.density_gain)
+        per_sample = renderer.sample_weights(weights)
+        if order is not None:
+            # Colors stay where they were sampled; their weights travel instead: C times less.
+            per_sample = torch.zeros_like(per_sample).scatter(-1, order, per_sample)
+        features, start = 0.0, 0
+        for part in rgb:
+            share = per_sample[..., None, start : start + part.shape[2]]
+            features = features + (share @ part).squeeze(2)
+            start += part.shape[2]
+        alpha = weights.sum(-1, keepdim=True)
+        if self.background is not None:
+            features = features + (1 - alpha) * self.background(directions, ws[:, -1])
+        elif config.white_back:
+            features = features + (1 - alpha)
+        middles = 0.5 * (depths[..., 1:] + depths[..., :-1])
+        depth = (weights * middles).sum(-1, keepdim=True) / alpha
+        depth = torch.nan_to_num(depth, nan=float("inf")).clamp(depths.min(), depths.max())
+        return features * 2 - 1, depth, alpha, Samples(middles, weights)
+
+    def _sample_rays(
+        self,
+        planes: Tensor,
+        origins: Tensor,
+        directions: Tensor,
+        random: bool,
+        rng: torch.Generator | None,
+    ) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """Return depths and sigma `[N, M, K]`, and colors in one or two parts of `[N, M, k, C]`."""
+        config = self.config.rendering
+        count = config.depth_resolution_importance
+        coarse = renderer.coarse_depths(origins, directions, config, rng, random)
+
+        def evaluate(depths: Tensor) -> tuple[Tensor, Tensor]:
+            sigma, rgb = self.sample(_points(origins, directions, depths), planes)
+            return sigma.view(depths.shape), rgb.view(*depths.shape, -1)
+
+        if count == 0:
+            sigma, rgb = evaluate(coarse)
+            return coarse, sigma, [rgb]
+        if config.merge_coarse:
+            sigma, rgb = evaluate(coarse)
+            with torch.no_grad():
+                weights = renderer.march_weights(coarse, sigma, config.density_gain)
+            fine = renderer.fine_depths(coarse, weights, count, rng, random)
+            fine_sigma, fine_rgb = evaluate(fine)
+            depths = torch.cat([coarse, fine], dim=-1)
+            return depths, torch.cat([sigma, fine_sigma], dim=-1), [rgb, fine_rgb]
+        with torch.no_grad():
+            points = _points(origins, directions, coarse)
+            sigma = self.decoder.density(self._features(planes, points))
+            sigma = self._mask(sigma.view(*points.shape[:2], 1), points).view(coarse.shape)
+            weights = renderer.march_weights(coarse, sigma, config.density_gain)
+            fine = renderer.fine_depths(coarse, weights, count, rng, random)
+            depths = torch.sort(torch.cat([coarse[..., ::2], fine], dim=-1), dim=-1).values
+        sigma, rgb = evaluate(depths)
+        return depths, sigma, [rgb]
+
+    def _features(self, planes: Tensor, points: Tensor) -> Tensor:
+        axes, box = self.config.plane_axes, self.config.rendering.box_warp
+        return renderer.sample_planes(planes, points, axes, box)
+
+    def _mask(self, sigma: Tensor, points: Tensor) -> Tensor:
+        if not self.config.rendering.mask_outside:
+            return sigma
+        outside = points.detach().abs().amax(-1, keepdim=True) > self.config.rendering.box_warp / 2
+        return sigma.masked_fill(outside, _EMPTY)
+
+    def _check_ws(self, ws: Tensor) -> None:
+        if ws.ndim != 3 or ws.shape[1:] != (self.num_ws, self.w_dim):
+            raise InvalidArgumentError(
+                "ws", expected=f"[N, {self.num_ws}, {self.w_dim}]", actual=list(ws.shape)
+            )
+
+
+_EMPTY = -30.0
+"""A density before the softplus that is nothing after it."""
+
+
+def _points(origins: Tensor, directions: Tensor, depths: Tensor) -> Tensor:
+    points = origins[:, :, None] + depths[..., None] * directions[:, :, None]
+    return points.flatten(1, 2)

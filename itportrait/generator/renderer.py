@@ -1,0 +1,184 @@
+"""Volume rendering of tri-planes: sample, decode, composite.
+
+Source:
+    EG3D (Chan et al., CVPR 2022), section 4.3; hierarchical sampling as in NeRF (Mildenhall et al.,
+    ECCV 2020), marching by mid-points as in MipNeRF.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from itportrait.generator.config import GeneratorConfig, RenderingConfig
+from itportrait.generator.layers import FullyConnected, random_like
+from itportrait.geometry.planes import PlaneAxes, project_on_planes
+from itportrait.geometry.rays import box_limits
+
+_COLOR_MARGIN = 0.001
+_DIRECTION_SCALE = (4.0, 4.0, 1.0)
+"""The field of view is narrow, so x and y of directions are small against z."""
+
+
+class Decoder(nn.Module):
+    """Mean plane feature -> density and color features."""
+
+    def __init__(self, config: GeneratorConfig) -> None:
+        super().__init__()
+        channels, hidden = config.plane_channels, config.decoder_hidden
+        lr_mult = config.decoder_lr_mult
+        self.net = nn.Sequential(
+            FullyConnected(channels, hidden, lr_mult=lr_mult),
+            nn.Softplus(),
+            FullyConnected(hidden, 1 + channels, lr_mult=lr_mult),
+        )
+
+    def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Map `[M, C]` to `(sigma [M, 1], rgb [M, C])`, rgb in [-0.001, 1.001]."""
+        out = self.net(features)
+        rgb = torch.sigmoid(out[:, 1:]) * (1 + 2 * _COLOR_MARGIN) - _COLOR_MARGIN
+        return out[:, :1], rgb
+
+    def density(self, features: Tensor) -> Tensor:
+        """Map `[M, C]` to `sigma [M, 1]` alone."""
+        first, act, last = self.net
+        return last(act(first(features)), rows=slice(0, 1))
+
+
+class Background(nn.Module):
+    """Features of what lies behind everything, from ray direction and w."""
+
+    def __init__(self, config: GeneratorConfig) -> None:
+        super().__init__()
+        hidden = config.decoder_hidden
+        self.direction = FullyConnected(3, hidden)
+        self.style = FullyConnected(config.w_dim, hidden)
+        self.output = FullyConnected(hidden, config.plane_channels)
+        self.register_buffer("direction_scale", torch.tensor(_DIRECTION_SCALE), persistent=False)
+
+    def forward(self, ray_directions: Tensor, w: Tensor) -> Tensor:
+        """Map directions `[N, M, 3]` and w `[N, w_dim]` to `[N, M, C]` in [0, 1]."""
+        hidden = self.direction(ray_directions * self.direction_scale) + self.style(w)[:, None]
+        return torch.sigmoid(self.output(F.leaky_relu(hidden, 0.2)))
+
+
+def sample_planes(planes: Tensor, points: Tensor, plane_axes: PlaneAxes, box_warp: float) -> Tensor:
+    """Sample the three planes bilinearly (zeros outside) and average them.
+
+    Args:
+        planes: `[N, 3, C, H, W]`.
+        points: `[N, M, 3]` in the world.
+        plane_axes: a key of `PLANE_AXES`.
+        box_warp: side of the cube that the planes cover.
+
+    Returns:
+        `[N * M, C]`.
+    """
+    batch, _, channels, height, width = planes.shape
+    grid = project_on_planes(points * (2 / box_warp), plane_axes)
+    features = F.grid_sample(
+        planes.reshape(batch * 3, channels, height, width),
+        grid.reshape(batch * 3, 1, -1, 2),
+        mode="bilinear",
+        padding_mode="zeros",
+        align_corners=False,
+    )
+    mean = features.view(batch, 3, channels, -1).mean(1)
+    return mean.transpose(1, 2).reshape(-1, channels)
+
+
+def coarse_depths(
+    ray_origins: Tensor,
+    ray_directions: Tensor,
+    config: RenderingConfig,
+    rng: torch.Generator | None,
+    random: bool,
+) -> Tensor:
+    """Return stratified depths `[N, M, K]`: stratum mid-points, or uniform within each.
+
+    The last stratum reaches past `ray_end`, as published.
+    """
+    count, device = config.depth_resolution, ray_origins.device
+    shape = (*ray_origins.shape[:2], count)
+    offset = random_like(torch.rand, shape, device, rng) if random else 0.5
+    steps = torch.linspace(0, 1, count, device=device)
+    if isinstance(config.ray_start, str) or isinstance(config.ray_end, str):
+        near, far = _ray_limits(ray_origins, ray_directions, config.box_warp)
+    else:
+        near, far = config.ray_start, config.ray_end
+    if config.disparity_space_sampling:
+        fraction = steps + offset / (count - 1)
+        return (1 / ((1 - fraction) / near + fraction / far)).expand(shape)
+    return (near + (steps * (far - near) + offset * ((far - near) / (count - 1)))).expand(shape)
+
+
+def _ray_limits(origins: Tensor, directions: Tensor, side: float) -> tuple[Tensor, Tensor]:
+    near, far = box_limits(origins.detach(), directions.detach(), side)
+    hit = far > near
+    if hit.any():
+        # Rays past the box are sampled over the whole range of the nearest hits, as published;
+        # a range of their own would be empty and their depths equal.
+        near = torch.where(hit, near, near[hit].min())
+        far = torch.where(hit, far, near[hit].max())
+    return near, far
+
+
+def fine_depths(
+    depths: Tensor, weights: Tensor, count: int, rng: torch.Generator | None, random: bool
+) -> Tensor:
+    """Draw depths where the coarse pass found weight, by its inverse cumulative distribution.
+
+    Args:
+        depths: coarse `[N, M, K]`.
+        weights: of the K - 1 intervals, `[N, M, K - 1]`.
+        count: depths to draw.
+        rng: for random draws.
+        random: uniform quantiles; else evenly spaced ones, 0 and 1 included.
+
+    Returns:
+        `[N, M, count]`, unsorted where random.
+    """
+    with torch.no_grad():
+        batch, rays, _ = depths.shape
+        depths, weights = depths.flatten(0, 1), weights.flatten(0, 1)
+        smooth = F.max_pool1d(weights[:, None], 2, stride=1, padding=1)
+        weights = F.avg_pool1d(smooth, 2, stride=1)[:, 0] + 0.01
+        middles = 0.5 * (depths[:, 1:] + depths[:, :-1])
+        pdf = weights[:, 1:-1] + 1e-5
+        cdf = F.pad(torch.cumsum(pdf / pdf.sum(1, keepdim=True), dim=1), (1, 0))
+        if random:
+            u = random_like(torch.rand, (len(cdf), count), cdf.device, rng)
+        else:
+            u = torch.linspace(0, 1, count, device=cdf.device).expand(len(cdf), count).contiguous()
+        upper = torch.searchsorted(cdf, u, right=True)
+        lower = (upper - 1).clamp_min(0)
+        upper = upper.clamp_max(cdf.shape[1] - 1)
+        cdf_low, cdf_high = cdf.gather(1, lower), cdf.gather(1, upper)
+        span = cdf_high - cdf_low
+        span = torch.where(span < 1e-5, 1.0, span)
+        low, high = middles.gather(1, lower), middles.gather(1, upper)
+        return (low + (u - cdf_low) / span * (high - low)).view(batch, rays, count)
+
+
+def march_weights(depths: Tensor, sigma: Tensor, density_gain: float) -> Tensor:
+    """Return the weight of each interval between sorted samples.
+
+    Args:
+        depths: `[N, M, K]`, ascending.
+        sigma: decoder's density `[N, M, K]`, before the softplus.
+        density_gain: factor on the density.
+
+    Returns:
+        `[N, M, K - 1]`, not negative, of sum at most 1.
+    """
+    middle = 0.5 * (sigma[..., 1:] + sigma[..., :-1])
+    density = F.softplus(middle - 1)
+    if density_gain != 1:
+        density = density * density_gain
+    alpha = 1 - torch.exp(-density * (depths[..., 1:] - depths[..., :-1]))
+    passed = torch.cumprod(1 - alpha + 1e-10, dim=-1)
+    return alpha * F.pad(passed[..., :-1], (1, 0), value=1.0)
+
+
+def sample_weights(weights: Tensor) -> Tensor:
+    """Turn weights of K - 1 intervals into weights of the K samples whose mid-points they bear."""
+    return 0.5 * (F.pad(weights, (1, 0)) + F.pad(weights, (0, 1)))

@@ -1,0 +1,5 @@
+"""Upsampling by two and smoothing with a small separable filter."""
+
+from itportrait.ops.upfirdn2d.op import resample_filter, upfirdn2d, upsample2d
+
+__all__ = ["resample_filter", "upfirdn2d", "upsample2d"]
