@@ -1,0 +1,259 @@
+"""What a style domain is, and how its adaptation runs; published values are the defaults."""
+
+from typing import Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from itportrait.config import Settings
+
+Mode = Literal["image", "text", "image_text"]
+
+
+class DomainSpec(Settings):
+    """One style domain: reference images, a prompt, or both, and what to train for it."""
+
+    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)
+    """Folder, table and run name of the domain."""
+    mode: Mode
+    """`image` (references alone), `text` (prompt alone) or `image_text` (both)."""
+    prompt: str | None = None
+    """What the portraits become, such as "a bronze statue"; needed by the modes with text."""
+    source_prompt: str = "Photo"
+    """What they are before."""
+    references: tuple[str, ...] = ()
+    """URIs of aligned style images; needed by the modes with images."""
+    method: str = "itportrait"
+    """Name in the registry of adaptation methods."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Overrides of `AdaptConfig` for this domain alone, nested or with dotted keys."""
+    steps: int = Field(401, ge=1)
+    """Upper bound of the optimization steps; the best one is chosen, see `SelectionConfig`."""
+    train: str = "synthesis_sr"
+    """Preset of trained layers: synthesis_sr, planes_only, decoder_sr, all."""
+    seed: int = Field(0, ge=0)
+    """Of every random draw of this domain."""
+    license: str = ""
+    """License of the reference images, kept with the adapter."""
+    tags: dict[str, str] = Field(default_factory=dict)
+    """Free labels, copied to the run and the bank."""
+
+    @model_validator(mode="after")
+    def _mode_has_its_inputs(self) -> Self:
+        if self.mode != "image" and not (self.prompt and self.prompt.strip()):
+            raise ValueError(f"prompt: mode {self.mode!r} of domain {self.name!r} needs a prompt")
+        if self.mode != "text" and not self.references:
+            raise ValueError(
+                f"references: mode {self.mode!r} of domain {self.name!r} needs at least one picture"
+            )
+        return self
+
+    @property
+    def uses_text(self) -> bool:
+        """Whether the words guide the adaptation."""
+        return self.mode != "image"
+
+    @property
+    def uses_images(self) -> bool:
+        """Whether reference images guide it."""
+        return self.mode != "text"
+
+
+class PairConfig(Settings):
+    """How the photo-realistic twin of a style image is found."""
+
+    steps: int = Field(150, ge=1)
+    """Optimization steps of the twin's code."""
+    learning_rate: float = Field(0.05, gt=0)
+    """Of the code in whitened coordinates (1 = one standard deviation of w)."""
+    shared_rows: int | None = None
+    """Rows from the first that hold the style image's code; the others are a photo's. None: 9 of
+    14, scaled to the generator's rows."""
+    perceptual: float = Field(1.0, ge=0)
+    """Weight of the perceptual distance to the style image."""
+    structure: float = Field(1.0, ge=0)
+    """Weight of 1 - correlation of luma: layout apart from color."""
+    prior: float = Field(0.02, ge=0)
+    """Weight of the mean squared whitened coordinate: keeps the twin a likely photo."""
+    refine_camera: bool = False
+    """Optimize yaw and pitch too; done anyway where the camera is not given."""
+    camera_learning_rate: float = Field(0.01, gt=0)
+    """Of yaw and pitch, in radians."""
+
+
+class AptConfig(Settings):
+    """Stage 1, 3D artistic paired transfer."""
+
+    learning_rate: float = Field(2e-3, gt=0)
+    """Of Adam."""
+    betas: tuple[float, float] = (0.0, 0.99)
+    """Of Adam."""
+    batch: int = Field(1, ge=1)
+    """Random codes a step."""
+    rows: Literal["style_rows", "preserve_colour"] | tuple[int, ...] = "style_rows"
+    """Rows of the pair's code that are replaced by a random code's: a set by name, or a list."""
+    size: int = Field(256, ge=16)
+    """Pixels that both pictures are shrunk to before the perceptual distance."""
+    perceptual: float = Field(1.0, ge=0)
+    """Weight of the perceptual distance to the style image."""
+    l2: float = Field(0.0, ge=0)
+    """Weight of the mean squared difference to the style image."""
+    identity: float = Field(0.0, ge=0)
+    """Weight of the identity distance to the base render of the same code."""
+    depth: float = Field(0.0, ge=0)
+    """Weight of the depth distance to the base generator (world units)."""
+    direction: float = Field(0.0, ge=0)
+    """Weight of the directional CLIP term along E(style) - E(twin), on random codes and cameras:
+    carries the style beyond the pair's view and face. Not in the published program."""
+
+
+class ViewConfig(Settings):
+    """Cameras that stage 2 draws from: one of each yaw list a step."""
+
+    yaw_a: tuple[float, ...] = (-0.6, -0.5, -0.4)
+    """Radians, view A."""
+    yaw_b: tuple[float, ...] = (-0.3, -0.2, -0.1, 0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
+    """Radians, view B; empty: one view a step."""
+    pitch: tuple[float, ...] = (-0.6, -0.5, -0.4, -0.3, -0.2, -0.1, 0.0, 0.1, 0.2)
+    """Radians, both views; positive is below the face."""
+    radius: float = Field(2.7, gt=0)
+    """World units from the origin."""
+    fov_deg: float = Field(18.0, gt=0, lt=120)
+    """Full field of view."""
+
+
+class IteConfig(Settings):
+    """Stage 2, 3D image-text embedding."""
+
+    learning_rate: float = Field(1.6e-3, gt=0)
+    """Of Adam."""
+    betas: tuple[float, float] = (0.0, 0.992)
+    """Of Adam."""
+    batch: int = Field(2, ge=1)
+    """Codes a step; each is rendered in every view."""
+    pair_weight: float = Field(0.2, ge=0, le=1)
+    """Share of the pair's code in the rows that are mixed; 0 in mode `text`, which has no pair."""
+    pinned_rows: int = Field(1, ge=0)
+    """First rows that are the pair's alone."""
+    frozen_camera: Literal["matched", "frontal"] = "matched"
+    """Camera of the frozen render. `frontal` is the published program: a change of pose then leaks
+    into every direction."""
+    views: ViewConfig = ViewConfig()
+    """Cameras."""
+    clip_weights: tuple[float, ...] | None = None
+    """One an image-text model of the bundle; None: 1 each."""
+    crops: int = Field(0, ge=0)
+    """Random crops a render that are encoded besides the whole picture (0: published)."""
+    crop_scale: tuple[float, float] = (0.5, 0.9)
+    """Side of the crops as a share of the picture's."""
+    identity: float = Field(0.0, ge=0)
+    """Weight of the identity distance to the frozen render."""
+    depth: float = Field(0.0, ge=0)
+    """Weight of the depth distance to the base generator (world units)."""
+    structure: float = Field(0.0, ge=0)
+    """Weight of the luma structure term against the frozen render."""
+
+
+class ThresholdConfig(Settings):
+    """How image and text are balanced in stage 2: the threshold function."""
+
+    kind: Literal["hard", "even", "soft"] = "hard"
+    """`hard`: text while the image copy is near the photo, else the image (published paper);
+    `even`: half and half (published program); `soft`: a smooth weight in the same quantity."""
+    value: float | Literal["auto"] = 0.65
+    """Threshold of mean |E(I) - E(P)|; 0.65 belongs to ViT-B/32. `auto`: taken from the first
+    steps."""
+    text_probability: float = Field(0.35, ge=0, le=1)
+    """Chance of a text step whatever the distance (`hard`)."""
+    auto_steps: int = Field(20, ge=1)
+    """Stage-2 steps whose distances decide an `auto` threshold; they are text steps meanwhile."""
+    auto_quantile: float = Field(0.5, ge=0, le=1)
+    """Quantile of those distances that becomes the threshold."""
+    softness: float = Field(0.1, gt=0)
+    """Width of the `soft` transition, as a share of the threshold."""
+
+
+class ProbeConfig(Settings):
+    """The fixed codes and cameras on which a run is judged, equal in all domains of a base."""
+
+    every: int = Field(25, ge=1)
+    """Steps between scores."""
+    count: int = Field(8, ge=2)
+    """Codes."""
+    seed: int = 20230904
+    """Of the codes."""
+    yaws: tuple[float, ...] = (0.0, -0.35, 0.35)
+    """Radians, cycled over the codes."""
+    images: int = Field(4, ge=0)
+    """Renders that a report carries along."""
+
+
+class SelectionConfig(Settings):
+    """Which probed step is kept, see `itportrait.adapt.selection`."""
+
+    min_gain: float = Field(0.01, ge=0)
+    """Gain of style that a later step must bring to replace the kept one."""
+    damage_cost: float = Field(0.5, ge=0)
+    """Further gain it must bring for each unit of identity lost."""
+    identity_floor: float = Field(0.5, ge=-1, le=1)
+    """Identity cosine below which a step is unfit."""
+    depth_variance_floor: float = Field(0.7, ge=0)
+    """Depth variance against the base's below which a step is unfit (flattening)."""
+    patience: int = Field(6, ge=1)
+    """Probes without a better step after which the run stops."""
+
+
+class AdaptConfig(Settings):
+    """Everything about an adaptation that is not the domain's own."""
+
+    pair: PairConfig = PairConfig()
+    """Twin of each style image."""
+    apt: AptConfig = AptConfig()
+    """Stage 1."""
+    ite: IteConfig = IteConfig()
+    """Stage 2."""
+    threshold: ThresholdConfig = ThresholdConfig()
+    """Balance of image and text."""
+    probe: ProbeConfig = ProbeConfig()
+    """Scoring."""
+    selection: SelectionConfig = SelectionConfig()
+    """Choice of the step, early stop."""
+    truncation_psi: float = Field(1.0, ge=0)
+    """Of random codes."""
+    ema: float = Field(0.0, ge=0, lt=1)
+    """Decay of an average of the weights that is scored and kept; 0: the weights themselves."""
+    neural_rendering_resolution: int | None = None
+    """Of training renders; None: the generator's."""
+
+    @field_validator("ema")
+    @classmethod
+    def _ema_is_sensible(cls, value: float) -> float:
+        if 0 < value < 0.5:
+            raise ValueError("ema below 0.5 averages nothing; use 0 or about 0.99")
+        return value
+
+
+def resolve(spec: DomainSpec, config: AdaptConfig) -> AdaptConfig:
+    """Return the configuration with the domain's `options` laid over it.
+
+    Raises:
+        InvalidArgumentError: an option is unknown or invalid; names it and the known ones.
+    """
+    data = config.model_dump(mode="json")
+    for key, value in spec.options.items():
+        *parents, leaf = key.split(".")
+        node = data
+        for name in parents:
+            node = node.setdefault(name, {})
+        if isinstance(value, dict) and isinstance(node.get(leaf), dict):
+            _merge(node[leaf], value)
+        else:
+            node[leaf] = value
+    return AdaptConfig.parse(data, source=f"options of domain {spec.name!r}")
+
+
+def _merge(node: dict[str, Any], patch: dict[str, Any]) -> None:
+    for key, value in patch.items():
+        if isinstance(value, dict) and isinstance(node.get(key), dict):
+            _merge(node[key], value)
+        else:
+            node[key] = value

@@ -1,0 +1,275 @@
+"""The adaptation loop, apart from any trainer: one process of one or many, resumable anywhere."""
+
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from itportrait.adapt.adapter import Adapter
+from itportrait.adapt.config import AdaptConfig, DomainSpec, resolve
+from itportrait.adapt.methods import METHODS, AdaptationMethod, MethodContext
+from itportrait.adapt.methods.base import ReduceGradients, with_weights
+from itportrait.adapt.probe import Probe
+from itportrait.adapt.references import Reference, load_references
+from itportrait.adapt.selection import Selection
+from itportrait.bundle import Bundle
+from itportrait.config import fingerprint
+from itportrait.errors import CheckpointError, InvalidArgumentError
+
+logger = logging.getLogger(__name__)
+
+CODE_VERSION = 1
+"""Raised when a change of this stage changes its results: part of every fingerprint."""
+_STATE_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class AdaptReport:
+    """What a run tells between steps.
+
+    Args:
+        step: steps done.
+        metrics: probe scores under their names, training terms under `train/`.
+        images: renders of the probe set, uint8 `[S, S, 3]`, always in the same order.
+        kept: whether this step is the one kept so far.
+        state: call it for a checkpoint (copies; expensive, so only when it is stored).
+        last: no further report follows.
+    """
+
+    step: int
+    metrics: dict[str, float]
+    images: list[np.ndarray] = field(repr=False)
+    kept: bool
+    state: Callable[[], dict[str, Any]] = field(repr=False)
+    last: bool = False
+
+
+@dataclass(frozen=True)
+class AdaptResult:
+    """An adapted domain.
+
+    Args:
+        adapter: the result.
+        image_adapter: of the image-adapted copy at the same step, in mode `image_text`.
+        curve: all probes, in order.
+        pairs: quality of the pairs, one a reference.
+        step: steps after which the adapter was kept.
+        metrics: of the kept step, `view_consistency` and `seconds` included.
+        images: renders of the probe set by the result, uint8 `[S, S, 3]`.
+    """
+
+    adapter: Adapter
+    image_adapter: Adapter | None
+    curve: list[dict[str, float]]
+    pairs: list[dict[str, Any]]
+    step: int
+    metrics: dict[str, float]
+    images: list[np.ndarray] = field(repr=False)
+
+
+def adapt_fingerprint(
+    spec: DomainSpec, config: AdaptConfig, model_id: str, references: Sequence[Reference] = ()
+) -> str:
+    """Return a digest of everything that determines the result (tags and license left out)."""
+    plain = spec.model_dump(mode="json", exclude={"tags", "license", "references", "options"})
+    resolved = resolve(spec, config)
+    digests = [
+        [reference.sha256, None if reference.camera is None else _rounded(reference.camera)]
+        for reference in references
+    ]
+    return fingerprint(plain, resolved, model_id, digests, CODE_VERSION)
+
+
+def adapt_domain(
+    bundle: Bundle,
+    spec: DomainSpec,
+    config: AdaptConfig | None = None,
+    *,
+    references: Sequence[Reference] | None = None,
+    rank: int = 0,
+    world_size: int = 1,
+    reduce_gradients: ReduceGradients | None = None,
+    resume_state: dict[str, Any] | None = None,
+    on_report: Callable[[AdaptReport], None] | None = None,
+) -> AdaptResult:
+    """Adapt the bundle's generator to a style domain.
+
+    Args:
+        bundle: the base model and the models that guide and judge; unchanged.
+        spec: the domain.
+        config: how; the domain's `options` are laid over it.
+        references: aligned style images with their cameras; None reads `spec.references`, which
+            must then be aligned pictures, and estimates the cameras.
+        rank: of this worker: its codes and cameras are its own.
+        world_size: number of workers; each probes alike, so all take the same decisions.
+        reduce_gradients: averages the gradients of the given parameters over the workers; needed
+            for more than one.
+        resume_state: a report's `state()`; the run continues bit-identically.
+        on_report: called after every probe, on every rank.
+
+    Raises:
+        InvalidArgumentError: options, references or workers do not fit.
+        UnknownNameError: no such method or preset of layers.
+        CheckpointError: the state is of another domain, configuration or base model.
+        NoInputError: a reference cannot be read.
+    """
+    config = resolve(spec, config or AdaptConfig())
+    if world_size > 1 and reduce_gradients is None:
+        raise InvalidArgumentError(
+            "reduce_gradients",
+            expected=f"a function that averages over {world_size} workers",
+            actual="None",
+        )
+    if not spec.uses_images:
+        references = []
+    elif references is None:
+        references = load_references(spec.references)
+    run = _Run(bundle, spec, config, list(references), rank, resume_state)
+    return run.finish(run.train(reduce_gradients, on_report))
+
+
+class _Run:
+    """The state of one adaptation."""
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        spec: DomainSpec,
+        config: AdaptConfig,
+        references: list[Reference],
+        rank: int,
+        resume_state: dict[str, Any] | None,
+    ) -> None:
+        self.bundle, self.spec, self.config = bundle, spec, config
+        self.fingerprint = adapt_fingerprint(spec, config, bundle.model_id, references)
+        self.step, self.seconds = 0, 0.0
+        started = time.perf_counter()
+        state = resume_state and self._checked(resume_state)
+        context = MethodContext(bundle, spec, config, references, rank)
+        method = METHODS.get(spec.method)
+        self.method: AdaptationMethod = method(context, state["method"] if state else None)
+        self.selection = Selection(config.selection)
+        self.probe = Probe(bundle, spec, config, references)
+        if state:
+            self.step, self.seconds = state["step"], state["seconds"]
+            self.selection.load_state_dict(state["selection"])
+            for name, student in self.method.students.items():
+                student.load_state_dict(state["students"][name])
+        self._started = started
+
+    def _checked(self, state: dict[str, Any]) -> dict[str, Any]:
+        if state.get("format") != _STATE_FORMAT or state.get("fingerprint") != self.fingerprint:
+            raise CheckpointError(
+                f"the checkpoint has fingerprint {state.get('fingerprint')}, and domain "
+                f"{self.spec.name!r} with this configuration and base model has "
+                f"{self.fingerprint}; start it anew"
+            )
+        return state
+
+    def elapsed(self) -> float:
+        """Return seconds of work, those before a resume included."""
+        return self.seconds + time.perf_counter() - self._started
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything that a resumed run needs: tensors, numbers, texts, lists, dicts."""
+        return {
+            "format": _STATE_FORMAT,
+            "fingerprint": self.fingerprint,
+            "step": self.step,
+            "seconds": self.elapsed(),
+            "students": {name: s.state_dict() for name, s in self.method.students.items()},
+            "method": self.method.state_dict(),
+            "selection": self.selection.state_dict(),
+        }
+
+    def train(
+        self,
+        reduce_gradients: ReduceGradients | None,
+        on_report: Callable[[AdaptReport], None] | None,
+    ) -> list[dict[str, Any]]:
+        """Run to the last step, or until nothing improves; return the pairs' reports."""
+        terms: dict[str, list[float]] = defaultdict(list)
+        while self.step < self.spec.steps and not self.selection.exhausted:
+            part = self.method.loss(self.step)
+            self.method.students[part.student].update(part.loss, reduce_gradients)
+            self.step += 1
+            for name, value in part.log.items():
+                terms[name].append(value)
+            if self.step % self.config.probe.every == 0 or self.step == self.spec.steps:
+                self._report(terms, on_report)
+                terms.clear()
+        return [report.to_dict() for report in self.method.pair_reports()]
+
+    def _report(
+        self, terms: dict[str, list[float]], on_report: Callable[[AdaptReport], None] | None
+    ) -> None:
+        scores, images = self.probe.score(self.method.students[self.method.result].scored())
+        weights = {name: student.weights() for name, student in self.method.students.items()}
+        kept = self.selection.add(self.step, scores, weights)
+        means = {f"train/{name}": sum(values) / len(values) for name, values in terms.items()}
+        logger.info(
+            "%s step %d/%d: style %.3f identity %.3f depth variance %.2f%s",
+            self.spec.name,
+            self.step,
+            self.spec.steps,
+            scores["style"],
+            scores["identity"],
+            scores["depth_variance"],
+            " (kept)" if kept else "",
+        )
+        if on_report is not None:
+            last = self.step >= self.spec.steps or self.selection.exhausted
+            pictures = self.probe.pictures(images)
+            metrics = scores | means
+            on_report(AdaptReport(self.step, metrics, pictures, kept, self.state_dict, last))
+
+    def finish(self, pairs: list[dict[str, Any]]) -> AdaptResult:
+        """Make the adapters of the kept step and judge the result."""
+        kept = self.selection.kept
+        assert kept is not None  # steps >= 1, and the last step is always probed
+        adapters = {name: self._adapter(name, kept, pairs) for name in self.method.students}
+        adapter = adapters[self.method.result]
+        styled = adapter.apply(self.bundle.generator)
+        metrics = self.probe.final(styled) | {"seconds": self.elapsed()}
+        violation = self.selection.violation(metrics)
+        if violation > 0:
+            logger.warning("%s: no step kept identity and depth above their floors", self.spec.name)
+        adapter.info.update(metrics=metrics, fit=violation == 0)
+        _, images = self.probe.score(styled)
+        other = adapters.get("image") if self.method.result != "image" else None
+        return AdaptResult(
+            adapter,
+            other,
+            self.selection.curve,
+            pairs,
+            int(kept["step"]),
+            metrics,
+            self.probe.pictures(images),
+        )
+
+    def _adapter(
+        self, student: str, kept: dict[str, float], pairs: list[dict[str, Any]]
+    ) -> Adapter:
+        info = {
+            "spec": self.spec.model_dump(mode="json"),
+            "fingerprint": self.fingerprint,
+            "student": student,
+            "step": int(kept["step"]),
+            "pairs": pairs,
+        }
+        return Adapter.between(
+            self.bundle.generator,
+            with_weights(self.bundle.generator, self.selection.weights[student]),
+            domain=self.spec.name,
+            base_model_id=self.bundle.model_id,
+            train=self.spec.train,
+            info=info,
+        )
+
+
+def _rounded(camera: np.ndarray) -> list[float]:
+    return [round(float(value), 6) for value in np.asarray(camera).reshape(-1)]

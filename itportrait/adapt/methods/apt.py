@@ -1,0 +1,104 @@
+"""Stage 1 of ITportrait, 3D artistic paired transfer: style image against its twin's rows."""
+
+import torch
+from torch import Generator, Tensor
+
+from itportrait.adapt.config import AdaptConfig
+from itportrait.adapt.layers import row_set
+from itportrait.adapt.pair import Pair
+from itportrait.adapt.sampling import random_codes, random_views
+from itportrait.bundle import Bundle
+from itportrait.generator import TriPlaneGenerator
+from itportrait.losses import (
+    IdentityLoss,
+    PerceptualLoss,
+    cosine_loss,
+    depth_distance,
+    l2_loss,
+    unit,
+)
+
+
+class PairedTransfer:
+    """The loss of a stage-1 step.
+
+    Args:
+        bundle: base generator and guiding models.
+        config: resolved configuration.
+        pairs: style images with their twins; one is drawn a step.
+    """
+
+    def __init__(self, bundle: Bundle, config: AdaptConfig, pairs: list[Pair]) -> None:
+        self.bundle, self.config, self.pairs = bundle, config, pairs
+        self.rows = list(row_set(config.apt.rows, bundle.generator.num_ws))
+        self.perceptual = PerceptualLoss(bundle.perceptual, config.apt.size)
+        self.identity = IdentityLoss(bundle.identity) if config.apt.identity else None
+        self.directions = self._style_directions() if config.apt.direction else []
+
+    @torch.no_grad()
+    def _style_directions(self) -> list[Tensor]:
+        """Return E(style) - E(twin), averaged over the pairs, `[D]` a model."""
+        directions = []
+        for model in self.bundle.clips:
+            changes = [
+                unit(model.encode_image(pair.style) - model.encode_image(pair.twin))
+                for pair in self.pairs
+            ]
+            directions.append(unit(torch.cat(changes).mean(0)))
+        return directions
+
+    def codes(self, pair: Pair, rng: Generator) -> Tensor:
+        """Return `[batch, num_ws, w_dim]`: the pair's code with random style rows."""
+        base, apt = self.bundle.generator, self.config.apt
+        random = random_codes(base, apt.batch, rng, self.config.truncation_psi)
+        ws = pair.w_plus.repeat(apt.batch, 1, 1)
+        ws[:, self.rows] = random[:, self.rows]
+        return ws
+
+    def loss(self, student: TriPlaneGenerator, rng: Generator) -> tuple[Tensor, dict[str, float]]:
+        """Return the loss of one step and its parts.
+
+        Args:
+            student: the image-adapted copy.
+            rng: of this step.
+        """
+        apt, resolution = self.config.apt, self.config.neural_rendering_resolution
+        pair = self.pairs[int(torch.randint(len(self.pairs), (), generator=rng))]
+        ws = self.codes(pair, rng)
+        camera = pair.camera.expand(len(ws), -1)
+        render = student.synthesize(ws, camera, neural_rendering_resolution=resolution)
+        style = pair.style.expand(len(ws), -1, -1, -1)
+        parts = {"perceptual": apt.perceptual * self.perceptual(render.image, style).mean()}
+        if apt.l2:
+            parts["l2"] = apt.l2 * l2_loss(render.image, style).mean()
+        if apt.identity or apt.depth:
+            with torch.no_grad():
+                base = self.bundle.generator.synthesize(
+                    ws, camera, neural_rendering_resolution=resolution
+                )
+            if self.identity is not None:
+                target = self.identity.embed(base.image)
+                parts["identity"] = apt.identity * self.identity(render.image, target).mean()
+            if apt.depth:
+                distance = depth_distance(render.image_depth, base.image_depth, base.image_alpha)
+                parts["depth"] = apt.depth * distance.mean()
+        if apt.direction:
+            parts["direction"] = apt.direction * self._direction_loss(student, rng)
+        total = torch.stack(list(parts.values())).sum()
+        return total, {f"apt_{name}": float(value.detach()) for name, value in parts.items()}
+
+    def _direction_loss(self, student: TriPlaneGenerator, rng: Generator) -> Tensor:
+        """Return 1 - cos(E(T) - E(P), E(style) - E(twin)) on random codes and one view each."""
+        base, config = self.bundle.generator, self.config
+        ws = random_codes(base, config.ite.batch, rng, config.truncation_psi)
+        camera = random_views(config.ite.views, len(ws), rng)[-1].to(ws.device)
+        resolution = config.neural_rendering_resolution
+        trained = student.synthesize(ws, camera, neural_rendering_resolution=resolution).image
+        with torch.no_grad():
+            frozen = base.synthesize(ws, camera, neural_rendering_resolution=resolution).image
+        terms = []
+        for model, direction in zip(self.bundle.clips, self.directions, strict=True):
+            with torch.no_grad():
+                before = model.encode_image(frozen)
+            terms.append(cosine_loss(model.encode_image(trained) - before, direction).mean())
+        return torch.stack(terms).sum()

@@ -1,0 +1,205 @@
+"""Pairs: the photo-realistic twin of a style image, found from the style image alone.
+
+Method: ITportrait (arXiv 2304.04364) trains on pairs (style image, W+ code whose render by the base
+generator is the same face, pose and expression as a photo). Its program ships such codes and not
+what makes them; in them the first 9 of 14 rows are the style image's inversion and the rest a
+photo's, so that shape comes from the drawing and color from a photo.
+Ours: one code in whitened coordinates of w, optimized against the style image by perceptual
+distance and by luma structure (blind to color), held near the prior, rendered with a photo's color
+rows.
+"""
+
+import math
+import time
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Generator, Tensor
+
+from itportrait.adapt.config import PairConfig
+from itportrait.adapt.layers import shared_rows
+from itportrait.adapt.references import Reference
+from itportrait.adapt.sampling import device_of, random_codes
+from itportrait.bundle import Bundle
+from itportrait.generator import TriPlaneGenerator
+from itportrait.geometry.camera import camera_angles, look_at_camera
+from itportrait.image import resize
+from itportrait.losses import PerceptualLoss, structure_loss
+
+_PRIOR_SAMPLES = 1024
+_START_LIMIT = 2.0
+
+
+@dataclass(frozen=True)
+class PairReport:
+    """How good a twin is."""
+
+    perceptual: float
+    """Perceptual distance of twin and style image (style included, so never near 0)."""
+    identity: float
+    """Identity cosine of twin and style image."""
+    structure: float
+    """1 - correlation of their luma."""
+    pose_residual_deg: float | None
+    """Angle between the encoder's estimates of both poses; None without an encoder."""
+    prior: float
+    """Mean squared whitened coordinate: 1 is a typical portrait, far above is not a photo."""
+    steps: int
+    seconds: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for a log or a card."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A style image and its twin.
+
+    Args:
+        style: `[1, 3, S, S]` in [-1, 1].
+        camera: `[1, 25]` of both.
+        w_plus: `[1, num_ws, w_dim]` of the twin.
+        twin: `[1, 3, S, S]` its render.
+        report: its quality.
+    """
+
+    style: Tensor
+    camera: Tensor
+    w_plus: Tensor
+    twin: Tensor
+    report: PairReport
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return tensors and numbers for a checkpoint."""
+        return {
+            "style": self.style.cpu(),
+            "camera": self.camera.cpu(),
+            "w_plus": self.w_plus.cpu(),
+            "twin": self.twin.cpu(),
+            "report": self.report.to_dict(),
+        }
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any], device: torch.device) -> "Pair":
+        """Rebuild a pair from `state_dict`."""
+        tensors = {name: state[name].to(device) for name in ("style", "camera", "w_plus", "twin")}
+        return cls(**tensors, report=PairReport(**state["report"]))
+
+
+@dataclass(frozen=True)
+class CodePrior:
+    """Mean and principal axes of w, from random portraits: w = mean + u @ axes, u ~ N(0, 1)."""
+
+    mean: Tensor
+    axes: Tensor
+
+    @classmethod
+    def of(cls, generator: TriPlaneGenerator, rng: Generator) -> "CodePrior":
+        """Estimate it from 1,024 mapped codes."""
+        w = random_codes(generator, _PRIOR_SAMPLES, rng)[:, 0]
+        mean = w.mean(0)
+        _, scale, axes = torch.linalg.svd(w - mean, full_matrices=False)
+        scale = scale / math.sqrt(len(w) - 1)
+        keep = scale > 1e-4 * scale[0]
+        return cls(mean, axes[keep] * scale[keep, None])
+
+    def coordinates(self, w: Tensor) -> Tensor:
+        """Return u of w `[..., w_dim]`, limited to +-2."""
+        scale = self.axes.square().sum(1)
+        return ((w - self.mean) @ self.axes.T / scale).clamp(-_START_LIMIT, _START_LIMIT)
+
+    def decode(self, u: Tensor) -> Tensor:
+        """Return w `[..., w_dim]` of u."""
+        return self.mean + u @ self.axes
+
+
+class _TwinSearch:
+    """The variables of one search, and their render."""
+
+    def __init__(
+        self, bundle: Bundle, reference: Reference, config: PairConfig, prior: CodePrior
+    ) -> None:
+        self.generator, self.config, self.prior = bundle.generator, config, prior
+        device = device_of(self.generator)
+        side = self.generator.image_resolution
+        self.style = resize(reference.image(device), side)
+        u = torch.zeros(1, len(prior.axes), device=device)
+        angles = torch.zeros(2, device=device)
+        if bundle.encoder is not None:
+            with torch.no_grad():
+                w_plus, estimated = bundle.encoder(self.style)
+            u = prior.coordinates(w_plus.mean(1))
+            angles = estimated[0]
+        self.given = reference.camera_vector(device)
+        if self.given is not None:
+            angles = torch.stack([angle[0] for angle in camera_angles(self.given)])
+        self.moves_camera = config.refine_camera or self.given is None
+        self.u = u.clone().requires_grad_(True)
+        self.angles = angles.clone().requires_grad_(self.moves_camera)
+        self.rows = shared_rows(config.shared_rows, self.generator.num_ws)
+
+    def optimizer(self) -> torch.optim.Optimizer:
+        groups = [{"params": [self.u], "lr": self.config.learning_rate}]
+        if self.moves_camera:
+            groups.append({"params": [self.angles], "lr": self.config.camera_learning_rate})
+        return torch.optim.Adam(groups, betas=(0.9, 0.99))
+
+    def camera(self) -> Tensor:
+        if not self.moves_camera and self.given is not None:
+            return self.given
+        return look_at_camera(self.angles[0], self.angles[1])
+
+    def w_plus(self) -> Tensor:
+        shape = self.prior.decode(self.u)[:, None].expand(-1, self.rows, -1)
+        photo = self.prior.mean.expand(1, self.generator.num_ws - self.rows, -1)
+        return torch.cat([shape, photo], 1)
+
+
+def build_pair(bundle: Bundle, reference: Reference, config: PairConfig, prior: CodePrior) -> Pair:
+    """Find the photo-realistic twin of a style image.
+
+    Args:
+        bundle: generator, perceptual and identity models; the encoder, if any, starts the search.
+        reference: aligned style image; without a camera, yaw and pitch are optimized as well.
+        config: weights and steps.
+        prior: of the bundle's codes.
+    """
+    started = time.perf_counter()
+    search = _TwinSearch(bundle, reference, config, prior)
+    optimizer = search.optimizer()
+    perceptual = PerceptualLoss(bundle.perceptual)
+    for step in range(config.steps):
+        progress = step / config.steps
+        ramp = min(1.0, progress / 0.05 + 1e-3, (1 - progress) / 0.25)
+        optimizer.param_groups[0]["lr"] = config.learning_rate * ramp
+        image = search.generator.synthesize(search.w_plus(), search.camera()).image
+        loss = (
+            config.perceptual * perceptual(image, search.style).mean()
+            + config.structure * structure_loss(image, search.style).mean()
+            + config.prior * search.u.square().mean()
+        )
+        optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        optimizer.step()
+    with torch.no_grad():
+        w_plus, camera = search.w_plus(), search.camera()
+        twin = search.generator.synthesize(w_plus, camera).image
+        report = PairReport(
+            perceptual=float(perceptual(twin, search.style).mean()),
+            identity=float(bundle.identity.similarity(twin, search.style).mean()),
+            structure=float(structure_loss(twin, search.style).mean()),
+            pose_residual_deg=_pose_residual_deg(bundle, twin, search.style),
+            prior=float(search.u.square().mean()),
+            steps=config.steps,
+            seconds=time.perf_counter() - started,
+        )
+    return Pair(search.style, camera, w_plus, twin, report)
+
+
+def _pose_residual_deg(bundle: Bundle, twin: Tensor, style: Tensor) -> float | None:
+    if bundle.encoder is None:
+        return None
+    (_, of_twin), (_, of_style) = bundle.encoder(twin), bundle.encoder(style)
+    return math.degrees(float((of_twin - of_style).norm()))

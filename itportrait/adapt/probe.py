@@ -1,0 +1,112 @@
+"""The probe set: fixed codes and cameras on which every step and every domain is judged alike."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from itportrait import metrics
+from itportrait.adapt.config import AdaptConfig, DomainSpec
+from itportrait.adapt.references import Reference
+from itportrait.adapt.sampling import device_of, random_codes, step_rng
+from itportrait.bundle import Bundle
+from itportrait.generator import TriPlaneGenerator
+from itportrait.geometry.camera import look_at_camera
+from itportrait.image import resize, to_uint8
+
+_SIDE_YAW_RAD = 0.5236
+"""+-30 degrees: the views of `view_consistency`."""
+
+
+class Probe:
+    """Scores of a generator against its base on a fixed set; the base is rendered once.
+
+    Args:
+        bundle: the base and the models that judge.
+        spec: prompt of the domain.
+        config: probe settings.
+        references: style images of the domain, may be empty.
+    """
+
+    def __init__(
+        self, bundle: Bundle, spec: DomainSpec, config: AdaptConfig, references: Sequence[Reference]
+    ) -> None:
+        self.bundle, self.spec, self.config = bundle, spec, config
+        base, probe = bundle.generator, config.probe
+        device = device_of(base)
+        rng = step_rng(probe.seed, 0, 0, "probe")
+        self.ws = random_codes(base, probe.count, rng, config.truncation_psi)
+        yaws = [probe.yaws[index % len(probe.yaws)] for index in range(probe.count)]
+        self.camera = look_at_camera(torch.tensor(yaws), 0.0).to(device)
+        with torch.no_grad():
+            self.base = base.synthesize(self.ws, self.camera)
+        side = base.image_resolution
+        images = [resize(reference.image(device), side) for reference in references]
+        self.references = torch.cat(images) if images else None
+        self.base_clip_image = self._clip_image(self.base.image)
+
+    def _clip_image(self, image: Tensor) -> float | None:
+        if self.references is None:
+            return None
+        with torch.no_grad():
+            scores = metrics.clip_image(image, self.references, self.bundle.clips)
+        return float(scores.mean())
+
+    @torch.no_grad()
+    def score(self, generator: TriPlaneGenerator) -> tuple[dict[str, float], Tensor]:
+        """Judge a generator.
+
+        Returns:
+            The numbers (`clip_direction` with a prompt, `clip_image` and its gain with references,
+            `identity`, `depth_distance`, `depth_variance` as a ratio, `diversity`, `style`), and
+            the renders `[count, 3, S, S]`.
+        """
+        render = generator.synthesize(self.ws, self.camera)
+        base, bundle, scores = self.base, self.bundle, {}
+        styles = []
+        if self.spec.prompt:
+            cosine = metrics.clip_direction(
+                render.image,
+                base.image,
+                bundle.clips,
+                prompt=self.spec.prompt,
+                source_prompt=self.spec.source_prompt,
+            )
+            scores["clip_direction"] = float(cosine.mean())
+            styles.append(scores["clip_direction"])
+        if self.base_clip_image is not None:
+            similarity = self._clip_image(render.image)
+            assert similarity is not None
+            scores["clip_image"] = similarity
+            scores["clip_image_gain"] = similarity - self.base_clip_image
+            styles.append(scores["clip_image_gain"])
+        scores["identity"] = float(
+            metrics.identity(render.image, base.image, bundle.identity).mean()
+        )
+        scores["depth_distance"] = float(
+            metrics.depth_distance(render.image_depth, base.image_depth, base.image_alpha).mean()
+        )
+        ratio = metrics.depth_variance_ratio(
+            render.image_depth, base.image_depth, render.image_alpha, base.image_alpha
+        )
+        scores["depth_variance"] = float(ratio.mean())
+        scores["diversity"] = metrics.diversity(render.image, bundle.perceptual)
+        scores["style"] = sum(styles) / len(styles)
+        return scores, render.image
+
+    @torch.no_grad()
+    def final(self, generator: TriPlaneGenerator) -> dict[str, float]:
+        """Judge the chosen generator: `score`, and `view_consistency` over 0 and +-30 degrees."""
+        scores, _ = self.score(generator)
+        planes = generator.planes(self.ws)
+        views = []
+        for yaw in (0.0, -_SIDE_YAW_RAD, _SIDE_YAW_RAD):
+            camera = look_at_camera(torch.full((len(self.ws),), yaw), 0.0).to(self.ws.device)
+            views.append(generator.render(planes, self.ws, camera).image)
+        consistency = metrics.view_consistency(torch.stack(views, 1), self.bundle.identity)
+        return scores | {"view_consistency": float(consistency.mean())}
+
+    def pictures(self, images: Tensor) -> list[np.ndarray]:
+        """Return the renders that a report carries, uint8 `[S, S, 3]` each."""
+        return list(to_uint8(images[: self.config.probe.images]))

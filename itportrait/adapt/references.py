@@ -1,0 +1,75 @@
+"""Reference pictures of a domain: an aligned style image, and its camera where it is known."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import fsspec
+import numpy as np
+import torch
+from torch import Tensor
+
+from itportrait.errors import InvalidArgumentError, NoInputError
+from itportrait.image import decode, to_tensor
+
+
+@dataclass(frozen=True)
+class Reference:
+    """An aligned style image.
+
+    Args:
+        pixels: uint8 `[S, S, 3]`, cropped as the generator's portraits are.
+        camera: `[25]`, or None: then it is estimated.
+        uri: where it came from.
+    """
+
+    pixels: np.ndarray = field(repr=False)
+    camera: np.ndarray | None = None
+    uri: str = ""
+
+    def __post_init__(self) -> None:
+        shape = self.pixels.shape
+        if self.pixels.dtype != np.uint8 or len(shape) != 3 or shape[0] != shape[1]:
+            raise InvalidArgumentError(
+                "reference",
+                expected="square uint8 pixels [S, S, 3]",
+                actual=f"{self.pixels.dtype} {list(shape)}",
+                remedy="align the style image first (itportrait align)",
+            )
+
+    def image(self, device: torch.device | str) -> Tensor:
+        """Return `[1, 3, S, S]` in [-1, 1]."""
+        return to_tensor(self.pixels).unsqueeze(0).to(device)
+
+    def camera_vector(self, device: torch.device | str) -> Tensor | None:
+        """Return `[1, 25]`, or None."""
+        if self.camera is None:
+            return None
+        return torch.as_tensor(self.camera, dtype=torch.float32, device=device).reshape(1, 25)
+
+    @property
+    def sha256(self) -> str:
+        """Digest of the pixels: part of a domain's fingerprint."""
+        return hashlib.sha256(np.ascontiguousarray(self.pixels).tobytes()).hexdigest()
+
+
+def load_references(uris: Sequence[str]) -> list[Reference]:
+    """Read aligned style images; their cameras are estimated later.
+
+    Args:
+        uris: paths or fsspec URIs of square pictures.
+
+    Raises:
+        NoInputError: one cannot be read; names it.
+        DecodeError: one is not a picture.
+        InvalidArgumentError: one is not square, so not aligned.
+    """
+    references = []
+    for uri in uris:
+        try:
+            with fsspec.open(uri, "rb") as file:
+                data = file.read()  # type: ignore[attr-defined]
+        except (OSError, ValueError, ImportError) as error:
+            raise NoInputError(f"reference image {uri} cannot be read: {error}") from error
+        references.append(Reference(decode(data), None, uri))
+    return references

@@ -1,0 +1,78 @@
+"""Random codes and cameras of a step: a function of (seed, rank, step), so that a resumed or a
+distributed run draws what it would have drawn."""
+
+import hashlib
+
+import torch
+from torch import Generator, Tensor
+
+from itportrait.adapt.config import ViewConfig
+from itportrait.generator import TriPlaneGenerator
+from itportrait.geometry.camera import fov_to_focal, frontal_camera, look_at_camera
+
+
+def step_rng(seed: int, rank: int, step: int, stream: str = "") -> Generator:
+    """Return a CPU generator for one step of one rank (and one use, by name)."""
+    digest = hashlib.sha256(f"{seed}:{rank}:{step}:{stream}".encode()).digest()
+    return Generator().manual_seed(int.from_bytes(digest[:7], "little"))
+
+
+def device_of(generator: TriPlaneGenerator) -> torch.device:
+    """Return where a generator's parameters are."""
+    return next(generator.parameters()).device
+
+
+@torch.no_grad()
+def random_codes(
+    generator: TriPlaneGenerator, count: int, rng: Generator, truncation_psi: float = 1.0
+) -> Tensor:
+    """Draw codes of random portraits.
+
+    Returns:
+        `[count, num_ws, w_dim]`, mapped at the frontal camera.
+    """
+    device = device_of(generator)
+    z = torch.randn(count, generator.z_dim, generator=rng).to(device)
+    camera = frontal_camera().to(device).expand(count, -1)
+    return generator.mapping(z, camera, truncation_psi=truncation_psi)
+
+
+def random_views(views: ViewConfig, count: int, rng: Generator) -> list[Tensor]:
+    """Draw one camera a code for view A, and one for view B unless it is off.
+
+    Returns:
+        One or two tensors `[count, 25]`.
+    """
+
+    def draw(values: tuple[float, ...]) -> Tensor:
+        return torch.tensor(values)[torch.randint(len(values), (count,), generator=rng)]
+
+    focal = fov_to_focal(views.fov_deg)
+    return [
+        look_at_camera(draw(yaws), draw(views.pitch), radius=views.radius, focal=focal)
+        for yaws in (views.yaw_a, views.yaw_b)
+        if yaws
+    ]
+
+
+def random_boxes(
+    count: int, scale: tuple[float, float], rng: Generator
+) -> list[tuple[float, float, float]]:
+    """Draw crops as (left, top, side), shares of the picture's side."""
+    drawn = torch.rand(count, 3, generator=rng).tolist()
+    boxes = []
+    for a, b, c in drawn:
+        side = scale[0] + (scale[1] - scale[0]) * c
+        boxes.append((a * (1 - side), b * (1 - side), side))
+    return boxes
+
+
+def with_crops(image: Tensor, boxes: list[tuple[float, float, float]]) -> list[Tensor]:
+    """Return `[image, *crops]`: the whole picture and the boxes cut from every row of it."""
+    side = image.shape[-1]
+    pictures = [image]
+    for left, top, share in boxes:
+        size = max(int(share * side), 8)
+        x, y = int(left * side), int(top * side)
+        pictures.append(image[..., y : y + size, x : x + size])
+    return pictures
