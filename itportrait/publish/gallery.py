@@ -1,0 +1,258 @@
+"""The gallery: one HTML file with everything in it, to look at, to send, to keep."""
+
+import base64
+import html
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from importlib.resources import files
+from string import Template
+
+import numpy as np
+
+from itportrait.errors import InvalidArgumentError
+from itportrait.image import encode
+from itportrait.publish.contact_sheet import fitted
+from itportrait.records import AlignedRecord, InvertedRecord, Record, Status, StylizedRecord
+
+_METRICS = {
+    "clip_direction": "CLIP direction",
+    "clip_image": "CLIP to reference",
+    "clip_image_gain": "CLIP to reference, gain",
+    "identity": "Identity",
+    "view_consistency": "View consistency",
+    "depth_distance": "Depth distance",
+    "depth_variance": "Depth variance",
+    "diversity": "Diversity",
+    "kid_ratio": "KID, share of base",
+}
+"""Labels of the numbers worth showing, in this order; others are left to the tables."""
+
+
+@dataclass(frozen=True)
+class GalleryPortrait:
+    """One input and what became of it.
+
+    Args:
+        name: what the user knows it by, such as the file name.
+        aligned: row of the align stage.
+        photo: uint8 `[H, W, 3]` of the input, where it could be decoded.
+        inverted: row of the invert stage, where it was reached.
+        stylized: rows of the stylize stage by domain.
+        turntables: animated WebP by domain, shown after the views.
+    """
+
+    name: str
+    aligned: AlignedRecord
+    photo: np.ndarray | None = None
+    inverted: InvertedRecord | None = None
+    stylized: Mapping[str, StylizedRecord] = field(default_factory=dict)
+    turntables: Mapping[str, bytes] = field(default_factory=dict)
+
+    def last(self) -> Record:
+        """Return the row that decides the portrait's status: the first bad one, or the last."""
+        rows: list[Record] = [self.aligned]
+        if self.inverted is not None:
+            rows += [self.inverted, *self.stylized.values()]
+        return next((row for row in rows if row.status is not Status.OK), rows[-1])
+
+
+@dataclass(frozen=True)
+class GalleryDomain:
+    """One style domain.
+
+    Args:
+        name: of the domain.
+        prompt: its text, or None.
+        reference: uint8 `[H, W, 3]`, its style image, or None.
+        metrics: numbers to show, by name (`clip_direction`, `identity`, ...).
+    """
+
+    name: str
+    prompt: str | None = None
+    reference: np.ndarray | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+def render_gallery(
+    portraits: Sequence[GalleryPortrait],
+    domains: Sequence[GalleryDomain],
+    *,
+    title: str = "Stylized portraits",
+    subtitle: str = "",
+    footer: str = "",
+    views: Sequence[str] = (),
+    counts: Mapping[str, int] | None = None,
+    max_side: int = 256,
+) -> str:
+    """Return `index.html`: self-contained, no script or picture from elsewhere.
+
+    Args:
+        portraits: in the order to show them.
+        domains: in the order to show them.
+        title: heading.
+        subtitle: a line below it.
+        footer: a line at the end, such as the configuration's fingerprint.
+        views: captions of the views (the input's own first); missing ones stay empty.
+        counts: totals by status for the whole run; None counts `portraits`, which is right only
+            where all of them are shown.
+        max_side: pictures are shrunk to this many pixels.
+
+    Raises:
+        InvalidArgumentError: two domains have the same name.
+    """
+    names = [domain.name for domain in domains]
+    if len(set(names)) != len(names):
+        raise InvalidArgumentError("domains", expected="distinct names", actual=names)
+    if counts is None:
+        counts = Counter(str(portrait.last().status) for portrait in portraits)
+    good = [p for p in portraits if p.inverted is not None and p.inverted.status is Status.OK]
+    lost = [p for p in portraits if p.inverted is None or p.inverted.status is not Status.OK]
+    sections = []
+    if domains:
+        cards = "".join(_domain(domain, max_side) for domain in domains)
+        sections.append(f'<h2>Domains</h2><div class="domains">{cards}</div>')
+    if good:
+        cards = "".join(_portrait(portrait, names, views, max_side) for portrait in good)
+        sections.append(f"<h2>Portraits</h2>{cards}")
+    if lost:
+        cards = "".join(_lost(portrait, max_side) for portrait in lost)
+        sections.append(f'<h2>Not stylized, and why</h2><div class="lost">{cards}</div>')
+    template = files("itportrait.publish").joinpath("templates/gallery.html").read_text("utf-8")
+    return Template(template).substitute(
+        title=html.escape(title),
+        subtitle=html.escape(subtitle),
+        chips=_chips(counts),
+        sections="\n".join(sections),
+        footer=html.escape(footer),
+    )
+
+
+def _chips(counts: Mapping[str, int]) -> str:
+    known = [str(status) for status in Status]
+    parts = [f'<span class="chip"><b>{sum(counts.values())}</b>inputs</span>']
+    for status in known:
+        parts.append(f'<span class="chip {status}"><b>{counts.get(status, 0)}</b>{status}</span>')
+    return "".join(parts)
+
+
+def _domain(domain: GalleryDomain, side: int) -> str:
+    picture = ""
+    if domain.reference is not None:
+        picture = _picture(domain.reference, f"reference of {domain.name}", side)
+    prompt = "" if domain.prompt is None else f'<p class="prompt">{html.escape(domain.prompt)}</p>'
+    guided = {
+        (True, True): "image and text",
+        (True, False): "image",
+        (False, True): "text",
+    }.get((domain.reference is not None, domain.prompt is not None), "")
+    rows = "".join(
+        f"<dt>{label}</dt><dd>{domain.metrics[name]:.3f}</dd>"
+        for name, label in _METRICS.items()
+        if name in domain.metrics
+    )
+    return (
+        f'<section class="card domain">{picture}<div><h3>{html.escape(domain.name)}</h3>{prompt}'
+        f'<p class="soft small">{guided}</p><dl>{rows}</dl></div></section>'
+    )
+
+
+def _portrait(
+    portrait: GalleryPortrait, domains: Sequence[str], views: Sequence[str], side: int
+) -> str:
+    inverted = portrait.inverted
+    assert inverted is not None  # `render_gallery` passes no other
+    source = [
+        _figure(portrait.photo, "input", side, css="photo"),
+        _figure(portrait.aligned.pixels, _aligned_caption(portrait.aligned), side),
+        _figure(inverted.pixels, _inverted_caption(inverted), side),
+    ]
+    styles = [_style(portrait, name, views, side) for name in domains if name in portrait.stylized]
+    return (
+        f'<article class="card portrait"><div class="title"><h3>{html.escape(portrait.name)}</h3>'
+        f'<span class="soft small">{html.escape(inverted.record_id)}</span></div>'
+        f'<div class="source">{"".join(source)}</div>'
+        f'<div class="styles">{"".join(styles)}</div></article>'
+    )
+
+
+def _style(portrait: GalleryPortrait, domain: str, views: Sequence[str], side: int) -> str:
+    row = portrait.stylized[domain]
+    if row.status is not Status.OK:
+        return f'<div class="style"><p><b>{html.escape(domain)}</b>{_reason(row)}</p></div>'
+    numbers = [
+        f"{label} {getattr(row, name):.2f}"
+        for name, label in _METRICS.items()
+        if getattr(row, name, None) is not None
+    ]
+    figures = [
+        _figure(pixels, views[index] if index < len(views) else "", side)
+        for index, pixels in enumerate(row.pixels)
+    ]
+    if domain in portrait.turntables:
+        figures.append(
+            f"<figure>{_tag(portrait.turntables[domain], f'{domain}, turning')}"
+            "<figcaption>turning</figcaption></figure>"
+        )
+    return (
+        f'<div class="style"><p><b>{html.escape(domain)}</b>'
+        f'<span class="soft small">{" · ".join(numbers)}</span></p>'
+        f'<div class="strip">{"".join(figures)}</div></div>'
+    )
+
+
+def _lost(portrait: GalleryPortrait, side: int) -> str:
+    picture = "" if portrait.photo is None else _picture(portrait.photo, portrait.name, side)
+    return (
+        f'<section class="card">{picture}<div><h3>{html.escape(portrait.name)}</h3>'
+        f'<p class="small">{_reason(portrait.last())}</p></div></section>'
+    )
+
+
+def _reason(row: Record) -> str:
+    if row.error is None:
+        return f'<b class="{row.status}">{row.status}</b>'
+    text = f"{row.error.stage}: {row.error.type}"
+    return (
+        f'<b class="{row.status}">{row.status}</b> {html.escape(text)}<br>'
+        f'<span class="soft">{html.escape(row.error.message)}</span>'
+    )
+
+
+def _aligned_caption(row: AlignedRecord) -> str:
+    if row.yaw_rad is None:
+        return "aligned"
+    return f"aligned · yaw {np.degrees(row.yaw_rad):+.0f}°"
+
+
+def _inverted_caption(row: InvertedRecord) -> str:
+    parts = ["inverted"]
+    if row.psnr is not None:
+        parts.append(f"{row.psnr:.1f} dB")
+    if row.identity is not None:
+        parts.append(f"identity {row.identity:.2f}")
+    return " · ".join(parts)
+
+
+def _figure(pixels: np.ndarray | None, caption: str, side: int, css: str = "") -> str:
+    if pixels is None:
+        return ""
+    return (
+        f"<figure>{_picture(pixels, caption or 'view', side, css)}"
+        f"<figcaption>{html.escape(caption)}</figcaption></figure>"
+    )
+
+
+def _picture(pixels: np.ndarray, alt: str, side: int, css: str = "") -> str:
+    if max(pixels.shape[:2]) > side:
+        pixels = np.asarray(fitted(pixels, side))
+    return _tag(encode(pixels, "webp", quality=86), alt, css)
+
+
+def _tag(webp: bytes, alt: str, css: str = "") -> str:
+    data = base64.b64encode(webp).decode()
+    name = f' class="{css}"' if css else ""
+    return (
+        f'<img{name} loading="lazy" alt="{html.escape(alt, quote=True)}" '
+        f'src="data:image/webp;base64,{data}">'
+    )

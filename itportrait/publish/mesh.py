@@ -1,0 +1,146 @@
+"""A portrait's density field to a colored mesh, in world units, y up, the face towards +z."""
+
+import io
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import trimesh
+from skimage.measure import marching_cubes
+from torch import Tensor
+
+from itportrait.errors import InvalidArgumentError, ItportraitError
+
+MESH_KINDS = ("glb", "ply", "obj")
+
+
+class EmptyMeshError(ItportraitError):
+    """No surface at the density level: says what the density's range is."""
+
+
+@dataclass(frozen=True)
+class MeshOptions:
+    """How the surface is found.
+
+    Args:
+        resolution: samples along each side of the cube that the planes cover.
+        density_level: density (per world unit) of the surface; about the value at which light is
+            half absorbed within 7 % of the head's depth.
+        largest_only: keep the largest connected piece and drop floaters.
+        chunk: points asked at once.
+    """
+
+    resolution: int = 160
+    density_level: float = 10.0
+    largest_only: bool = True
+    chunk: int = 1 << 17
+
+
+@torch.no_grad()
+def density_grid(generator, planes: Tensor, *, resolution: int, chunk: int = 1 << 17) -> np.ndarray:
+    """Sample the generator's raw density on a cubic grid.
+
+    Raw: before the softplus, because it is the smoother field to interpolate a surface in.
+
+    Args:
+        generator: a `TriPlaneGenerator`.
+        planes: `[1, 3, C, H, W]`.
+        resolution: samples along each side, ends included.
+        chunk: points asked at once.
+
+    Returns:
+        `[resolution] * 3` float32, axes x, y, z of the world, from -box/2 to box/2.
+    """
+    half = generator.config.rendering.box_warp / 2
+    axis = torch.linspace(-half, half, resolution, device=planes.device)
+    points = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), -1).view(1, -1, 3)
+    parts = [
+        generator.sample(part, planes)[0][0, :, 0].float() for part in points.split(chunk, dim=1)
+    ]
+    return torch.cat(parts).view(resolution, resolution, resolution).cpu().numpy()
+
+
+@torch.no_grad()
+def extract_mesh(generator, ws: Tensor, options: MeshOptions | None = None) -> trimesh.Trimesh:
+    """Extract the surface of a code.
+
+    Args:
+        generator: a `TriPlaneGenerator`, adapted or not.
+        ws: `[1, num_ws, w_dim]`.
+        options: how the surface is found.
+
+    Returns:
+        A mesh in world units with a color per vertex; faces look outward. Where the surface leaves
+        the cube (the neck), it is closed by a flat cut.
+
+    Raises:
+        EmptyMeshError: the density nowhere crosses the level.
+        InvalidArgumentError: more than one code.
+    """
+    options = options or MeshOptions()
+    if ws.ndim != 3 or len(ws) != 1:
+        raise InvalidArgumentError("ws", expected="[1, num_ws, w_dim]", actual=list(ws.shape))
+    planes = generator.planes(ws)
+    grid = density_grid(generator, planes, resolution=options.resolution, chunk=options.chunk)
+    gain = generator.config.rendering.density_gain
+    level = _sigma_of(options.density_level / gain)
+    if not grid.min() < level < grid.max():
+        low, high = (gain * math.log1p(math.exp(min(v, 80) - 1)) for v in (grid.min(), grid.max()))
+        raise EmptyMeshError(
+            f"no surface at density {options.density_level:g}: densities run from {low:.3g} to "
+            f"{high:.3g}; choose density_level in between"
+        )
+    box = generator.config.rendering.box_warp
+    step = box / (options.resolution - 1)
+    padded = np.pad(grid, 1, constant_values=2 * level - float(grid.max()))
+    vertices, faces, _, _ = marching_cubes(
+        padded, level=level, spacing=(step, step, step), gradient_direction="ascent"
+    )
+    mesh = trimesh.Trimesh(vertices - box / 2 - step, faces, process=False)
+    if options.largest_only:
+        mesh = _largest(mesh)
+    points = torch.as_tensor(np.asarray(mesh.vertices), dtype=torch.float32, device=ws.device)
+    points = points.clamp(-box / 2, box / 2)[None]
+    colors = [
+        generator.sample(part, planes)[1][0, :, :3] for part in points.split(options.chunk, 1)
+    ]
+    rgb = torch.cat(colors).clamp(0, 1).mul(255).round().to(torch.uint8).cpu().numpy()
+    alpha = np.full((len(rgb), 1), 255, np.uint8)
+    mesh.visual = trimesh.visual.ColorVisuals(mesh, vertex_colors=np.hstack([rgb, alpha]))
+    return mesh
+
+
+def encode_mesh(mesh: trimesh.Trimesh, kind: str = "glb") -> bytes:
+    """Encode a mesh as `glb`, `ply` or `obj` (colors after the coordinates of each `v` line).
+
+    Raises:
+        InvalidArgumentError: another kind.
+    """
+    if kind not in MESH_KINDS:
+        raise InvalidArgumentError("kind", expected=f"one of {', '.join(MESH_KINDS)}", actual=kind)
+    mesh.vertex_normals  # noqa: B018  (computed here, so that viewers shade smoothly)
+    data = mesh.export(file_type=kind)
+    return data.encode() if isinstance(data, str) else bytes(data)
+
+
+def decode_mesh(data: bytes, kind: str) -> trimesh.Trimesh:
+    """Read back what `encode_mesh` wrote."""
+    return trimesh.load_mesh(io.BytesIO(data), file_type=kind, process=False)
+
+
+def _sigma_of(density: float) -> float:
+    """Return the raw density whose activation softplus(sigma - 1) is `density`."""
+    return 1 + density + math.log(-math.expm1(-density))
+
+
+def _largest(mesh: trimesh.Trimesh) -> trimesh.Trimesh:
+    """Return the connected piece with the most faces."""
+    labels = trimesh.graph.connected_component_labels(
+        mesh.face_adjacency, node_count=len(mesh.faces)
+    )
+    faces = np.flatnonzero(labels == np.bincount(labels).argmax())
+    piece = mesh.submesh([faces], append=True, repair=False)
+    if not isinstance(piece, trimesh.Trimesh):
+        raise EmptyMeshError(f"the surface has no connected piece ({len(mesh.faces)} faces)")
+    return piece

@@ -1,0 +1,40 @@
+"""The sheet's layout, read from its pixels."""
+
+import numpy as np
+import pytest
+
+from itportrait.errors import InvalidArgumentError
+from itportrait.publish import contact_sheet
+
+
+def plain(color, height=32, width=32):
+    return np.full((height, width, 3), color, np.uint8)
+
+
+def test_every_picture_stands_in_its_tile():
+    red, blue = (255, 0, 0), (0, 0, 255)
+    sheet = contact_sheet(
+        [[plain(red), plain(blue)], [plain(blue), None]], columns=["a", "b"], tile=32, gap=4
+    )
+    head, left = 32 // 5, 4
+    for line, index, color in ((0, 0, red), (0, 1, blue), (1, 0, blue)):
+        y, x = head + line * 36 + 16, left + index * 36 + 16
+        assert tuple(sheet[y, x]) == color
+    assert len(set(sheet[head + 36 + 16, left + 36 + 16].tolist())) == 2  # the empty tile is gray
+    assert sheet.shape == (head + 2 * 36 + 4, left + 2 * 36 + 4, 3)
+
+
+def test_pictures_keep_their_aspect_and_long_labels_fit():
+    wide = plain((0, 255, 0), height=20, width=80)
+    sheet = contact_sheet([[wide]], columns=["c"], names=["a very long file name.jpg" * 4], tile=40)
+    x = 40 + 20
+    column = sheet[8:48, x]
+    assert (column == (0, 255, 0)).all(1).sum() == 10  # 40 x 10 inside of 40 x 40
+    assert sheet.shape[1] == 40 + 46 + 6
+
+
+def test_a_ragged_table_is_refused():
+    with pytest.raises(InvalidArgumentError, match="2 pictures"):
+        contact_sheet([[None]], columns=["a", "b"])
+    with pytest.raises(InvalidArgumentError, match="1 names"):
+        contact_sheet([[None]], columns=["a"], names=[])

@@ -1,0 +1,155 @@
+"""The page is parsed, not searched: structure, self-containment, and that nothing is lost."""
+
+import base64
+import io
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from itportrait.errors import InvalidArgumentError
+from itportrait.publish import GalleryDomain, GalleryPortrait, render_gallery
+from itportrait.records import AlignedRecord, InvertedRecord, RecordError, Status, StylizedRecord
+
+VOID = {"meta", "img", "br", "link", "input", "hr"}
+
+
+class Page(HTMLParser):
+    """Collects tags and text, and checks that every tag is closed in order."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.open, self.text = [], [], []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text.append(data)
+
+    def words(self):
+        return " ".join(" ".join(self.text).split())
+
+
+def picture(value=128, side=300):
+    return np.full((side, side, 3), value, np.uint8)
+
+
+def portraits():
+    good = GalleryPortrait(
+        name="anna & <b>bob</b>.jpg",
+        photo=picture(),
+        aligned=AlignedRecord(record_id="a" * 16, uri="x", pixels=picture(), yaw_rad=0.3),
+        inverted=InvertedRecord(
+            record_id="a" * 16, psnr=25.31, identity=0.91, pixels=picture(side=128)
+        ),
+        stylized={
+            "bronze": StylizedRecord(
+                record_id="a" * 16,
+                domain="bronze",
+                version="1",
+                identity=0.66,
+                clip_direction=0.41,
+                pixels=(picture(side=128), picture(side=128)),
+            ),
+            "zombie": StylizedRecord(
+                record_id="a" * 16,
+                domain="zombie",
+                version="1",
+                status=Status.FAILED,
+                error=RecordError("stylize", "NonFiniteRenderError", "values not finite"),
+            ),
+        },
+    )
+    rejected = GalleryPortrait(
+        name="coffee.png",
+        photo=picture(),
+        aligned=AlignedRecord(
+            record_id="b" * 16,
+            uri="y",
+            status=Status.REJECTED,
+            error=RecordError("align", "no_face", "no face found"),
+        ),
+    )
+    failed = GalleryPortrait(
+        name="broken.jpg",
+        aligned=AlignedRecord(
+            record_id="c" * 16,
+            uri="z",
+            status=Status.FAILED,
+            error=RecordError("align", "DecodeError", "12 bytes are not a picture"),
+        ),
+    )
+    return [good, rejected, failed]
+
+
+DOMAINS = [
+    GalleryDomain(
+        "bronze", prompt="a bronze statue", reference=picture(), metrics={"identity": 0.7}
+    ),
+    GalleryDomain("zombie", prompt="a zombie"),
+]
+
+
+def test_page_is_well_formed_and_self_contained():
+    page = Page(render_gallery(portraits(), DOMAINS, title="T & T", subtitle="s", footer="f"))
+    sources = [attrs["src"] for tag, attrs in page.tags if tag == "img" and "src" in attrs]
+    assert sources
+    for source in sources:
+        head, data = source.split(",", 1)
+        assert head == "data:image/webp;base64"
+        assert max(Image.open(io.BytesIO(base64.b64decode(data))).size) <= 256
+    assert not [tag for tag, attrs in page.tags if tag in ("link", "iframe") or "href" in attrs]
+    assert not [tag for tag, attrs in page.tags if tag == "script" and "src" in attrs]
+    policy = next(
+        attrs["content"] for tag, attrs in page.tags if "content" in attrs and "http-equiv" in attrs
+    )
+    assert policy.startswith("default-src 'none'")
+    assert all(attrs.get("alt") is not None for tag, attrs in page.tags if tag == "img")
+
+
+def test_page_shows_every_input_with_its_numbers_or_its_reason():
+    text = render_gallery(portraits(), DOMAINS, views=["own view", "left"])
+    words = Page(text).words()
+    for needed in (
+        "anna & <b>bob</b>.jpg",  # escaped in the source, shown as it is
+        "25.3 dB",
+        "identity 0.91",
+        "yaw +17°",
+        "CLIP direction 0.41",
+        "own view",
+        "coffee.png",
+        "align: no_face",
+        "broken.jpg",
+        "align: DecodeError",
+        "12 bytes are not a picture",
+        "stylize: NonFiniteRenderError",
+    ):
+        assert needed in words
+    assert "<b>bob</b>" not in text
+    chips = dict(re.findall(r'class="chip (\w+)"><b>(\d+)</b>', text))
+    assert chips == {"ok": "0", "rejected": "1", "failed": "2"}
+
+
+def test_counts_of_a_larger_run_override_those_shown():
+    text = render_gallery(portraits(), [], counts={"ok": 900, "rejected": 80, "failed": 20})
+    assert "<b>1000</b>inputs" in text
+    assert "<b>900</b>ok" in text
+
+
+def test_an_empty_run_still_gives_a_page():
+    Page(render_gallery([], []))
+
+
+def test_two_domains_of_one_name_are_refused():
+    with pytest.raises(InvalidArgumentError, match="distinct names"):
+        render_gallery([], [GalleryDomain("a"), GalleryDomain("a")])

@@ -1,0 +1,58 @@
+"""Films are played back with an independent reader."""
+
+import io
+
+import av
+import numpy as np
+import pytest
+from PIL import Image
+
+from itportrait.errors import InvalidArgumentError
+from itportrait.publish import encode_mp4, encode_webp
+
+
+def ramp(count=6, height=48, width=64):
+    """Gray frames that brighten with time, so that order and values can be checked."""
+    frames = np.empty((count, height, width, 3), np.uint8)
+    frames[:] = (np.arange(count) * 30 + 40)[:, None, None, None]
+    return frames
+
+
+def test_mp4_plays_back_in_order_as_h264_yuv420p():
+    frames = ramp()
+    data = encode_mp4(frames, fps=12)
+    with av.open(io.BytesIO(data)) as container:
+        stream = container.streams.video[0]
+        assert stream.codec_context.name == "h264"
+        assert stream.codec_context.pix_fmt == "yuv420p"
+        assert float(stream.average_rate) == 12
+        shown = [frame.to_ndarray(format="rgb24") for frame in container.decode(stream)]
+    assert np.abs(np.stack(shown).astype(int) - frames).max() <= 6
+    assert data.index(b"moov") < data.index(b"mdat")  # the index in front: plays while it loads
+
+
+def test_mp4_crops_odd_sizes_and_repeats_its_bytes():
+    frames = ramp(height=33, width=47)
+    data = encode_mp4(frames)
+    with av.open(io.BytesIO(data)) as container:
+        stream = container.streams.video[0]
+        assert (stream.width, stream.height) == (46, 32)
+    assert encode_mp4(frames) == data
+
+
+def test_webp_is_an_endless_animation():
+    picture = Image.open(io.BytesIO(encode_webp(ramp(), fps=20)))
+    assert picture.n_frames == 6
+    assert picture.info["loop"] == 0
+    picture.seek(5)
+    assert np.asarray(picture.convert("RGB")).mean() == pytest.approx(190, abs=3)
+
+
+@pytest.mark.parametrize("encoder", [encode_mp4, encode_webp])
+@pytest.mark.parametrize(
+    "frames",
+    [np.zeros((0, 4, 4, 3), np.uint8), np.zeros((2, 4, 4), np.uint8), np.zeros((2, 4, 4, 3))],
+)
+def test_films_refuse_what_is_not_frames(encoder, frames):
+    with pytest.raises(InvalidArgumentError, match="frames"):
+        encoder(frames)
