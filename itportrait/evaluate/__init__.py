@@ -1,0 +1,37 @@
+"""Evaluate: an adapted generator against its base, on a fixed probe set."""
+
+from itportrait.evaluate.config import ProbeConfig
+from itportrait.evaluate.kid import KidScore, kid, polynomial_mmd
+from itportrait.evaluate.probe import ProbeReport, ProbeSet, evaluate_adapted
+from itportrait.metrics import (
+    StyleTarget,
+    clip_direction,
+    clip_image,
+    depth_distance,
+    depth_variance,
+    depth_variance_ratio,
+    diversity,
+    identity,
+    psnr,
+    view_consistency,
+)
+
+__all__ = [
+    "KidScore",
+    "ProbeConfig",
+    "ProbeReport",
+    "ProbeSet",
+    "StyleTarget",
+    "clip_direction",
+    "clip_image",
+    "depth_distance",
+    "depth_variance",
+    "depth_variance_ratio",
+    "diversity",
+    "evaluate_adapted",
+    "identity",
+    "kid",
+    "polynomial_mmd",
+    "psnr",
+    "view_consistency",
+]
