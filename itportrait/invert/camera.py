@@ -1,0 +1,58 @@
+"""The camera as the aligner gives it, plus five small corrections that inversion may learn."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from itportrait.geometry.camera import FFHQ_PIVOT, pack_camera, unpack_camera
+
+CORRECTIONS = ("yaw", "pitch", "roll", "shift_x", "shift_y")
+"""Order of the corrections' columns."""
+EXPECTED_ERROR = (math.radians(4), math.radians(4), math.radians(3), 0.01, 0.01)
+"""What 1 means in each column: the aligner's error on five points (angles in radians), and shifts
+of the camera across its axis in world units (0.01 is about 1.6 % of the crop at the face)."""
+
+
+def correct_camera(camera: Tensor, correction: Tensor) -> Tensor:
+    """Move cameras around the face's pivot, roll them and shift them. Differentiable.
+
+    Args:
+        camera: `[N, 25]`.
+        correction: `[N, 5]` in units of `EXPECTED_ERROR`: yaw about the world's y axis and pitch
+            about the camera's x axis (both about the FFHQ pivot, so that the face stays in the
+            frame), roll about the optical axis, shift along the camera's x and y.
+
+    Returns:
+        `[N, 25]`; equal to `camera` where the correction is zero. Intrinsics are never touched.
+
+    Raises:
+        InvalidArgumentError: `camera` is not of shape `[N, 25]`.
+    """
+    pose, intrinsics = unpack_camera(camera)
+    values = correction * correction.new_tensor(EXPECTED_ERROR)
+    yaw, pitch, roll, shift_x, shift_y = values.unbind(1)
+    rotation, position = pose[:, :3, :3], pose[:, :3, 3]
+    zero = torch.zeros_like(yaw)
+    y_axis = torch.stack([zero, torch.ones_like(yaw), zero], 1)
+    turn = _rotation(y_axis, yaw)
+    turn = _rotation((turn @ rotation)[:, :, 0], pitch) @ turn
+    pivot = camera.new_tensor(FFHQ_PIVOT)
+    position = pivot + (turn @ (position - pivot)[:, :, None])[:, :, 0]
+    rotation = turn @ rotation
+    position = (
+        position + rotation[:, :, 0] * shift_x[:, None] + rotation[:, :, 1] * shift_y[:, None]
+    )
+    rotation = _rotation(rotation[:, :, 2], roll) @ rotation
+    upper = torch.cat([rotation, position[:, :, None]], 2)
+    return pack_camera(torch.cat([upper, pose[:, 3:]], 1), intrinsics)
+
+
+def _rotation(axis: Tensor, angle: Tensor) -> Tensor:
+    """Return `[N, 3, 3]` rotations by `angle [N]` about unit axes `[N, 3]` (Rodrigues)."""
+    x, y, z = axis.unbind(1)
+    zero = torch.zeros_like(x)
+    cross = torch.stack([zero, -z, y, z, zero, -x, -y, x, zero], 1).view(-1, 3, 3)
+    eye = torch.eye(3, dtype=axis.dtype, device=axis.device)
+    sine, cosine = angle.sin()[:, None, None], angle.cos()[:, None, None]
+    return eye + sine * cross + (1 - cosine) * (cross @ cross)

@@ -1,0 +1,183 @@
+"""The invert stage: aligned portraits to W+ codes, as records; a bad one never stops the others."""
+
+import logging
+from dataclasses import replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from itportrait.errors import InvalidArgumentError, ItportraitError, RecordRejectedError
+from itportrait.image import resize, to_tensor, to_uint8
+from itportrait.invert.config import InvertConfig
+from itportrait.invert.problem import INVERSIONS, Problem, Solution
+from itportrait.metrics import identity, psnr
+from itportrait.records import AlignedRecord, InvertedRecord, RecordError, Status
+
+log = logging.getLogger(__name__)
+STAGE = "invert"
+
+
+class NonFiniteError(ItportraitError):
+    """The optimization of one portrait left the finite numbers."""
+
+
+class Inverter:
+    """Turns aligned portraits into codes of the bundle's generator.
+
+    Args:
+        config: of the stage.
+        bundle: models; its networks are put in evaluation mode without gradients.
+
+    Raises:
+        UnknownNameError: no inversion method of that name.
+        MissingModelError: the encoder is asked for and the bundle has none.
+    """
+
+    def __init__(self, config: InvertConfig, bundle) -> None:
+        self.config, self.bundle = config, bundle
+        self.generator = bundle.generator
+        for model in (self.generator, bundle.perceptual, bundle.identity, bundle.encoder):
+            if model is not None:
+                model.eval().requires_grad_(False)
+        self.method = INVERSIONS.get(config.method)(config, bundle)
+
+    def invert(self, records: list[AlignedRecord]) -> list[InvertedRecord]:
+        """Invert portraits, `config.batch_size` at a time.
+
+        Args:
+            records: of the align stage, with pixels. One that is not `ok` is passed on with its
+                status and error.
+
+        Returns:
+            One record per input, in order: `ok`, `rejected` (`low_quality`) or `failed`.
+        """
+        results: dict[int, InvertedRecord] = {}
+        batch: list[tuple[int, AlignedRecord, Tensor, Tensor]] = []
+        for position, record in enumerate(records):
+            try:
+                if record.status is not Status.OK:
+                    results[position] = InvertedRecord(
+                        record_id=record.record_id, status=record.status, error=record.error
+                    )
+                else:
+                    batch.append((position, record, *self._inputs(record)))
+            except Exception as error:
+                results[position] = _failed(record, error)
+        for start in range(0, len(batch), self.config.batch_size):
+            part = batch[start : start + self.config.batch_size]
+            rows = self._invert_batch(
+                [record for _, record, _, _ in part],
+                torch.stack([image for _, _, image, _ in part]),
+                torch.stack([camera for _, _, _, camera in part]),
+            )
+            results.update(zip((position for position, *_ in part), rows, strict=True))
+        return [results[position] for position in range(len(records))]
+
+    def _inputs(self, record: AlignedRecord) -> tuple[Tensor, Tensor]:
+        """Return the target image `[3, S, S]` and the camera `[25]` of a record."""
+        if record.pixels is None or record.camera is None:
+            missing = "pixels" if record.pixels is None else "camera"
+            raise InvalidArgumentError(
+                "record", expected="the align stage's pixels and camera", actual=f"no {missing}"
+            )
+        image = to_tensor(record.pixels)
+        camera = torch.as_tensor(np.asarray(record.camera), dtype=torch.float32)
+        if image.shape[-1] != image.shape[-2] or camera.shape != (25,):
+            raise InvalidArgumentError(
+                "record",
+                expected="square pixels and a camera [25]",
+                actual=f"{list(record.pixels.shape)} and {list(camera.shape)}",
+            )
+        if not bool(torch.isfinite(camera).all()):
+            raise InvalidArgumentError("camera", expected="finite numbers", actual=camera.tolist())
+        image = resize(image[None], self.generator.image_resolution)[0]
+        device = self.generator.w_avg.device
+        return image.to(device), camera.to(device)
+
+    def _invert_batch(
+        self, records: list[AlignedRecord], images: Tensor, cameras: Tensor
+    ) -> list[InvertedRecord]:
+        """Invert a batch; where it fails as a whole, halve it until the culprit stands alone."""
+        problem = Problem(images, cameras, tuple(record.record_id for record in records))
+        try:
+            solutions = self.method.run(problem)
+            return self._measure(records, solutions, images)
+        except Exception as error:
+            if len(records) == 1:
+                return [_failed(records[0], error)]
+            log.warning("inversion of %d portraits failed (%s); halving", len(records), error)
+        if images.is_cuda:
+            torch.cuda.empty_cache()
+        half = len(records) // 2
+        return [
+            *self._invert_batch(records[:half], images[:half], cameras[:half]),
+            *self._invert_batch(records[half:], images[half:], cameras[half:]),
+        ]
+
+    @torch.no_grad()
+    def _measure(
+        self, records: list[AlignedRecord], solutions: list[Solution], images: Tensor
+    ) -> list[InvertedRecord]:
+        rows = [
+            _failed(record, NonFiniteError(solution.failure), solution)
+            for record, solution in zip(records, solutions, strict=True)
+        ]
+        good = [position for position, solution in enumerate(solutions) if not solution.failure]
+        if not good:
+            return rows
+        ws = torch.stack([solutions[position].w_plus for position in good])
+        cameras = torch.stack([solutions[position].camera for position in good])
+        renders = self.generator.synthesize(ws, cameras).image
+        targets = images[good]
+        table = zip(
+            good,
+            psnr(renders, targets).tolist(),
+            self.bundle.perceptual.distance(renders, targets).tolist(),
+            identity(renders, targets, self.bundle.identity).tolist(),
+            to_uint8(renders),
+            strict=True,
+        )
+        for position, noise_db, distance, similarity, pixels in table:
+            solution = solutions[position]
+            row = InvertedRecord(
+                record_id=records[position].record_id,
+                seconds=solution.seconds,
+                camera=solution.camera.cpu().numpy().astype(np.float32),
+                w_plus=solution.w_plus.flatten().cpu().numpy().astype(np.float32),
+                psnr=noise_db,
+                perceptual=distance,
+                identity=similarity,
+                steps=solution.steps,
+                pixels=pixels,
+            )
+            rows[position] = self._gate(row)
+        return rows
+
+    def _gate(self, row: InvertedRecord) -> InvertedRecord:
+        """Reject a row below the configured quality; its code and its numbers stay in it."""
+        for name, value, least, unit in (
+            ("psnr", row.psnr, self.config.min_psnr, " dB"),
+            ("identity", row.identity, self.config.min_identity, ""),
+        ):
+            if least is not None and value is not None and not value >= least:
+                error = RecordRejectedError(
+                    "low_quality",
+                    f"{name} of the inversion is {value:.2f}{unit}, below {least}{unit}",
+                )
+                status, reason = RecordError.of(STAGE, error)
+                return replace(row, status=status, error=reason)
+        return row
+
+
+def _failed(
+    record: AlignedRecord, error: Exception, solution: Solution | None = None
+) -> InvertedRecord:
+    status, reason = RecordError.of(STAGE, error)
+    return InvertedRecord(
+        record_id=record.record_id,
+        status=status,
+        error=reason,
+        seconds=0.0 if solution is None else solution.seconds,
+        steps=None if solution is None else solution.steps,
+    )
