@@ -40,6 +40,8 @@ class Source:
     """One input: where it is, and what it brings along (then nothing of that is estimated)."""
 
     uri: str
+    version: str = ""
+    """What the store says changes with the content: an ETag, or size and time; "" if unknown."""
     data: bytes | None = None
     landmarks: np.ndarray | None = None
     """`[5, 2]` pixels of the photo, x right, y down."""

@@ -1,0 +1,81 @@
+"""The stages' computations with warm models: loaded once a process, kept for the tasks after."""
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+from itportrait.distributed.recipes import ALIGN, INVERT, Recipe
+from itportrait.io import uris
+from itportrait.publish.bank import read_version
+from itportrait.records import AlignedRecord, InvertedRecord, Record, Source
+
+# In an importable module, and not in `__main__`, so that the caches outlive a Ray task.
+
+
+@lru_cache(maxsize=8)
+def build(recipe: Recipe):
+    """Return the computation of a recipe's stage: inputs in, one list of rows an input out."""
+    if recipe.stage == ALIGN:
+        return _align(recipe)
+    return _invert(recipe) if recipe.stage == INVERT else _stylize(recipe)
+
+
+@lru_cache(maxsize=2)
+def warm_bundle(uri: str, device: str):
+    """Return the models of a bundle on a device."""
+    from itportrait.bundle import load_bundle
+
+    return load_bundle(uri).to(device)
+
+
+def _align(recipe: Recipe):
+    from itportrait.align import AlignConfig, Aligner
+
+    bundle = warm_bundle(recipe.bundle, recipe.device)
+    aligner = Aligner(AlignConfig.model_validate_json(recipe.config), bundle.detector)
+
+    def align(sources: Sequence[Source]) -> list[list[Record]]:
+        return [list(aligner.align(source)) for source in sources]
+
+    return align
+
+
+def _invert(recipe: Recipe):
+    from itportrait.invert import InvertConfig, Inverter
+
+    bundle = warm_bundle(recipe.bundle, recipe.device)
+    inverter = Inverter(InvertConfig.model_validate_json(recipe.config), bundle)
+
+    def invert(portraits: Sequence[AlignedRecord]) -> list[list[Record]]:
+        return [[record] for record in inverter.invert(list(portraits))]
+
+    return invert
+
+
+def _stylize(recipe: Recipe):
+    from itportrait.adapt import Adapter
+    from itportrait.stylize import StyleTarget, StylizeConfig, Stylizer
+
+    bundle = warm_bundle(recipe.bundle, recipe.device)
+    version = read_version(recipe.adapter)
+    data = uris.read_bytes(uris.join(recipe.adapter, "adapter.safetensors"))
+    adapter = Adapter.from_bytes(data, source=uris.redact(recipe.adapter))
+    adapter.check_base(bundle.model_id)
+    spec = version.spec
+    target = StyleTarget(
+        prompt=spec.get("prompt"),
+        source_prompt=spec.get("source_prompt", "Photo"),
+        references=version.reference_images(),
+    )
+    stylizer = Stylizer(
+        StylizeConfig.model_validate_json(recipe.config),
+        bundle,
+        {recipe.domain: adapter},
+        targets={recipe.domain: target},
+        versions={recipe.domain: recipe.version},
+    )
+
+    def stylize(pairs: Sequence[tuple[AlignedRecord, InvertedRecord]]) -> list[list[Record]]:
+        photos, codes = [photo for photo, _ in pairs], [code for _, code in pairs]
+        return [[record] for record in stylizer.stylize(photos, codes, recipe.domain)]
+
+    return stylize

@@ -1,0 +1,50 @@
+"""Inputs to shards: a stream in, a stream out, with numbers and keys that every run finds again."""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from itportrait.config import fingerprint
+from itportrait.records import Source
+
+
+@dataclass(frozen=True)
+class Shard:
+    """Consecutive inputs; `index` counts shards from 0."""
+
+    index: int
+    sources: tuple[Source, ...]
+
+    def keys(self) -> list[str]:
+        """Return one key per source: what its result depends on, as far as a listing tells."""
+        seen: Counter[str] = Counter()
+        keys = []
+        for source in self.sources:
+            key = source_key(source)
+            seen[key] += 1
+            # The same line twice in a list file is two inputs, each with its own row.
+            keys.append(key if seen[key] == 1 else f"{key}#{seen[key]}")
+        return keys
+
+
+def source_key(source: Source) -> str:
+    """Return a digest of an input's place, version and columns (not of a remote file's content)."""
+    arrays = [
+        None if array is None else hashlib.sha256(array.tobytes()).hexdigest()
+        for array in (source.landmarks, source.camera)
+    ]
+    data = None if source.data is None else hashlib.sha256(source.data).hexdigest()
+    return fingerprint(source.uri, source.version, arrays, data)
+
+
+def iter_shards(sources: Iterable[Source], size: int) -> Iterator[Shard]:
+    """Cut a stream of inputs into shards of `size`; memory holds one shard at a time."""
+    index, part = 0, []
+    for source in sources:
+        part.append(source)
+        if len(part) == size:
+            yield Shard(index, tuple(part))
+            index, part = index + 1, []
+    if part:
+        yield Shard(index, tuple(part))

@@ -1,0 +1,312 @@
+"""The style bank: versions of adapted domains, and an index that says which one is champion.
+
+`BANK/NAME/VERSION/…` is written once and never changed. `BANK/bank.json` is the index, one whole
+file written last, so that a reader never sees half a bank. Every change of the index is first made
+as `BANK/_index/00000042.json` with an exclusive create: of several writers at once one wins, and
+the others do their change again on top of it.
+"""
+
+import datetime as dt
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any
+
+from itportrait.errors import InvalidArgumentError, NoInputError, UnknownNameError
+from itportrait.io import uris
+
+INDEX = "bank.json"
+CARD = "domain.json"
+_SCHEMA = 1
+_HISTORY = "_index"
+_KEPT_INDEXES = 50
+
+
+@dataclass(frozen=True, kw_only=True)
+class BankVersion:
+    """One adapted generator of a domain.
+
+    Args:
+        domain: name of the style domain.
+        version: name of the version, unique within the domain.
+        uri: folder of its files.
+        fingerprint: of all that determined it; equal means it need not be made again.
+        base_model_id: the bundle it belongs to.
+        spec: the domain's specification, as plain data.
+        metrics: final scores on the probe set.
+        info: whatever else is kept with it (chosen step, pair report, gate).
+        references: names of its reference pictures, under the folder.
+        created: ISO time.
+    """
+
+    domain: str
+    version: str
+    uri: str = ""
+    fingerprint: str = ""
+    base_model_id: str = ""
+    spec: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
+    info: dict[str, Any] = field(default_factory=dict)
+    references: tuple[str, ...] = ()
+    created: str = ""
+
+    def reference_pictures(self) -> list:
+        """Return the reference images, uint8 `[S, S, 3]`; none for a domain of words alone."""
+        from itportrait.image import decode
+
+        return [decode(uris.read_bytes(uris.join(self.uri, name))) for name in self.references]
+
+    def reference_images(self):
+        """Return the reference images `[R, 3, S, S]` in [-1, 1], or None if there are none."""
+        import torch
+
+        from itportrait.image import resize, to_tensor
+
+        pictures = [to_tensor(pixels)[None] for pixels in self.reference_pictures()]
+        if not pictures:
+            return None
+        size = min(picture.shape[-1] for picture in pictures)
+        return torch.cat([resize(picture, size) for picture in pictures])
+
+
+def read_version(uri: str) -> BankVersion:
+    """Read the card of a version's folder.
+
+    Raises:
+        NoInputError: there is no such version.
+    """
+    data = uris.read_json(uris.join(uri, CARD))
+    if data is None:
+        raise NoInputError(f"no version of a domain at {uris.redact(uri)} ({CARD} is missing)")
+    known = {name: data[name] for name in BankVersion.__dataclass_fields__ if name in data}
+    return BankVersion(**{**known, "uri": uri, "references": tuple(known.get("references", ()))})
+
+
+class Bank:
+    """A style bank at a folder or URI; it need not exist before the first `publish`."""
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+
+    def index(self) -> dict[str, Any]:
+        """Return the index: `domains` -> name -> champion, former champions, versions."""
+        data = uris.read_json(uris.join(self.uri, INDEX))
+        return data or {"schema": _SCHEMA, "generation": -1, "domains": {}}
+
+    def domains(self) -> list[str]:
+        """Return the names of all domains that have a champion, sorted."""
+        found = self.index()["domains"]
+        return sorted(name for name, entry in found.items() if entry["champion"])
+
+    def champion(self, domain: str) -> BankVersion:
+        """Return the champion of a domain.
+
+        Raises:
+            UnknownNameError: the bank has no champion of that name; lists those it has.
+        """
+        entry = self.index()["domains"].get(domain)
+        if not entry or not entry["champion"]:
+            raise UnknownNameError("domain", domain, self.domains())
+        return self.read(domain, entry["champion"])
+
+    def read(self, domain: str, version: str) -> BankVersion:
+        """Return any version of a domain, champion or not.
+
+        Raises:
+            NoInputError: there is no such version.
+        """
+        return read_version(uris.join(self.uri, domain, version))
+
+    def versions(self, domain: str) -> list[str]:
+        """Return the names of a domain's versions in the order of publication."""
+        entry = self.index()["domains"].get(domain)
+        return _in_order(entry) if entry else []
+
+    def find(self, domain: str, fingerprint: str) -> BankVersion | None:
+        """Return the version of a domain with this fingerprint, the champion first."""
+        entry = self.index()["domains"].get(domain)
+        if not entry:
+            return None
+        names = sorted(entry["versions"], key=lambda name: name != entry["champion"])
+        for name in names:
+            if entry["versions"][name]["fingerprint"] == fingerprint:
+                return self.read(domain, name)
+        return None
+
+    def publish(
+        self, version: BankVersion, files: Mapping[str, bytes], *, promote: bool = True
+    ) -> BankVersion:
+        """Write a version's files, then its card, then let the index know of it.
+
+        Args:
+            version: its card; `uri` and `created` are filled in here.
+            files: path under the version's folder -> content (`adapter.safetensors`, …).
+            promote: make it champion; else it is a candidate.
+
+        Returns:
+            The version as it stands in the bank.
+
+        Raises:
+            OutputError: no space or no permission; the index is as before.
+        """
+        for name, what in ((version.domain, "domain"), (version.version, "version")):
+            if not name or "/" in name or name.startswith(("_", ".")):
+                raise InvalidArgumentError(what, expected="a plain folder name", actual=repr(name))
+        folder = uris.join(self.uri, version.domain, version.version)
+        created = version.created or dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+        version = replace(version, uri=folder, created=created)
+        for path, content in files.items():
+            uris.put_bytes(uris.join(folder, path), content)
+        card = {name: value for name, value in asdict(version).items() if name != "uri"}
+        uris.put_bytes(uris.join(folder, CARD), uris.to_json(card))
+
+        def add(domains: dict[str, Any]) -> None:
+            entry = domains.setdefault(version.domain, _empty_entry())
+            number = 1 + max((v["number"] for v in entry["versions"].values()), default=-1)
+            entry["versions"][version.version] = {
+                "number": number,
+                "fingerprint": version.fingerprint,
+                "base_model_id": version.base_model_id,
+                "metrics": version.metrics,
+                "created": created,
+            }
+            if promote:
+                _promote(entry, version.version)
+
+        self._change(add)
+        return version
+
+    def promote(self, domain: str, version: str) -> None:
+        """Make a version champion; the present champion is remembered for `rollback`.
+
+        Raises:
+            UnknownNameError: no such domain or version; lists the known ones.
+        """
+
+        def change(domains: dict[str, Any]) -> None:
+            _promote(_entry(domains, domain, version), version)
+
+        self._change(change)
+
+    def rollback(self, domain: str) -> str:
+        """Make the former champion champion again.
+
+        Returns:
+            Its version.
+
+        Raises:
+            UnknownNameError: no such domain.
+            InvalidArgumentError: there is no former champion.
+        """
+        restored = ""
+
+        def change(domains: dict[str, Any]) -> None:
+            nonlocal restored
+            entry = _entry(domains, domain)
+            former = [name for name in entry["former"] if name in entry["versions"]]
+            if not former:
+                raise InvalidArgumentError(
+                    "domain", expected="one with a former champion", actual=repr(domain)
+                )
+            restored = former[-1]
+            entry["champion"], entry["former"] = restored, former[:-1]
+
+        self._change(change)
+        return restored
+
+    def prune(self, domain: str, *, keep: int = 3) -> list[str]:
+        """Remove old versions: all but the champion, its predecessor and the `keep` newest.
+
+        Returns:
+            Names of the removed versions.
+
+        Raises:
+            UnknownNameError: no such domain.
+        """
+        removed: list[str] = []
+
+        def change(domains: dict[str, Any]) -> None:
+            entry = _entry(domains, domain)
+            names = _in_order(entry)
+            kept = {entry["champion"], *entry["former"][-1:], *names[max(len(names) - keep, 0) :]}
+            removed[:] = [name for name in names if name not in kept]
+            for name in removed:
+                del entry["versions"][name]
+            entry["former"] = [name for name in entry["former"] if name in entry["versions"]]
+
+        self._change(change)
+        for name in removed:
+            uris.remove(uris.join(self.uri, domain, name), recursive=True)
+        return removed
+
+    def _change(self, change: Callable[[dict[str, Any]], None]) -> None:
+        """Apply a change to the newest index, alone among all writers."""
+        for attempt in range(100):
+            newest, data = self._newest()
+            change(data["domains"])
+            data |= {
+                "schema": _SCHEMA,
+                "generation": newest + 1,
+                "updated": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+            }
+            try:
+                uris.create_bytes(self._generation(newest + 1), uris.to_json(data))
+            except FileExistsError:
+                time.sleep(random.uniform(0, 0.02 * (attempt + 1)))
+                continue
+            self._show_newest()
+            self._forget(newest + 1 - _KEPT_INDEXES)
+            return
+        raise TimeoutError(f"the index of {uris.redact(self.uri)} changed 100 times meanwhile")
+
+    def _show_newest(self) -> None:
+        """Put the newest index as bank.json; a slower writer must not leave an older one there."""
+        while True:
+            number, data = self._newest()
+            uris.put_bytes(uris.join(self.uri, INDEX), uris.to_json(data))
+            if max(self._numbers(), default=-1) == number:
+                return
+
+    def _newest(self) -> tuple[int, dict[str, Any]]:
+        # A writer killed before it wrote bank.json leaves a newer index here: it counts.
+        number = max(self._numbers(), default=-1)
+        if number < 0:
+            data = self.index()
+            return data["generation"], data
+        return number, uris.read_json(self._generation(number)) or self.index()
+
+    def _numbers(self) -> list[int]:
+        names = uris.list_names(uris.join(self.uri, _HISTORY))
+        return [int(name[:-5]) for name in names if name.endswith(".json")]
+
+    def _generation(self, number: int) -> str:
+        return uris.join(self.uri, _HISTORY, f"{number:08d}.json")
+
+    def _forget(self, before: int) -> None:
+        for number in self._numbers():
+            if number < before:
+                uris.remove(self._generation(number))
+
+
+def _empty_entry() -> dict[str, Any]:
+    return {"champion": None, "former": [], "versions": {}}
+
+
+def _in_order(entry: dict[str, Any]) -> list[str]:
+    versions = entry["versions"]
+    return sorted(versions, key=lambda name: versions[name]["number"])
+
+
+def _entry(domains: dict[str, Any], domain: str, version: str | None = None) -> dict[str, Any]:
+    if domain not in domains:
+        raise UnknownNameError("domain", domain, list(domains))
+    if version is not None and version not in domains[domain]["versions"]:
+        raise UnknownNameError("version", version, list(domains[domain]["versions"]))
+    return domains[domain]
+
+
+def _promote(entry: dict[str, Any], version: str) -> None:
+    if entry["champion"] and entry["champion"] != version:
+        entry["former"] = [n for n in entry["former"] if n != version] + [entry["champion"]]
+    entry["champion"] = version
