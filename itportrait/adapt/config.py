@@ -5,6 +5,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from itportrait.config import Settings
+from itportrait.errors import InvalidArgumentError
 
 Mode = Literal["image", "text", "image_text"]
 
@@ -243,7 +244,13 @@ def resolve(spec: DomainSpec, config: AdaptConfig) -> AdaptConfig:
         *parents, leaf = key.split(".")
         node = data
         for name in parents:
-            node = node.setdefault(name, {})
+            node = node.get(name)
+            if not isinstance(node, dict):
+                raise InvalidArgumentError(
+                    f"options of domain {spec.name!r}",
+                    expected=f"a section of AdaptConfig at {name!r}",
+                    actual=repr(key),
+                )
         if isinstance(value, dict) and isinstance(node.get(leaf), dict):
             _merge(node[leaf], value)
         else:

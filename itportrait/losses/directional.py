@@ -12,6 +12,10 @@ from torch.nn import functional as F
 from itportrait.errors import InvalidArgumentError
 
 _SMALL = 1e-8
+SHORTEST_CHANGE = 0.05
+"""Changes of unit features below this length are not stretched to length one. At the first step the
+trained and the frozen render are equal; a plain cosine then has a gradient of about 1e8, which
+Adam's second moment remembers for thousands of steps, and nothing is learned in them."""
 
 
 def unit(vector: Tensor) -> Tensor:
@@ -30,7 +34,8 @@ def cosine_loss(change: Tensor, direction: Tensor) -> Tensor:
     """Measure how far changes are from a direction: 1 - cos.
 
     Args:
-        change: `[N, D]`, of any length; a zero change costs 1 and has a finite gradient.
+        change: `[N, D]`, differences of unit features. Below `SHORTEST_CHANGE` the cosine fades in
+            with their length: no change costs 1, and the gradient is bounded.
         direction: `[D]` or `[N, D]`, of any length.
 
     Returns:
@@ -46,7 +51,8 @@ def cosine_loss(change: Tensor, direction: Tensor) -> Tensor:
             actual=f"{list(direction.shape)}",
             remedy="take both from the same image-text model",
         )
-    return 1 - (unit(change) * unit(direction)).sum(-1)
+    along = F.normalize(change, dim=-1, eps=SHORTEST_CHANGE)
+    return 1 - (along * unit(direction)).sum(-1)
 
 
 @torch.no_grad()

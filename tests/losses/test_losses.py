@@ -22,6 +22,7 @@ from itportrait.losses import (
     text_direction,
     unit,
 )
+from itportrait.losses.directional import SHORTEST_CHANGE
 
 
 class MeanColor(nn.Module):
@@ -69,12 +70,20 @@ class TestCosineLoss:
         direction = torch.randn(5, dtype=torch.float64)
         assert torch.autograd.gradcheck(lambda x: cosine_loss(x, direction), change)
 
-    def test_no_change_costs_one_and_has_a_finite_gradient(self):
+    def test_no_change_costs_one_and_its_gradient_is_bounded(self):
         change = torch.zeros(1, 4, requires_grad=True)
-        loss = cosine_loss(change, torch.ones(4))
+        loss = cosine_loss(change, torch.tensor([2.0, 0.0, 0.0, 0.0]))
         loss.sum().backward()
         assert float(loss.detach()) == pytest.approx(1.0)
-        assert change.grad.isfinite().all()
+        torch.testing.assert_close(
+            change.grad, torch.tensor([[-1 / SHORTEST_CHANGE, 0.0, 0.0, 0.0]])
+        )
+
+    def test_short_changes_fade_in(self):
+        change = torch.tensor([[SHORTEST_CHANGE / 2, 0.0], [SHORTEST_CHANGE, 0.0]])
+        torch.testing.assert_close(
+            cosine_loss(change, torch.tensor([1.0, 0.0])), torch.tensor([0.5, 0.0])
+        )
 
     def test_other_sizes_are_refused(self):
         with pytest.raises(InvalidArgumentError, match="features of size 3"):

@@ -1,0 +1,177 @@
+"""The whole stage on a tiny family: modes, resume, workers, and what is refused."""
+
+import io
+import math
+
+import pytest
+import torch
+
+from itportrait.adapt import METHODS, AdaptConfig, adapt_domain, adapt_fingerprint
+from itportrait.adapt.methods import MethodContext
+from itportrait.errors import CheckpointError, InvalidArgumentError, NoInputError, UnknownNameError
+
+
+def collect(bundle, spec, config, references=None, **kwargs):
+    """Run, and return the result with its reports and the states at them."""
+    reports, states = [], []
+
+    def on_report(report):
+        reports.append(report)
+        states.append(report.state())
+
+    result = adapt_domain(
+        bundle, spec, config, references=references, on_report=on_report, **kwargs
+    )
+    return result, reports, states
+
+
+def through_disk(state):
+    """Write a state and read it back without running any code of the file."""
+    buffer = io.BytesIO()
+    torch.save(state, buffer)
+    return torch.load(io.BytesIO(buffer.getvalue()), weights_only=True)
+
+
+def same(first, second):
+    return all(torch.equal(first.delta[name], value) for name, value in second.delta.items())
+
+
+@pytest.mark.parametrize("mode", ["text", "image", "image_text"])
+def test_every_mode_reports_selects_and_resumes_identically(
+    bundle, config, make_spec, reference, mode
+):
+    spec = make_spec(mode)
+    references = None if mode == "text" else [reference]
+    result, reports, states = collect(bundle, spec, config, references)
+    assert [report.step for report in reports] == [4, 8]
+    assert [report.last for report in reports] == [False, True]
+    assert len(reports[0].images) == 2
+    assert result.step in (4, 8)
+    assert len(result.pairs) == (0 if mode == "text" else 1)
+    assert (result.image_adapter is not None) == (mode == "image_text")
+    expected = {"identity", "depth_distance", "depth_variance", "diversity", "view_consistency"}
+    assert expected | {"seconds", "style"} <= set(result.metrics)
+    assert ("clip_direction" in result.metrics) == (mode != "image")
+    assert ("clip_image" in result.metrics) == (mode != "text")
+    assert result.adapter.info["spec"]["name"] == "red"
+
+    resumed, later, _ = collect(
+        bundle, spec, config, references, resume_state=through_disk(states[0])
+    )
+    assert [report.step for report in later] == [8]
+    assert same(resumed.adapter, result.adapter)
+    assert resumed.curve == result.curve
+    assert through_disk(states[1])["step"] == 8
+
+
+def test_the_same_seed_gives_the_same_adapter_and_another_does_not(bundle, config, make_spec):
+    first = adapt_domain(bundle, make_spec(), config)
+    assert same(adapt_domain(bundle, make_spec(), config).adapter, first.adapter)
+    assert not same(adapt_domain(bundle, make_spec(seed=6), config).adapter, first.adapter)
+
+
+def test_words_pull_the_renders_their_way(bundle, config, make_spec):
+    spec = make_spec(steps=40, options={"ite.learning_rate": 0.01, "probe.every": 10})
+    _, reports, _ = collect(bundle, spec, config)
+    scores = [report.metrics["clip_direction"] for report in reports]
+    losses = [report.metrics["train/ite_clip"] for report in reports]
+    assert scores[-1] > max(scores[0], 0.5)
+    assert losses[-1] < losses[0] - 0.1
+
+
+def test_a_picture_pulls_the_renders_towards_itself(bundle, config, make_spec, reference):
+    spec = make_spec("image", steps=40, options={"probe.every": 10, "apt.l2": 1.0})
+    _, reports, _ = collect(bundle, spec, config, [reference])
+    losses = [report.metrics["train/apt_l2"] for report in reports]
+    assert losses[-1] < 0.7 * losses[0]
+    assert reports[-1].metrics["clip_image_gain"] > 0.01
+
+
+def test_the_base_is_left_alone(bundle, config, make_spec, reference):
+    before = {name: value.clone() for name, value in bundle.generator.state_dict().items()}
+    adapt_domain(bundle, make_spec("image_text"), config, references=[reference])
+    for name, value in bundle.generator.state_dict().items():
+        assert torch.equal(value, before[name])
+    assert all(parameter.grad is None for parameter in bundle.generator.parameters())
+
+
+def test_only_the_preset_is_trained(bundle, config, make_spec):
+    result = adapt_domain(bundle, make_spec(train="planes_only"), config)
+    assert all(name.startswith("backbone.synthesis.") for name in result.adapter.delta)
+
+
+def test_ranks_draw_their_own_codes_and_share_the_gradient(bundle, config, make_spec):
+    spec = make_spec(steps=1)
+
+    def gradient(rank):
+        method = METHODS.get("itportrait")(MethodContext(bundle, spec, config, [], rank))
+        method.loss(0).loss.backward()
+        return torch.cat([p.grad.flatten() for p in method.students["text"].trained.values()])
+
+    assert torch.equal(gradient(0), gradient(0))
+    assert not torch.equal(gradient(0), gradient(1))
+    seen = []
+
+    def reduce_gradients(parameters):
+        seen.append(len(parameters))
+        for parameter in parameters:
+            parameter.grad.zero_()
+
+    result = adapt_domain(
+        bundle, spec, config, rank=1, world_size=2, reduce_gradients=reduce_gradients
+    )
+    assert seen == [len(result.adapter.delta)]
+    assert all(float(delta.abs().max()) == 0 for delta in result.adapter.delta.values())
+    with pytest.raises(InvalidArgumentError, match="averages over 2 workers"):
+        adapt_domain(bundle, spec, config, world_size=2)
+
+
+def test_an_average_of_the_weights_can_be_kept(bundle, config, make_spec):
+    spec = make_spec(options={"ema": 0.9})
+    averaged, _, states = collect(bundle, spec, config)
+    plain = adapt_domain(bundle, make_spec(), config)
+
+    def size(adapter):
+        return math.sqrt(sum(float(delta.square().sum()) for delta in adapter.delta.values()))
+
+    assert 0 < size(averaged.adapter) < size(plain.adapter)
+    resumed = adapt_domain(bundle, spec, config, resume_state=states[0])
+    assert same(resumed.adapter, averaged.adapter)
+
+
+def test_a_state_of_another_run_is_refused(bundle, config, make_spec):
+    _, _, states = collect(bundle, make_spec(), config)
+    with pytest.raises(CheckpointError, match="start it anew"):
+        adapt_domain(bundle, make_spec(seed=9), config, resume_state=states[0])
+
+
+def test_names_and_files_that_do_not_exist(bundle, config, make_spec, tmp_path):
+    with pytest.raises(UnknownNameError, match="itportrait"):
+        adapt_domain(bundle, make_spec(method="magic"), config)
+    with pytest.raises(UnknownNameError, match="planes_only"):
+        adapt_domain(bundle, make_spec(train="magic"), config)
+    spec = make_spec("image", references=[str(tmp_path / "absent.png")])
+    with pytest.raises(NoInputError, match=r"absent\.png"):
+        adapt_domain(bundle, spec, config)
+
+
+def test_the_fingerprint_follows_what_matters(bundle, config, make_spec, reference):
+    def digest(spec, config=config, model="m", references=()):
+        return adapt_fingerprint(spec, config, model, references)
+
+    base = digest(make_spec())
+    assert digest(make_spec(tags={"team": "a"}, license="CC0")) == base
+    assert (
+        len(
+            {
+                base,
+                digest(make_spec(steps=9)),
+                digest(make_spec(prompt="blue")),
+                digest(make_spec(), AdaptConfig()),
+                digest(make_spec(options={"ite.depth": 1.0})),
+                digest(make_spec(), model="n"),
+                digest(make_spec("image"), references=[reference]),
+            }
+        )
+        == 7
+    )
