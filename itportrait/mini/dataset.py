@@ -22,3 +22,236 @@ n rows each:
 
 and the metadata entry `captions`: JSON, n lists of strings.
 """
+
+import json
+import multiprocessing
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from safetensors.numpy import save
+
+from itportrait.config import Settings, fingerprint
+from itportrait.errors import InvalidArgumentError, NoInputError, OutputError
+from itportrait.geometry.camera import look_at_camera
+from itportrait.mini.portraits import (
+    PHOTO,
+    build_face,
+    captions,
+    render_portrait,
+    sample_people,
+)
+
+DEPTH_NEAR, DEPTH_FAR = 1.9, 3.6
+"""World distances that the stored 0 and 65534 stand for."""
+DEPTH_BACKGROUND = 65535
+YAW_STD, YAW_MAX = 0.35, 0.75
+PITCH_STD, PITCH_MAX = 0.15, 0.35
+"""Radians: normal, clipped. The yaw is that of FFHQ photos, the pitch a little wider."""
+
+
+class DatasetSpec(Settings):
+    """What a dataset holds; two runs of the same specification write the same bytes."""
+
+    people: int
+    """How many people."""
+    people_seed: int
+    """Of `sample_people`: `TRAIN_SEED` or `HELD_OUT_SEED`."""
+    views_per_person: int = 3
+    """Cameras for each person; the same in every domain."""
+    domains: tuple[str, ...] = (PHOTO,)
+    """Names, `photo` included, outermost in the order of rows."""
+    size: int = 128
+    """Pixels along each side."""
+    supersample: int = 2
+    """Samples along each side of a pixel."""
+    shard_size: int = 250
+    """Rows in a shard."""
+    seed: int = 0
+    """Of cameras and captions."""
+    captions: int = 4
+    """Captions for each row."""
+
+    @property
+    def rows(self) -> int:
+        """Rows of the whole dataset."""
+        return len(self.domains) * self.people * self.views_per_person
+
+    @property
+    def shards(self) -> int:
+        """Shards of the whole dataset; the last may be shorter."""
+        return -(-self.rows // self.shard_size)
+
+
+def encode_depth(depth: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    """Turn world distances into uint16, `DEPTH_BACKGROUND` where `alpha` is zero."""
+    level = (depth - DEPTH_NEAR) / (DEPTH_FAR - DEPTH_NEAR) * (DEPTH_BACKGROUND - 1)
+    level = np.clip(np.round(level), 0, DEPTH_BACKGROUND - 1)
+    return np.where(alpha > 0, level, DEPTH_BACKGROUND).astype(np.uint16)
+
+
+def decode_depth(stored: np.ndarray, background: float = 3.3) -> np.ndarray:
+    """Turn stored uint16 into float32 distances along the ray, in world units.
+
+    Args:
+        stored: of any shape.
+        background: value for pixels that show no head.
+    """
+    depth = DEPTH_NEAR + stored.astype(np.float32) / (DEPTH_BACKGROUND - 1) * (
+        DEPTH_FAR - DEPTH_NEAR
+    )
+    return np.where(stored == DEPTH_BACKGROUND, np.float32(background), depth)
+
+
+def row_camera(spec: DatasetSpec, person: int, view: int) -> torch.Tensor:
+    """Return the camera `[25]` of a person's view: yaw ~ N(0, 0.35), pitch ~ N(0, 0.15), clipped."""
+    rng = np.random.default_rng((spec.seed, spec.people_seed, person, view))
+    yaw = float(np.clip(rng.normal(0, YAW_STD), -YAW_MAX, YAW_MAX))
+    pitch = float(np.clip(rng.normal(0, PITCH_STD), -PITCH_MAX, PITCH_MAX))
+    return look_at_camera(torch.tensor([yaw]), torch.tensor([pitch]))[0]
+
+
+def draw_dataset(
+    out_dir: str | Path,
+    spec: DatasetSpec,
+    *,
+    workers: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
+    """Draw the shards of a dataset that are not there yet.
+
+    Args:
+        out_dir: folder; one that holds another specification is refused.
+        spec: what to draw.
+        workers: processes, of one thread each.
+        progress: called with (shards done, shards in all) after each.
+
+    Raises:
+        InvalidArgumentError: the folder holds a dataset of another specification.
+        OutputError: a file cannot be written.
+    """
+    out = Path(out_dir)
+    _write_header(out, spec)
+    missing = [index for index in range(spec.shards) if not shard_path(out, index).exists()]
+    done = spec.shards - len(missing)
+    if not missing:
+        return
+    jobs = [(out, spec, index) for index in missing]
+    # spawn: a fork of a process that has run torch may inherit locked thread pools
+    context = multiprocessing.get_context("spawn")
+    with context.Pool(min(workers, len(jobs)), initializer=_one_thread) as pool:
+        for _ in pool.imap_unordered(_draw_shard, jobs):
+            done += 1
+            if progress is not None:
+                progress(done, spec.shards)
+
+
+def shard_path(out: Path, index: int) -> Path:
+    """Return where a shard lies."""
+    return out / f"shard-{index:05d}.safetensors"
+
+
+def load_dataset(directory: str | Path, limit: int | None = None) -> dict[str, Any]:
+    """Read the shards that are there into memory.
+
+    Args:
+        directory: of `draw_dataset`; may still be growing (rows are then those of whole shards).
+        limit: rows to read at most.
+
+    Returns:
+        The arrays of the module's table with all rows, `captions` (a list of lists of strings),
+        `domains` (names) and `spec`.
+
+    Raises:
+        NoInputError: no dataset, or no shard of it, is there.
+    """
+    folder = Path(directory)
+    header = folder / "dataset.json"
+    paths = sorted(folder.glob("shard-*.safetensors"))
+    if not header.exists() or not paths:
+        raise NoInputError(f"no drawn dataset in {folder}: looked for dataset.json and shard-*")
+    spec = DatasetSpec.parse(json.loads(header.read_text())["spec"], source=str(header))
+    parts: dict[str, list[np.ndarray]] = {}
+    written: list[list[str]] = []
+    for path in paths:
+        with safe_open(path, framework="numpy") as shard:
+            for key in shard.keys():  # noqa: SIM118  (not a dict)
+                parts.setdefault(key, []).append(shard.get_tensor(key))
+            written += json.loads(shard.metadata()["captions"])
+        if limit is not None and len(written) >= limit:
+            break
+    arrays: dict[str, Any] = {key: np.concatenate(rows)[:limit] for key, rows in parts.items()}
+    return {**arrays, "captions": written[:limit], "domains": spec.domains, "spec": spec}
+
+
+def _write_header(out: Path, spec: DatasetSpec) -> None:
+    header = out / "dataset.json"
+    content = {"spec": spec.model_dump(mode="json"), "fingerprint": fingerprint(spec)}
+    content["domains"] = list(spec.domains)
+    if header.exists():
+        found = json.loads(header.read_text())["fingerprint"]
+        if found != content["fingerprint"]:
+            raise InvalidArgumentError(
+                "out_dir",
+                expected=f"empty or of specification {content['fingerprint']}",
+                actual=f"{out} of specification {found}",
+                remedy="draw into another folder",
+            )
+        return
+    out.mkdir(parents=True, exist_ok=True)
+    _write_atomically(header, json.dumps(content, indent=1).encode())
+
+
+def _write_atomically(path: Path, data: bytes) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        temporary.write_bytes(data)
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise OutputError(f"cannot write {path}: {error}") from error
+
+
+def _one_thread() -> None:
+    torch.set_num_threads(1)
+
+
+def _draw_shard(job: tuple[Path, DatasetSpec, int]) -> int:
+    out, spec, index = job
+    first = index * spec.shard_size
+    rows = range(first, min(first + spec.shard_size, spec.rows))
+    people = sample_people(spec.people, spec.people_seed)
+    drawn: dict[str, list] = {}
+    written = []
+    face, face_of = None, None
+    for row in rows:
+        domain, rest = divmod(row, spec.people * spec.views_per_person)
+        number, view = divmod(rest, spec.views_per_person)
+        person, name = people[number], spec.domains[domain]
+        if face is None or face_of != (domain, number):
+            face, face_of = build_face(person, name), (domain, number)
+        camera = row_camera(spec, number, view)
+        portrait = render_portrait(face, camera, spec.size, supersample=spec.supersample)
+        rng = np.random.default_rng((spec.seed, spec.people_seed, row))
+        written.append(captions(person, name, rng, spec.captions))
+        values = {
+            "image": portrait.image,
+            "depth": encode_depth(portrait.depth, portrait.alpha),
+            "alpha": np.round(portrait.alpha * 255).astype(np.uint8),
+            "camera": camera.numpy(),
+            "latent": person.latent,
+            "landmarks": portrait.landmarks.astype(np.float32),
+            "person": np.int32(number),
+            "view": np.int16(view),
+            "domain": np.int16(domain),
+        }
+        for key, value in values.items():
+            drawn.setdefault(key, []).append(value)
+    arrays = {key: np.stack(values) for key, values in drawn.items()}
+    data = save(arrays, metadata={"captions": json.dumps(written)})
+    _write_atomically(shard_path(out, index), data)
+    return index

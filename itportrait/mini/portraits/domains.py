@@ -1,0 +1,191 @@
+"""The style domains of the embedded world: what each changes, and the words for it."""
+
+from dataclasses import dataclass, replace
+
+from itportrait.errors import UnknownNameError
+from itportrait.mini.portraits.finishes import PAPER
+from itportrait.mini.portraits.prior import Traits
+from itportrait.mini.portraits.style import Style
+
+PHOTO = "photo"
+_GAUNT = (
+    (-0.09, (0.40, -0.48, 0.5), (0.15, 0.2, 0.35), True),
+    (-0.06, (0.30, 0.03, 0.7), (0.2, 0.17, 0.2), True),
+)
+
+
+@dataclass(frozen=True)
+class Domain:
+    """A style domain.
+
+    Attributes:
+        name: of the domain.
+        style: what it changes.
+        phrases: ways to name it, each with `{}` where the person goes.
+        words: single words for it.
+    """
+
+    name: str
+    style: Style
+    phrases: tuple[str, ...]
+    words: tuple[str, ...]
+
+
+_DOMAINS = (
+    Domain(
+        PHOTO,
+        Style(),
+        ("a photo of {}", "a portrait photo of {}", "a photograph of {}", "a picture of {}",
+         "a portrait of {}", "a headshot of {}"),
+        ("photo", "photograph", "portrait photo", "headshot"),
+    ),
+    Domain(
+        "pencil",
+        Style(finish="pencil", background=(PAPER, PAPER)),
+        ("a pencil sketch of {}", "a pencil drawing of {}", "a sketch of {}",
+         "a black and white drawing of {}", "a hatched pencil portrait of {}",
+         "a graphite sketch of {}"),
+        ("pencil", "sketch", "pencil drawing", "pencil sketch", "graphite drawing"),
+    ),
+    Domain(
+        "bronze",
+        Style(
+            finish="bronze",
+            background=((0.42, 0.44, 0.46), (0.16, 0.17, 0.19)),
+            traits={"glasses": 0.0},
+        ),
+        ("a bronze statue of {}", "a bronze bust of {}", "a bronze sculpture of {}",
+         "a metal statue of {}", "a golden brown metal bust of {}", "a statue of {}"),
+        ("bronze", "bronze statue", "bronze bust", "statue", "metal sculpture"),
+    ),
+    Domain(
+        "cartoon",
+        Style(
+            finish="cartoon",
+            eye_scale=1.22,
+            eye_open_scale=1.12,
+            nose_scale=0.75,
+            bumps=(
+                (0.04, (0, 0.72, 0.1), (0.6, 0.5, 0.6), False),
+                (-0.05, (0.40, -0.70, 0.45), (0.2, 0.25, 0.4), True),
+            ),
+            background=((0.98, 0.86, 0.48), (0.96, 0.72, 0.36)),
+            factors={"age": 0.2, "beard": 0.8},
+            minimums={"smile": 0.5},
+        ),
+        ("a cartoon of {}", "a cartoon character of {}", "a comic drawing of {}",
+         "an animated character of {}", "a cel shaded cartoon of {}", "a comic book portrait of {}"),
+        ("cartoon", "comic", "cartoon character", "animated character", "cel shading"),
+    ),
+    Domain(
+        "alien",
+        Style(
+            eye_scale=1.25,
+            eye_open_scale=1.2,
+            nose_scale=0.6,
+            ear_point=1.0,
+            hairless=True,
+            bumps=(
+                (0.10, (0, 0.80, -0.05), (0.65, 0.5, 0.7), False),
+                (-0.07, (0.42, -0.62, 0.45), (0.22, 0.25, 0.4), True),
+            ),
+            skin=(0.42, 0.68, 0.36),
+            redness=-0.5,
+            iris=(0.78, 0.56, 0.06),
+            sclera=(0.10, 0.12, 0.10),
+            lips=(0.25, 0.42, 0.24),
+            cloth=(0.25, 0.27, 0.33),
+            background=((0.20, 0.30, 0.42), (0.04, 0.05, 0.12)),
+            factors={"age": 0.4},
+            traits={"glasses": 0.0, "recede": 0.95, "makeup": 0.0},
+        ),
+        ("an alien", "a green alien that looks like {}", "an alien version of {}",
+         "a portrait of {} as an alien", "an extraterrestrial creature, {} as an alien",
+         "a green skinned alien with pointed ears, {}"),
+        ("alien", "green alien", "extraterrestrial", "martian"),
+    ),
+    Domain(
+        "zombie",
+        Style(
+            bumps=_GAUNT,
+            skin=(0.54, 0.62, 0.47),
+            redness=-0.9,
+            iris=(0.88, 0.90, 0.82),
+            sclera=(0.84, 0.76, 0.48),
+            lips=(0.30, 0.19, 0.22),
+            hair=(0.13, 0.13, 0.10),
+            eye_paint=(0.33, 0.27, 0.28),
+            stains=(0.38, 0.34, 0.26),
+            background=((0.30, 0.34, 0.32), (0.06, 0.08, 0.08)),
+            minimums={"age": 0.72},
+            traits={"glasses": 0.0, "makeup": 0.1},
+            factors={"smile": 0.5},
+        ),
+        ("a zombie", "a zombie version of {}", "{} as a zombie", "a portrait of {} as a zombie",
+         "an undead corpse, {} as a zombie", "a rotten gray green zombie, {}"),
+        ("zombie", "undead", "living dead", "corpse", "walking dead"),
+    ),
+    Domain(
+        "watercolor",
+        Style(finish="watercolor", background=(PAPER, PAPER)),
+        ("a watercolor painting of {}", "a watercolor portrait of {}", "a watercolour of {}",
+         "an aquarelle of {}", "a soft painting of {} on white paper", "a painting of {}"),
+        ("watercolor", "watercolor painting", "watercolour", "aquarelle", "painting"),
+    ),
+    Domain(
+        "clay",
+        Style(
+            finish="clay",
+            nose_scale=1.1,
+            ear_scale=1.1,
+            background=((0.80, 0.78, 0.74), (0.55, 0.53, 0.50)),
+        ),
+        ("a clay sculpture of {}", "a clay figure of {}", "a terracotta bust of {}",
+         "a clay model of {}", "a plasticine figure of {}", "a pottery bust of {}"),
+        ("clay", "clay sculpture", "terracotta", "clay figure", "plasticine"),
+    ),
+    Domain(
+        "clown",
+        Style(
+            skin=(0.95, 0.94, 0.93),
+            redness=0.3,
+            hair=(0.88, 0.22, 0.10),
+            lips=(0.80, 0.03, 0.06),
+            nose=(0.88, 0.05, 0.06),
+            nose_scale=1.45,
+            eye_paint=(0.20, 0.42, 0.86),
+            cloth=(0.38, 0.10, 0.52),
+            traits={"makeup": 1.0, "smile": 1.0, "curl": 0.95, "hair_volume": 0.95, "beard": 0.0,
+                    "glasses": 0.0, "bun": 0.0},
+            factors={"recede": 0.5, "age": 0.5},
+        ),
+        ("a clown", "a clown version of {}", "{} as a clown", "a circus clown, {}",
+         "a portrait of {} with clown makeup", "{} with a red nose and clown makeup"),
+        ("clown", "circus clown", "clown makeup", "jester"),
+    ),
+)  # fmt: skip
+
+_BY_NAME = {domain.name: domain for domain in _DOMAINS}
+DOMAINS = tuple(name for name in _BY_NAME if name != PHOTO)
+"""Names of the style domains; `PHOTO` is the source domain."""
+DOMAIN_WORDS = {name: domain.words for name, domain in _BY_NAME.items()}
+"""Words for each domain, `photo` included: usable as text prompts."""
+
+
+def get_domain(name: str) -> Domain:
+    """Return the domain of a name in `(PHOTO, *DOMAINS)`.
+
+    Raises:
+        UnknownNameError: no such domain.
+    """
+    if name not in _BY_NAME:
+        raise UnknownNameError("portrait domain", name, list(_BY_NAME))
+    return _BY_NAME[name]
+
+
+def style_traits(traits: Traits, style: Style) -> Traits:
+    """Return the traits as the style alters them."""
+    changed = dict(style.traits)
+    changed |= {name: factor * getattr(traits, name) for name, factor in style.factors.items()}
+    changed |= {name: max(low, getattr(traits, name)) for name, low in style.minimums.items()}
+    return replace(traits, **changed)

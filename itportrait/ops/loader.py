@@ -1,0 +1,141 @@
+"""The one loader of native code: prebuilt, else built once into a cache folder, else the reference.
+
+A native op is one C++ file with a C interface, built by the machine's compiler in a few seconds and
+opened with ctypes: no headers of torch, no ABI to match. Loading is lazy, its failure is remembered
+and logged once with its reason, and the caller then uses the plain PyTorch reference.
+"""
+
+import ctypes
+import hashlib
+import logging
+import os
+import platform
+import shutil
+import subprocess
+import sysconfig
+import tempfile
+from functools import lru_cache
+from pathlib import Path
+from typing import Literal
+
+from itportrait.errors import InvalidArgumentError, ItportraitError
+
+logger = logging.getLogger(__name__)
+
+Backend = Literal["auto", "native", "reference"]
+BACKENDS = ("auto", "native", "reference")
+
+# -ffast-math itself is not used: linked into a shared library it flushes denormals process-wide.
+COMPILE_FLAGS = (
+    "-std=c++17",
+    "-O3",
+    "-march=native",
+    "-mprefer-vector-width=512",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-fno-signed-zeros",
+    "-ffinite-math-only",
+    "-fassociative-math",
+    "-freciprocal-math",
+    "-shared",
+    "-fPIC",
+)
+
+
+class NativeOpError(ItportraitError, RuntimeError):
+    """A native op was asked for by name and cannot be had; says why, and what to do."""
+
+
+def cache_folder() -> Path:
+    """Return the folder of built ops: `ITPORTRAIT_CACHE`, else `~/.cache/itportrait`."""
+    return Path(os.environ.get("ITPORTRAIT_CACHE") or Path.home() / ".cache" / "itportrait")
+
+
+def use_native(source: Path, backend: str) -> ctypes.CDLL | None:
+    """Return the library of a native op, or None where its reference is to be used.
+
+    Args:
+        source: the op's C++ file.
+        backend: `auto` (native if it can be had), `native` or `reference`.
+
+    Raises:
+        InvalidArgumentError: no such backend.
+        NativeOpError: `native` was asked for and is not available.
+    """
+    if backend not in BACKENDS:
+        raise InvalidArgumentError("backend", expected=f"one of {BACKENDS}", actual=repr(backend))
+    if backend == "reference":
+        return None
+    library, reason = load_library(source)
+    if library is None and backend == "native":
+        raise NativeOpError(
+            f"native op {source.parent.name!r} is not available: {reason}; "
+            "install g++, or use backend='auto'"
+        )
+    return library
+
+
+@lru_cache(maxsize=None)
+def load_library(source: Path) -> tuple[ctypes.CDLL | None, str]:
+    """Load an op's library once per process.
+
+    Args:
+        source: the op's C++ file. A library with the same stem beside it (prebuilt) goes first.
+
+    Returns:
+        The library and an empty string, or None and why.
+    """
+    reasons = []
+    for attempt in (_load_prebuilt, _load_built):
+        try:
+            return attempt(source), ""
+        except (OSError, NativeOpError) as error:
+            reasons.append(f"{attempt.__name__.removeprefix('_load_')}: {error}")
+    reason = "; ".join(reasons)
+    logger.warning("native op %s: using the PyTorch reference (%s)", source.parent.name, reason)
+    return None, reason
+
+
+def _load_prebuilt(source: Path) -> ctypes.CDLL:
+    library = source.with_suffix(sysconfig.get_config_var("SHLIB_SUFFIX") or ".so")
+    if not library.exists():
+        raise NativeOpError("none shipped")
+    return ctypes.CDLL(str(library))
+
+
+def _load_built(source: Path) -> ctypes.CDLL:
+    compiler = os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++")
+    if compiler is None:
+        raise NativeOpError("no C++ compiler found (CXX, g++, clang++)")
+    library = cache_folder() / "ops" / f"{source.parent.name}-{_build_key(source, compiler)}.so"
+    if not library.exists():
+        _build(compiler, source, library)
+    return ctypes.CDLL(str(library))
+
+
+def _build_key(source: Path, compiler: str) -> str:
+    """Hash what decides the machine code: source, flags, compiler, and the CPU that it is for."""
+    parts = [source.read_bytes(), " ".join((compiler, *COMPILE_FLAGS)).encode()]
+    parts.append(platform.machine().encode())
+    cpu_info = Path("/proc/cpuinfo")
+    if cpu_info.exists():  # a home folder is often shared by machines of several generations
+        lines = cpu_info.read_text(errors="replace").splitlines()
+        parts.append(next((line for line in lines if line.startswith("flags")), "").encode())
+    return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
+
+
+def _build(compiler: str, source: Path, library: Path) -> None:
+    """Compile into a temporary name and rename: concurrent processes never see half a library."""
+    library.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=library.stem, suffix=".tmp", dir=library.parent)
+    os.close(handle)
+    command = [compiler, *COMPILE_FLAGS, str(source), "-o", name]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+        if done.returncode:
+            raise NativeOpError(f"{compiler} failed: {done.stderr.strip()[-800:]}")
+        os.replace(name, library)
+    except subprocess.TimeoutExpired as error:
+        raise NativeOpError(f"{compiler} took longer than 300 s") from error
+    finally:
+        Path(name).unlink(missing_ok=True)
