@@ -27,11 +27,11 @@ class DomainSpec(Settings):
     """Name in the registry of adaptation methods."""
     options: dict[str, Any] = Field(default_factory=dict)
     """Overrides of `AdaptConfig` for this domain alone, nested or with dotted keys."""
-    steps: int = Field(401, ge=1)
+    steps: int = Field(default=401, ge=1)
     """Upper bound of the optimization steps; the best one is chosen, see `SelectionConfig`."""
     train: str = "synthesis_sr"
     """Preset of trained layers: synthesis_sr, planes_only, decoder_sr, all."""
-    seed: int = Field(0, ge=0)
+    seed: int = Field(default=0, ge=0)
     """Of every random draw of this domain."""
     license: str = ""
     """License of the reference images, kept with the adapter."""
@@ -62,47 +62,47 @@ class DomainSpec(Settings):
 class PairConfig(Settings):
     """How the photo-realistic twin of a style image is found."""
 
-    steps: int = Field(150, ge=1)
+    steps: int = Field(default=150, ge=1)
     """Optimization steps of the twin's code."""
-    learning_rate: float = Field(0.05, gt=0)
+    learning_rate: float = Field(default=0.05, gt=0)
     """Of the code in whitened coordinates (1 = one standard deviation of w)."""
     shared_rows: int | None = None
     """Rows from the first that hold the style image's code; the others are a photo's. None: 9 of
     14, scaled to the generator's rows."""
-    perceptual: float = Field(1.0, ge=0)
+    perceptual: float = Field(default=1.0, ge=0)
     """Weight of the perceptual distance to the style image."""
-    structure: float = Field(1.0, ge=0)
+    structure: float = Field(default=1.0, ge=0)
     """Weight of 1 - correlation of luma: layout apart from color."""
-    prior: float = Field(0.02, ge=0)
+    prior: float = Field(default=0.02, ge=0)
     """Weight of the mean squared whitened coordinate: keeps the twin a likely photo."""
     refine_camera: bool = False
     """Optimize yaw and pitch too; done anyway where the camera is not given."""
-    camera_learning_rate: float = Field(0.01, gt=0)
+    camera_learning_rate: float = Field(default=0.01, gt=0)
     """Of yaw and pitch, in radians."""
 
 
 class AptConfig(Settings):
     """Stage 1, 3D artistic paired transfer."""
 
-    learning_rate: float = Field(2e-3, gt=0)
+    learning_rate: float = Field(default=2e-3, gt=0)
     """Of Adam."""
     betas: tuple[float, float] = (0.0, 0.99)
     """Of Adam."""
-    batch: int = Field(1, ge=1)
+    batch: int = Field(default=1, ge=1)
     """Random codes a step."""
     rows: Literal["style_rows", "preserve_colour"] | tuple[int, ...] = "style_rows"
     """Rows of the pair's code that are replaced by a random code's: a set by name, or a list."""
-    size: int = Field(256, ge=16)
+    size: int = Field(default=256, ge=16)
     """Pixels that both pictures are shrunk to before the perceptual distance."""
-    perceptual: float = Field(1.0, ge=0)
+    perceptual: float = Field(default=1.0, ge=0)
     """Weight of the perceptual distance to the style image."""
-    l2: float = Field(0.0, ge=0)
+    l2: float = Field(default=0.0, ge=0)
     """Weight of the mean squared difference to the style image."""
-    identity: float = Field(0.0, ge=0)
+    identity: float = Field(default=0.0, ge=0)
     """Weight of the identity distance to the base render of the same code."""
-    depth: float = Field(0.0, ge=0)
+    depth: float = Field(default=0.0, ge=0)
     """Weight of the depth distance to the base generator (world units)."""
-    direction: float = Field(0.0, ge=0)
+    direction: float = Field(default=0.0, ge=0)
     """Weight of the directional CLIP term along E(style) - E(twin), on random codes and cameras:
     carries the style beyond the pair's view and face. Not in the published program."""
 
@@ -116,24 +116,24 @@ class ViewConfig(Settings):
     """Radians, view B; empty: one view a step."""
     pitch: tuple[float, ...] = (-0.6, -0.5, -0.4, -0.3, -0.2, -0.1, 0.0, 0.1, 0.2)
     """Radians, both views; positive is below the face."""
-    radius: float = Field(2.7, gt=0)
+    radius: float = Field(default=2.7, gt=0)
     """World units from the origin."""
-    fov_deg: float = Field(18.0, gt=0, lt=120)
+    fov_deg: float = Field(default=18.0, gt=0, lt=120)
     """Full field of view."""
 
 
 class IteConfig(Settings):
     """Stage 2, 3D image-text embedding."""
 
-    learning_rate: float = Field(1.6e-3, gt=0)
+    learning_rate: float = Field(default=1.6e-3, gt=0)
     """Of Adam."""
     betas: tuple[float, float] = (0.0, 0.992)
     """Of Adam."""
-    batch: int = Field(2, ge=1)
+    batch: int = Field(default=2, ge=1)
     """Codes a step; each is rendered in every view."""
-    pair_weight: float = Field(0.2, ge=0, le=1)
+    pair_weight: float = Field(default=0.2, ge=0, le=1)
     """Share of the pair's code in the rows that are mixed; 0 in mode `text`, which has no pair."""
-    pinned_rows: int = Field(1, ge=0)
+    pinned_rows: int = Field(default=1, ge=0)
     """First rows that are the pair's alone."""
     frozen_camera: Literal["matched", "frontal"] = "matched"
     """Camera of the frozen render. `frontal` is the published program: a change of pose then leaks
@@ -142,15 +142,15 @@ class IteConfig(Settings):
     """Cameras."""
     clip_weights: tuple[float, ...] | None = None
     """One an image-text model of the bundle; None: 1 each."""
-    crops: int = Field(0, ge=0)
+    crops: int = Field(default=0, ge=0)
     """Random crops a render that are encoded besides the whole picture (0: published)."""
     crop_scale: tuple[float, float] = (0.5, 0.9)
     """Side of the crops as a share of the picture's."""
-    identity: float = Field(0.0, ge=0)
+    identity: float = Field(default=0.0, ge=0)
     """Weight of the identity distance to the frozen render."""
-    depth: float = Field(0.0, ge=0)
+    depth: float = Field(default=0.0, ge=0)
     """Weight of the depth distance to the base generator (world units)."""
-    structure: float = Field(0.0, ge=0)
+    structure: float = Field(default=0.0, ge=0)
     """Weight of the luma structure term against the frozen render."""
 
 
@@ -163,43 +163,43 @@ class ThresholdConfig(Settings):
     value: float | Literal["auto"] = 0.65
     """Threshold of mean |E(I) - E(P)|; 0.65 belongs to ViT-B/32. `auto`: taken from the first
     steps."""
-    text_probability: float = Field(0.35, ge=0, le=1)
+    text_probability: float = Field(default=0.35, ge=0, le=1)
     """Chance of a text step whatever the distance (`hard`)."""
-    auto_steps: int = Field(20, ge=1)
+    auto_steps: int = Field(default=20, ge=1)
     """Stage-2 steps whose distances decide an `auto` threshold; they are text steps meanwhile."""
-    auto_quantile: float = Field(0.5, ge=0, le=1)
+    auto_quantile: float = Field(default=0.5, ge=0, le=1)
     """Quantile of those distances that becomes the threshold."""
-    softness: float = Field(0.1, gt=0)
+    softness: float = Field(default=0.1, gt=0)
     """Width of the `soft` transition, as a share of the threshold."""
 
 
 class ProbeConfig(Settings):
     """The fixed codes and cameras on which a run is judged, equal in all domains of a base."""
 
-    every: int = Field(25, ge=1)
+    every: int = Field(default=25, ge=1)
     """Steps between scores."""
-    count: int = Field(8, ge=2)
+    count: int = Field(default=8, ge=2)
     """Codes."""
     seed: int = 20230904
     """Of the codes."""
     yaws: tuple[float, ...] = (0.0, -0.35, 0.35)
     """Radians, cycled over the codes."""
-    images: int = Field(4, ge=0)
+    images: int = Field(default=4, ge=0)
     """Renders that a report carries along."""
 
 
 class SelectionConfig(Settings):
     """Which probed step is kept, see `itportrait.adapt.selection`."""
 
-    min_gain: float = Field(0.01, ge=0)
+    min_gain: float = Field(default=0.01, ge=0)
     """Gain of style that a later step must bring to replace the kept one."""
-    damage_cost: float = Field(0.5, ge=0)
+    damage_cost: float = Field(default=0.5, ge=0)
     """Further gain it must bring for each unit of identity lost."""
-    identity_floor: float = Field(0.5, ge=-1, le=1)
+    identity_floor: float = Field(default=0.5, ge=-1, le=1)
     """Identity cosine below which a step is unfit."""
-    depth_variance_floor: float = Field(0.7, ge=0)
+    depth_variance_floor: float = Field(default=0.7, ge=0)
     """Depth variance against the base's below which a step is unfit (flattening)."""
-    patience: int = Field(6, ge=1)
+    patience: int = Field(default=6, ge=1)
     """Probes without a better step after which the run stops."""
 
 
@@ -218,9 +218,9 @@ class AdaptConfig(Settings):
     """Scoring."""
     selection: SelectionConfig = SelectionConfig()
     """Choice of the step, early stop."""
-    truncation_psi: float = Field(1.0, ge=0)
+    truncation_psi: float = Field(default=1.0, ge=0)
     """Of random codes."""
-    ema: float = Field(0.0, ge=0, lt=1)
+    ema: float = Field(default=0.0, ge=0, lt=1)
     """Decay of an average of the weights that is scored and kept; 0: the weights themselves."""
     neural_rendering_resolution: int | None = None
     """Of training renders; None: the generator's."""

@@ -20,7 +20,7 @@ from torch import Generator, Tensor
 from itportrait.adapt.config import PairConfig
 from itportrait.adapt.layers import shared_rows
 from itportrait.adapt.references import Reference
-from itportrait.adapt.sampling import device_of, random_codes
+from itportrait.adapt.sampling import device_of, final_image, random_codes
 from itportrait.bundle import Bundle
 from itportrait.generator import TriPlaneGenerator
 from itportrait.geometry.camera import camera_angles, look_at_camera
@@ -174,7 +174,7 @@ def build_pair(bundle: Bundle, reference: Reference, config: PairConfig, prior: 
         progress = step / config.steps
         ramp = min(1.0, progress / 0.05 + 1e-3, (1 - progress) / 0.25)
         optimizer.param_groups[0]["lr"] = config.learning_rate * ramp
-        image = search.generator.synthesize(search.w_plus(), search.camera()).image
+        image = final_image(search.generator.synthesize(search.w_plus(), search.camera()))
         loss = (
             config.perceptual * perceptual(image, search.style).mean()
             + config.structure * structure_loss(image, search.style).mean()
@@ -185,7 +185,7 @@ def build_pair(bundle: Bundle, reference: Reference, config: PairConfig, prior: 
         optimizer.step()
     with torch.no_grad():
         w_plus, camera = search.w_plus(), search.camera()
-        twin = search.generator.synthesize(w_plus, camera).image
+        twin = final_image(search.generator.synthesize(w_plus, camera))
         report = PairReport(
             perceptual=float(perceptual(twin, search.style).mean()),
             identity=float(bundle.identity.similarity(twin, search.style).mean()),

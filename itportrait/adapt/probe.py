@@ -9,7 +9,7 @@ from torch import Tensor
 from itportrait import metrics
 from itportrait.adapt.config import AdaptConfig, DomainSpec
 from itportrait.adapt.references import Reference
-from itportrait.adapt.sampling import device_of, random_codes, step_rng
+from itportrait.adapt.sampling import device_of, final_image, random_codes, step_rng
 from itportrait.bundle import Bundle
 from itportrait.generator import TriPlaneGenerator
 from itportrait.geometry.camera import look_at_camera
@@ -44,7 +44,8 @@ class Probe:
         side = base.image_resolution
         images = [resize(reference.image(device), side) for reference in references]
         self.references = torch.cat(images) if images else None
-        self.base_clip_image = self._clip_image(self.base.image)
+        self.base_image = final_image(self.base)
+        self.base_clip_image = self._clip_image(self.base_image)
 
     def _clip_image(self, image: Tensor) -> float | None:
         if self.references is None:
@@ -63,12 +64,13 @@ class Probe:
             the renders `[count, 3, S, S]`.
         """
         render = generator.synthesize(self.ws, self.camera)
+        image = final_image(render)
         base, bundle, scores = self.base, self.bundle, {}
         styles = []
         if self.spec.prompt:
             cosine = metrics.clip_direction(
-                render.image,
-                base.image,
+                image,
+                self.base_image,
                 bundle.clips,
                 prompt=self.spec.prompt,
                 source_prompt=self.spec.source_prompt,
@@ -76,14 +78,12 @@ class Probe:
             scores["clip_direction"] = float(cosine.mean())
             styles.append(scores["clip_direction"])
         if self.base_clip_image is not None:
-            similarity = self._clip_image(render.image)
+            similarity = self._clip_image(image)
             assert similarity is not None
             scores["clip_image"] = similarity
             scores["clip_image_gain"] = similarity - self.base_clip_image
             styles.append(scores["clip_image_gain"])
-        scores["identity"] = float(
-            metrics.identity(render.image, base.image, bundle.identity).mean()
-        )
+        scores["identity"] = float(metrics.identity(image, self.base_image, bundle.identity).mean())
         scores["depth_distance"] = float(
             metrics.depth_distance(render.image_depth, base.image_depth, base.image_alpha).mean()
         )
@@ -91,9 +91,9 @@ class Probe:
             render.image_depth, base.image_depth, render.image_alpha, base.image_alpha
         )
         scores["depth_variance"] = float(ratio.mean())
-        scores["diversity"] = metrics.diversity(render.image, bundle.perceptual)
+        scores["diversity"] = metrics.diversity(image, bundle.perceptual)
         scores["style"] = sum(styles) / len(styles)
-        return scores, render.image
+        return scores, image
 
     @torch.no_grad()
     def final(self, generator: TriPlaneGenerator) -> dict[str, float]:
@@ -103,7 +103,7 @@ class Probe:
         views = []
         for yaw in (0.0, -_SIDE_YAW_RAD, _SIDE_YAW_RAD):
             camera = look_at_camera(torch.full((len(self.ws),), yaw), 0.0).to(self.ws.device)
-            views.append(generator.render(planes, self.ws, camera).image)
+            views.append(final_image(generator.render(planes, self.ws, camera)))
         consistency = metrics.view_consistency(torch.stack(views, 1), self.bundle.identity)
         return scores | {"view_consistency": float(consistency.mean())}
 

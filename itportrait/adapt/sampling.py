@@ -7,7 +7,7 @@ import torch
 from torch import Generator, Tensor
 
 from itportrait.adapt.config import ViewConfig
-from itportrait.generator import TriPlaneGenerator
+from itportrait.generator import Rendering, TriPlaneGenerator
 from itportrait.geometry.camera import fov_to_focal, frontal_camera, look_at_camera
 
 
@@ -15,6 +15,12 @@ def step_rng(seed: int, rank: int, step: int, stream: str = "") -> Generator:
     """Return a CPU generator for one step of one rank (and one use, by name)."""
     digest = hashlib.sha256(f"{seed}:{rank}:{step}:{stream}".encode()).digest()
     return Generator().manual_seed(int.from_bytes(digest[:7], "little"))
+
+
+def final_image(rendering: Rendering) -> Tensor:
+    """Return the super-resolved picture `[N, 3, S, S]` of a rendering that has one."""
+    assert rendering.image is not None, "rendered without super-resolution"
+    return rendering.image
 
 
 def device_of(generator: TriPlaneGenerator) -> torch.device:

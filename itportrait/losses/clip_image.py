@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from itportrait.errors import InvalidArgumentError
+from itportrait.losses.models import ImageText
 
 
 def image_similarity(features: Tensor, references: Tensor) -> Tensor:
@@ -39,7 +40,7 @@ class ClipImageLoss(nn.Module):
         references: `[R, 3, H, W]` in [-1, 1]; encoded once.
     """
 
-    def __init__(self, models: Sequence[nn.Module], references: Tensor) -> None:
+    def __init__(self, models: Sequence[ImageText], references: Tensor) -> None:
         super().__init__()
         self.models = list(models)
         with torch.no_grad():

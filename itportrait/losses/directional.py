@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from itportrait.errors import InvalidArgumentError
+from itportrait.losses.models import ImageText
 
 _SMALL = 1e-8
 SHORTEST_CHANGE = 0.05
@@ -56,7 +57,7 @@ def cosine_loss(change: Tensor, direction: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def text_direction(model, target: str, source: str) -> Tensor:
+def text_direction(model: ImageText, target: str, source: str) -> Tensor:
     """Return the unit vector from the source words to the target words.
 
     Args:
@@ -89,7 +90,7 @@ class DirectionalLoss(nn.Module):
         weights: one a model (default 1 each).
     """
 
-    def __init__(self, models: Sequence[nn.Module], weights: Sequence[float] | None = None) -> None:
+    def __init__(self, models: Sequence[ImageText], weights: Sequence[float] | None = None) -> None:
         super().__init__()
         if not models or (weights is not None and len(weights) != len(models)):
             raise InvalidArgumentError(
@@ -97,7 +98,9 @@ class DirectionalLoss(nn.Module):
                 expected=f"one for each of {len(models)} models (at least 1)",
                 actual=weights,
             )
-        self.models = list(models)  # not registered: frozen, shared, never saved with the loss
+        self.models: list[ImageText] = list(
+            models
+        )  # not registered: frozen, shared, never saved with the loss
         self.weights = list(weights) if weights is not None else [1.0] * len(models)
 
     def encode(self, image: Tensor) -> list[Tensor]:

@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from itportrait.losses.models import Identity
+
 
 class IdentityLoss(nn.Module):
     """1 - cosine of identity embeddings.
@@ -11,9 +13,9 @@ class IdentityLoss(nn.Module):
         model: an `IdentityModel` (`embed(image) -> unit [N, D]`).
     """
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: Identity) -> None:
         super().__init__()
-        self.model = model
+        self.model: Identity = model
 
     @torch.no_grad()
     def embed(self, image: Tensor) -> Tensor:

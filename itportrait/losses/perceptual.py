@@ -4,6 +4,7 @@ from torch import Tensor, nn
 
 from itportrait.errors import InvalidArgumentError
 from itportrait.image import resize
+from itportrait.losses.models import Perceptual
 
 
 class PerceptualLoss(nn.Module):
@@ -16,9 +17,10 @@ class PerceptualLoss(nn.Module):
     Source: ITportrait resizes render and style image to 256 by area before LPIPS (VGG).
     """
 
-    def __init__(self, model: nn.Module, size: int = 256) -> None:
+    def __init__(self, model: Perceptual, size: int = 256) -> None:
         super().__init__()
-        self.model, self.size = model, size
+        self.size = size
+        self.model: Perceptual = model
 
     def forward(self, image: Tensor, target: Tensor) -> Tensor:
         """Return `[N]` >= 0 for `[N, 3, H, W]` pictures in [-1, 1]; sizes may differ.

@@ -6,7 +6,7 @@ from torch import Generator, Tensor
 from itportrait.adapt.config import AdaptConfig
 from itportrait.adapt.layers import row_set
 from itportrait.adapt.pair import Pair
-from itportrait.adapt.sampling import random_codes, random_views
+from itportrait.adapt.sampling import final_image, random_codes, random_views
 from itportrait.bundle import Bundle
 from itportrait.generator import TriPlaneGenerator
 from itportrait.losses import (
@@ -67,18 +67,18 @@ class PairedTransfer:
         ws = self.codes(pair, rng)
         camera = pair.camera.expand(len(ws), -1)
         render = student.synthesize(ws, camera, neural_rendering_resolution=resolution)
-        style = pair.style.expand(len(ws), -1, -1, -1)
-        parts = {"perceptual": apt.perceptual * self.perceptual(render.image, style).mean()}
+        image, style = final_image(render), pair.style.expand(len(ws), -1, -1, -1)
+        parts = {"perceptual": apt.perceptual * self.perceptual(image, style).mean()}
         if apt.l2:
-            parts["l2"] = apt.l2 * l2_loss(render.image, style).mean()
+            parts["l2"] = apt.l2 * l2_loss(image, style).mean()
         if apt.identity or apt.depth:
             with torch.no_grad():
                 base = self.bundle.generator.synthesize(
                     ws, camera, neural_rendering_resolution=resolution
                 )
             if self.identity is not None:
-                target = self.identity.embed(base.image)
-                parts["identity"] = apt.identity * self.identity(render.image, target).mean()
+                target = self.identity.embed(final_image(base))
+                parts["identity"] = apt.identity * self.identity(image, target).mean()
             if apt.depth:
                 distance = depth_distance(render.image_depth, base.image_depth, base.image_alpha)
                 parts["depth"] = apt.depth * distance.mean()
@@ -93,12 +93,14 @@ class PairedTransfer:
         ws = random_codes(base, config.ite.batch, rng, config.truncation_psi)
         camera = random_views(config.ite.views, len(ws), rng)[-1].to(ws.device)
         resolution = config.neural_rendering_resolution
-        trained = student.synthesize(ws, camera, neural_rendering_resolution=resolution).image
+        trained = student.synthesize(ws, camera, neural_rendering_resolution=resolution)
         with torch.no_grad():
-            frozen = base.synthesize(ws, camera, neural_rendering_resolution=resolution).image
+            frozen = base.synthesize(ws, camera, neural_rendering_resolution=resolution)
         terms = []
         for model, direction in zip(self.bundle.clips, self.directions, strict=True):
             with torch.no_grad():
-                before = model.encode_image(frozen)
-            terms.append(cosine_loss(model.encode_image(trained) - before, direction).mean())
+                before = model.encode_image(final_image(frozen))
+            terms.append(
+                cosine_loss(model.encode_image(final_image(trained)) - before, direction).mean()
+            )
         return torch.stack(terms).sum()

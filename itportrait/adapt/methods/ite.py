@@ -7,7 +7,13 @@ from torch import Generator, Tensor
 
 from itportrait.adapt.config import AdaptConfig, DomainSpec
 from itportrait.adapt.pair import Pair
-from itportrait.adapt.sampling import random_boxes, random_codes, random_views, with_crops
+from itportrait.adapt.sampling import (
+    final_image,
+    random_boxes,
+    random_codes,
+    random_views,
+    with_crops,
+)
 from itportrait.adapt.threshold import Threshold
 from itportrait.bundle import Bundle
 from itportrait.generator import Rendering, TriPlaneGenerator
@@ -88,9 +94,9 @@ class ImageTextEmbedding:
         trained = self._render(student, ws, cameras)
         with torch.no_grad():
             frozen = self._render(self.bundle.generator, ws, self._frozen_cameras(cameras))
-            before = self._encode(frozen.image, boxes)
+            before = self._encode(final_image(frozen), boxes)
             guidance = self._guidance(image_student, ws, cameras, boxes, before, skips_image)
-        after = self._encode(trained.image, boxes)
+        after = self._encode(final_image(trained), boxes)
         clip = self.clip(after, before, guidance.directions).mean()
         parts = {"clip": clip, **self._keep_person(trained, frozen)}
         total = torch.stack(list(parts.values())).sum()
@@ -130,7 +136,7 @@ class ImageTextEmbedding:
         """Balance the text's direction and that of the image-adapted copy."""
         if image_student is None or skips_image:
             return _Guidance(self.text, {} if image_student is None else {"ite_text_weight": 1.0})
-        styled = self._encode(self._render(image_student, ws, cameras).image, boxes)
+        styled = self._encode(final_image(self._render(image_student, ws, cameras)), boxes)
         changes = [new - old for new, old in zip(styled, before, strict=True)]
         whole = len(ws) * len(cameras)  # rows of whole pictures come first; crops do not count
         distance = float(changes[0][:whole].norm(dim=1).mean())
@@ -144,11 +150,13 @@ class ImageTextEmbedding:
     def _keep_person(self, trained: Rendering, frozen: Rendering) -> dict[str, Tensor]:
         ite, parts = self.config.ite, {}
         if self.identity is not None:
-            target = self.identity.embed(frozen.image)
-            parts["identity"] = ite.identity * self.identity(trained.image, target).mean()
+            target = self.identity.embed(final_image(frozen))
+            parts["identity"] = ite.identity * self.identity(final_image(trained), target).mean()
         if ite.depth:
             distance = depth_distance(trained.image_depth, frozen.image_depth, frozen.image_alpha)
             parts["depth"] = ite.depth * distance.mean()
         if ite.structure:
-            parts["structure"] = ite.structure * structure_loss(trained.image, frozen.image).mean()
+            parts["structure"] = (
+                ite.structure * structure_loss(final_image(trained), final_image(frozen)).mean()
+            )
         return parts
