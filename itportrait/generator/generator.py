@@ -13,7 +13,9 @@ from itportrait.generator.config import GeneratorConfig
 from itportrait.generator.layers import NoiseMode
 from itportrait.generator.superresolution import SuperResolution
 from itportrait.geometry.camera import check_camera
+from itportrait.geometry.planes import PLANE_AXES
 from itportrait.geometry.rays import camera_rays
+from itportrait.ops.sample_planes import sample_planes
 
 Sampling = Literal["midpoint", "random"]
 
@@ -136,9 +138,8 @@ class TriPlaneGenerator(nn.Module):
             raise InvalidArgumentError(
                 "points", expected=f"[{len(planes)}, M, 3]", actual=list(points.shape)
             )
-        sigma, rgb = self.decoder(self._features(planes, points))
-        shape = points.shape[:2]
-        return self._mask(sigma.view(*shape, 1), points), rgb.view(*shape, -1)
+        sigma, color = self._evaluate(points, planes)
+        return sigma, renderer.with_margin(color)
 
     def render(
         self,
@@ -236,9 +237,9 @@ class TriPlaneGenerator(nn.Module):
     ) -> tuple[Tensor, Tensor, Tensor, Samples]:
         """Return features `[N, M, C]` in about [-1, 1], depth and alpha `[N, M, 1]`, samples."""
         config = self.config.rendering
-        depths, sigma, rgb = self._sample_rays(planes, origins, directions, random, rng)
+        depths, sigma, colors = self._sample_rays(planes, origins, directions, random, rng)
         order = None
-        if len(rgb) > 1:
+        if len(colors) > 1:
             depths, order = torch.sort(depths, dim=-1)
             sigma = sigma.gather(-1, order)
         weights = renderer.march_weights(depths, sigma, config.density_gain)
@@ -246,12 +247,12 @@ class TriPlaneGenerator(nn.Module):
         if order is not None:
             # Colors stay where they were sampled; their weights travel instead: C times less.
             per_sample = torch.zeros_like(per_sample).scatter(-1, order, per_sample)
-        features, start = 0.0, 0
-        for part in rgb:
-            share = per_sample[..., None, start : start + part.shape[2]]
-            features = features + (share @ part).squeeze(2)
-            start += part.shape[2]
+        shares = per_sample.split([part.shape[2] for part in colors], dim=-1)
+        features = torch.stack(
+            [(share[..., None, :] @ part).squeeze(2) for share, part in zip(shares, colors)]
+        ).sum(0)
         alpha = weights.sum(-1, keepdim=True)
+        features = renderer.with_margin(features, alpha)
         if self.background is not None:
             features = features + (1 - alpha) * self.background(directions, ws[:, -1])
         elif config.white_back:
@@ -275,20 +276,20 @@ class TriPlaneGenerator(nn.Module):
         coarse = renderer.coarse_depths(origins, directions, config, rng, random)
 
         def evaluate(depths: Tensor) -> tuple[Tensor, Tensor]:
-            sigma, rgb = self.sample(_points(origins, directions, depths), planes)
-            return sigma.view(depths.shape), rgb.view(*depths.shape, -1)
+            sigma, color = self._evaluate(_points(origins, directions, depths), planes)
+            return sigma.view(depths.shape), color.view(*depths.shape, -1)
 
         if count == 0:
-            sigma, rgb = evaluate(coarse)
-            return coarse, sigma, [rgb]
+            sigma, color = evaluate(coarse)
+            return coarse, sigma, [color]
         if config.merge_coarse:
-            sigma, rgb = evaluate(coarse)
+            sigma, color = evaluate(coarse)
             with torch.no_grad():
                 weights = renderer.march_weights(coarse, sigma, config.density_gain)
             fine = renderer.fine_depths(coarse, weights, count, rng, random)
-            fine_sigma, fine_rgb = evaluate(fine)
+            fine_sigma, fine_color = evaluate(fine)
             depths = torch.cat([coarse, fine], dim=-1)
-            return depths, torch.cat([sigma, fine_sigma], dim=-1), [rgb, fine_rgb]
+            return depths, torch.cat([sigma, fine_sigma], dim=-1), [color, fine_color]
         with torch.no_grad():
             points = _points(origins, directions, coarse)
             sigma = self.decoder.density(self._features(planes, points))
@@ -296,12 +297,18 @@ class TriPlaneGenerator(nn.Module):
             weights = renderer.march_weights(coarse, sigma, config.density_gain)
             fine = renderer.fine_depths(coarse, weights, count, rng, random)
             depths = torch.sort(torch.cat([coarse[..., ::2], fine], dim=-1), dim=-1).values
-        sigma, rgb = evaluate(depths)
-        return depths, sigma, [rgb]
+        sigma, color = evaluate(depths)
+        return depths, sigma, [color]
+
+    def _evaluate(self, points: Tensor, planes: Tensor) -> tuple[Tensor, Tensor]:
+        """Return sigma `[N, M, 1]` and colors without margin `[N, M, C]`."""
+        sigma, color = self.decoder(self._features(planes, points))
+        shape = points.shape[:2]
+        return self._mask(sigma.view(*shape, 1), points), color.view(*shape, -1)
 
     def _features(self, planes: Tensor, points: Tensor) -> Tensor:
-        axes, box = self.config.plane_axes, self.config.rendering.box_warp
-        return renderer.sample_planes(planes, points, axes, box)
+        scaled = points * (2 / self.config.rendering.box_warp)
+        return sample_planes(planes, scaled, PLANE_AXES[self.config.plane_axes])
 
     def _mask(self, sigma: Tensor, points: Tensor) -> Tensor:
         if not self.config.rendering.mask_outside:

@@ -11,7 +11,6 @@ from torch.nn import functional as F
 
 from itportrait.generator.config import GeneratorConfig, RenderingConfig
 from itportrait.generator.layers import FullyConnected, random_like
-from itportrait.geometry.planes import PlaneAxes, project_on_planes
 from itportrait.geometry.rays import box_limits
 
 _COLOR_MARGIN = 0.001
@@ -33,15 +32,22 @@ class Decoder(nn.Module):
         )
 
     def forward(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Map `[M, C]` to `(sigma [M, 1], rgb [M, C])`, rgb in [-0.001, 1.001]."""
+        """Map `[M, C]` to `(sigma [M, 1], color [M, C])`, colors in (0, 1) without their margin.
+
+        The margin is linear, so `with_margin` can come after compositing: fewer passes.
+        """
         out = self.net(features)
-        rgb = torch.sigmoid(out[:, 1:]) * (1 + 2 * _COLOR_MARGIN) - _COLOR_MARGIN
-        return out[:, :1], rgb
+        return out[:, :1], torch.sigmoid(out[:, 1:])
 
     def density(self, features: Tensor) -> Tensor:
         """Map `[M, C]` to `sigma [M, 1]` alone."""
         first, act, last = self.net
         return last(act(first(features)), rows=slice(0, 1))
+
+
+def with_margin(color: Tensor, alpha: Tensor | float = 1.0) -> Tensor:
+    """Widen colors from (0, 1) to (-0.001, 1.001), where `alpha` is the sum of their weights."""
+    return color * (1 + 2 * _COLOR_MARGIN) - alpha * _COLOR_MARGIN
 
 
 class Background(nn.Module):
@@ -59,31 +65,6 @@ class Background(nn.Module):
         """Map directions `[N, M, 3]` and w `[N, w_dim]` to `[N, M, C]` in [0, 1]."""
         hidden = self.direction(ray_directions * self.direction_scale) + self.style(w)[:, None]
         return torch.sigmoid(self.output(F.leaky_relu(hidden, 0.2)))
-
-
-def sample_planes(planes: Tensor, points: Tensor, plane_axes: PlaneAxes, box_warp: float) -> Tensor:
-    """Sample the three planes bilinearly (zeros outside) and average them.
-
-    Args:
-        planes: `[N, 3, C, H, W]`.
-        points: `[N, M, 3]` in the world.
-        plane_axes: a key of `PLANE_AXES`.
-        box_warp: side of the cube that the planes cover.
-
-    Returns:
-        `[N * M, C]`.
-    """
-    batch, _, channels, height, width = planes.shape
-    grid = project_on_planes(points * (2 / box_warp), plane_axes)
-    features = F.grid_sample(
-        planes.reshape(batch * 3, channels, height, width),
-        grid.reshape(batch * 3, 1, -1, 2),
-        mode="bilinear",
-        padding_mode="zeros",
-        align_corners=False,
-    )
-    mean = features.view(batch, 3, channels, -1).mean(1)
-    return mean.transpose(1, 2).reshape(-1, channels)
 
 
 def coarse_depths(

@@ -2,7 +2,7 @@
 
 Scaling the input channels by the styles and the output channels by the demodulation equals
 convolving with modulated weights, without a copy of the weights for every sample: one ordinary
-convolution for the whole batch.
+convolution for the whole batch. (A 1 x 1 convolution has so few weights that the copy is cheaper.)
 """
 
 import torch
@@ -62,8 +62,11 @@ def modulated_conv2d(
     if demodulate:
         norms = weight.float().square().sum((2, 3))
         scale = (styles.float().square() @ norms.t() + EPSILON).rsqrt()
-    x = x * styles.to(x.dtype)[:, :, None, None]
-    x = _convolve(x, weight.to(x.dtype), up, kernel)
+    if weight.shape[2] == 1:
+        x = _convolve_points(x, weight[:, :, 0, 0] * styles[:, None, :])
+    else:
+        x = x * styles.to(x.dtype)[:, :, None, None]
+        x = _convolve(x, weight.to(x.dtype), up, kernel)
     if noise is not None:
         # Noise joins after demodulation; it alone needs the pass that bias_act else saves.
         if scale is not None:
@@ -81,6 +84,14 @@ def _convolve(x: Tensor, weight: Tensor, up: int, kernel: Tensor | None) -> Tens
         return F.conv2d(x, weight, padding=weight.shape[2] // 2)
     x = F.conv_transpose2d(x, weight.transpose(0, 1), stride=2)
     return upfirdn2d(x, kernel, padding=(1, 1), gain=4.0)
+
+
+def _convolve_points(x: Tensor, weights: Tensor) -> Tensor:
+    """Convolve 1 x 1 with weights per sample `[N, O, I]`: one product, no scaled copy of `x`."""
+    batch, _, height, width = x.shape
+    rows = x.permute(0, 2, 3, 1).reshape(batch, height * width, -1)
+    out = rows @ weights.to(x.dtype).transpose(1, 2)
+    return out.view(batch, height, width, -1).permute(0, 3, 1, 2)
 
 
 def _check(x: Tensor, weight: Tensor, styles: Tensor, up: int, kernel: Tensor | None) -> None:
