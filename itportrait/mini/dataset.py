@@ -17,7 +17,7 @@ n rows each:
     latent     float32 [n, 64]        z, standard normal
     landmarks  float32 [n, 5, 2]      pixels: eye, eye, nose tip, mouth corner, mouth corner
     person     int32   [n]            index in `sample_people(..., seed=people_seed)`
-    view       int16   [n]            index of the camera; a person has the same cameras in every domain
+    view       int16   [n]            camera; a person has the same ones in every domain
     domain     int16   [n]            index in `dataset.json` -> `domains`
 
 and the metadata entry `captions`: JSON, n lists of strings.
@@ -25,7 +25,6 @@ and the metadata entry `captions`: JSON, n lists of strings.
 
 import json
 import multiprocessing
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -36,8 +35,9 @@ from safetensors import safe_open
 from safetensors.numpy import save
 
 from itportrait.config import Settings, fingerprint
-from itportrait.errors import InvalidArgumentError, NoInputError, OutputError
+from itportrait.errors import InvalidArgumentError, NoInputError
 from itportrait.geometry.camera import look_at_camera
+from itportrait.io.uris import put_bytes
 from itportrait.mini.portraits import (
     PHOTO,
     build_face,
@@ -108,7 +108,7 @@ def decode_depth(stored: np.ndarray, background: float = 3.3) -> np.ndarray:
 
 
 def row_camera(spec: DatasetSpec, person: int, view: int) -> torch.Tensor:
-    """Return the camera `[25]` of a person's view: yaw ~ N(0, 0.35), pitch ~ N(0, 0.15), clipped."""
+    """Return the camera `[25]` of a person's view, drawn from clipped normals (`YAW_STD`, ...)."""
     rng = np.random.default_rng((spec.seed, spec.people_seed, person, view))
     yaw = float(np.clip(rng.normal(0, YAW_STD), -YAW_MAX, YAW_MAX))
     pitch = float(np.clip(rng.normal(0, PITCH_STD), -PITCH_MAX, PITCH_MAX))
@@ -202,18 +202,7 @@ def _write_header(out: Path, spec: DatasetSpec) -> None:
                 remedy="draw into another folder",
             )
         return
-    out.mkdir(parents=True, exist_ok=True)
-    _write_atomically(header, json.dumps(content, indent=1).encode())
-
-
-def _write_atomically(path: Path, data: bytes) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
-    except OSError as error:
-        temporary.unlink(missing_ok=True)
-        raise OutputError(f"cannot write {path}: {error}") from error
+    put_bytes(str(header), json.dumps(content, indent=1).encode())
 
 
 def _one_thread() -> None:
@@ -251,7 +240,8 @@ def _draw_shard(job: tuple[Path, DatasetSpec, int]) -> int:
         }
         for key, value in values.items():
             drawn.setdefault(key, []).append(value)
-    arrays = {key: np.stack(values) for key, values in drawn.items()}
+    # np.stack keeps the memory order of its inputs, and safetensors writes memory as it lies.
+    arrays = {key: np.ascontiguousarray(np.stack(values)) for key, values in drawn.items()}
     data = save(arrays, metadata={"captions": json.dumps(written)})
-    _write_atomically(shard_path(out, index), data)
+    put_bytes(str(shard_path(out, index)), data)
     return index
