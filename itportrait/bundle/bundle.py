@@ -1,0 +1,241 @@
+"""`load_bundle`: models by name, path or URI; each is loaded, and checked, when first asked for."""
+
+import hashlib
+import json
+import shutil
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+from typing import Self
+
+import torch
+from torch import nn
+
+from itportrait.bundle.spec import BundleSpec, CameraPrior, ClipSpec, hash_file
+from itportrait.errors import InvalidArgumentError, MissingModelError
+from itportrait.generator import TriPlaneGenerator, load_generator
+from itportrait.generator.io import MODEL_FILE
+from itportrait.io import uris
+from itportrait.ops.loader import cache_folder
+from itportrait.perception.clip import ImageTextModel
+from itportrait.perception.detector import FaceDetector
+from itportrait.perception.encoder import EncoderModel
+from itportrait.perception.identity import IdentityModel, load_identity
+from itportrait.perception.perceptual import LpipsModel, PerceptualModel
+
+MINI = "mini"
+
+
+class Bundle:
+    """A generator and its perception models, on one device.
+
+    Args:
+        spec: what the folder holds.
+        directory: a local folder with the files of `spec`.
+        device: where models are put when they are loaded.
+    """
+
+    def __init__(
+        self, spec: BundleSpec, directory: str | Path, device: torch.device | str = "cpu"
+    ) -> None:
+        self.spec, self.directory, self.device = spec, Path(directory), torch.device(device)
+        self.name, self.family, self.model_id = spec.name, spec.family, spec.model_id
+
+    def __repr__(self) -> str:
+        return f"Bundle({self.model_id}, {self.directory}, {self.device})"
+
+    @property
+    def camera_prior(self) -> CameraPrior:
+        """Where the cameras of the generator's training pictures stood."""
+        return self.spec.camera_prior
+
+    @cached_property
+    def generator(self) -> TriPlaneGenerator:
+        """The generator, for evaluation."""
+        self._verify(self.spec.generator.file)
+        return self._place(load_generator(self.directory))
+
+    @cached_property
+    def clips(self) -> list[ImageTextModel]:
+        """The image-text models; at least one."""
+        return [self._place(self._load_clip(item)) for item in self.spec.perception.clips]
+
+    @cached_property
+    def perceptual(self) -> PerceptualModel | LpipsModel:
+        """The perceptual distance."""
+        path = self._find(self.spec.perception.perceptual_path)
+        if self.spec.perception.perceptual == "lpips_vgg":
+            return self._place(LpipsModel(path))
+        if path is None:
+            raise self._missing("perceptual network", "perceptual_path")
+        return self._place(PerceptualModel.load(path))
+
+    @cached_property
+    def identity(self) -> IdentityModel:
+        """The identity network."""
+        path = self._find(self.spec.perception.identity_path)
+        if path is None:
+            raise self._missing("identity network", "identity_path")
+        return self._place(load_identity(path))
+
+    @cached_property
+    def encoder(self) -> EncoderModel | None:
+        """The encoder image -> w_plus; none where the family has none."""
+        path = self._find(self.spec.perception.encoder_path)
+        return None if path is None else self._place(EncoderModel.load(path))
+
+    @cached_property
+    def detector(self) -> FaceDetector:
+        """The face detector."""
+        return self._place(FaceDetector())
+
+    def to(self, device: torch.device | str) -> Self:
+        """Return the bundle on a device; models that are loaded already move there.
+
+        Raises:
+            InvalidArgumentError: this machine has no such device.
+        """
+        target = torch.device(device)
+        if target.type == "cuda" and not torch.cuda.is_available():
+            raise InvalidArgumentError(
+                "device", expected="one of this machine", actual=str(target), remedy="use cpu"
+            )
+        if target == self.device:
+            return self
+        self.device = target
+        for value in vars(self).values():
+            for model in value if isinstance(value, list) else [value]:
+                if isinstance(model, nn.Module):
+                    model.to(target)
+        return self
+
+    def verify(self) -> None:
+        """Check every file against its digest.
+
+        Raises:
+            MissingModelError: a file is absent or altered.
+        """
+        for name in self.spec.files:
+            self._verify(name)
+
+    def _load_clip(self, item: ClipSpec) -> ImageTextModel:
+        path = self._find(item.path)
+        if item.kind == "mini":
+            if path is None:
+                raise self._missing("image-text model", "clips.path")
+            return ImageTextModel.load_mini(path)
+        return ImageTextModel.load(item.name, path)
+
+    def _find(self, name: str | None) -> Path | None:
+        """Return the path of a file or folder, verified where it belongs to the bundle."""
+        if name is None:
+            return None
+        if not Path(name).is_absolute():
+            prefix = "" if name == "." else f"{name}/"
+            inside = [f for f in self.spec.files if f == name or (prefix and f.startswith(prefix))]
+            for file in inside:
+                self._verify(file)
+        return self.directory / name
+
+    def _verify(self, name: str) -> None:
+        path, entry = self.directory / name, self.spec.files.get(name)
+        if not path.is_file():
+            raise MissingModelError(f"{path} is absent; {self._remedy()}")
+        if entry is not None and hash_file(path) != entry:
+            raise MissingModelError(
+                f"{path} is altered: its sha256 is not that of {MODEL_FILE}; {self._remedy()}"
+            )
+
+    def _missing(self, what: str, key: str) -> MissingModelError:
+        return MissingModelError(
+            f"bundle {self.name!r} names no {what}; set perception.{key} in "
+            f"{self.directory / MODEL_FILE}; {self._remedy()}"
+        )
+
+    def _remedy(self) -> str:
+        if self.family == MINI:
+            return "remake the embedded family with `make pretrain`, or reinstall the package"
+        return (
+            "import the generator with `itportrait import-eg3d FILE.pkl --out "
+            f"{self.directory}`, and see README for the perception models"
+        )
+
+    def _place(self, model):
+        return model.to(self.device).eval().requires_grad_(False)
+
+
+def load_bundle(uri: str | Path = MINI, device: torch.device | str = "cpu") -> Bundle:
+    """Open a model bundle; nothing is loaded before it is asked for, nothing downloaded unasked.
+
+    Args:
+        uri: `mini` (embedded in the package), a folder, or a URI of one (`s3://...`). A remote
+            bundle is copied once into the cache folder (`ITPORTRAIT_CACHE`), file by file verified.
+        device: where models are put.
+
+    Returns:
+        The bundle.
+
+    Raises:
+        MissingModelError: no bundle there, or a file of it is absent or altered; names the remedy.
+        InvalidArgumentError: `model.json` is not valid; names the keys.
+    """
+    uri = str(uri)
+    if uri == MINI:
+        return _open(Path(str(resources.files("itportrait"))) / "mini" / "weights", uri, device)
+    directory = Path(uri.removeprefix("file://")) if uris.is_local(uri) else _fetch(uri)
+    return _open(directory, uri, device)
+
+
+def _open(directory: Path, uri: str, device: torch.device | str) -> Bundle:
+    path = directory / MODEL_FILE
+    if not path.is_file():
+        remedy = (
+            "remake the embedded family with `make pretrain`"
+            if uri == MINI
+            else f"make one with `itportrait import-eg3d FILE.pkl --out {uri}`"
+        )
+        raise MissingModelError(f"no model bundle at {uri!r}: {path} is absent; {remedy}")
+    return Bundle(_parse(path.read_bytes(), uri), directory).to(device)
+
+
+def _parse(text: bytes, uri: str) -> BundleSpec:
+    try:
+        data = json.loads(text)
+    except ValueError as error:
+        raise InvalidArgumentError(
+            f"{uri}/{MODEL_FILE}", expected="JSON", actual=str(error)
+        ) from error
+    return BundleSpec.parse(data, source=f"{uri}/{MODEL_FILE}")
+
+
+def _fetch(uri: str) -> Path:
+    """Copy a remote bundle into the cache, each file whole and verified or not at all."""
+    try:
+        text = uris.read_bytes(uris.join(uri, MODEL_FILE))
+    except FileNotFoundError:
+        raise MissingModelError(
+            f"no model bundle at {uris.redact(uri)!r}: {MODEL_FILE} is absent"
+        ) from None
+    spec = _parse(text, uris.redact(uri))
+    key = hashlib.sha256(uri.encode() + b"\0" + text).hexdigest()[:16]
+    directory = cache_folder() / "bundles" / key
+    for name, entry in spec.files.items():
+        target = directory / name
+        if target.is_file() and hash_file(target) == entry:
+            continue
+        target.parent.mkdir(parents=True, exist_ok=True)
+        temporary = target.with_suffix(target.suffix + ".tmp")
+        fs, path = uris.open_fs(uris.join(uri, name))
+        try:
+            with fs.open(path, "rb") as source, temporary.open("wb") as sink:
+                shutil.copyfileobj(source, sink, 1 << 20)
+        except FileNotFoundError:
+            raise MissingModelError(f"{uris.redact(uri)}/{name} is absent") from None
+        if hash_file(temporary) != entry:
+            temporary.unlink()
+            raise MissingModelError(
+                f"{uris.redact(uri)}/{name} is altered: its sha256 is not that of {MODEL_FILE}"
+            )
+        temporary.replace(target)
+    (directory / MODEL_FILE).write_bytes(text)
+    return directory

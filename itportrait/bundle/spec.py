@@ -1,0 +1,192 @@
+"""`model.json`: what a bundle holds, by name and by content."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from itportrait.config import Settings
+from itportrait.errors import MissingModelError
+from itportrait.generator import GeneratorConfig
+from itportrait.generator.io import MODEL_FILE
+from itportrait.geometry.camera import FFHQ_FOCAL, FFHQ_PIVOT, FFHQ_RADIUS, look_at_camera
+
+FORMAT = 1
+
+
+class CameraPrior(Settings):
+    """Where the cameras of the generator's training pictures stood."""
+
+    yaw_std_rad: float = Field(0.3, ge=0)
+    """Spread of yaw about frontal."""
+    pitch_std_rad: float = Field(0.12, ge=0)
+    """Spread of pitch about level."""
+    radius: float = FFHQ_RADIUS
+    """Distance from the origin."""
+    focal: float = FFHQ_FOCAL
+    """Focal length over the image size."""
+    pivot: tuple[float, float, float] = FFHQ_PIVOT
+    """What cameras look at."""
+
+    def sample(self, count: int, rng: torch.Generator) -> Tensor:
+        """Draw cameras `[count, 25]`."""
+        yaw, pitch = torch.randn(2, count, generator=rng, device=rng.device)
+        return look_at_camera(
+            yaw * self.yaw_std_rad,
+            pitch * self.pitch_std_rad,
+            radius=self.radius,
+            pivot=self.pivot,
+            focal=self.focal,
+        )
+
+
+class GeneratorPart(Settings):
+    """The generator's file and configuration."""
+
+    file: str
+    """Name in the bundle."""
+    config: GeneratorConfig
+    """Everything that determines the architecture, the plane axes among it."""
+
+
+class ClipSpec(Settings):
+    """One image-text model."""
+
+    kind: Literal["mini", "open_clip"]
+    """The embedded model, or any of open_clip's architectures."""
+    name: str = ""
+    """open_clip's name of the architecture."""
+    path: str | None = None
+    """Folder (mini) or weight file, in the bundle or absolute; none where it is yet to be put."""
+
+
+class PerceptionSpec(Settings):
+    """The perception models by name; a path is in the bundle, or absolute."""
+
+    clips: tuple[ClipSpec, ...] = ()
+    """Image-text models; their similarities are averaged."""
+    perceptual: Literal["mini", "lpips_vgg"] = "mini"
+    """Kind of the perceptual distance."""
+    perceptual_path: str | None = None
+    """Its weights; none for LPIPS is the place in torch's cache."""
+    identity_path: str | None = None
+    """Identity network: ours, or a face-recognition network of the user's."""
+    encoder_path: str | None = None
+    """Encoder image -> w_plus; none where the family has none."""
+    detector: Literal["mtcnn"] = "mtcnn"
+    """Face detector."""
+
+
+class FileEntry(Settings):
+    """Content of one file."""
+
+    sha256: str
+    """Hexadecimal digest."""
+    bytes: int
+    """Size."""
+
+
+class BundleSpec(Settings):
+    """Content of `model.json`."""
+
+    format: Literal[1] = FORMAT
+    """Version of this schema."""
+    name: str
+    """What the bundle is called."""
+    family: str
+    """`mini` or `ffhq512`, or another one's."""
+    licence: str
+    """Terms of the weights."""
+    generator: GeneratorPart
+    """The generator."""
+    camera_prior: CameraPrior = CameraPrior()
+    """Where training cameras stood."""
+    perception: PerceptionSpec = PerceptionSpec()
+    """Models that look at pictures."""
+    files: dict[str, FileEntry] = Field(default_factory=dict)
+    """Every file of the bundle but `model.json` and cards."""
+
+    def to_text(self) -> str:
+        """Return the text of `model.json`: the same bundle gives the same bytes."""
+        return json.dumps(self.model_dump(mode="json"), indent=2, sort_keys=True) + "\n"
+
+    @property
+    def model_id(self) -> str:
+        """Name and fingerprint: changes with any weight or setting."""
+        return f"{self.name}-{hashlib.sha256(self.to_text().encode()).hexdigest()[:16]}"
+
+
+def hash_file(path: Path) -> FileEntry:
+    """Return size and digest of a file."""
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return FileEntry(sha256=digest, bytes=path.stat().st_size)
+
+
+def write_bundle(
+    directory: str | Path,
+    *,
+    name: str,
+    family: str,
+    licence: str,
+    perception: PerceptionSpec,
+    camera_prior: CameraPrior | None = None,
+) -> BundleSpec:
+    """Complete a folder of model files to a bundle: hash everything and write `model.json`.
+
+    Args:
+        directory: has the generator (`save_generator`) and the files that `perception` names.
+        name: of the bundle.
+        family: of the models.
+        licence: terms of the weights.
+        perception: the models by name.
+        camera_prior: where training cameras stood; FFHQ's by default.
+
+    Returns:
+        What was written.
+
+    Raises:
+        MissingModelError: the folder lacks the generator or a file that `perception` names.
+    """
+    directory = Path(directory)
+    path = directory / MODEL_FILE
+    part = json.loads(path.read_text()).get("generator") if path.exists() else None
+    if part is None:
+        raise MissingModelError(f"no generator in {directory}; write one with save_generator()")
+    spec = BundleSpec.parse(
+        {
+            "name": name,
+            "family": family,
+            "licence": licence,
+            "generator": part,
+            "camera_prior": camera_prior or CameraPrior(),
+            "perception": perception,
+            "files": _hash_files(directory),
+        },
+        source=str(path),
+    )
+    absent = [item for item in _named_files(spec) if not (directory / item).exists()]
+    if absent:
+        raise MissingModelError(f"{directory} lacks {', '.join(absent)}")
+    path.write_text(spec.to_text())
+    return spec
+
+
+def _hash_files(directory: Path) -> dict[str, Any]:
+    files = [p for p in sorted(directory.rglob("*")) if p.is_file() and p.suffix != ".tmp"]
+    return {
+        str(p.relative_to(directory)): hash_file(p)
+        for p in files
+        if p.name != MODEL_FILE and p.suffix not in (".py", ".pyc", ".md")
+    }
+
+
+def _named_files(spec: BundleSpec) -> list[str]:
+    perception = spec.perception
+    paths = [spec.generator.file, perception.perceptual_path, perception.identity_path]
+    paths += [perception.encoder_path, *(clip.path for clip in perception.clips)]
+    return [path for path in paths if path is not None]
