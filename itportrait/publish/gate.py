@@ -21,7 +21,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pydantic import field_validator
+from pydantic import Field, field_validator
 
 from itportrait.config import Settings
 from itportrait.errors import UnknownNameError
@@ -43,21 +43,23 @@ HIGHER_IS_BETTER: dict[str, bool] = {
 STYLE_METRICS = frozenset({"clip_direction", "clip_image", "clip_image_gain", "kid", "kid_ratio"})
 """How much of the target style there is; the others measure damage to the face."""
 
+DEFAULT_TOLERANCES = {
+    "clip_direction": 0.03,
+    "clip_image": 0.03,
+    "identity": 0.05,
+    "view_consistency": 0.05,
+    "depth_variance": 0.15,
+    "diversity": 0.05,
+}
+
 
 class GateConfig(Settings):
     """How much worse a candidate may be than its champion, and what no candidate may miss."""
 
-    tolerances: dict[str, float] = {
-        "clip_direction": 0.03,
-        "clip_image": 0.03,
-        "identity": 0.05,
-        "view_consistency": 0.05,
-        "depth_variance": 0.15,
-        "diversity": 0.05,
-    }
+    tolerances: dict[str, float] = Field(default_factory=lambda: dict(DEFAULT_TOLERANCES))
     """Metric -> largest loss against the champion, in the metric's units. A metric that is not
     listed is not compared; one that either side lacks is skipped."""
-    floors: dict[str, float] = {}
+    floors: dict[str, float] = Field(default_factory=dict)
     """Metric -> bound that every candidate must keep: at least (or, where lower is better, at
     most). One that the candidate lacks is skipped: a domain without a prompt has no
     `clip_direction`."""

@@ -1,0 +1,325 @@
+"""Build a style bank: train what changed, score it beside the champion, gate, publish, track.
+
+Every domain goes its own way from training to publication, and its failure is a row of the table.
+Publication changes one entry of the index by compare-and-swap, so the order in which domains finish
+does not matter, and whatever was published before a crash stays published.
+"""
+
+import logging
+import signal
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import as_completed
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+import ray
+
+from itportrait.adapt import Adapter
+from itportrait.config import fingerprint
+from itportrait.distributed.bank_eval import ScoreJob, Scores, score_job
+from itportrait.distributed.bank_plan import BuildPlan, DomainResult, Outcome
+from itportrait.distributed.bank_spec import BankSpec
+from itportrait.distributed.counters import count_domain
+from itportrait.distributed.lease import Lease
+from itportrait.distributed.trainers import (
+    ADAPTER,
+    DomainJob,
+    TrainedDomain,
+    TrainerPool,
+    train_domain,
+    training_storage,
+)
+from itportrait.errors import CheckpointError, ItportraitError
+from itportrait.io import uris
+from itportrait.publish.bank import Bank, BankVersion
+from itportrait.publish.card import CARD_NAME, PREVIEW_NAME, preview_png, version_card
+from itportrait.publish.contact_sheet import contact_sheet
+from itportrait.publish.gate import GateDecision, judge
+from itportrait.tracking import RunStatus, Tracker
+
+logger = logging.getLogger(__name__)
+
+CANDIDATE, CHAMPION = "candidate", "champion"
+BUILDS = "_builds"
+
+
+@dataclass(frozen=True)
+class BuildReport:
+    """How a build ended, in the specification's order."""
+
+    plan: BuildPlan
+    results: tuple[DomainResult, ...]
+    seconds: float
+
+    @property
+    def exit_code(self) -> int:
+        """Return 1 if a domain failed, else 0: a candidate held back is the gate doing its work."""
+        return int(any(result.outcome is Outcome.FAILED for result in self.results))
+
+
+class BankBuild:
+    """One build of a bank, under its lease.
+
+    Args:
+        spec: the specification.
+        plan: from `plan_build`.
+        bank: where versions are published.
+        tracker: the parent run.
+        lease: checked before every publication.
+        say: prints a line for people.
+    """
+
+    def __init__(
+        self,
+        spec: BankSpec,
+        plan: BuildPlan,
+        bank: Bank,
+        tracker: Tracker,
+        lease: Lease,
+        *,
+        say: Callable[[str], None] = print,
+    ) -> None:
+        self.spec, self.plan, self.bank = spec, plan, bank
+        self.tracker, self.lease, self.say = tracker, lease, say
+        self.storage = training_storage(bank.uri)
+        self.faces: dict[str, list[np.ndarray]] = {}
+
+    def run(self) -> BuildReport:
+        """Build all changed domains, as many at once as the cluster holds; never raises for one."""
+        started = time.monotonic()
+        results = {result.domain: result for result in self.plan.settled}
+        for result in self.plan.settled:
+            self._announce(result)
+        resources = ray.cluster_resources()
+        pool = TrainerPool(
+            self.spec.train, cores=resources.get("CPU", 1), gpus=resources.get("GPU", 0)
+        )
+        if self.plan.jobs:
+            self.say(f"{len(self.plan.jobs)} to build, {pool.limit} at once")
+        futures = [
+            pool.submit(lambda j=job: self._build(j), job.spec.name) for job in self.plan.jobs
+        ]
+        for future in as_completed(futures):
+            result = future.result()
+            results[result.domain] = result
+            self._announce(result)
+        order = [name for name in self.spec.domains if name in results]
+        report = BuildReport(
+            self.plan, tuple(results[name] for name in order), time.monotonic() - started
+        )
+        self._record(report)
+        return report
+
+    def _build(self, job: DomainJob) -> DomainResult:
+        """Take one domain from training to publication; its own error is its result."""
+        started = time.monotonic()
+        name = job.spec.name
+        try:
+            trained = train_domain(job, self.spec.train, storage=self.storage)
+            return replace(self._publish(trained), seconds=time.monotonic() - started)
+        except Exception as error:
+            logger.debug("domain %s", name, exc_info=True)
+            reason = str(error) if isinstance(error, ItportraitError) else repr(error)
+            self._child(job).finish(RunStatus.FAILED)
+            return DomainResult(
+                domain=name,
+                outcome=Outcome.FAILED,
+                reason=uris.redact(reason),
+                seconds=time.monotonic() - started,
+            )
+
+    def _publish(self, trained: TrainedDomain) -> DomainResult:
+        job = trained.job
+        champion, obstacle = self._champion(trained)
+        scores = self._score(trained, champion)
+        metrics = scores.metrics[CANDIDATE]
+        decision = judge(
+            metrics,
+            scores.metrics.get(CHAMPION),
+            self.spec.gate,
+            same_target=champion is None or _target_of(champion) == _target(trained),
+        )
+        if decision.promote and obstacle:
+            decision = replace(decision, reasons=(obstacle,))
+        version = self._version(trained, metrics, decision)
+        files = trained.files | self._pages(trained, version, decision, scores)
+        self.lease.check()
+        self.bank.publish(version, files, promote=decision.promote)
+        uris.remove(uris.join(self.storage, job.run_name), recursive=True)
+        self.faces.setdefault("base", scores.faces["base"])
+        self.faces[job.spec.name] = scores.faces[CANDIDATE]
+        self._track(job, version, decision, scores)
+        return DomainResult(
+            domain=job.spec.name,
+            outcome=Outcome(decision.verdict),
+            version=version.version,
+            metrics=metrics,
+            reason="; ".join(decision.reasons),
+        )
+
+    def _champion(self, trained: TrainedDomain) -> tuple[BankVersion | None, str]:
+        """Return the champion to compare with, or None and why there is none."""
+        entry = self.bank.index()["domains"].get(trained.job.spec.name)
+        if not entry or not entry["champion"]:
+            return None, ""
+        champion = self.bank.read(trained.job.spec.name, entry["champion"])
+        if champion.base_model_id != trained.base_model_id:
+            return None, f"champion {champion.version} belongs to another base model"
+        try:
+            Adapter.from_bytes(_adapter_bytes(champion))
+        except (CheckpointError, OSError) as error:
+            return None, f"champion {champion.version} cannot be read: {error}"
+        return champion, ""
+
+    def _score(self, trained: TrainedDomain, champion: BankVersion | None) -> Scores:
+        """Score both in one task; the slot of the training that has just ended makes room."""
+        spec = trained.job.spec
+        adapters = {CANDIDATE: trained.files[ADAPTER]}
+        if champion is not None:
+            adapters[CHAMPION] = _adapter_bytes(champion)
+        job = ScoreJob(
+            bundle=trained.job.bundle,
+            spec=spec,
+            references=tuple(_references(trained).values()),
+            truth=self.spec.domains[spec.name].truth,
+            adapters=adapters,
+            probe=self.spec.probe,
+        )
+        gpus = self._gpus()
+        task = ray.remote(max_retries=2, max_calls=8 if gpus else 0)(score_job)
+        options = {"num_cpus": self.spec.train.cpus_per_worker, "num_gpus": gpus}
+        reference = task.options(name=f"score {spec.name}", **options).remote(
+            job, "cuda" if gpus else "cpu"
+        )
+        return ray.get(reference, timeout=self.spec.train.deadline_s)
+
+    def _gpus(self) -> float:
+        if self.spec.train.gpus_per_worker is not None:
+            return min(self.spec.train.gpus_per_worker, 1.0)
+        return 1.0 if ray.cluster_resources().get("GPU", 0) >= 1 else 0.0
+
+    def _version(
+        self, trained: TrainedDomain, metrics: dict[str, float], decision: GateDecision
+    ) -> BankVersion:
+        gate = {"verdict": decision.verdict, "reasons": list(decision.reasons)}
+        info = {
+            **trained.info,
+            "training": trained.metrics,
+            "gate": gate,
+            "build": self.plan.bank_id,
+            "truth": self.spec.domains[trained.job.spec.name].truth,
+        }
+        # Named by the night and not by the clock: the same night gives the same version again.
+        return replace(
+            trained.version(self.plan.version_of(trained.job)),
+            metrics=metrics,
+            info=info,
+            created=self.plan.date,
+        )
+
+    def _pages(
+        self, trained: TrainedDomain, version: BankVersion, decision: GateDecision, scores: Scores
+    ) -> dict[str, bytes]:
+        card = version_card(
+            version.spec,
+            version=version.version,
+            base_model_id=version.base_model_id,
+            metrics=version.metrics,
+            decision=decision,
+            step=int(trained.info.get("step") or 0),
+            seconds=float(trained.metrics.get("seconds", 0.0)),
+            build=self.plan.bank_id,
+        )
+        preview = preview_png(scores.faces["base"], scores.faces[CANDIDATE])
+        return {CARD_NAME: card.encode(), PREVIEW_NAME: preview}
+
+    def _child(self, job: DomainJob) -> Tracker:
+        """Open the domain's run, the one that its training reported to."""
+        return self.tracker.child(job.spec.name, key=job.run_name)
+
+    def _track(
+        self, job: DomainJob, version: BankVersion, decision: GateDecision, scores: Scores
+    ) -> None:
+        run = self._child(job)
+        step = int(version.info.get("step") or 0)
+        values = {f"probe/{name}": value for name, value in version.metrics.items()}
+        former = scores.metrics.get(CHAMPION, {})
+        values |= {f"probe_champion/{name}": value for name, value in former.items()}
+        run.log_metrics(values, step=step)
+        run.log_params({"fingerprint": job.fingerprint, "version": version.version})
+        run.set_tags({"gate": decision.verdict, "gate_reasons": "; ".join(decision.reasons)[:500]})
+        run.finish(RunStatus.FINISHED)
+
+    def _announce(self, result: DomainResult) -> None:
+        words = f"{result.domain}: {result.outcome}"
+        words += f" {result.version}" if result.version else ""
+        words += f" ({result.reason})" if result.reason else ""
+        self.say(words)
+        built = result.outcome in (Outcome.CHAMPION, Outcome.CANDIDATE)
+        count_domain(result.domain, str(result.outcome), result.metrics if built else None)
+
+    def _record(self, report: BuildReport) -> None:
+        """Keep the build's summary in the bank and on the parent run."""
+        summary: dict[str, Any] = {
+            "bank_id": self.plan.bank_id,
+            "date": self.plan.date,
+            "spec": self.spec.model_dump(mode="json"),
+            "spec_fingerprint": fingerprint(self.spec),
+            "seconds": round(report.seconds, 1),
+            "domains": [asdict(result) for result in report.results],
+        }
+        target = uris.join(self.bank.uri, BUILDS, f"{self.plan.bank_id}.json")
+        uris.put_bytes(target, uris.redact(uris.to_json(summary).decode()).encode())
+        counts = {str(o): sum(r.outcome is o for r in report.results) for o in Outcome}
+        self.tracker.log_metrics({f"domains/{name}": float(n) for name, n in counts.items()})
+        self.tracker.log_params({"bank": uris.redact(self.bank.uri), "base": self.spec.base})
+        failed = [result.domain for result in report.results if result.outcome is Outcome.FAILED]
+        self.tracker.set_tags({"failed": ", ".join(failed) or "none"})
+        names = [name for name in ("base", *self.spec.domains) if name in self.faces]
+        if names:
+            rows = [self.faces[name] for name in names]
+            columns = [f"face {index}" for index in range(len(rows[0]))]
+            sheet = contact_sheet(rows, columns=columns, names=names)
+            self.tracker.log_image("contact_sheet", sheet)
+
+
+def _references(trained: TrainedDomain) -> dict[str, bytes]:
+    names = sorted(path for path in trained.files if path.startswith("references/"))
+    return {name: trained.files[name] for name in names}
+
+
+def _adapter_bytes(version: BankVersion) -> bytes:
+    return uris.read_bytes(uris.join(version.uri, ADAPTER))
+
+
+def _target(trained: TrainedDomain) -> str:
+    spec = trained.job.spec.model_dump(mode="json")
+    return _target_digest(spec, list(_references(trained).values()))
+
+
+def _target_of(version: BankVersion) -> str:
+    contents = [uris.read_bytes(uris.join(version.uri, name)) for name in version.references]
+    return _target_digest(version.spec, contents)
+
+
+def _target_digest(spec: dict[str, Any], references: list[bytes]) -> str:
+    """Hash what a domain should look like, apart from how it is trained."""
+    words = [spec["mode"], spec.get("prompt"), spec.get("source_prompt")]
+    return fingerprint(words, references)
+
+
+@contextmanager
+def stop_on_sigterm() -> Iterator[None]:
+    """Turn SIGTERM into SystemExit: `ray job stop` gives 3 seconds to let the lease go."""
+
+    def stop(number: int, frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    former = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, former)

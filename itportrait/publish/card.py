@@ -1,0 +1,92 @@
+"""The files of a bank version that are for people: card, preview, curve."""
+
+import io
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from itportrait.image import encode
+from itportrait.publish.contact_sheet import contact_sheet
+from itportrait.publish.gate import GateDecision
+
+CARD_NAME, PREVIEW_NAME, CURVE_NAME = "card.md", "preview.png", "curve.parquet"
+
+
+def version_card(
+    spec: Mapping[str, Any],
+    *,
+    version: str,
+    base_model_id: str,
+    metrics: Mapping[str, float],
+    decision: GateDecision,
+    step: int,
+    seconds: float,
+    build: str,
+) -> str:
+    """Write the Markdown card of a domain's version: what it is, how good, and why it is served.
+
+    Args:
+        spec: the domain's specification, as plain data.
+        version: name of the version.
+        base_model_id: the generator it belongs to.
+        metrics: scores on the probe set.
+        decision: of the gate.
+        step: optimization step that was kept.
+        seconds: of training.
+        build: name of the build that made it.
+    """
+    references = ", ".join(f"`{_name(uri)}`" for uri in spec.get("references") or ()) or "none"
+    lines = [
+        f"# {spec['name']} {version}",
+        "",
+        f"Published as **{decision.verdict}** by {build}: {'; '.join(decision.reasons)}.",
+        "",
+        "| | |",
+        "| --- | --- |",
+        f"| mode | {spec['mode']} |",
+        f"| prompt | {spec.get('prompt') or 'none'} (from: {spec.get('source_prompt')}) |",
+        f"| references | {references} |",
+        f"| license of the references | {spec.get('license') or 'not stated'} |",
+        f"| method | {spec['method']}, layers {spec['train']}, seed {spec['seed']} |",
+        f"| base model | `{base_model_id}` |",
+        f"| kept step | {step} of at most {spec['steps']}, {seconds:.0f} s of training |",
+        "",
+        "| probe metric | value | champion before | tolerance |",
+        "| --- | --- | --- | --- |",
+    ]
+    compared = {item.metric: item for item in decision.comparisons}
+    for name, value in sorted(metrics.items()):
+        item = compared.get(name)
+        former = f"{item.champion:.4f}" if item else ""
+        tolerance = f"{item.tolerance:g}" if item else ""
+        lines.append(f"| {name} | {value:.4f} | {former} | {tolerance} |")
+    return "\n".join(lines) + "\n"
+
+
+def preview_png(base: Sequence[np.ndarray], styled: Sequence[np.ndarray]) -> bytes:
+    """Return a PNG of the probe faces: base renders above, the same codes in the style below.
+
+    Args:
+        base: uint8 `[S, S, 3]` renders of the base generator.
+        styled: as many of the adapted one.
+    """
+    columns = [f"face {index}" for index in range(len(base))]
+    return encode(
+        contact_sheet([list(base), list(styled)], columns=columns, names=["base", "style"])
+    )
+
+
+def curve_parquet(curve: Sequence[Mapping[str, float]]) -> bytes:
+    """Return a Parquet file of a training's probe scores, one row a probe, columns sorted."""
+    names = sorted({name for point in curve for name in point})
+    columns = {name: [point.get(name) for point in curve] for name in names}
+    buffer = io.BytesIO()
+    pq.write_table(pa.table(columns), buffer, compression="zstd")
+    return buffer.getvalue()
+
+
+def _name(uri: str) -> str:
+    return uri.rstrip("/").rsplit("/", 1)[-1]

@@ -1,0 +1,102 @@
+"""Build a style bank: adapt the domains that changed, judge them, publish what is good enough.
+
+    python workflows/build_style_bank.py --spec configs/bank.yaml --bank runs/bank
+
+Exit codes: 0 done; 1 at least one domain failed; 2 the call or the specification is wrong;
+75 another build holds the bank.
+"""
+
+import argparse
+import datetime as dt
+import os
+import sys
+from pathlib import Path
+
+from itportrait.bundle import load_bundle
+from itportrait.distributed.bank_build import BankBuild, BuildReport, stop_on_sigterm
+from itportrait.distributed.bank_plan import check_date, plan_build
+from itportrait.distributed.bank_spec import load_bank_spec
+from itportrait.distributed.lease import Lease
+from itportrait.distributed.session import ray_session
+from itportrait.errors import ItportraitError, LeaseHeldError
+from itportrait.io import uris
+from itportrait.publish.bank import Bank
+from itportrait.tracking import open_tracker
+
+EXIT_FAILED, EXIT_USAGE, EXIT_BUSY = 1, 2, 75
+WAIT_S = 12 * 3600.0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one build and return its exit code."""
+    args = parse(arguments)
+    try:
+        with stop_on_sigterm():
+            return build(args)
+    except LeaseHeldError as error:
+        print(error, file=sys.stderr)
+        return EXIT_BUSY
+    except ItportraitError as error:
+        print(error, file=sys.stderr)
+        return EXIT_USAGE
+
+
+def build(args: argparse.Namespace) -> int:
+    """Specification -> what changed -> train, score, gate, publish each -> table."""
+    spec = load_bank_spec(args.spec, args.set)
+    date = check_date(args.date)
+    bank = Bank(uris.absolute(args.bank))
+    model_id = load_bundle(spec.base).model_id
+    what = f"build_style_bank {date}"
+    wait_s = WAIT_S if args.if_busy == "wait" else 0.0
+    with Lease(bank.uri, what=what, wait_s=wait_s) as lease, ray_session(args.address):
+        plan = plan_build(
+            spec, bank, model_id=model_id, date=date, tracking_uri=args.mlflow, only=args.domains
+        )
+        name = f"bank-{plan.bank_id}"
+        tags = {"date": date, "kind": "build"}
+        with open_tracker(args.mlflow, name, tags=tags) as tracker:
+            report = BankBuild(spec, plan, bank, tracker, lease).run()
+            print(table(report), flush=True)
+            if report.exit_code:
+                tracker.finish("FAILED")
+    return report.exit_code
+
+
+def table(report: BuildReport) -> str:
+    """Return the final table, one line a domain."""
+    names = ("clip_direction", "clip_image", "identity", "depth_variance", "kid_ratio")
+    head = f"{'domain':<16}{'outcome':<12}{'version':<22}"
+    lines = [head + "".join(f"{name:>16}" for name in names) + f"{'seconds':>10}"]
+    for result in report.results:
+        metrics = result.metrics or {}
+        values = [f"{metrics[name]:.3f}" if name in metrics else "-" for name in names]
+        line = f"{result.domain:<16}{result.outcome:<12}{result.version or '-':<22}"
+        lines.append(
+            line + "".join(f"{value:>16}" for value in values) + f"{result.seconds:>10.0f}"
+        )
+    lines += [
+        f"{r.domain}: {r.reason}" for r in report.results if r.reason and r.outcome == "failed"
+    ]
+    return "\n".join([*lines, f"{report.plan.bank_id}: {report.seconds:.0f} s"])
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    runs = Path(os.environ.get("ITPORTRAIT_RUNS") or "runs").absolute()
+    mlflow = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{runs}/mlflow.db"
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    add = parser.add_argument
+    add("--spec", required=True, help="YAML of the bank: configs/bank.yaml")
+    add("--bank", required=True, help="folder or URI of the bank")
+    add("--date", default=dt.date.today().isoformat(), help="names the build and its versions")
+    add("--domains", type=lambda text: text.split(","), default=[], help="only these: a,b")
+    add("--set", action="append", default=[], metavar="KEY=VALUE", help="defaults.steps=40")
+    add("--address", default=None, help="Ray: auto, host:port; absent: embedded")
+    add("--mlflow", default=mlflow, help="tracking URI, or none")
+    add("--if-busy", choices=("leave", "wait"), default="leave", help="another build is running")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
