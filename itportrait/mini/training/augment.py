@@ -1,0 +1,71 @@
+"""Random distortions of pictures, so that networks look at the face and not at the pixels."""
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+
+def _uniform(count: int, low: float, high: float, rng: torch.Generator) -> Tensor:
+    return torch.rand(count, generator=rng, device=rng.device) * (high - low) + low
+
+
+def move(
+    image: Tensor,
+    rng: torch.Generator,
+    *,
+    shift: float = 0.06,
+    scale: float = 0.1,
+    turn: float = 0.1,
+) -> Tensor:
+    """Shift, scale and turn pictures `[N, 3, H, W]` at random; edges are repeated.
+
+    Args:
+        shift: largest, as a share of the side.
+        scale: largest relative change of size.
+        turn: largest angle, in radians.
+    """
+    count = len(image)
+    angle, size = _uniform(count, -turn, turn, rng), 1 + _uniform(count, -scale, scale, rng)
+    row = torch.stack([torch.cos(angle) * size, -torch.sin(angle) * size], dim=1)
+    column = torch.stack([torch.sin(angle) * size, torch.cos(angle) * size], dim=1)
+    offset = _uniform(2 * count, -2 * shift, 2 * shift, rng).view(count, 2, 1)
+    matrix = torch.cat([torch.stack([row, column], dim=1), offset], dim=2).to(image.device)
+    grid = F.affine_grid(matrix, list(image.shape), align_corners=False)
+    return F.grid_sample(image, grid, padding_mode="border", align_corners=False)
+
+
+def recolor(
+    image: Tensor, rng: torch.Generator, *, gain: float = 0.15, light: float = 0.25
+) -> Tensor:
+    """Change white balance, exposure, and the light across the picture, at random.
+
+    Args:
+        gain: largest relative change of a color channel.
+        light: largest relative brightening towards one side.
+    """
+    count, size = len(image), image.shape[-1]
+    gains = 1 + _uniform(3 * count, -gain, gain, rng).view(count, 3, 1, 1)
+    exposure = 1 + _uniform(count, -light, light, rng).view(count, 1, 1, 1)
+    axis = torch.linspace(-1, 1, size, device=rng.device)
+    side = _uniform(count, 0, 2 * math.pi, rng).view(count, 1, 1, 1)
+    ramp = torch.cos(side) * axis[None, None, None, :] + torch.sin(side) * axis[None, None, :, None]
+    ramp = 1 + _uniform(count, 0, light, rng).view(count, 1, 1, 1) * ramp
+    factor = (gains * exposure * ramp).to(image.device)
+    return ((image + 1) * factor - 1).clamp(-1, 1)
+
+
+def soften(image: Tensor, rng: torch.Generator, *, noise: float = 0.06) -> Tensor:
+    """Add noise to all pictures, and halve the resolution of a random third of them."""
+    count = len(image)
+    amount = _uniform(count, 0, noise, rng).view(count, 1, 1, 1)
+    grain = torch.randn(image.shape, generator=rng, device=rng.device)
+    coarse = F.interpolate(F.avg_pool2d(image, 2), scale_factor=2, mode="bilinear")
+    blurred = (_uniform(count, 0, 1, rng) < 1 / 3).view(count, 1, 1, 1).to(image.device)
+    return torch.where(blurred, coarse, image) + (amount * grain).to(image.device)
+
+
+def distort(image: Tensor, rng: torch.Generator) -> Tensor:
+    """Apply all distortions; left and right stay, because asymmetric hair tells people apart."""
+    return soften(recolor(move(image, rng), rng), rng)

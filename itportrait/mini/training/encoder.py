@@ -1,0 +1,199 @@
+"""Train the encoder on the finished generator: picture -> W+ and camera.
+
+First it learns the codes of drawn portraits, whose latents are known: cheap. Then renders of its
+codes by the frozen generator are compared with the pictures, and the rows of W+ learn to differ.
+The generator's own samples are mixed in, whose codes are exact.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from itportrait.config import Settings
+from itportrait.generator.generator import TriPlaneGenerator
+from itportrait.geometry.camera import camera_angles
+from itportrait.mini.portraits.prior import INPUTS
+from itportrait.mini.training.augment import recolor, soften
+from itportrait.mini.training.data import PortraitData
+from itportrait.mini.training.generator import face_weight
+from itportrait.mini.training.loop import draw_batch
+from itportrait.mini.training.task import NetworkTask
+from itportrait.perception.encoder import EncoderModel
+from itportrait.perception.perceptual import PerceptualModel
+from itportrait.perception.trunk import ConvTrunk
+
+
+class EncoderTraining(Settings):
+    """Hyper-parameters of the encoder's training."""
+
+    batch: int = 32
+    """Drawn portraits in a batch of the first phase."""
+    render_batch: int = 6
+    """Drawn portraits of a batch that are also rendered, in the second phase."""
+    render_from: float = 0.4
+    """Share of the budget after which renders are compared."""
+    learning_rate: float = 2e-3
+    """Of Adam."""
+    code_weight: float = 0.5
+    """Weight of the code's error, in units of its own spread, in the second phase (1 before)."""
+    angle_weight: float = 2.0
+    """Weight of the angles' absolute error, in radians."""
+    image_weight: float = 4.0
+    """Weight of the absolute error of pictures in [0, 1]."""
+    perceptual_weight: float = 0.5
+    """Weight of the perceptual distance."""
+    offset_weight: float = 0.01
+    """Weight of the mean square of the rows' differences, in units of the code's spread."""
+    sample_share: float = 0.25
+    """Share of the steps of the second phase that encode the generator's samples instead."""
+
+
+class EncoderTask(NetworkTask):
+    """The encoder in training.
+
+    Args:
+        generator: finished; stays as it is.
+        train: photos.
+        held_out: photos of other people.
+        config: hyper-parameters.
+        perceptual: a network for the loss.
+        trunk: to start from, e.g. the perceptual network's.
+    """
+
+    def __init__(
+        self,
+        generator: TriPlaneGenerator,
+        train: PortraitData,
+        held_out: PortraitData,
+        config: EncoderTraining | None = None,
+        *,
+        perceptual: PerceptualModel | None = None,
+        trunk: ConvTrunk | None = None,
+        seed: int = 0,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        config = config or EncoderTraining()
+        own = ConvTrunk()
+        if trunk is not None:
+            own.load_state_dict(trunk.state_dict())
+        encoder = EncoderModel(own, generator.num_ws, generator.w_dim).to(device)
+        self.generator = generator.eval().requires_grad_(False)
+        self.config, self.seed, self.device = config, seed, torch.device(device)
+        self.train, self.held_out, self.perceptual = train, held_out, perceptual
+        codes = self._codes(train.latent[:10_000].to(device))
+        encoder.w_avg.copy_(codes.mean(0))
+        encoder.w_std.copy_(codes.std(0).clamp_min(1e-3))
+        optimizer = torch.optim.AdamW(
+            encoder.parameters(), lr=config.learning_rate, weight_decay=1e-4
+        )
+        super().__init__("encoder", encoder, [optimizer], average=0.995)
+
+    def _codes(self, latent: Tensor) -> Tensor:
+        """Return the w of latents, those entries zero that no picture shows."""
+        z = latent.clone()
+        z[:, len(INPUTS) :] = 0
+        return self.generator.mapping(z, torch.zeros(1, 25, device=z.device))[:, 0]
+
+    def losses(self, progress: float, rng: torch.Generator) -> dict[str, Tensor]:
+        """Return the weighted losses of one batch."""
+        config = self.config
+        if progress < config.render_from:
+            return self._code_losses(rng)
+        if float(torch.rand(1, generator=rng)) < config.sample_share:
+            return self._sample_losses(rng)
+        rows = draw_batch(len(self.train), config.render_batch, self.steps, self.seed)
+        image = self.train.floats(rows, self.device)
+        camera, code = (
+            self.train.camera[rows].to(self.device),
+            self._codes(self.train.latent[rows].to(self.device)),
+        )
+        return self._render_losses(image, image, camera, code)
+
+    def _code_losses(self, rng: torch.Generator) -> dict[str, Tensor]:
+        rows = draw_batch(len(self.train), self.config.batch, self.steps, self.seed)
+        image = soften(
+            recolor(self.train.floats(rows, self.device), rng, gain=0.04, light=0.06), rng
+        )
+        w_plus, angles = self.module(image)
+        code = self._codes(self.train.latent[rows].to(self.device))
+        return self._known_losses(
+            w_plus, angles, code, self.train.camera[rows].to(self.device), 1.0
+        )
+
+    def _sample_losses(self, rng: torch.Generator) -> dict[str, Tensor]:
+        rows = draw_batch(len(self.train), self.config.render_batch, self.steps, self.seed)
+        z = torch.randn(len(rows), self.generator.z_dim, generator=rng).to(self.device)
+        camera, code = self.train.camera[rows].to(self.device), self._codes(z)
+        with torch.no_grad():
+            ws = code[:, None].expand(-1, self.generator.num_ws, -1)
+            image = self.generator.synthesize(ws, camera).image
+        assert image is not None
+        return self._render_losses(image.clamp(-1, 1), image, camera, code)
+
+    def _known_losses(
+        self, w_plus: Tensor, angles: Tensor, code: Tensor, camera: Tensor, weight: float
+    ) -> dict[str, Tensor]:
+        config, spread = self.config, self.module.w_std
+        true_angles = torch.stack(camera_angles(camera), dim=1)
+        mean = w_plus.mean(1)
+        return {
+            "code": weight * ((mean - code) / spread).square().mean(),
+            "angle": config.angle_weight * (angles - true_angles).abs().mean(),
+            "offset": config.offset_weight * ((w_plus - mean[:, None]) / spread).square().mean(),
+        }
+
+    def _render_losses(
+        self, image: Tensor, target: Tensor, camera: Tensor, code: Tensor
+    ) -> dict[str, Tensor]:
+        config = self.config
+        w_plus, angles = self.module(image)
+        losses = self._known_losses(w_plus, angles, code, camera, config.code_weight)
+        render = self.generator.synthesize(w_plus, camera).image
+        assert render is not None
+        error = (render - target) / 2
+        weight = face_weight(camera, render.shape[-1])
+        losses["image"] = config.image_weight * (
+            (error.abs() * weight).mean() + 0.5 * F.avg_pool2d(error, 8).abs().mean()
+        )
+        if self.perceptual is not None:
+            distance = self.perceptual.distance(render, target).mean()
+            losses["perceptual"] = config.perceptual_weight * distance
+        return losses
+
+    def measure(self) -> dict[str, float]:
+        """Return the PSNR of renders from the true camera, and the angles' error in degrees."""
+        return measure_encoder(self.average, self.generator, self.held_out, self.device)
+
+    def export(self) -> EncoderModel:
+        """Return the model that is shipped."""
+        return self.average.eval().requires_grad_(False)
+
+
+@torch.no_grad()
+def measure_encoder(
+    encoder: EncoderModel,
+    generator: TriPlaneGenerator,
+    data: PortraitData,
+    device: torch.device | str = "cpu",
+    *,
+    count: int = 64,
+) -> dict[str, float]:
+    """Measure reconstruction without any optimization.
+
+    Returns:
+        `psnr` in dB from the true camera; `angle_error_deg`: median over yaw and pitch.
+    """
+    rows = torch.linspace(0, len(data) - 1, min(count, len(data))).long()
+    psnr, off = [], []
+    for part in rows.split(16):
+        image, camera = data.floats(part, device), data.camera[part].to(device)
+        w_plus, angles = encoder(image)
+        render = generator.synthesize(w_plus, camera).image
+        assert render is not None
+        error = ((render.clamp(-1, 1) - image) / 2).square().mean((1, 2, 3))
+        psnr.append(-10 * error.log10())
+        off.append((angles - torch.stack(camera_angles(camera), dim=1)).abs().flatten())
+    return {
+        "psnr": float(torch.cat(psnr).mean()),
+        "angle_error_deg": float(torch.rad2deg(torch.cat(off).median())),
+    }

@@ -1,0 +1,295 @@
+"""Train the mini generator on drawn portraits: multi-view supervision with known latents.
+
+A step takes a few people with two views each, so that the tri-planes are paid for once. The
+resolution grows: 16 -> 32 pixels, 32 -> 64, 32 -> 128, by leaving out the last blocks of the
+super-resolution, because an early step at full size costs four times as much and learns the same.
+
+There is no discriminator: every latent has one true picture, which is regressed. Gradients of the
+picture and the depth are supervised as well, for edges and geometry.
+"""
+
+from collections.abc import Callable, Mapping
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from itportrait.config import Settings
+from itportrait.generator.config import GeneratorConfig
+from itportrait.generator.generator import Rendering, TriPlaneGenerator
+from itportrait.geometry.camera import unpack_camera
+from itportrait.mini.portraits.prior import INPUTS
+from itportrait.mini.training.data import PortraitData
+from itportrait.mini.training.loop import draw_batch
+from itportrait.mini.training.optimizer import Muon, split_parameters
+from itportrait.mini.training.task import NetworkTask
+
+HEAD_CENTRE = (0.0, -0.015, 0.22)
+"""World point on which the weight of the losses is centred."""
+
+
+class Stage(Settings):
+    """A part of the schedule at one resolution."""
+
+    until: float
+    """Share of the budget at which the stage ends."""
+    rays: int
+    """Side of the raw image."""
+    blocks: int
+    """Super-resolution blocks in use; each doubles the side."""
+
+
+class LossWeights(Settings):
+    """How much each loss counts."""
+
+    image: float = 1.0
+    """Absolute error of the picture, more over the face."""
+    pooled: float = 0.5
+    """Absolute error of the picture pooled to 16 pixels: colors and light."""
+    raw: float = 0.4
+    """Absolute error of the raw image."""
+    gradient: float = 0.7
+    """Absolute error of differences between neighboring pixels: edges."""
+    alpha: float = 0.25
+    """Absolute error of the coverage."""
+    depth: float = 0.6
+    """Mean distance of a ray's weight from the true depth: geometry."""
+
+
+class GeneratorTraining(Settings):
+    """Hyper-parameters of the generator's training."""
+
+    people: int = 4
+    """People in a batch."""
+    views: int = 2
+    """Views of each person in a batch."""
+    learning_rate: float = 1.2e-2
+    """Of Muon and Adam alike."""
+    hold: float = 0.35
+    """Share of the budget before the learning rate starts to fall."""
+    warmup_steps: int = 100
+    """Steps over which the learning rate rises."""
+    average: float = 0.998
+    """Largest share of the averaged weights kept in a step."""
+    stages: tuple[Stage, ...] = (
+        Stage(until=0.2, rays=16, blocks=1),
+        Stage(until=0.5, rays=32, blocks=1),
+        Stage(until=1.0, rays=32, blocks=2),
+    )
+    """Resolutions, in order."""
+    weights: LossWeights = LossWeights()
+    """Weights of the losses, on images in [0, 1] and depths in world units."""
+    noise_latents: int = 64 - len(INPUTS)
+    """Trailing entries of the latent that the picture does not show: drawn anew every step."""
+
+
+def face_weight(camera: Tensor, size: int) -> Tensor:
+    """Return weights `[N, 1, size, size]`, about 1 on average, that rise over the face.
+
+    Args:
+        camera: `[N, 25]`.
+    """
+    cam2world, intrinsics = unpack_camera(camera)
+    centre = torch.tensor(HEAD_CENTRE, device=camera.device) - cam2world[:, :3, 3]
+    point = torch.einsum("nij,ni->nj", cam2world[:, :3, :3], centre)
+    uv = (intrinsics @ (point / point[:, 2:])[..., None])[:, :2, 0]
+    grid = (torch.arange(size, device=camera.device) + 0.5) / size
+    dx = grid[None, None, :] - uv[:, 0, None, None]
+    dy = (grid[None, :, None] - uv[:, 1, None, None]) / 1.15
+    return (1 + 1.5 * torch.exp(-(dx.square() + dy.square()) / 0.03))[:, None] / 1.3
+
+
+def truth(data: PortraitData, rows: Tensor, rays: int, device: torch.device) -> dict[str, Tensor]:
+    """Return what a render is compared with.
+
+    Returns:
+        `image` `[m, 3, S, S]` in [0, 1]; `alpha`, `depth`, `solid` `[m, 1, rays, rays]`: the
+        coverage, the mean depth, and 1 where the pixel is covered all over.
+    """
+    image = data.image[rows].to(device).float().div_(255)
+    alpha = data.alpha[rows].to(device).float().div_(255)[:, None]
+    depth = data.depths(rows, device)
+    inside = (alpha > 0.99).float()
+    covered = F.adaptive_avg_pool2d(inside, rays)
+    mean = F.adaptive_avg_pool2d(torch.where(inside > 0, depth, 0.0), rays) / covered.clamp_min(
+        1e-4
+    )
+    solid = (covered > 0.95).float()
+    return {
+        "image": image,
+        "alpha": F.adaptive_avg_pool2d(alpha, rays),
+        "depth": torch.where(solid > 0, mean, 0.0),
+        "solid": solid,
+    }
+
+
+def losses(rendering: Rendering, target: Mapping[str, Tensor], camera: Tensor) -> dict[str, Tensor]:
+    """Return the unweighted losses of a rendering against `truth`."""
+    assert rendering.image is not None
+    image, raw = rendering.image.add(1).mul(0.5), rendering.image_raw.add(1).mul(0.5)
+    size, rays = image.shape[-1], raw.shape[-1]
+    wanted = F.adaptive_avg_pool2d(target["image"], size)
+    weight = face_weight(camera, size)
+    error = image - wanted
+    right, down = error.diff(dim=-1).abs(), error.diff(dim=-2).abs()
+    assert rendering.samples is not None
+    depths, weights = rendering.samples
+    off = (weights * (depths - target["depth"].flatten(1)[..., None]).abs()).sum(-1)
+    return {
+        "image": (error.abs() * weight).mean(),
+        "pooled": F.avg_pool2d(error, size // 16).abs().mean(),
+        "raw": (raw - F.adaptive_avg_pool2d(target["image"], rays)).abs().mean(),
+        "gradient": (right * weight[..., 1:]).mean() + (down * weight[..., 1:, :]).mean(),
+        "alpha": (rendering.image_alpha - target["alpha"]).abs().mean(),
+        "depth": (off * target["solid"].flatten(1)).mean(),
+    }
+
+
+def at_stage(generator: TriPlaneGenerator, stage: Stage) -> TriPlaneGenerator:
+    """Return a generator of a stage's resolution that shares all its weights with the full one."""
+    config = generator.config
+    blocks = config.superresolution_blocks[: stage.blocks]
+    side = stage.rays * 2 ** sum(block.up for block in blocks)
+    values = config.to_json() | {
+        "neural_rendering_resolution": stage.rays,
+        "image_resolution": side,
+        "superresolution_blocks": [block.model_dump() for block in blocks],
+    }
+    small = TriPlaneGenerator(GeneratorConfig.from_json(values))
+    for name in ("backbone", "decoder", "background"):
+        setattr(small, name, getattr(generator, name))
+    for index in range(stage.blocks):
+        name = f"block{index}"
+        setattr(small.superresolution, name, getattr(generator.superresolution, name))
+    return small
+
+
+class GeneratorTask(NetworkTask):
+    """The mini generator in training.
+
+    Args:
+        generator: freshly built, or trained before.
+        train: photos with geometry, several views of each person.
+        held_out: photos of other people, for measuring.
+        config: hyper-parameters.
+        seed: of the order of the data.
+    """
+
+    def __init__(
+        self,
+        generator: TriPlaneGenerator,
+        train: PortraitData,
+        held_out: PortraitData,
+        config: GeneratorTraining | None = None,
+        *,
+        seed: int = 0,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        config = config or GeneratorTraining()
+        matrices, rest = split_parameters(generator, muon=("backbone.", "superresolution."))
+        optimizers = [
+            Muon(matrices, lr=config.learning_rate),
+            torch.optim.Adam(rest, lr=config.learning_rate, betas=(0.9, 0.99)),
+        ]
+        super().__init__(
+            "generator",
+            generator,
+            optimizers,
+            hold=config.hold,
+            warmup_steps=config.warmup_steps,
+            average=config.average,
+        )
+        self.config, self.seed, self.device = config, seed, torch.device(device)
+        self.train, self.held_out = train, held_out
+        self.groups = train.groups()
+        self.refresh: Callable[[], PortraitData | None] = lambda: None
+        self.stages = [at_stage(generator, stage) for stage in config.stages]
+
+    def batch(self, step: int, rng: torch.Generator) -> Tensor:
+        """Return row numbers `[people, views]` of a step."""
+        people = draw_batch(len(self.groups), self.config.people, step, self.seed)
+        rows = self.groups[people]
+        order = torch.rand(rows.shape, generator=rng).argsort(1)
+        return rows.gather(1, order)[:, : self.config.views]
+
+    def losses(self, progress: float, rng: torch.Generator) -> dict[str, Tensor]:
+        """Return the weighted losses of one batch."""
+        config, rows = self.config, self.batch(self.steps, rng)
+        index = sum(progress >= stage.until for stage in config.stages[:-1])
+        generator, stage = self.stages[index], config.stages[index]
+        flat, views = rows.flatten(), rows.shape[1]
+        z = self.train.latent[rows[:, 0]].clone()
+        if config.noise_latents:
+            unseen = torch.randn(len(z), config.noise_latents, generator=rng)
+            z[:, -config.noise_latents :] = unseen
+        camera = self.train.camera[flat].to(self.device)
+        ws = generator.mapping(z.to(self.device), camera[:1])
+        rendering = generator.render(
+            generator.planes(ws).repeat_interleave(views, 0),
+            ws.repeat_interleave(views, 0),
+            camera,
+            sampling="random",
+            rng=rng,
+            return_samples=True,
+        )
+        target = truth(self.train, flat, stage.rays, self.device)
+        return {
+            name: getattr(config.weights, name) * value
+            for name, value in losses(rendering, target, camera).items()
+        }
+
+    def measure(self) -> dict[str, float]:
+        """Return PSNR of the picture and of the head on held-out people, in dB, and depth error.
+
+        Also looks for newly drawn people, so that training can begin before the drawing ends.
+        """
+        grown = self.refresh()
+        if grown is not None:
+            self.train, self.groups = grown, grown.groups()
+        return measure_generator(self.average, self.held_out, self.device)
+
+
+@torch.no_grad()
+def measure_generator(
+    generator: TriPlaneGenerator,
+    data: PortraitData,
+    device: torch.device | str = "cpu",
+    *,
+    count: int = 96,
+    batch: int = 16,
+) -> dict[str, float]:
+    """Compare renders with drawn portraits of known latent, evenly picked from the data.
+
+    Returns:
+        `psnr`, `head_psnr`: means over pictures, dB; `depth_error`: median over pixels of heads, in
+        world units.
+    """
+    rows = torch.linspace(0, len(data) - 1, min(count, len(data))).long()
+    whole, head, depth = [], [], []
+    for part in rows.split(batch):
+        camera = data.camera[part].to(device)
+        ws = generator.mapping(data.latent[part].to(device), camera[:1])
+        rendering = generator.synthesize(ws, camera)
+        assert rendering.image is not None
+        image = rendering.image.add(1).mul(0.5).clamp(0, 1)
+        target = truth(data, part, rendering.image_depth.shape[-1], torch.device(device))
+        error = (image - target["image"]).square()
+        alpha = data.alpha[part].to(device).float().div(255)[:, None]
+        whole.append(error.mean((1, 2, 3)))
+        head.append((error * alpha).sum((1, 2, 3)) / (3 * alpha.sum((1, 2, 3))).clamp_min(1))
+        solid = target["solid"] > 0
+        depth.append((rendering.image_depth - target["depth"]).abs()[solid])
+    return {
+        "psnr": float(-10 * torch.cat(whole).log10().mean()),
+        "head_psnr": float(-10 * torch.cat(head).log10().mean()),
+        "depth_error": float(torch.cat(depth).median()),
+    }
+
+
+@torch.no_grad()
+def set_mean_code(generator: TriPlaneGenerator, *, count: int = 10_000, seed: int = 0) -> None:
+    """Set `w_avg` to the mean code of many latents, so that truncation has a centre."""
+    rng = torch.Generator().manual_seed(seed)
+    z = torch.randn(count, generator.z_dim, generator=rng).to(generator.w_avg.device)
+    camera = torch.zeros(1, 25, device=z.device)
+    generator.w_avg.copy_(generator.mapping(z, camera)[:, 0].mean(0))

@@ -1,0 +1,187 @@
+"""Train the identity network: one person near, others far, whatever view, light or domain.
+
+Supervised contrastive learning over several pictures of each person, plus regression of the
+latents that shape the face, which tells the network what identity is made of.
+
+Source:
+    Supervised contrastive learning (Khosla et al., NeurIPS 2020), loss "out".
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from itportrait.config import Settings
+from itportrait.mini.portraits import PHOTO
+from itportrait.mini.portraits.prior import INPUTS
+from itportrait.mini.training.augment import distort
+from itportrait.mini.training.data import PortraitData
+from itportrait.mini.training.loop import draw_batch
+from itportrait.mini.training.task import NetworkTask
+from itportrait.perception.identity import MiniIdentityModel
+from itportrait.perception.trunk import ConvTrunk
+
+CHANGEABLE = (
+    *("smile", "mouth_open", "eye_open", "gaze_x", "gaze_y", "glasses", "makeup"),
+    *("cloth_x", "cloth_y", "cloth_light", "background_x", "background_y", "background_light"),
+    *("light_azimuth", "light_elevation", "light_fill"),
+)
+"""Latents that are no part of who someone is."""
+FACE_INPUTS = [index for index, name in enumerate(INPUTS) if name not in CHANGEABLE]
+
+
+class IdentityTraining(Settings):
+    """Hyper-parameters of the identity network's training."""
+
+    people: int = 16
+    """People in a batch."""
+    pictures: int = 3
+    """Pictures of each; every second person's are from any domain, the others' photos."""
+    learning_rate: float = 1.5e-3
+    """Of Adam."""
+    weight_decay: float = 1e-4
+    """Of Adam."""
+    temperature: float = 0.1
+    """Of the contrastive loss."""
+    latent_weight: float = 0.5
+    """Weight of the regression of the face's latents."""
+
+
+class IdentityNetwork(nn.Module):
+    """The identity model with a head for the face's latents."""
+
+    def __init__(self, model: MiniIdentityModel) -> None:
+        super().__init__()
+        self.model = model
+        self.latent = nn.Linear(model.head.out_features, len(FACE_INPUTS))
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Return unit embeddings `[N, D]` and latents `[N, len(FACE_INPUTS)]`."""
+        embedding = self.model.embed(image)
+        return embedding, self.latent(embedding * embedding.shape[1] ** 0.5)
+
+
+def contrastive_loss(embedding: Tensor, person: Tensor, temperature: float) -> Tensor:
+    """Return the supervised contrastive loss.
+
+    Args:
+        embedding: unit `[N, D]`.
+        person: `[N]`; rows of one person attract each other.
+        temperature: divides the cosines.
+    """
+    itself = torch.eye(len(embedding), dtype=torch.bool, device=embedding.device)
+    logits = (embedding @ embedding.T / temperature).masked_fill(itself, -1e4)
+    positive = (person[:, None] == person[None]) & ~itself
+    log_share = logits - logits.logsumexp(1, keepdim=True)
+    return -(log_share * positive).sum(1).div(positive.sum(1).clamp_min(1)).mean()
+
+
+def area_under_curve(positive: Tensor, negative: Tensor) -> float:
+    """Return the probability that a positive pair scores above a negative one (ROC AUC)."""
+    order = torch.cat([positive, negative]).argsort()
+    rank = torch.empty(len(order), dtype=torch.float64)
+    rank[order] = torch.arange(1, len(order) + 1, dtype=torch.float64)
+    wins = rank[: len(positive)].sum() - len(positive) * (len(positive) + 1) / 2
+    return float(wins / (len(positive) * len(negative)))
+
+
+class IdentityTask(NetworkTask):
+    """The identity network in training.
+
+    Args:
+        train: several pictures of each person, in any domains.
+        held_out: the same of other people.
+        config: hyper-parameters.
+        trunk: to start from, e.g. the perceptual network's.
+    """
+
+    def __init__(
+        self,
+        train: PortraitData,
+        held_out: PortraitData,
+        config: IdentityTraining | None = None,
+        *,
+        trunk: ConvTrunk | None = None,
+        seed: int = 0,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        config = config or IdentityTraining()
+        own = ConvTrunk()
+        if trunk is not None:
+            own.load_state_dict(trunk.state_dict())
+        network = IdentityNetwork(MiniIdentityModel(own)).to(device)
+        optimizer = torch.optim.AdamW(
+            network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+        )
+        super().__init__("identity", network, [optimizer], average=0.99)
+        self.config, self.seed, self.device = config, seed, device
+        self.train, self.held_out = train, held_out
+        self.everything = _rows_of_people(train, train.domains)
+        self.photos = _rows_of_people(train, (PHOTO,))
+
+    def batch(self, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Return rows and people `[n]` of a step."""
+        config, rows, people = self.config, [], []
+        half = config.people // 2
+        for table, count in ((self.photos, half), (self.everything, config.people - half)):
+            chosen = draw_batch(len(table), count, self.steps, self.seed + count)
+            for index in chosen.tolist():
+                order = torch.randperm(len(table[index]), generator=rng)[: config.pictures]
+                rows.append(table[index][order])
+        flat = torch.cat(rows)
+        people = self.train.person[flat]
+        return flat, people
+
+    def losses(self, progress: float, rng: torch.Generator) -> dict[str, Tensor]:
+        """Return the contrastive loss and the regression of the face's latents."""
+        rows, people = self.batch(rng)
+        embedding, latent = self.module(distort(self.train.floats(rows, self.device), rng))
+        true_latent = self.train.latent[rows][:, FACE_INPUTS].to(self.device)
+        contrast = contrastive_loss(embedding, people.to(self.device), self.config.temperature)
+        return {
+            "contrast": contrast,
+            "latent": self.config.latent_weight * F.mse_loss(latent, true_latent),
+        }
+
+    def measure(self) -> dict[str, float]:
+        """Return the AUC among photos, and between photos and other domains."""
+        return measure_identity(self.average.model, self.held_out, self.device)
+
+    def export(self) -> MiniIdentityModel:
+        """Return the model that is shipped."""
+        return self.average.model.eval().requires_grad_(False)
+
+
+def _rows_of_people(data: PortraitData, domains: tuple[str, ...]) -> list[Tensor]:
+    wanted = torch.tensor([name in domains for name in data.domains])[data.domain]
+    rows = wanted.nonzero().flatten()
+    rows = rows[data.person[rows].argsort(stable=True)]
+    _, counts = torch.unique_consecutive(data.person[rows], return_counts=True)
+    return [part for part in rows.split(counts.tolist()) if len(part) > 1]
+
+
+@torch.no_grad()
+def measure_identity(
+    model: MiniIdentityModel,
+    data: PortraitData,
+    device: torch.device | str = "cpu",
+    *,
+    count: int = 600,
+) -> dict[str, float]:
+    """Measure how well cosines tell people apart.
+
+    Returns:
+        `auc`: photos of one person in different views against photos of different people;
+        `auc_stylized`: a photo and a picture in another domain, where the data has any.
+    """
+    rows = torch.linspace(0, len(data) - 1, min(count, len(data))).long().unique()
+    embedding = torch.cat([model.embed(data.floats(part, device)).cpu() for part in rows.split(64)])
+    person, photo = data.person[rows], data.domain[rows] == data.domains.index(PHOTO)
+    cosine, same = embedding @ embedding.T, person[:, None] == person[None]
+    upper = torch.ones_like(same).triu(1)
+    both = photo[:, None] & photo[None] & upper
+    across = (photo[:, None] ^ photo[None]) & upper
+    figures = {"auc": area_under_curve(cosine[both & same], cosine[both & ~same])}
+    if (across & same).any():
+        figures["auc_stylized"] = area_under_curve(cosine[across & same], cosine[across & ~same])
+    return figures

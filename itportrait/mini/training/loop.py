@@ -1,0 +1,206 @@
+"""Run a training task within a budget of minutes or steps: checkpoints, resume, progress, curve.
+
+Randomness is a function of (seed, step), and the position in the schedule is kept in the
+checkpoint; so a run that was interrupted goes on as if it had not been.
+"""
+
+import json
+import logging
+import math
+import os
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from itportrait.config import Settings
+from itportrait.errors import CheckpointError, InvalidArgumentError
+
+logger = logging.getLogger(__name__)
+
+
+class LoopConfig(Settings):
+    """Budget and habits of a training run."""
+
+    minutes: float | None = None
+    """Wall time of training, validation and checkpoints excluded; interruptions do not count."""
+    steps: int | None = None
+    """Number of optimization steps, instead of a time: then a resumed run is identical."""
+    seed: int = 0
+    """Seed of initial weights, order of the data and all noise."""
+    checkpoint_s: float = 60.0
+    """Seconds between checkpoints."""
+    report_s: float = 30.0
+    """Seconds between progress lines (with a validation)."""
+
+    def model_post_init(self, context: Any, /) -> None:
+        """Check that exactly one budget is given."""
+        if (self.minutes is None) == (self.steps is None):
+            raise ValueError("give a budget either in minutes or in steps")
+
+
+class Task(Protocol):
+    """A network in training."""
+
+    name: str
+
+    def step(self, progress: float, rng: torch.Generator) -> dict[str, float]:
+        """Do one optimization step at `progress` in [0, 1) of the schedule; return the losses."""
+        ...
+
+    def validate(self) -> dict[str, float]:
+        """Measure on held-out people, with the averaged weights."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """Everything that a resumed run needs."""
+        ...
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from `state_dict`."""
+        ...
+
+
+def cosine(progress: float, *, hold: float = 0.0, floor: float = 0.02) -> float:
+    """Return the learning rate's factor: 1 until `hold`, then half a cosine down to `floor`."""
+    x = min(max((progress - hold) / (1 - hold), 0.0), 1.0)
+    return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * x))
+
+
+def set_learning_rate(optimizers: Iterable[torch.optim.Optimizer], factor: float) -> None:
+    """Set every group's rate to `factor` times the one it was built with."""
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
+
+
+@torch.no_grad()
+def update_average(average: nn.Module, module: nn.Module, step: int, *, limit: float) -> None:
+    """Move the averaged weights towards the trained ones; early steps forget faster.
+
+    Args:
+        limit: final share of the old average that is kept in one step, e.g. 0.998.
+    """
+    keep = min(limit, (1 + step) / (20 + step))
+    pairs = list(zip(average.parameters(), module.parameters(), strict=True))
+    torch._foreach_lerp_([a for a, _ in pairs], [m.detach() for _, m in pairs], 1 - keep)
+    for a, m in zip(average.buffers(), module.buffers(), strict=True):
+        a.copy_(m)
+
+
+def step_generator(seed: int, step: int, device: torch.device | str = "cpu") -> torch.Generator:
+    """Return the random generator that belongs to a step."""
+    return torch.Generator(device).manual_seed((seed * 1_000_003 + step) * 2_654_435_761 % 2**63)
+
+
+def draw_batch(count: int, size: int, step: int, seed: int) -> Tensor:
+    """Return the `size` row numbers of a step, from a permutation that changes every epoch."""
+    if size > count:
+        raise InvalidArgumentError("batch size", expected=f"at most the {count} rows", actual=size)
+    per_epoch = count // size
+    epoch, place = divmod(step, per_epoch)
+    order = torch.randperm(count, generator=step_generator(seed + 7919, epoch))
+    return order[place * size : (place + 1) * size]
+
+
+def write_atomic(path: Path, write) -> None:
+    """Write through a temporary neighbour, so that `path` is old or new and never half."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    write(temporary)
+    os.replace(temporary, path)
+
+
+class TrainingLoop:
+    """A task, its budget, and the folder that remembers them.
+
+    Args:
+        task: the network in training; its state is replaced where the folder has a checkpoint.
+        config: budget and habits.
+        folder: receives `checkpoint.pt` and `curve.jsonl`.
+    """
+
+    def __init__(self, task: Task, config: LoopConfig, folder: Path) -> None:
+        self.task, self.config, self.folder = task, config, folder
+        self.step, self.seconds = 0, 0.0
+        self._mean: dict[str, float] = {}
+        if self.checkpoint_path.exists():
+            self._resume()
+
+    @property
+    def checkpoint_path(self) -> Path:
+        """Where the state is kept."""
+        return self.folder / "checkpoint.pt"
+
+    @property
+    def progress(self) -> float:
+        """Share of the budget that is spent."""
+        if self.config.steps is not None:
+            return self.step / max(self.config.steps, 1)
+        return self.seconds / max((self.config.minutes or 0.0) * 60, 1e-9)
+
+    def run(self, *, stop_after: int | None = None) -> dict[str, float]:
+        """Train until the budget is spent; return the last validation.
+
+        Args:
+            stop_after: stop early after that many steps of this call, with a checkpoint.
+        """
+        saved = reported = time.monotonic()
+        first = self.step
+        while self.progress < 1 and (stop_after is None or self.step - first < stop_after):
+            start = time.monotonic()
+            losses = self.task.step(self.progress, step_generator(self.config.seed, self.step))
+            self.step += 1
+            self._track(losses)
+            now = time.monotonic()
+            self.seconds += now - start
+            if now - reported > self.config.report_s:
+                self.report()
+                reported = time.monotonic()
+            if now - saved > self.config.checkpoint_s:
+                self.save()
+                saved = time.monotonic()
+        self.save()
+        return self.report()
+
+    def report(self) -> dict[str, float]:
+        """Validate, log a line, and append it to the curve."""
+        figures = self.task.validate()
+        row = {"step": self.step, "seconds": round(self.seconds, 1)} | self._mean | figures
+        text = " ".join(f"{key} {value:.4g}" for key, value in row.items())
+        logger.info("%s %3.0f%% %s", self.task.name, 100 * self.progress, text)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with (self.folder / "curve.jsonl").open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        return figures
+
+    def save(self) -> None:
+        """Write the checkpoint."""
+        state = {"step": self.step, "seconds": self.seconds, "mean": self._mean}
+        state["task"] = self.task.state_dict()
+        write_atomic(self.checkpoint_path, lambda path: torch.save(state, path))
+
+    def _track(self, losses: dict[str, float]) -> None:
+        for key, value in losses.items():
+            old = self._mean.get(key, value)
+            self._mean[key] = 0.97 * old + 0.03 * value
+        bad = [key for key, value in losses.items() if not math.isfinite(value)]
+        if bad:
+            raise CheckpointError(
+                f"{self.task.name}: {', '.join(bad)} is not finite at step {self.step}; "
+                f"resume from {self.checkpoint_path} with a lower learning rate"
+            )
+
+    def _resume(self) -> None:
+        try:
+            state = torch.load(self.checkpoint_path, map_location="cpu", weights_only=True)
+            self.task.load_state_dict(state["task"])
+        except (RuntimeError, KeyError, ValueError, EOFError) as error:
+            raise CheckpointError(
+                f"{self.checkpoint_path} does not fit this task: {error}; delete it to start anew"
+            ) from error
+        self.step, self.seconds, self._mean = state["step"], state["seconds"], state["mean"]
+        logger.info("%s resumed at step %d, %.0f s", self.task.name, self.step, self.seconds)

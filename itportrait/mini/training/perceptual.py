@@ -1,0 +1,100 @@
+"""Train the perceptual network: recognise who and what is drawn, from distorted pictures.
+
+The trunk predicts every latent that the picture shows, and the domain. Features that can do this
+describe a portrait at all scales; the two heads are dropped afterwards.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from itportrait.config import Settings
+from itportrait.mini.portraits.prior import INPUTS
+from itportrait.mini.training.augment import distort
+from itportrait.mini.training.data import PortraitData
+from itportrait.mini.training.loop import draw_batch
+from itportrait.mini.training.task import NetworkTask
+from itportrait.perception.perceptual import PerceptualModel
+from itportrait.perception.trunk import ConvTrunk
+
+
+class PerceptualTraining(Settings):
+    """Hyper-parameters of the perceptual network's training."""
+
+    batch: int = 32
+    """Pictures in a batch."""
+    learning_rate: float = 2e-3
+    """Of Adam."""
+    weight_decay: float = 1e-4
+    """Of Adam."""
+    domain_weight: float = 0.3
+    """Weight of the domain's cross-entropy beside the latents' squared error."""
+
+
+class RecognitionNetwork(nn.Module):
+    """A trunk with heads for the latents and the domain."""
+
+    def __init__(self, trunk: ConvTrunk, domains: int) -> None:
+        super().__init__()
+        self.trunk = trunk
+        self.hidden = nn.Linear(trunk.widths[-1] * 16, 256)
+        self.latent = nn.Linear(256, len(INPUTS))
+        self.domain = nn.Linear(trunk.pooled_size(), domains)
+
+    def forward(self, image: Tensor) -> tuple[Tensor, Tensor]:
+        """Return latents `[N, len(INPUTS)]` and domain logits `[N, domains]`."""
+        features = self.trunk(image)
+        flat = F.adaptive_avg_pool2d(features[-1], 4).flatten(1)
+        hidden = F.leaky_relu(self.hidden(flat), 0.1)
+        return self.latent(hidden), self.domain(ConvTrunk.pool(features))
+
+
+class PerceptualTask(NetworkTask):
+    """The perceptual network in training, on all domains that the data has."""
+
+    def __init__(
+        self,
+        train: PortraitData,
+        held_out: PortraitData,
+        config: PerceptualTraining | None = None,
+        *,
+        seed: int = 0,
+        device: torch.device | str = "cpu",
+    ) -> None:
+        config = config or PerceptualTraining()
+        network = RecognitionNetwork(ConvTrunk(), len(train.domains)).to(device)
+        optimizer = torch.optim.AdamW(
+            network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+        )
+        super().__init__("perceptual", network, [optimizer], average=0.99)
+        self.config, self.seed, self.device = config, seed, device
+        self.train, self.held_out = train, held_out
+
+    def losses(self, progress: float, rng: torch.Generator) -> dict[str, Tensor]:
+        """Return squared error of latents and cross-entropy of domains."""
+        rows = draw_batch(len(self.train), self.config.batch, self.steps, self.seed)
+        latent, domain = self.module(distort(self.train.floats(rows, self.device), rng))
+        true_latent = self.train.latent[rows, : len(INPUTS)].to(self.device)
+        true_domain = self.train.domain[rows].to(self.device)
+        return {
+            "latent": F.mse_loss(latent, true_latent),
+            "domain": self.config.domain_weight * F.cross_entropy(domain, true_domain),
+        }
+
+    def measure(self) -> dict[str, float]:
+        """Return the share of the latents' variance that is explained, and of right domains."""
+        rows = torch.linspace(0, len(self.held_out) - 1, min(256, len(self.held_out))).long()
+        errors, right = [], []
+        for part in rows.split(64):
+            latent, domain = self.average(self.held_out.floats(part, self.device))
+            true_latent = self.held_out.latent[part, : len(INPUTS)].to(self.device)
+            errors.append((latent - true_latent).square())
+            right.append(domain.argmax(1).cpu() == self.held_out.domain[part])
+        return {
+            "explained": 1 - float(torch.cat(errors).mean()),
+            "domain_top1": float(torch.cat(right).float().mean()),
+        }
+
+    def export(self) -> PerceptualModel:
+        """Return the model that is shipped."""
+        return PerceptualModel(self.average.trunk).eval().requires_grad_(False)

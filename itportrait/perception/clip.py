@@ -1,0 +1,170 @@
+"""Pictures and texts in one space: any open_clip model, with weights that are on this machine.
+
+The embedded model is an ordinary open_clip model whose configuration lies beside its weights:
+
+    FOLDER/itportrait-mini.json     open_clip's own configuration format
+    FOLDER/clip.safetensors         weights, fp16
+    FOLDER/vocabulary.json          the words that its captions were made of
+"""
+
+import json
+import re
+from pathlib import Path
+from typing import Self
+
+import open_clip
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from itportrait.errors import (
+    CheckpointError,
+    InvalidArgumentError,
+    MissingModelError,
+    UnknownNameError,
+)
+from itportrait.image import resize
+from itportrait.perception.trunk import check_image
+
+MINI_NAME = "itportrait-mini"
+PLAIN_TEMPLATES = ("{}",)
+WEIGHTS_REMEDY = (
+    "open_clip's own weights are fetched once with `huggingface-cli download "
+    "laion/CLIP-ViT-B-32-laion2B-s34B-b79K open_clip_model.safetensors --local-dir models` "
+    "(ViT-B-32; for ViT-B-16 laion/CLIP-ViT-B-16-laion2B-s34B-b88K), then named by their path"
+)
+
+
+class ImageTextModel(nn.Module):
+    """An open_clip model with differentiable preprocessing and unit vectors out.
+
+    Args:
+        model: of `open_clip.create_model`.
+        tokenizer: of `open_clip.get_tokenizer`.
+        name: the model's name in open_clip.
+        vocabulary: words that the model was trained on; none where it knows any.
+        templates: prompts that `encode_prompt` averages over by default.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        tokenizer,
+        *,
+        name: str,
+        vocabulary: frozenset[str] | None = None,
+        templates: tuple[str, ...] = PLAIN_TEMPLATES,
+    ) -> None:
+        super().__init__()
+        self.model, self.tokenizer, self.name = model, tokenizer, name
+        self.vocabulary, self.templates = vocabulary, templates
+        size = model.visual.image_size
+        self.image_size = size[0] if isinstance(size, tuple | list) else size
+        for key in ("mean", "std"):
+            values = torch.tensor(getattr(model.visual, f"image_{key}")).view(1, 3, 1, 1)
+            self.register_buffer(f"image_{key}", values, persistent=False)
+        self.eval().requires_grad_(False)
+
+    @classmethod
+    def load(cls, name: str, weights: str | Path | None) -> Self:
+        """Load any of open_clip's architectures with weights from a local file.
+
+        Args:
+            name: e.g. `ViT-B-32`, `ViT-B-16` (`ViT-B-32-quickgelu` for OpenAI's own weights).
+            weights: a local file in open_clip's format. Nothing is ever downloaded.
+
+        Raises:
+            UnknownNameError: open_clip has no such architecture.
+            MissingModelError: no such file; says how to fetch it.
+            CheckpointError: the file does not fit the architecture.
+        """
+        if name not in open_clip.list_models():
+            raise UnknownNameError("image-text model", name, open_clip.list_models())
+        if weights is None or not Path(weights).is_file():
+            raise MissingModelError(f"the weights of {name} are not at {weights}; {WEIGHTS_REMEDY}")
+        return cls(_create(name, Path(weights)), open_clip.get_tokenizer(name), name=name)
+
+    @classmethod
+    def load_mini(cls, folder: str | Path) -> Self:
+        """Load the embedded model from its folder (see the head of this file).
+
+        Raises:
+            MissingModelError: a file is missing.
+            CheckpointError: the weights do not fit the configuration.
+        """
+        folder = Path(folder)
+        for file in (f"{MINI_NAME}.json", "clip.safetensors", "vocabulary.json"):
+            if not (folder / file).is_file():
+                raise MissingModelError(
+                    f"{folder / file} is missing; `make pretrain` remakes the embedded models"
+                )
+        open_clip.add_model_config(folder / f"{MINI_NAME}.json")
+        words = json.loads((folder / "vocabulary.json").read_text())
+        return cls(
+            _create(MINI_NAME, folder / "clip.safetensors"),
+            open_clip.get_tokenizer(MINI_NAME),
+            name=MINI_NAME,
+            vocabulary=frozenset(words["words"]),
+            templates=tuple(words["templates"]),
+        )
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.image_mean.device
+
+    def encode_image(self, image: Tensor) -> Tensor:
+        """Return unit vectors `[N, D]` of pictures `[N, 3, H, W]` in [-1, 1]; differentiable.
+
+        Raises:
+            InvalidArgumentError: wrong shape.
+        """
+        check_image(image)
+        pixels = (resize(image, self.image_size) + 1) / 2
+        return F.normalize(
+            self.model.encode_image((pixels - self.image_mean) / self.image_std), dim=1
+        )
+
+    def encode_text(self, texts: list[str]) -> Tensor:
+        """Return unit vectors `[N, D]` of texts.
+
+        Raises:
+            InvalidArgumentError: no text, or a string where a list belongs.
+        """
+        if isinstance(texts, str) or not texts:
+            raise InvalidArgumentError("texts", expected="a list of strings", actual=repr(texts))
+        tokens = self.tokenizer(list(texts)).to(self.device)
+        return F.normalize(self.model.encode_text(tokens), dim=1)
+
+    @torch.no_grad()
+    def encode_prompt(self, text: str, templates: tuple[str, ...] | None = None) -> Tensor:
+        """Return the unit mean `[D]` of a prompt's vectors in several templates.
+
+        Args:
+            text: the prompt, e.g. `bronze statue`.
+            templates: with a `{}` for the prompt; the model's own by default.
+        """
+        filled = [template.format(text) for template in templates or self.templates]
+        return F.normalize(self.encode_text(filled).mean(0), dim=0)
+
+    def unknown_words(self, text: str) -> list[str]:
+        """Return the words of a prompt that the model never saw, in order, each once.
+
+        A large model's vocabulary is open: then the list is empty.
+        """
+        if self.vocabulary is None:
+            return []
+        return [word for word in dict.fromkeys(split_words(text)) if word not in self.vocabulary]
+
+
+def split_words(text: str) -> list[str]:
+    """Return the words of a text in lower case, without punctuation and numbers."""
+    return re.findall(r"[a-z]+(?:'[a-z]+)?", text.lower())
+
+
+def _create(name: str, weights: Path) -> nn.Module:
+    try:
+        model = open_clip.create_model(name, pretrained=str(weights), weights_only=True)
+    except Exception as error:  # open_clip raises what its many loaders raise
+        raise CheckpointError(f"{weights} does not fit {name}: {error}") from error
+    return model.float()

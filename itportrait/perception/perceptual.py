@@ -1,0 +1,151 @@
+"""Perceptual distances: features of a small network of ours, or LPIPS with VGG."""
+
+from pathlib import Path
+from typing import Self
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from itportrait.errors import CheckpointError, InvalidArgumentError, MissingModelError
+from itportrait.image import resize
+from itportrait.perception.files import load_into, read_network, save_network
+from itportrait.perception.trunk import ConvTrunk, check_image
+
+
+def _check_pair(a: Tensor, b: Tensor) -> None:
+    check_image(a)
+    check_image(b)
+    if a.shape[0] != b.shape[0]:
+        raise InvalidArgumentError(
+            "b", expected=f"{a.shape[0]} pictures, as many as a", actual=b.shape[0]
+        )
+
+
+def feature_distance(a: list[Tensor], b: list[Tensor]) -> Tensor:
+    """Return `[N]`: squared distance of unit features, averaged over places and layers.
+
+    Source: Zhang et al., "The unreasonable effectiveness of deep features", CVPR 2018, eq. 1,
+    without learned channel weights.
+    """
+    layers = [
+        (F.normalize(x, dim=1, eps=1e-6) - F.normalize(y, dim=1, eps=1e-6))
+        .square()
+        .sum(1)
+        .mean((1, 2))
+        for x, y in zip(a, b, strict=True)
+    ]
+    return torch.stack(layers).mean(0)
+
+
+class PerceptualModel(nn.Module):
+    """Distance of pictures in the features of a network trained on drawn portraits.
+
+    The network recognises latents and domains from distorted pictures (`mini/training`).
+    """
+
+    name = "itportrait-mini-perceptual"
+
+    def __init__(self, trunk: ConvTrunk) -> None:
+        super().__init__()
+        self.trunk = trunk
+
+    def features(self, image: Tensor) -> list[Tensor]:
+        """Return the feature maps of `[N, 3, H, W]` in [-1, 1]; keep them for a fixed target."""
+        return self.trunk(image)
+
+    def distance(self, a: Tensor, b: Tensor) -> Tensor:
+        """Compare pictures pairwise.
+
+        Args:
+            a: `[N, 3, H, W]` in [-1, 1], any size.
+            b: as many.
+
+        Returns:
+            `[N]`, 0 for equal pictures, about 0.5 for different people.
+
+        Raises:
+            InvalidArgumentError: wrong shapes.
+        """
+        _check_pair(a, b)
+        return feature_distance(self.features(a), self.features(b))
+
+    def embed(self, image: Tensor) -> Tensor:
+        """Return pooled features `[N, D]`, for kernel distances between sets of pictures (KID)."""
+        return ConvTrunk.pool(self.features(image))
+
+    def save(self, path: str | Path) -> None:
+        """Write weights (fp16) and configuration to one safetensors file."""
+        save_network(self, {"widths": self.trunk.widths, "depths": self.trunk.depths}, path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a file that `save` wrote.
+
+        Raises:
+            MissingModelError: no such file.
+            CheckpointError: the file does not hold this network.
+        """
+        state, config = read_network(path)
+        model = cls(ConvTrunk(tuple(config["widths"]), tuple(config["depths"])))
+        load_into(model, state, path)
+        return model
+
+
+VGG_FILE = "vgg16-397923af.pth"
+VGG_URL = f"https://download.pytorch.org/models/{VGG_FILE}"
+
+
+class LpipsModel(nn.Module):
+    """LPIPS (VGG) of the `lpips` package, with weights that lie on this machine already.
+
+    Args:
+        vgg_weights: torchvision's VGG-16 file; by default the one in torch's hub folder.
+
+    Raises:
+        MissingModelError: no such file; names the command that fetches it.
+        CheckpointError: the file is not VGG-16.
+    """
+
+    name = "lpips-vgg"
+
+    def __init__(self, vgg_weights: str | Path | None = None) -> None:
+        super().__init__()
+        path = Path(vgg_weights or Path(torch.hub.get_dir()) / "checkpoints" / VGG_FILE)
+        if not path.is_file():
+            raise MissingModelError(
+                f"the VGG-16 weights of LPIPS are not at {path}; fetch them with "
+                f"`curl --create-dirs -o {path} {VGG_URL}`"
+            )
+        import lpips
+
+        # pnet_rand keeps torchvision from downloading; the linear weights are inside the package.
+        self.lpips = lpips.LPIPS(net="vgg", pnet_rand=True, verbose=False)
+        self._load_vgg(path)
+        self.eval().requires_grad_(False)
+
+    def _load_vgg(self, path: Path) -> None:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        own = self.lpips.net.state_dict()
+        renamed = {name: state.get("features." + name.split(".", 1)[1]) for name in own}
+        missing = [
+            name
+            for name, value in renamed.items()
+            if value is None or value.shape != own[name].shape
+        ]
+        if missing:
+            raise CheckpointError(
+                f"{path} is not torchvision's VGG-16: {', '.join(missing)} missing"
+            )
+        self.lpips.net.load_state_dict(renamed)
+
+    def distance(self, a: Tensor, b: Tensor, *, size: int = 256) -> Tensor:
+        """Compare pictures pairwise, both resized to `size`; see `PerceptualModel.distance`."""
+        _check_pair(a, b)
+        return self.lpips(resize(a, size), resize(b, size)).flatten()
+
+    def embed(self, image: Tensor, *, size: int = 256) -> Tensor:
+        """Return pooled features `[N, 1024]` of the last two VGG stages."""
+        check_image(image)
+        features = self.lpips.net(self.lpips.scaling_layer(resize(image, size)))
+        return torch.cat([item.mean((2, 3)) for item in features[-2:]], dim=1)
