@@ -47,6 +47,12 @@ class Source:
     """`[5, 2]` pixels of the photo, x right, y down."""
     camera: np.ndarray | None = None
     """`[25]` EG3D label of the crop."""
+    crop: np.ndarray | None = None
+    """`[3]` of the crop: left, top, side, in pixels of the photo; then no face is sought."""
+    container: str | None = None
+    """URI of the tar file or Parquet table that holds the photo; `uri` then only names it."""
+    span: tuple[int, int] | None = None
+    """Where in the container: offset and length (tar), or row group and row (Parquet)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +87,8 @@ class AlignedRecord(Record):
     """Mean of the face box's sides, in pixels of the photo."""
     sharpness: float | None = None
     """Variance of the Laplacian of the crop's luma, in 8-bit units squared."""
+    visible: float | None = None
+    """Fraction of the crop's area that lies inside the photo."""
     crop: np.ndarray | None = None
     """`[3]` of the crop: left, top, side, in pixels of the photo (outside is black)."""
     duplicate_of: str | None = None

@@ -209,13 +209,16 @@ class _ArrayHeader:
 
 # The C unpickler reads ahead, and joblib puts the arrays' bytes between the pickle's own: only the
 # Python one (which joblib uses too) leaves the stream where the array begins.
-class _ArrayUnpickler(pickle._Unpickler):  # type: ignore[name-defined]
+_PythonUnpickler: Any = pickle._Unpickler  # type: ignore[attr-defined]
+
+
+class _ArrayUnpickler(_PythonUnpickler):
     _allowed: ClassVar[dict[tuple[str, str], Any]] = {
         ("joblib.numpy_pickle", "NumpyArrayWrapper"): _ArrayHeader,
         ("numpy", "ndarray"): np.ndarray,
         ("numpy", "dtype"): np.dtype,
     }
-    dispatch: ClassVar[dict] = dict(pickle._Unpickler.dispatch)  # type: ignore[attr-defined]
+    dispatch: ClassVar[dict] = dict(_PythonUnpickler.dispatch)
 
     def __init__(self, stream: Any) -> None:
         super().__init__(stream)

@@ -1,0 +1,264 @@
+"""From a source to aligned records: read, decode, find the face, crop, and estimate the camera."""
+
+import dataclasses
+import hashlib
+import time
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from itportrait.align.config import AlignConfig, Reason
+from itportrait.align.crop import TRAINED, CropPlan, cut, plan_crop, plan_given
+from itportrait.align.pose import estimate_pose, label_from_pose
+from itportrait.align.quality import sharpness
+from itportrait.errors import DecodeError, InvalidArgumentError, RecordRejectedError
+from itportrait.geometry.camera import camera_angles
+from itportrait.io.photos import Photo, read_photo
+from itportrait.io.uris import redact
+from itportrait.perception.detector import Face, FaceDetector
+from itportrait.records import AlignedRecord, RecordError, Source, Status, content_id
+
+STAGE = "align"
+FACE_OF_CROP = 0.61
+"""Mean side of a detected face box over the crop's side, where no box is known."""
+
+
+class Aligner:
+    """Turn sources into aligned records, good or bad.
+
+    Args:
+        config: sizes and thresholds.
+        detector: finds faces; not asked where the source brings a crop and a camera along.
+    """
+
+    def __init__(self, config: AlignConfig, detector: FaceDetector) -> None:
+        self.config, self.detector = config, detector
+
+    def align(self, source: Source, *, raise_storage_errors: bool = False) -> list[AlignedRecord]:
+        """Return one record, or with `faces: all` one per face; bad data gives rows, not errors.
+
+        Args:
+            source: the photo, and what it brings along.
+            raise_storage_errors: let connection and I/O errors through for the caller to try
+                again, instead of a row `failed: storage`. A missing file is a row in any case.
+
+        Returns:
+            At least one record; `rejected` with a `Reason`, or `failed`, where it is not ok.
+        """
+        start = time.perf_counter()
+        blank = AlignedRecord(record_id=_id_of_name(source), uri=redact(source.uri))
+        try:
+            photo = self._read(source)
+        except _ReadingError as failure:
+            passing = isinstance(failure.cause, OSError) and not isinstance(
+                failure.cause, FileNotFoundError | PermissionError | IsADirectoryError
+            )
+            if raise_storage_errors and passing and failure.cause is not None:
+                raise failure.cause from None
+            record = _fail(blank, failure.reason, str(failure))
+            return [_timed(record, start)]
+        blank = dataclasses.replace(
+            blank,
+            record_id=content_id(photo.sha256),
+            sha256=photo.sha256,
+            width=photo.width,
+            height=photo.height,
+        )
+        try:
+            records = list(self._align_photo(source, photo, blank))
+        except RecordRejectedError as rejection:
+            records = [_reject(blank, rejection)]
+        except InvalidArgumentError as error:
+            records = [_fail(blank, Reason.BAD_COLUMNS, str(error))]
+        # The last fence of the stage: whatever a photo does to it becomes that photo's row.
+        except Exception as error:
+            records = [_fail(blank, type(error).__name__, redact(str(error)))]
+        seconds = (time.perf_counter() - start) / len(records)
+        return [dataclasses.replace(record, seconds=seconds) for record in records]
+
+    def _read(self, source: Source) -> Photo:
+        config = self.config
+        try:
+            return read_photo(source, max_pixels=config.max_pixels, max_bytes=config.max_bytes)
+        except DecodeError as error:
+            raise _ReadingError(Reason.DECODE, str(error)) from error
+        except Exception as error:
+            message = f"{type(error).__name__}: {redact(str(error))}"
+            raise _ReadingError(Reason.STORAGE, message, error) from error
+
+    def _align_photo(
+        self, source: Source, photo: Photo, blank: AlignedRecord
+    ) -> Iterator[AlignedRecord]:
+        camera = _given(source.camera, "camera", (25,))
+        crop = _given(source.crop, "crop", (3,))
+        points = _given(source.landmarks, "landmarks", (5, 2))
+        if crop is not None and crop[2] <= 0:
+            raise InvalidArgumentError("crop", expected="a positive side", actual=crop[2])
+        if points is not None or (crop is not None and camera is not None):
+            yield self._align_face(photo, blank, None, points, crop, camera)
+            return
+        for index, face in enumerate(self._find(photo, crop)):
+            row = dataclasses.replace(
+                blank, face_index=index, record_id=content_id(photo.sha256, index)
+            )
+            yield self._align_face(photo, row, face, face.landmarks, crop, camera)
+
+    def _find(self, photo: Photo, crop: np.ndarray | None) -> list[Face]:
+        """Return the faces to take, the largest first.
+
+        Raises:
+            RecordRejectedError: `no_face` or `several_faces`.
+        """
+        found = self.detector.detect(photo.pixels)
+        faces = [face for face in found if face.confidence > self.config.min_confidence]
+        if crop is not None:
+            faces = [face for face in faces if _center_within(face, crop)]
+        if not faces:
+            best = max((face.confidence for face in found), default=0.0)
+            where = "in the given crop" if crop is not None else "in the photo"
+            raise RecordRejectedError(
+                Reason.NO_FACE,
+                f"no face {where} with confidence above {self.config.min_confidence:g}"
+                + (f"; the best candidate has {best:.2f}" if best else ""),
+            )
+        if self.config.max_faces and len(faces) > self.config.max_faces:
+            raise RecordRejectedError(
+                Reason.SEVERAL_FACES,
+                f"{len(faces)} faces, at most {self.config.max_faces} are allowed (max_faces)",
+            )
+        return faces if self.config.faces == "all" and crop is None else faces[:1]
+
+    def _align_face(
+        self,
+        photo: Photo,
+        row: AlignedRecord,
+        face: Face | None,
+        points: np.ndarray | None,
+        crop: np.ndarray | None,
+        camera: np.ndarray | None,
+    ) -> AlignedRecord:
+        """Return the record of one face; what was measured stays in it when it is rejected."""
+        try:
+            if crop is not None:
+                plan = plan_given(crop, photo.width, photo.height)
+            elif points is not None:
+                plan = plan_crop(points, photo.width, photo.height)
+            else:
+                raise InvalidArgumentError("crop", expected="given with a camera", actual=None)
+            row = dataclasses.replace(row, **self._measure(face, points, plan))
+            confident = True
+            if camera is None and points is not None:
+                camera, confident = self._camera(points, plan)
+            row = dataclasses.replace(row, **_camera_fields(camera, confident))
+            self._check_geometry(row)
+            pixels = cut(photo.pixels, plan)
+            inside = tuple(edge / plan.side for edge in plan.inside)
+            row = dataclasses.replace(row, sharpness=sharpness(pixels, inside))  # type: ignore[arg-type]
+            self._check_sharpness(row)
+            if self.config.size != TRAINED:
+                pixels = cut(photo.pixels, plan, self.config.size)
+            return dataclasses.replace(row, pixels=pixels)
+        except RecordRejectedError as rejection:
+            return _reject(row, rejection)
+
+    def _measure(self, face: Face | None, points: np.ndarray | None, plan: CropPlan) -> dict:
+        crop = plan.left_top_side
+        return {
+            "landmarks": None if points is None else points.reshape(10).astype(np.float32),
+            "face_confidence": None if face is None else face.confidence,
+            "face_px": face.size / 2 if face is not None else FACE_OF_CROP * float(crop[2]),
+            "visible": plan.visible,
+            "crop": crop.astype(np.float32),
+        }
+
+    def _camera(self, points: np.ndarray, plan: CropPlan) -> tuple[np.ndarray, bool]:
+        pose = estimate_pose(plan.to_crop(points))
+        confident = abs(np.degrees(pose.angles[1])) <= self.config.confident_yaw_deg
+        return label_from_pose(pose.angles), bool(confident)
+
+    def _check_geometry(self, row: AlignedRecord) -> None:
+        config = self.config
+        if (row.face_px or 0) < config.min_face_px:
+            raise RecordRejectedError(
+                Reason.TOO_SMALL,
+                f"the face has {row.face_px:.0f} px, at least {config.min_face_px:g} are needed "
+                "(min_face_px)",
+            )
+        if (row.visible or 0) < config.min_visible:
+            raise RecordRejectedError(
+                Reason.CUT_BY_BORDER,
+                f"{row.visible:.0%} of the crop lies in the photo, at least "
+                f"{config.min_visible:.0%} is needed (min_visible)",
+            )
+        yaw_deg = abs(np.degrees(row.yaw_rad or 0))
+        if yaw_deg > config.max_yaw_deg:
+            raise RecordRejectedError(
+                Reason.EXTREME_YAW,
+                f"the head is turned by {yaw_deg:.0f} deg, at most {config.max_yaw_deg:g} is "
+                "allowed (max_yaw_deg)",
+            )
+
+    def _check_sharpness(self, row: AlignedRecord) -> None:
+        if (row.sharpness or 0) < self.config.min_sharpness:
+            raise RecordRejectedError(
+                Reason.BLURRED,
+                f"sharpness {row.sharpness:.1f}, at least {self.config.min_sharpness:g} is needed "
+                "(min_sharpness)",
+            )
+
+
+class _ReadingError(Exception):
+    """Reading failed: the reason for the row, and the cause where it may pass."""
+
+    def __init__(self, reason: Reason, message: str, cause: Exception | None = None) -> None:
+        super().__init__(message)
+        self.reason, self.cause = reason, cause
+
+
+def _id_of_name(source: Source) -> str:
+    """Stand in for the content's id while there is no content: a digest of the name."""
+    data = source.data if source.data is not None else redact(source.uri).encode()
+    return content_id(hashlib.sha256(data).hexdigest())
+
+
+def _given(value: np.ndarray | None, name: str, shape: tuple[int, ...]) -> np.ndarray | None:
+    if value is None:
+        return None
+    array = np.asarray(value, dtype=np.float64)
+    if array.size != np.prod(shape) or not np.isfinite(array).all():
+        raise InvalidArgumentError(
+            name, expected=f"{list(shape)} finite numbers", actual=f"shape {list(array.shape)}"
+        )
+    return array.reshape(shape)
+
+
+def _center_within(face: Face, crop: np.ndarray) -> bool:
+    center = (face.box[:2] + face.box[2:]) / 2
+    return bool((center >= crop[:2]).all() and (center <= crop[:2] + crop[2]).all())
+
+
+def _camera_fields(camera: np.ndarray | None, confident: bool) -> dict:
+    if camera is None:
+        return {}
+    yaw, pitch = camera_angles(torch.from_numpy(camera)[None])
+    return {
+        "camera": camera.astype(np.float32),
+        "yaw_rad": float(yaw),
+        "pitch_rad": float(pitch),
+        "pose_confident": confident,
+    }
+
+
+def _reject(row: AlignedRecord, rejection: RecordRejectedError) -> AlignedRecord:
+    error = RecordError(STAGE, str(rejection.reason), rejection.message)
+    return dataclasses.replace(row, status=Status.REJECTED, error=error)
+
+
+def _fail(row: AlignedRecord, reason: str, message: str) -> AlignedRecord:
+    error = RecordError(STAGE, str(reason), message)
+    return dataclasses.replace(row, status=Status.FAILED, error=error)
+
+
+def _timed(row: AlignedRecord, start: float) -> AlignedRecord:
+    return dataclasses.replace(row, seconds=time.perf_counter() - start)

@@ -1,0 +1,59 @@
+"""Configuration of the align stage, and the closed list of reasons that its rows can give."""
+
+from enum import StrEnum
+from typing import Literal
+
+from pydantic import Field
+
+from itportrait.config import Settings
+from itportrait.io.photos import MAX_BYTES, MAX_PIXELS
+
+
+class Reason(StrEnum):
+    """`error.type` of rows that are not ok: what users filter by."""
+
+    NO_FACE = "no_face"
+    SEVERAL_FACES = "several_faces"
+    TOO_SMALL = "too_small"
+    CUT_BY_BORDER = "cut_by_border"
+    EXTREME_YAW = "extreme_yaw"
+    BLURRED = "blurred"
+    BAD_LANDMARKS = "bad_landmarks"
+    """The five points span no plane: all equal, or on a line."""
+
+    DECODE = "decode"
+    """Failed: the bytes are not a picture, are damaged, or over a limit."""
+    STORAGE = "storage"
+    """Failed: the bytes could not be read."""
+    BAD_COLUMNS = "bad_columns"
+    """Failed: landmarks, crop or camera that the input brought along are misshapen."""
+
+
+class AlignConfig(Settings):
+    """Which faces are taken, how large the crop is, and what is turned away."""
+
+    size: int = Field(512, ge=16, le=4096)
+    """Side of the aligned picture, pixels: made at 512 as EG3D was trained, then resized."""
+    faces: Literal["largest", "all"] = "largest"
+    """One row for the largest face of a photo, or one for every face."""
+    min_confidence: float = Field(0.9, ge=0, le=1)
+    """Detections below this are no faces (EG3D's own preprocessing: 0.9)."""
+    min_face_px: float = Field(20, ge=0)
+    """`too_small`: the mean side of the face box, pixels of the photo. Below about 60 the crop is
+    an enlargement; 20 is the least the detector resolves."""
+    max_faces: int = Field(0, ge=0)
+    """`several_faces`: more faces than this in the photo; 0 turns it off."""
+    min_visible: float = Field(0.5, ge=0, le=1)
+    """`cut_by_border`: fraction of the crop inside the photo. 0 turns it off."""
+    max_yaw_deg: float = Field(90, gt=0, le=90)
+    """`extreme_yaw`: the head is turned further than this; 90 turns it off."""
+    min_sharpness: float = Field(0, ge=0)
+    """`blurred`: variance of the Laplacian of the 512-pixel crop's luma, 8-bit units squared; 0
+    turns it off. Enlarging a small face lowers it as blur does."""
+    confident_yaw_deg: float = Field(28, gt=0, le=90)
+    """`pose_confident` is false beyond this *estimated* yaw. Five points see a head turned by 35
+    deg, where their error begins to grow (6 deg there, 12 at 45), as turned by 28."""
+    max_pixels: int = Field(MAX_PIXELS, gt=0)
+    """Photos with more are `failed: decode` before memory is taken."""
+    max_bytes: int = Field(MAX_BYTES, gt=0)
+    """Files with more are `failed: decode`, and are not read further."""
