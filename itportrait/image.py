@@ -1,14 +1,19 @@
 """The one place where pictures change their form: `[-1, 1]` floats inside, `uint8` at the disk."""
 
+from __future__ import annotations
+
 import io
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from PIL import Image
-from torch import Tensor
-from torch.nn import functional as F
 
 from itportrait.errors import DecodeError, InvalidArgumentError
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+# torch (500 MB, seconds) is imported where tensors are made: who only reads tables goes without.
 
 
 def to_tensor(pixels: np.ndarray) -> Tensor:
@@ -29,12 +34,16 @@ def to_tensor(pixels: np.ndarray) -> Tensor:
             expected="uint8 of shape [H, W, 3] or [N, H, W, 3]",
             actual=f"{pixels.dtype} {list(pixels.shape)}",
         )
+    import torch
+
     tensor = torch.from_numpy(np.ascontiguousarray(np.moveaxis(pixels, -1, -3)))
     return tensor.float().div_(127.5).sub_(1)
 
 
 def to_uint8(image: Tensor) -> np.ndarray:
     """Turn `[3, H, W]` or `[N, 3, H, W]` floats in [-1, 1] into uint8 `[..., H, W, 3]`, clipped."""
+    import torch
+
     pixels = image.detach().float().add(1).mul(127.5).round().clamp(0, 255).to(torch.uint8)
     return np.ascontiguousarray(np.moveaxis(pixels.cpu().numpy(), -3, -1))
 
@@ -42,6 +51,8 @@ def to_uint8(image: Tensor) -> np.ndarray:
 def resize(image: Tensor, size: int) -> Tensor:
     """Resize `[N, 3, H, W]` to `[N, 3, size, size]`: area when it shrinks by a whole factor, else
     anti-aliased bilinear. Differentiable."""
+    from torch.nn import functional as F
+
     height, width = image.shape[-2:]
     if (height, width) == (size, size):
         return image
