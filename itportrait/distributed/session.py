@@ -7,11 +7,14 @@ import secrets
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import ray
 
 import itportrait
-from itportrait.errors import InvalidArgumentError
+from itportrait.errors import InvalidArgumentError, ItportraitError
+
+_STARTS = 4
 
 
 @contextlib.contextmanager
@@ -44,14 +47,7 @@ def connect(address: str | None = None, *, num_cpus: int | None = None) -> None:
     common = {"logging_level": logging.ERROR, "log_to_driver": False, "runtime_env": _runtime_env()}
     if address in (None, "local"):
         _secure_embedded()
-        # address="local" and not None: a stale cluster file would point at a head long dead.
-        ray.init(
-            address="local",
-            num_cpus=num_cpus,
-            include_dashboard=False,
-            _node_ip_address="127.0.0.1",
-            **common,
-        )
+        _start_embedded(num_cpus=num_cpus, include_dashboard=False, **common)
         return
     try:
         ray.init(address=address, **common)
@@ -62,6 +58,22 @@ def connect(address: str | None = None, *, num_cpus: int | None = None) -> None:
             actual=f"{address!r} ({str(error).splitlines()[0]})",
             remedy="leave it out for an embedded Ray, or look at `ray status`",
         ) from None
+
+
+def _start_embedded(**options: Any) -> None:
+    """Start Ray here; its own limit of 30 s for that is too short for a machine busy otherwise."""
+    for attempt in range(_STARTS):
+        try:
+            # address="local" and not None: a stale cluster file would point at a head long dead.
+            ray.init(address="local", _node_ip_address="127.0.0.1", **options)
+            return
+        except Exception as error:
+            ray.shutdown()
+            if attempt == _STARTS - 1:
+                raise ItportraitError(
+                    f"an embedded Ray did not start in {_STARTS} tries ({str(error).strip()[:200]}); "
+                    "the machine may be too busy: look at `uptime`, and try again"
+                ) from error
 
 
 def quiet() -> None:

@@ -44,6 +44,14 @@ Kernel = Callable[[Sequence[Any]], list[list[Record]]]
 """Inputs of a stage to their rows, one list an input: several where a photo has several faces."""
 
 
+class UpstreamDamagedError(OSError):
+    """What an earlier stage committed of a shard is missing or damaged: compute that again."""
+
+    def __init__(self, stage: str, message: str) -> None:
+        self.stage = stage
+        super().__init__(stage, message)
+
+
 @dataclass(frozen=True)
 class Item:
     """One input of a stage, with the key of all that its rows depend on."""
@@ -155,8 +163,11 @@ def _upstream_rows(recipe: Recipe, stage: str, shard: int) -> tuple[list[Row], s
     table = recipe.upstream(stage)
     commit = table.read_commit(shard)
     if commit is None:
-        raise DamagedFileError(f"{uris.redact(table.marker(shard))} is gone")
-    return table.read_rows(commit), commit.outputs
+        raise UpstreamDamagedError(stage, f"{uris.redact(table.marker(shard))} is gone")
+    try:
+        return table.read_rows(commit), commit.outputs
+    except (DamagedFileError, FileNotFoundError) as error:
+        raise UpstreamDamagedError(stage, str(error)) from error
 
 
 def _is_whole(table, commit: Commit) -> bool:

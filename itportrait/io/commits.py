@@ -8,6 +8,7 @@ Readers take their files from markers, never from a listing.
 
 import contextlib
 import hashlib
+import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
@@ -97,6 +98,20 @@ class StageTable:
         """Return a shard's commit, or None where there is none."""
         data = uris.read_json(self.marker(shard))
         return None if data is None else Commit.from_json(data)
+
+    def read_commits(self, shards: Sequence[int]) -> dict[int, Commit]:
+        """Return the commits of several shards that have one, in one round where storage can."""
+        fs, _ = uris.open_fs(self.root)
+        paths = {uris.open_fs(self.marker(shard))[1]: shard for shard in shards}
+        found = fs.cat(list(paths), on_error="omit") if len(paths) > 1 else {}
+        if len(paths) == 1:
+            single = self.read_commit(shards[0])
+            return {} if single is None else {shards[0]: single}
+        return {paths[path]: Commit.from_json(json.loads(data)) for path, data in found.items()}
+
+    def discard(self, shard: int) -> None:
+        """Take a shard's commit back: its marker goes, and its files are swept later."""
+        uris.remove(self.marker(shard))
 
     def commits(self) -> Iterator[Commit]:
         """Yield all commits in order of shards."""

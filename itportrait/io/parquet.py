@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from itportrait.errors import InvalidArgumentError
+from itportrait.image import decode, encode
 from itportrait.records import Record, RecordError, Status
 
 SCHEMA_VERSION = 1
@@ -129,10 +130,6 @@ def _plain(name: str, value: Any) -> Any:
 
 def encode_pixels(rows: Iterable[Row], pixel_format: PixelFormat) -> bytes | None:
     """Return a Parquet file of all pictures of the rows, or None if there is none."""
-    from itportrait.image import (
-        encode,
-    )  # brings torch, which drivers and readers of rows do without
-
     columns: dict[str, list] = {name: [] for name in PIXEL_SCHEMA.names}
     for row in rows:
         pixels = getattr(row.record, "pixels", None)
@@ -199,8 +196,6 @@ def _rich(name: str, value: Any) -> Any:
 
 def decode_pixels(data: bytes) -> dict[str, list[np.ndarray]]:
     """Return the pictures of a pixels file by record_id: uint8 `[H, W, 3]`, ordered by view."""
-    from itportrait.image import decode
-
     pictures: dict[str, list[np.ndarray]] = {}
     for item in pq.read_table(io.BytesIO(data), columns=["record_id", "view", "data"]).to_pylist():
         pictures.setdefault(item["record_id"], []).append(decode(item["data"]))

@@ -1,0 +1,107 @@
+"""Counts of a job, stage by stage, from the commits alone: memory does not grow with the inputs."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any
+
+from itportrait.errors import ItportraitError
+from itportrait.io.commits import Commit
+
+
+@dataclass
+class StageTotals:
+    """What became of the inputs of one stage (of one domain)."""
+
+    inputs: int = 0
+    ok: int = 0
+    rejected: int = 0
+    failed: int = 0
+    rows_ok: int = 0
+    """Distinct portraits handed to the next stage."""
+    seconds: float = 0.0
+    """Of computing, of all shards, those kept from earlier runs included."""
+    computed: int = 0
+    """Rows computed by this run."""
+    computed_seconds: float = 0.0
+    """Of computing, in this run."""
+    shards: int = 0
+    shards_kept: int = 0
+    """Shards that an earlier run had done."""
+    reasons: Counter[str] = field(default_factory=Counter)
+    sums: dict[str, list[float]] = field(default_factory=dict)
+
+    def add(self, commit: Commit, *, kept: bool) -> None:
+        """Add a committed shard; `kept` if this run found it done."""
+        self.inputs += commit.inputs
+        self.ok += commit.ok
+        self.rejected += commit.rejected
+        self.failed += commit.failed
+        self.rows_ok += commit.rows_ok
+        self.seconds += commit.seconds
+        self.shards += 1
+        self.shards_kept += kept
+        if not kept:
+            self.computed += commit.computed
+            self.computed_seconds += commit.seconds
+        self.reasons.update(commit.reasons)
+        for name, (total, count) in commit.sums.items():
+            entry = self.sums.setdefault(name, [0.0, 0.0])
+            entry[0] += total
+            entry[1] += count
+
+    def mean(self, measure: str) -> float | None:
+        """Return the mean of a measure over the rows that are ok, None if none has it."""
+        total, count = self.sums.get(measure, (0.0, 0.0))
+        return total / count if count else None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain data for run.json."""
+        return {
+            "inputs": self.inputs,
+            "ok": self.ok,
+            "rejected": self.rejected,
+            "failed": self.failed,
+            "reasons": dict(self.reasons.most_common()),
+            "seconds": round(self.seconds, 3),
+            "seconds_per_1000": round(1000 * self.seconds / max(self.inputs, 1), 3),
+            "computed": self.computed,
+            "shards": self.shards,
+            "shards_kept": self.shards_kept,
+            "means": {name: round(self.mean(name) or 0.0, 6) for name in self.sums},
+        }
+
+
+class Totals:
+    """All stages of a job, by name (`align`, `invert`, `stylize bronze`)."""
+
+    def __init__(self) -> None:
+        self.listed = 0
+        self.shards = 0
+        self.stages: dict[str, StageTotals] = {}
+
+    def stage(self, name: str) -> StageTotals:
+        """Return the totals of a stage, made on first use."""
+        return self.stages.setdefault(name, StageTotals())
+
+    def check(self, unfinished: frozenset[str] = frozenset()) -> None:
+        """Check that nothing was lost: every input has its rows in every stage that it reached.
+
+        Args:
+            unfinished: stages that could not run (a domain whose adaptation failed).
+
+        Raises:
+            ItportraitError: a defect of this program; the sentence names stage and numbers.
+        """
+        expected = self.listed
+        for name, stage in self.stages.items():
+            if name in unfinished:
+                continue
+            if name != "align":
+                upstream = self.stages["align" if name == "invert" else "invert"]
+                expected = upstream.rows_ok
+            total = stage.ok + stage.rejected + stage.failed
+            if total != stage.inputs or stage.inputs != expected:
+                raise ItportraitError(
+                    f"{name} lost records: ok {stage.ok} + rejected {stage.rejected} + failed "
+                    f"{stage.failed} = {total}, inputs {stage.inputs}, expected {expected}"
+                )
