@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sysconfig
 import tempfile
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Literal
 
@@ -75,7 +75,7 @@ def use_native(source: Path, backend: str) -> ctypes.CDLL | None:
     return library
 
 
-@lru_cache(maxsize=None)
+@cache
 def load_library(source: Path) -> tuple[ctypes.CDLL | None, str]:
     """Load an op's library once per process.
 

@@ -74,7 +74,8 @@ _DOMAINS = (
             minimums={"smile": 0.5},
         ),
         ("a cartoon of {}", "a cartoon character of {}", "a comic drawing of {}",
-         "an animated character of {}", "a cel shaded cartoon of {}", "a comic book portrait of {}"),
+         "an animated character of {}", "a cel shaded cartoon of {}",
+         "a comic book portrait of {}"),
         ("cartoon", "comic", "cartoon character", "animated character", "cel shading"),
     ),
     Domain(

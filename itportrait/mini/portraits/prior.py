@@ -1,9 +1,9 @@
 """Who is drawn: a standard normal latent, and the traits of a face that it decodes to.
 
-A person is a vector z of 64 independent standard normals, and that is exactly what the mini generator
-is conditioned on. The first `len(INPUTS)` have a meaning; hues take two of them as a plane (the angle
-is the hue, the radius the saturation), because a turn has a seam that a network cannot learn; the
-rest do nothing, as a real latent has directions that a picture does not show.
+A person is a vector z of 64 independent standard normals, and exactly that conditions the mini
+generator. The first `len(INPUTS)` have a meaning. A hue takes two of them as a plane (the angle is
+the hue, the radius the saturation), because a turn has a seam that a network cannot learn. The rest
+do nothing, as a real latent has directions that a picture does not show.
 """
 
 import math
@@ -20,12 +20,14 @@ HELD_OUT_SEED = 77_003
 """People that no network of the package has seen: validation, demo, tests."""
 
 INPUTS = (
-    "melanin warmth face_width jaw_width chin cheek eye_size eye_space eye_tilt brow_height "
-    "brow_thick nose_length nose_width nose_bridge lips mouth_width smile mouth_open eye_open age "
-    "masculine beard glasses hair_length hair_volume fringe part curl hair_tone hair_red recede bun "
-    "iris_tone iris_light cloth_x cloth_y cloth_light light_azimuth light_elevation light_fill "
-    "background_x background_y background_light gaze_x gaze_y makeup ears brow_angle"
-).split()
+    "melanin", "warmth", "face_width", "jaw_width", "chin", "cheek", "eye_size", "eye_space",
+    "eye_tilt", "brow_height", "brow_thick", "nose_length", "nose_width", "nose_bridge", "lips",
+    "mouth_width", "smile", "mouth_open", "eye_open", "age", "masculine", "beard", "glasses",
+    "hair_length", "hair_volume", "fringe", "part", "curl", "hair_tone", "hair_red", "recede",
+    "bun", "iris_tone", "iris_light", "cloth_x", "cloth_y", "cloth_light", "light_azimuth",
+    "light_elevation", "light_fill", "background_x", "background_y", "background_light", "gaze_x",
+    "gaze_y", "makeup", "ears", "brow_angle",
+)  # fmt: skip
 _INDEX = {name: index for index, name in enumerate(INPUTS)}
 
 
@@ -67,7 +69,7 @@ def sample_people(count: int, seed: int) -> list[Person]:
 
 
 def latent(person: Person) -> np.ndarray:
-    """Return the standard normal vector `[64]` float32 that the mini generator is conditioned on."""
+    """Return the standard normal vector `[64]` float32 that conditions the mini generator."""
     return person.latent
 
 
@@ -156,11 +158,11 @@ class Traits:
 
 
 _BOUNDED = (
-    "warmth face_width jaw_width chin cheek eye_size eye_space eye_tilt brow_height brow_thick "
-    "brow_angle nose_length nose_width nose_bridge lips mouth_width eye_open masculine part "
-    "iris_light cloth_light background_light light_azimuth light_elevation light_fill gaze_x gaze_y "
-    "ears"
-).split()
+    "warmth", "face_width", "jaw_width", "chin", "cheek", "eye_size", "eye_space", "eye_tilt",
+    "brow_height", "brow_thick", "brow_angle", "nose_length", "nose_width", "nose_bridge", "lips",
+    "mouth_width", "eye_open", "masculine", "part", "iris_light", "cloth_light", "background_light",
+    "light_azimuth", "light_elevation", "light_fill", "gaze_x", "gaze_y", "ears",
+)  # fmt: skip
 
 
 def decode_traits(person: Person) -> Traits:

@@ -69,7 +69,7 @@ def world_landmarks(face: Face) -> np.ndarray:
 
 
 def project_points(points: np.ndarray, camera: Tensor, size: int) -> np.ndarray:
-    """Project world points `[N, 3]` through a camera `[25]` to pixels `[N, 2]` of a `size` picture."""
+    """Project world points `[N, 3]` through a camera `[25]` to pixels `[N, 2]` of a picture."""
     cam2world, intrinsics = unpack_camera(camera.reshape(1, -1))
     world = torch.as_tensor(points, dtype=torch.float32)
     local = (world - cam2world[0, :3, 3]) @ cam2world[0, :3, :3]

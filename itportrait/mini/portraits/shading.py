@@ -61,7 +61,7 @@ def key_light(face: Face) -> Tensor:
 
 
 def background_color(face: Face, directions: Tensor) -> Tensor:
-    """Return the background `[n, 3]` behind rays of world directions `[n, 3]`: a smooth gradient."""
+    """Return the background `[n, 3]`, a smooth gradient of the rays' world directions `[n, 3]`."""
     if face.style.background is not None:
         middle, rim = (torch.tensor(color) for color in face.style.background)
     else:
@@ -85,8 +85,8 @@ def find_surface(
         face: who.
         points: `[n, 3]` hits, head units.
         view: `[n, 3]` unit vectors towards the camera.
-        block: `[n]` index of the pixel that a sample belongs to: occlusion and shadow are smooth, and
-            are computed once for the samples of a pixel.
+        block: `[n]` index of the pixel that a sample belongs to: occlusion and shadow are smooth,
+            and are computed once for the samples of a pixel.
         backend: of the distance function.
     """
     normals = head_normals(points, face.head, backend=backend)
@@ -202,7 +202,7 @@ def _catch_light(face: Face, s: Surface, eyes: Tensor) -> Tensor:
 
 
 def _toon(face: Face, s: Surface, albedo: Tensor) -> Tensor:
-    """Three flat tones, saturated color, a white highlight: inked lines are added on the picture."""
+    """Three flat tones, saturated color, a white highlight; `finishes` adds the inked lines."""
     key = key_light(face)
     light = ((s.normals * key).sum(1) + 0.25).clamp(0, 1) * (0.35 + 0.65 * s.shadow)
     tone = 0.60 + 0.26 * smoothstep(0.12, 0.20, light) + 0.20 * smoothstep(0.55, 0.63, light)

@@ -1,8 +1,8 @@
 """The head of a person as tables for `itportrait.ops.head_sdf`: ellipsoids, bumps, scalars.
 
 Sculpted, not measured: a smooth union of about eleven ellipsoids, minus some forty signed Gaussian
-bumps (brow ridge, sockets, lips, folds, wrinkles), with nose, ears and lids blended on, eye and mouth
-openings carved, and hair, cloth, teeth and glasses as groups of their own. Units: head units.
+bumps (brow ridge, sockets, lips, folds, wrinkles), with nose, ears and lids blended on, eye and
+mouth openings carved, and hair, cloth, teeth and glasses as groups of their own. Units: head units.
 """
 
 import math
@@ -19,8 +19,8 @@ from itportrait.ops.head_sdf.reference import Bumps, EllipsoidGroup, HeadScalars
 WORLD_SCALE = 0.270
 """World units in a head unit."""
 WORLD_OFFSET = (0.0, 0.075, 0.017)
-"""Where the head's origin lies in the world. Both are fitted, so that the mean of the five face points
-of people of the prior lies where aligned photos have them (`ALIGNED_POINTS`)."""
+"""Where the head's origin lies in the world. Both are fitted, so that the five face points which
+MTCNN finds in renders lie, on average, where aligned photos have them (`ALIGNED_POINTS`)."""
 ALIGNED_POINTS = tuple(
     (0.27 * x, 0.27 * y + 0.010, 0.27 * z + 0.161)
     for x, y, z in (
@@ -36,7 +36,7 @@ ALIGNED_POINTS = tuple(
 
 @dataclass(frozen=True)
 class Blob:
-    """An ellipsoid or a bump: center and radii in head units, turned by x, y, z angles in radians."""
+    """An ellipsoid or a bump: center and radii in head units, turned about x, y, z by radians."""
 
     center: tuple[float, float, float]
     radii: tuple[float, float, float]
@@ -279,7 +279,8 @@ def _face_bumps(t: Traits, p: Proportions) -> list[Blob]:
         return Blob(center, radii, amplitude=amplitude).pair()
 
     return [
-        *pair(0.030 + 0.025 * max(m, 0) + 0.01 * m, (0.26, p.brow_height - 0.03, 0.72), (0.22, 0.075, 0.25)),
+        *pair(0.030 + 0.025 * max(m, 0) + 0.01 * m,
+              (0.26, p.brow_height - 0.03, 0.72), (0.22, 0.075, 0.25)),
         *pair(-0.115, (0.31, y + 0.04, 0.70), (0.18, 0.13, 0.22)),
         *pair(-0.050, (0.12, y + 0.07, 0.78), (0.09, 0.16, 0.2)),
         *pair(-0.030, (0.66, 0.20, 0.25), (0.18, 0.3, 0.3)),

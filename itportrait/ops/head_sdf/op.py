@@ -5,7 +5,7 @@ built, "native" insists on it, "reference" is plain PyTorch (and the only one on
 """
 
 import ctypes
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -196,7 +196,7 @@ def _library(tensor: Tensor, backend: str) -> ctypes.CDLL | None:
     return None
 
 
-@lru_cache(maxsize=None)
+@cache
 def _declare(library: ctypes.CDLL) -> ctypes.CDLL:
     pointer, long, real = ctypes.c_void_p, ctypes.c_long, ctypes.c_float
     library.head_distance.argtypes = [pointer, pointer, pointer, long]

@@ -1,9 +1,9 @@
 """Distance function of the procedural head in plain PyTorch: the definition of the native op.
 
 A head is a union of six groups (`GROUPS`). Every primitive, ellipsoid or Gaussian bump, is a
-quadratic form in the ten features (x², y², z², xy, xz, yz, x, y, z, 1) of a point, so that a group is
-one matrix product and a few pointwise functions. Units: head units, chin to crown about 2, x to the
-person's left (image right in a frontal view), y up, z out of the face.
+quadratic form in the ten features (x², y², z², xy, xz, yz, x, y, z, 1) of a point, so that a group
+is one matrix product and a few pointwise functions. Units: head units, chin to crown about 2, x to
+the person's left (image right in a frontal view), y up, z out of the face.
 """
 
 from dataclasses import dataclass, fields
@@ -17,7 +17,7 @@ ELLIPSOID_GROUPS = ("head", "nose", "ears", "lids", "eyes", "hair", "bun", "tors
 FAR = 1000.0
 """Distance of a group that a head does not have."""
 BUMP_REACH = (0.45, 0.30)
-"""Distance from the smooth head at which the bumps have faded to nothing, and where they are full."""
+"""Distances from the smooth head at which the bumps are gone, and at which they are full."""
 STRAND_REACH = (0.25, 0.15)
 """The same for the strands' relief on the hair."""
 
@@ -67,7 +67,7 @@ class Bumps:
 
 @dataclass(frozen=True)
 class HeadScalars:
-    """The numbers that place what is not an ellipsoid; the order is that of `enum Scalar` in C++."""
+    """The numbers that place what is not an ellipsoid, in the order of `enum Scalar` in op.cpp."""
 
     eye_x: float
     eye_y: float
@@ -102,7 +102,7 @@ SCALARS = tuple(field.name for field in fields(HeadScalars))
 
 @dataclass(frozen=True)
 class HeadTables:
-    """All that describes one head: ellipsoid groups by name (`ELLIPSOID_GROUPS`), bumps, scalars."""
+    """All that describes one head; the ellipsoid groups are named as in `ELLIPSOID_GROUPS`."""
 
     ellipsoids: dict[str, EllipsoidGroup]
     bumps: Bumps
@@ -257,8 +257,8 @@ def head_distance_reference(points: Tensor, head: HeadTables) -> Tensor:
         head: the head's tables, on the device of `points`.
 
     Returns:
-        `[N, 6]` in the order of `GROUPS`, head units, negative inside, `FAR` for a group that is not
-        worn. It is a bound that a step of 0.9 times it may rely on, not the exact distance.
+        `[N, 6]` in the order of `GROUPS`, head units, negative inside, `FAR` for a group that is
+        not worn. It is a bound that a step of 0.9 times it may rely on, not the exact distance.
     """
     features, s = point_features(points), head.scalars
     glasses = _glasses(points, s) if s.glasses > 0.05 else torch.full_like(points[:, 0], FAR)
