@@ -14,10 +14,12 @@ from pathlib import Path
 
 from itportrait.bundle import load_bundle
 from itportrait.distributed.bank_build import BankBuild, BuildReport, stop_on_sigterm
+from itportrait.distributed.bank_engine import RayEngine
 from itportrait.distributed.bank_plan import check_date, plan_build
 from itportrait.distributed.bank_spec import load_bank_spec
 from itportrait.distributed.lease import Lease
 from itportrait.distributed.session import ray_session
+from itportrait.distributed.trainers import training_storage
 from itportrait.errors import ItportraitError, LeaseHeldError
 from itportrait.io import uris
 from itportrait.publish.bank import Bank
@@ -56,7 +58,8 @@ def build(args: argparse.Namespace) -> int:
         name = f"bank-{plan.bank_id}"
         tags = {"date": date, "kind": "build"}
         with open_tracker(args.mlflow, name, tags=tags) as tracker:
-            report = BankBuild(spec, plan, bank, tracker, lease).run()
+            engine = RayEngine(spec.train, training_storage(bank.uri))
+            report = BankBuild(spec, plan, bank, tracker, lease, engine).run()
             print(table(report), flush=True)
             if report.exit_code:
                 tracker.finish("FAILED")
@@ -85,7 +88,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     """Read the command line."""
     runs = Path(os.environ.get("ITPORTRAIT_RUNS") or "runs").absolute()
     mlflow = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{runs}/mlflow.db"
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     add = parser.add_argument
     add("--spec", required=True, help="YAML of the bank: configs/bank.yaml")
     add("--bank", required=True, help="folder or URI of the bank")

@@ -15,11 +15,11 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
-import ray
 
 from itportrait.adapt import Adapter
 from itportrait.config import fingerprint
-from itportrait.distributed.bank_eval import ScoreJob, Scores, score_job
+from itportrait.distributed.bank_engine import Engine
+from itportrait.distributed.bank_eval import ScoreJob, Scores
 from itportrait.distributed.bank_plan import BuildPlan, DomainResult, Outcome
 from itportrait.distributed.bank_spec import BankSpec
 from itportrait.distributed.counters import count_domain
@@ -28,8 +28,6 @@ from itportrait.distributed.trainers import (
     ADAPTER,
     DomainJob,
     TrainedDomain,
-    TrainerPool,
-    train_domain,
     training_storage,
 )
 from itportrait.errors import CheckpointError, ItportraitError
@@ -69,6 +67,7 @@ class BankBuild:
         bank: where versions are published.
         tracker: the parent run.
         lease: checked before every publication.
+        engine: trains and scores.
         say: prints a line for people.
     """
 
@@ -79,11 +78,12 @@ class BankBuild:
         bank: Bank,
         tracker: Tracker,
         lease: Lease,
+        engine: Engine,
         *,
         say: Callable[[str], None] = print,
     ) -> None:
         self.spec, self.plan, self.bank = spec, plan, bank
-        self.tracker, self.lease, self.say = tracker, lease, say
+        self.tracker, self.lease, self.engine, self.say = tracker, lease, engine, say
         self.storage = training_storage(bank.uri)
         self.faces: dict[str, list[np.ndarray]] = {}
 
@@ -93,14 +93,11 @@ class BankBuild:
         results = {result.domain: result for result in self.plan.settled}
         for result in self.plan.settled:
             self._announce(result)
-        resources = ray.cluster_resources()
-        pool = TrainerPool(
-            self.spec.train, cores=resources.get("CPU", 1), gpus=resources.get("GPU", 0)
-        )
         if self.plan.jobs:
-            self.say(f"{len(self.plan.jobs)} to build, {pool.limit} at once")
+            self.say(f"{len(self.plan.jobs)} to build, {self.engine.limit} at once")
         futures = [
-            pool.submit(lambda j=job: self._build(j), job.spec.name) for job in self.plan.jobs
+            self.engine.submit(lambda j=job: self._build(j), job.spec.name)
+            for job in self.plan.jobs
         ]
         for future in as_completed(futures):
             result = future.result()
@@ -118,7 +115,7 @@ class BankBuild:
         started = time.monotonic()
         name = job.spec.name
         try:
-            trained = train_domain(job, self.spec.train, storage=self.storage)
+            trained = self.engine.train(job)
             return replace(self._publish(trained), seconds=time.monotonic() - started)
         except Exception as error:
             logger.debug("domain %s", name, exc_info=True)
@@ -175,31 +172,18 @@ class BankBuild:
         return champion, ""
 
     def _score(self, trained: TrainedDomain, champion: BankVersion | None) -> Scores:
-        """Score both in one task; the slot of the training that has just ended makes room."""
-        spec = trained.job.spec
         adapters = {CANDIDATE: trained.files[ADAPTER]}
         if champion is not None:
             adapters[CHAMPION] = _adapter_bytes(champion)
         job = ScoreJob(
             bundle=trained.job.bundle,
-            spec=spec,
+            spec=trained.job.spec,
             references=tuple(_references(trained).values()),
-            truth=self.spec.domains[spec.name].truth,
+            truth=self.spec.domains[trained.job.spec.name].truth,
             adapters=adapters,
             probe=self.spec.probe,
         )
-        gpus = self._gpus()
-        task = ray.remote(max_retries=2, max_calls=8 if gpus else 0)(score_job)
-        options = {"num_cpus": self.spec.train.cpus_per_worker, "num_gpus": gpus}
-        reference = task.options(name=f"score {spec.name}", **options).remote(
-            job, "cuda" if gpus else "cpu"
-        )
-        return ray.get(reference, timeout=self.spec.train.deadline_s)
-
-    def _gpus(self) -> float:
-        if self.spec.train.gpus_per_worker is not None:
-            return min(self.spec.train.gpus_per_worker, 1.0)
-        return 1.0 if ray.cluster_resources().get("GPU", 0) >= 1 else 0.0
+        return self.engine.score(job)
 
     def _version(
         self, trained: TrainedDomain, metrics: dict[str, float], decision: GateDecision

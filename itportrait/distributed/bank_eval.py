@@ -110,7 +110,8 @@ def truth_images(truth: str | None, probe: ProbeConfig, size: int) -> torch.Tens
     if truth is None:
         return None
     if truth.startswith("mini:"):
-        return _drawn(truth.removeprefix("mini:"), probe, size)
+        name = truth.removeprefix("mini:")
+        return _drawn(name, probe.kid_count, probe.yaw_deg, probe.pitch_deg, size)
     names = [name for name in uris.list_names(truth) if name.lower().endswith(_PICTURES)]
     if not names:
         raise NoInputError(f"truth: no pictures ({', '.join(_PICTURES)}) in {uris.redact(truth)}")
@@ -119,21 +120,16 @@ def truth_images(truth: str | None, probe: ProbeConfig, size: int) -> torch.Tens
 
 
 @lru_cache(maxsize=4)
-def _drawn(name: str, probe: ProbeConfig, size: int) -> torch.Tensor:
+def _drawn(name: str, count: int, yaw_deg: float, pitch_deg: float, size: int) -> torch.Tensor:
     rng = torch.Generator().manual_seed(_TRUTH_SEED)
-    cameras = _cameras(probe, rng)
-    people = sample_people(probe.kid_count, seed=_TRUTH_SEED)
+    spread = torch.deg2rad(torch.tensor([[yaw_deg], [pitch_deg]]))
+    angles = (2 * torch.rand(2, count, generator=rng) - 1) * spread
+    cameras = look_at_camera(angles[0], angles[1])
     images = [
         to_tensor(render_portrait(person, camera, size, domain=name).image)
-        for person, camera in zip(people, cameras, strict=True)
+        for person, camera in zip(sample_people(count, _TRUTH_SEED), cameras, strict=True)
     ]
     return torch.stack(images)
-
-
-def _cameras(probe: ProbeConfig, rng: torch.Generator) -> torch.Tensor:
-    spread = torch.deg2rad(torch.tensor([[probe.yaw_deg], [probe.pitch_deg]]))
-    angles = (2 * torch.rand(2, probe.kid_count, generator=rng) - 1) * spread
-    return look_at_camera(angles[0], angles[1])
 
 
 def _target(job: ScoreJob, generator) -> StyleTarget:

@@ -39,15 +39,15 @@ class BankSpec(Settings):
     """Model bundle: name or URI."""
     domains: dict[str, BankDomain] = Field(min_length=1)
     """Domains by name, each with the keys of `DomainSpec`."""
-    adapt: AdaptConfig = AdaptConfig()
+    adapt: AdaptConfig = Field(default_factory=AdaptConfig)
     """Shared by all domains; a domain's `options` are laid over it."""
-    align: AlignConfig = AlignConfig()
+    align: AlignConfig = Field(default_factory=AlignConfig)
     """How reference pictures are aligned."""
-    probe: ProbeConfig = ProbeConfig()
+    probe: ProbeConfig = Field(default_factory=ProbeConfig)
     """The set on which finished candidates and champions are compared."""
-    gate: GateConfig = GateConfig()
+    gate: GateConfig = Field(default_factory=GateConfig)
     """When a candidate becomes champion."""
-    train: TrainConfig = TrainConfig()
+    train: TrainConfig = Field(default_factory=TrainConfig)
     """Workers, retries and deadline of a domain's training."""
 
 
@@ -198,12 +198,9 @@ def merge(defaults: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
     merged = dict(defaults)
     for key, value in body.items():
         under = merged.get(key)
-        merged[key] = merge(under, value) if _both_dicts(under, value) else value
+        both = isinstance(under, dict) and isinstance(value, dict)
+        merged[key] = merge(under, value) if both else value
     return merged
-
-
-def _both_dicts(first: Any, second: Any) -> bool:
-    return isinstance(first, dict) and isinstance(second, dict)
 
 
 def _check_meaning(

@@ -1,0 +1,85 @@
+"""What a bank build computes with: trainings and scores on Ray, as many at once as fit."""
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from typing import Any, Protocol
+
+import ray
+
+from itportrait.distributed.bank_eval import ScoreJob, Scores, score_job
+from itportrait.distributed.trainers import (
+    DomainJob,
+    TrainConfig,
+    TrainedDomain,
+    TrainerPool,
+    train_domain,
+)
+
+GPU_CALLS_PER_PROCESS = 8
+"""An idle process keeps GPU memory that Ray counts as free, so that it must end now and then."""
+
+
+class Engine(Protocol):
+    """Trains and scores domains; the calls block, and come from several threads."""
+
+    @property
+    def limit(self) -> int:
+        """Domains at once."""
+        ...
+
+    def submit(self, function: Callable[[], Any], name: str) -> Future:
+        """Run a function when one of the places is free, and keep the place until it ends."""
+        ...
+
+    def train(self, job: DomainJob) -> TrainedDomain:
+        """Train one domain to its end, or go on with a run that was interrupted."""
+        ...
+
+    def score(self, job: ScoreJob) -> Scores:
+        """Score versions of one domain."""
+        ...
+
+
+class RayEngine:
+    """Ray Train for trainings, a task for scores.
+
+    A domain keeps its place from training to publication: its score then runs on the resources that
+    its own training has just given back, and cannot wait behind the next training.
+
+    Args:
+        train: resources, retries and deadline of a domain.
+        storage: folder or URI of checkpoints that all workers reach.
+    """
+
+    def __init__(self, train: TrainConfig, storage: str) -> None:
+        self.config, self.storage = train, storage
+        resources = ray.cluster_resources()
+        self._pool = TrainerPool(train, cores=resources.get("CPU", 1), gpus=resources.get("GPU", 0))
+        if train.gpus_per_worker is not None:
+            self._gpus = min(train.gpus_per_worker, 1.0)
+        else:
+            self._gpus = 1.0 if resources.get("GPU", 0) >= 1 else 0.0
+
+    @property
+    def limit(self) -> int:
+        """Domains at once."""
+        return self._pool.limit
+
+    def submit(self, function: Callable[[], Any], name: str) -> Future:
+        """Run a function in a thread when there is room."""
+        return self._pool.submit(function, name)
+
+    def train(self, job: DomainJob) -> TrainedDomain:
+        """Train one domain; see `train_domain`."""
+        return train_domain(job, self.config, storage=self.storage)
+
+    def score(self, job: ScoreJob) -> Scores:
+        """Score in a task; a lost worker or node is tried again, twice."""
+        calls = GPU_CALLS_PER_PROCESS if self._gpus else 0
+        task = ray.remote(max_retries=2, max_calls=calls)(score_job).options(
+            name=f"score {job.spec.name}",
+            num_cpus=self.config.cpus_per_worker,
+            num_gpus=self._gpus,
+        )
+        reference = task.remote(job, "cuda" if self._gpus else "cpu")
+        return ray.get(reference, timeout=self.config.deadline_s)
