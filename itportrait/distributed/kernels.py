@@ -1,5 +1,6 @@
 """The stages' computations with warm models: loaded once a process, kept for the tasks after."""
 
+import time
 from collections.abc import Sequence
 from functools import lru_cache
 
@@ -7,6 +8,9 @@ from itportrait.distributed.recipes import ALIGN, INVERT, Recipe
 from itportrait.io import uris
 from itportrait.publish.bank import read_version
 from itportrait.records import AlignedRecord, InvertedRecord, Record, Source
+
+_READ_PAUSES_S = (0.2, 1.0, 3.0)
+"""Between tries to read one photo from storage that fails now and then."""
 
 # In an importable module, and not in `__main__`, so that the caches outlive a Ray task.
 
@@ -34,7 +38,15 @@ def _align(recipe: Recipe):
     aligner = Aligner(AlignConfig.model_validate_json(recipe.config), bundle.detector)
 
     def align(sources: Sequence[Source]) -> list[list[Record]]:
-        return [list(aligner.align(source)) for source in sources]
+        return [align_one(source) for source in sources]
+
+    def align_one(source: Source) -> list[Record]:
+        for pause_s in _READ_PAUSES_S:
+            try:
+                return list(aligner.align(source, raise_storage_errors=True))
+            except OSError:
+                time.sleep(pause_s)
+        return list(aligner.align(source))  # a row that says so
 
     return align
 
@@ -51,7 +63,9 @@ def _invert(recipe: Recipe):
     return invert
 
 
-def _stylize(recipe: Recipe):
+@lru_cache(maxsize=4)
+def build_stylizer(recipe: Recipe):
+    """Return a `Stylizer` of the recipe's domain, with its adapter from the bank."""
     from itportrait.adapt import Adapter
     from itportrait.stylize import StyleTarget, StylizeConfig, Stylizer
 
@@ -60,19 +74,22 @@ def _stylize(recipe: Recipe):
     data = uris.read_bytes(uris.join(recipe.adapter, "adapter.safetensors"))
     adapter = Adapter.from_bytes(data, source=uris.redact(recipe.adapter))
     adapter.check_base(bundle.model_id)
-    spec = version.spec
     target = StyleTarget(
-        prompt=spec.get("prompt"),
-        source_prompt=spec.get("source_prompt", "Photo"),
+        prompt=version.spec.get("prompt"),
+        source_prompt=version.spec.get("source_prompt", "Photo"),
         references=version.reference_images(),
     )
-    stylizer = Stylizer(
+    return Stylizer(
         StylizeConfig.model_validate_json(recipe.config),
         bundle,
         {recipe.domain: adapter},
         targets={recipe.domain: target},
         versions={recipe.domain: recipe.version},
     )
+
+
+def _stylize(recipe: Recipe):
+    stylizer = build_stylizer(recipe)
 
     def stylize(pairs: Sequence[tuple[AlignedRecord, InvertedRecord]]) -> list[list[Record]]:
         photos, codes = [photo for photo, _ in pairs], [code for _, code in pairs]

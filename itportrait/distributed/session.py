@@ -4,6 +4,7 @@ import contextlib
 import logging
 import os
 import secrets
+import signal
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -70,8 +71,9 @@ def _start_embedded(**options: Any) -> None:
         except Exception as error:
             ray.shutdown()
             if attempt == _STARTS - 1:
+                reason = str(error).strip()[:200]
                 raise ItportraitError(
-                    f"an embedded Ray did not start in {_STARTS} tries ({str(error).strip()[:200]}); "
+                    f"an embedded Ray did not start in {_STARTS} tries: {reason}; "
                     "the machine may be too busy: look at `uptime`, and try again"
                 ) from error
 
@@ -83,6 +85,9 @@ def quiet() -> None:
         "RAY_DEDUP_LOGS": "1",
         "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
         "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
+        # A worker that takes longer to start is killed and started anew: on a machine busy
+        # otherwise, for ever. The default is 60 s.
+        "RAY_worker_register_timeout_seconds": "600",
     }.items():
         os.environ.setdefault(name, value)
     logging.getLogger("ray").setLevel(logging.ERROR)
@@ -109,3 +114,17 @@ def _runtime_env() -> dict:
     if root.startswith(sys.prefix) or os.environ.get("RAY_JOB_ID"):
         return {}  # installed, or shipped by the job's own runtime environment
     return {"env_vars": {"PYTHONPATH": os.pathsep.join(paths)}}
+
+
+@contextlib.contextmanager
+def stop_on_sigterm() -> Iterator[None]:
+    """Turn SIGTERM into SystemExit: `ray job stop` gives 3 seconds to let tasks and lease go."""
+
+    def stop(number: int, frame: object) -> None:
+        raise SystemExit(128 + number)
+
+    former = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, former)

@@ -32,10 +32,10 @@ def source_key(source: Source) -> str:
     """Return a digest of an input's place, version and columns (not of a remote file's content)."""
     arrays = [
         None if array is None else hashlib.sha256(array.tobytes()).hexdigest()
-        for array in (source.landmarks, source.camera)
+        for array in (source.landmarks, source.camera, source.crop)
     ]
     data = None if source.data is None else hashlib.sha256(source.data).hexdigest()
-    return fingerprint(source.uri, source.version, arrays, data)
+    return fingerprint(source.uri, source.version, arrays, data, source.container, source.span)
 
 
 def iter_shards(sources: Iterable[Source], size: int) -> Iterator[Shard]:

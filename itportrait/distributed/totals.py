@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
+from itportrait.config import fingerprint
 from itportrait.errors import ItportraitError
 from itportrait.io.commits import Commit
 
@@ -29,6 +30,8 @@ class StageTotals:
     """Shards that an earlier run had done."""
     reasons: Counter[str] = field(default_factory=Counter)
     sums: dict[str, list[float]] = field(default_factory=dict)
+    digest: int = 0
+    """Of all commits' outputs, whatever their order."""
 
     def add(self, commit: Commit, *, kept: bool) -> None:
         """Add a committed shard; `kept` if this run found it done."""
@@ -44,6 +47,7 @@ class StageTotals:
             self.computed += commit.computed
             self.computed_seconds += commit.seconds
         self.reasons.update(commit.reasons)
+        self.digest ^= int(fingerprint(commit.shard, commit.outputs), 16)
         for name, (total, count) in commit.sums.items():
             entry = self.sums.setdefault(name, [0.0, 0.0])
             entry[0] += total

@@ -320,10 +320,9 @@ class _Reporter:
         if self.rank != 0:
             _report_to_ray(metrics, None)
             return
-        files = _result_files(result, references)
-        info = {"step": result.step, "pairs": result.pairs, "fit": result.adapter.info.get("fit")}
-        about = {"base_model_id": model_id, "metrics": result.metrics, "info": info}
-        files[RESULT] = json.dumps(about).encode()
+        trained = collect_result(self.job, result, model_id, references)
+        about = {name: getattr(trained, name) for name in ("base_model_id", "metrics", "info")}
+        files = {**trained.files, RESULT: json.dumps(about).encode()}
         _report_to_ray(metrics, lambda folder: _save_files(folder, files))
         if self.run is not None:
             finals = {f"final/{name}": value for name, value in result.metrics.items()}
@@ -417,6 +416,19 @@ def reference_images(references: Sequence[str], bundle, align: AlignConfig) -> l
     return found
 
 
+def collect_result(job: DomainJob, result, model_id: str, references: Sequence) -> TrainedDomain:
+    """Turn an `AdaptResult` into what a bank keeps of it."""
+    info = {"step": result.step, "pairs": result.pairs, "fit": result.adapter.info.get("fit")}
+    trained = TrainedDomain(
+        job=job,
+        base_model_id=model_id,
+        metrics=result.metrics,
+        info=info,
+        files=_result_files(result, references),
+    )
+    return replace(trained, files={**trained.files, "card.md": _card(trained).encode()})
+
+
 def _result_files(result, references: Sequence) -> dict[str, bytes]:
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -448,8 +460,7 @@ def _read_result(job: DomainJob, folder: Path) -> TrainedDomain:
         for path in folder.rglob("*")
         if path.is_file() and path.name != RESULT and not path.name.startswith(".")
     }
-    trained = TrainedDomain(job=job, files=files, **about)
-    return replace(trained, files={**files, "card.md": _card(trained).encode()})
+    return TrainedDomain(job=job, files=files, **about)
 
 
 def _card(trained: TrainedDomain) -> str:

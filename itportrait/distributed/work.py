@@ -22,6 +22,7 @@ from itportrait.errors import ItportraitError
 from itportrait.io import uris
 from itportrait.io.commits import Commit, CommitTakenError, DamagedFileError, strip_files
 from itportrait.io.parquet import Row
+from itportrait.io.photos import read_source
 from itportrait.records import (
     AlignedRecord,
     InvertedRecord,
@@ -209,7 +210,22 @@ def _kept_rows(
             for key, rows in kept.items()
             if all(row.record.status is not Status.FAILED for row in rows)
         }
-    return kept
+    return _without_orphans(kept)
+
+
+def _without_orphans(kept: dict[str, list[Row]]) -> dict[str, list[Row]]:
+    """Leave out duplicates whose original is not kept: only that one has the pictures."""
+    originals = {
+        row.record.record_id
+        for rows in kept.values()
+        for row in rows
+        if getattr(row.record, "duplicate_of", None) is None
+    }
+    return {
+        key: rows
+        for key, rows in kept.items()
+        if all(row.record.record_id in originals for row in rows)
+    }
 
 
 def _rows_of(
@@ -221,7 +237,8 @@ def _rows_of(
         if position < len(items)
     }
     todo = [item for item in items if item.key not in kept and item.key not in quarantined]
-    computed = compute(recipe, todo) if todo else {}
+    firsts, repeats = _same_content(recipe, todo, items, kept)
+    computed = compute(recipe, firsts) if firsts else {}
     rows: list[Row] = []
     for item in items:
         if item.key in quarantined:
@@ -229,9 +246,56 @@ def _rows_of(
             rows.append(Row(item.key, failed_record(recipe, item.value, Status.FAILED, error)))
         elif item.key in kept:
             rows += kept[item.key]
+        elif item.key in repeats:
+            original = repeats[item.key]
+            records = computed.get(original.key) or [row.record for row in kept[original.key]]
+            rows += [Row(item.key, _repeated(item, original, record)) for record in records]
         else:
             rows += [Row(item.key, record) for record in computed[item.key]]
-    return rows, len(todo)
+    return rows, len(firsts)
+
+
+def _same_content(
+    recipe: Recipe, todo: list[Item], items: list[Item], kept: dict[str, list[Row]]
+) -> tuple[list[Item], dict[str, Item]]:
+    """Split photos into those to compute and exact repeats of one of them (key -> original)."""
+    if recipe.stage != ALIGN:
+        return todo, {}
+    seen: dict[tuple, Item] = {}
+    for item in items:
+        if item.key in kept and (first := kept[item.key][0].record).duplicate_of is None:
+            seen[_content(item.value, first.sha256)] = item
+    firsts, repeats = [], {}
+    for item in todo:
+        try:
+            data = read_source(item.value)
+        except (OSError, ItportraitError):
+            firsts.append(item)  # the stage reads it again, and says what is wrong
+            continue
+        content = _content(item.value, hashlib.sha256(data).hexdigest())
+        if content in seen:
+            repeats[item.key] = seen[content]
+        else:
+            seen[content] = item
+            firsts.append(item)
+    return firsts, repeats
+
+
+def _content(source: Source, sha256: str) -> tuple:
+    """Return what decides a photo's rows apart from its name: its bytes, and what came along."""
+    arrays = (source.landmarks, source.camera, source.crop)
+    return sha256, *(None if array is None else array.tobytes() for array in arrays)
+
+
+def _repeated(item: Item, original: Item, record: Record) -> Record:
+    """Return the row of a photo whose content another one has: the same, without the pictures."""
+    return replace(
+        record,
+        uri=uris.redact(item.value.uri),
+        duplicate_of=uris.redact(original.value.uri),
+        seconds=0.0,
+        pixels=None,
+    )
 
 
 def compute(recipe: Recipe, items: Sequence[Item]) -> dict[str, list[Record]]:

@@ -1,0 +1,284 @@
+"""The configuration of the main job: what goes in and out, the stages, and the resources."""
+
+import os
+from pathlib import Path
+from typing import Any, Literal, Self
+
+import yaml
+from pydantic import Field, field_validator, model_validator
+
+from itportrait.adapt.config import AdaptConfig, DomainSpec, resolve
+from itportrait.align.config import AlignConfig
+from itportrait.config import Settings, apply_overrides
+from itportrait.distributed.recipes import ALIGN, Recipe
+from itportrait.distributed.trainers import TrainConfig
+from itportrait.errors import InvalidArgumentError, NoInputError
+from itportrait.ingest.sources import PATTERNS
+from itportrait.invert.config import InvertConfig
+from itportrait.io import uris
+from itportrait.io.parquet import PixelFormat
+from itportrait.publish.bank import BankVersion
+from itportrait.stylize.config import StylizeConfig
+
+RUNS = "{runs}"
+"""In a URI of a configuration: `$ITPORTRAIT_RUNS`, or `runs` below the working folder."""
+
+
+class IngestConfig(Settings):
+    """Which files are inputs, and how they are cut into shards."""
+
+    patterns: tuple[str, ...] = PATTERNS
+    """File names that count as photos in a folder."""
+    shard_size: int = Field(64, ge=1)
+    """Photos of a shard: what one task computes, one file holds, and a kill can cost."""
+
+
+class OutputConfig(Settings):
+    """How pictures are kept."""
+
+    format: Literal["png", "jpeg", "webp"] = "png"
+    """Encoding in the pixels tables; only png gives back every bit."""
+    quality: int = Field(92, ge=1, le=100)
+    """Of jpeg and webp."""
+
+
+class PublishConfig(Settings):
+    """What is made to look at, at the end."""
+
+    portraits: int = Field(24, ge=0)
+    """Portraits in the gallery and the contact sheet; 0 makes neither."""
+    turntables: int = Field(1, ge=0)
+    """Portraits that get a turntable video in every domain."""
+
+
+class TrackingConfig(Settings):
+    """Where the curves of live adaptations go."""
+
+    uri: str = "none"
+    """MLflow: `sqlite:///{runs}/mlflow.db`, `http://host:port`; `none` for nowhere."""
+    experiment: str = "style-bank"
+    """Name of the experiment."""
+
+
+class StageShare(Settings):
+    """What one task of a stage takes of the cluster, and how long it may."""
+
+    cpus: float = Field(1.0, ge=0)
+    """Cores of a task; also its threads."""
+    gpus: float | None = Field(None, ge=0)
+    """GPUs of a task (0.25: four share one); None: 1 where the cluster has any, else 0."""
+    timeout_s: float = Field(600.0, gt=0)
+    """Seconds a task may take, loading of models included, …"""
+    item_timeout_s: float = Field(120.0, gt=0)
+    """… plus these for each of its records."""
+
+
+class ResourcesConfig(Settings):
+    """Shares of the cluster, retries, lease."""
+
+    align: StageShare = StageShare(gpus=0.0, item_timeout_s=60.0)
+    """Of the align stage."""
+    invert: StageShare = StageShare()
+    """Of the invert stage."""
+    stylize: StageShare = StageShare()
+    """Of the stylize stage."""
+    in_flight: int | None = Field(None, ge=1)
+    """Shard tasks submitted at once; None: twice what the cluster can run."""
+    storage_retries: int = Field(6, ge=0)
+    """Further tries after storage failed, with pauses that double from half a second."""
+    crash_retries: int = Field(1, ge=0)
+    """Further tries of a shard whose process died, before the record that ends it is looked for."""
+    lease_ttl_s: float = Field(60.0, gt=0)
+    """Seconds after which a dead job's hold on the output ends (at once on its own machine)."""
+    lease_wait_s: float = Field(0.0, ge=0)
+    """Seconds to wait for another job on the same output before giving up."""
+    num_cpus: int | None = Field(None, ge=1)
+    """Cores of the embedded Ray; None: all of this machine."""
+
+
+class JobConfig(Settings):
+    """The whole of `workflows/stylize_dataset.py`."""
+
+    bundle: str = "mini"
+    """Model bundle: `mini`, a folder, or a URI."""
+    input: str = ""
+    """Folder, glob, list file, Parquet table or tar shards of photos, on any storage."""
+    output: str = ""
+    """Folder or URI that the job writes; a later run goes on there."""
+    bank: str = ""
+    """Style bank: adapters are taken from it, and live adaptations published to it."""
+    domains: tuple[str | DomainSpec, ...] = ()
+    """Style domains: a name takes the bank's champion; a specification is adapted first unless the
+    bank holds it already."""
+    ingest: IngestConfig = IngestConfig()
+    """Inputs and shards."""
+    align: AlignConfig = AlignConfig()
+    """Photos to crops and cameras."""
+    invert: InvertConfig = InvertConfig()
+    """Portraits to codes."""
+    adapt: AdaptConfig = AdaptConfig()
+    """Live adaptations."""
+    stylize: StylizeConfig = StylizeConfig()
+    """Codes to stylized views."""
+    train: TrainConfig = TrainConfig()
+    """Workers and retries of live adaptations."""
+    pixels: OutputConfig = OutputConfig()
+    """Encoding of pictures."""
+    publish: PublishConfig = PublishConfig()
+    """Gallery, contact sheet, turntables."""
+    tracking: TrackingConfig = TrackingConfig()
+    """MLflow."""
+    resources: ResourcesConfig = ResourcesConfig()
+    """Ray."""
+
+    @field_validator("domains", mode="before")
+    @classmethod
+    def _parse_domains(cls, value: Any) -> Any:
+        # Not left to the union: its errors would tell of the branch that nobody meant.
+        if not isinstance(value, list | tuple):
+            raise ValueError("expected a list of names and specifications")
+        return tuple(
+            DomainSpec.parse(v, source="domain") if isinstance(v, dict) else v for v in value
+        )
+
+    @model_validator(mode="after")
+    def _domains_are_consistent(self) -> Self:
+        names = self.domain_names()
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"domains: {', '.join(twice)} named more than once")
+        for domain in self.domains:
+            if isinstance(domain, DomainSpec):
+                resolve(domain, self.adapt)
+        return self
+
+    def domain_names(self) -> list[str]:
+        """Return the names of all domains, in order."""
+        return [d.name if isinstance(d, DomainSpec) else d for d in self.domains]
+
+    def recipe(
+        self,
+        stage: str,
+        model_id: str,
+        *,
+        device: str = "cpu",
+        retry_failed: bool = False,
+        version: BankVersion | None = None,
+    ) -> Recipe:
+        """Return the recipe of a stage; `version` is the adapter of a stylize stage.
+
+        Raises:
+            InvalidArgumentError: the adapter belongs to another base model.
+        """
+        if version is not None and version.base_model_id != model_id:
+            raise InvalidArgumentError(
+                f"domain {version.domain!r}",
+                expected=f"an adapter of the base model {model_id} ({self.bundle})",
+                actual=f"one of {version.base_model_id}",
+                remedy="adapt it again on this bundle, or use the bundle it was made for",
+            )
+        share: StageShare = getattr(self.resources, stage)
+        return Recipe(
+            stage=stage,
+            output=self.output,
+            config=getattr(self, stage).model_dump_json(),
+            bundle=self.bundle,
+            # The detector is the same in all bundles: another generator leaves alignment as it is.
+            model_id="" if stage == ALIGN else model_id,
+            domain=version.domain if version else "",
+            version=version.version if version else "",
+            adapter=version.uri if version else "",
+            pixel_format=PixelFormat(self.pixels.format, self.pixels.quality),
+            device=device,
+            timeout_s=share.timeout_s,
+            item_timeout_s=share.item_timeout_s,
+            retry_failed=retry_failed,
+        )
+
+    def specifications(self) -> dict[str, DomainSpec]:
+        """Return the domains that the configuration itself specifies, by name."""
+        return {d.name: d for d in self.domains if isinstance(d, DomainSpec)}
+
+
+def load_job(
+    path: str | None,
+    overrides: list[str] | None = None,
+    *,
+    domains: list[str] | None = None,
+    required: tuple[str, ...] = ("input", "output"),
+    **given: str,
+) -> JobConfig:
+    """Read a job's configuration.
+
+    Args:
+        path: YAML file or URI; None: defaults. Relative references are taken from its folder.
+        overrides: dotted `key=value` items.
+        domains: names to take, in this order: those that the file specifies, others by name from
+            the bank; None takes all of the file.
+        required: places that must be given.
+        given: `input`, `output`, `bank` from the command line; empty ones are left to the file.
+
+    Raises:
+        NoInputError: there is no such file.
+        InvalidArgumentError: names every offending key; or input or output are missing.
+    """
+    data = apply_overrides(_read_yaml(path) if path else {}, overrides or [])
+    data |= {name: value for name, value in given.items() if value}
+    config = JobConfig.parse(data, source=path or "configuration")
+    if domains is not None:
+        known = config.specifications()
+        config = config.model_copy(update={"domains": tuple(known.get(n, n) for n in domains)})
+    for name in required:
+        if not getattr(config, name):
+            raise InvalidArgumentError(
+                f"--{name}",
+                expected="a folder or URI",
+                actual="nothing",
+                remedy=f"or `{name}:` in {path}",
+            )
+    folder = path.rpartition("/")[0] if path and "/" in path else "."
+    return config.model_copy(update=_absolute_places(config, folder))
+
+
+def _read_yaml(path: str) -> dict[str, Any]:
+    try:
+        text = uris.read_bytes(path).decode()
+    except OSError as error:
+        raise NoInputError(f"configuration {uris.redact(path)} cannot be read: {error}") from error
+    data = yaml.safe_load(text.replace(RUNS, runs_folder())) or {}
+    if not isinstance(data, dict):
+        raise InvalidArgumentError(path, expected="a YAML mapping", actual=type(data).__name__)
+    return data
+
+
+def runs_folder() -> str:
+    """Return where runs are kept: `$ITPORTRAIT_RUNS`, or `runs` below the working folder."""
+    return str(Path(os.environ.get("ITPORTRAIT_RUNS") or "runs").absolute())
+
+
+def _absolute_places(config: JobConfig, folder: str) -> dict[str, Any]:
+    """Make local paths absolute: Ray's workers run in other folders."""
+    bank = config.bank or uris.join(config.output or ".", "bank")
+    bundle = config.bundle
+    if "/" in bundle:
+        bundle = uris.absolute(bundle)
+    domains = tuple(
+        d.model_copy(update={"references": tuple(_rooted(uri, folder) for uri in d.references)})
+        if isinstance(d, DomainSpec)
+        else d
+        for d in config.domains
+    )
+    return {
+        "input": uris.absolute(config.input),
+        "output": uris.absolute(config.output),
+        "bank": uris.absolute(bank),
+        "bundle": bundle,
+        "domains": domains,
+    }
+
+
+def _rooted(uri: str, folder: str) -> str:
+    """Return a reference's URI, a relative one taken from the configuration's folder."""
+    if "://" in uri or uri.startswith(("/", "~")):
+        return uris.absolute(uri)
+    return uris.absolute(uris.join(folder, uri))

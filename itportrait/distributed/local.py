@@ -1,0 +1,75 @@
+"""Stages in this very process, without Ray: what the command line does on a folder."""
+
+from collections.abc import Callable, Iterable, Iterator
+
+from itportrait.distributed.recipes import Recipe
+from itportrait.distributed.shards import Shard
+from itportrait.distributed.totals import StageTotals
+from itportrait.distributed.trainers import DomainJob, TrainedDomain, collect_result
+from itportrait.distributed.work import ShardTask, run_shard
+from itportrait.errors import NoInputError
+from itportrait.io import uris
+from itportrait.io.commits import Commit
+
+
+def run_stage(
+    recipe: Recipe,
+    shards: Iterable[Shard],
+    on_commit: Callable[[Commit], None] = lambda commit: None,
+) -> StageTotals:
+    """Bring shards of one stage to their committed state, one after the other.
+
+    Args:
+        recipe: of the stage.
+        shards: with their sources for `align`; their numbers alone otherwise.
+        on_commit: called after each.
+    """
+    totals = StageTotals()
+    for shard in shards:
+        commit = run_shard(recipe, ShardTask(shard))
+        totals.add(commit, kept=False)
+        on_commit(commit)
+    return totals
+
+
+def committed_shards(recipe: Recipe, stage: str) -> Iterator[Shard]:
+    """Yield the shards that an earlier stage has committed and that hold portraits.
+
+    Raises:
+        NoInputError: there is none; names the folder and the command that makes them.
+    """
+    table = recipe.upstream(stage)
+    found = False
+    for commit in table.commits():
+        found = True
+        if commit.rows_ok:
+            yield Shard(commit.shard, ())
+    if not found:
+        raise NoInputError(
+            f"nothing committed at {uris.redact(table.root)}; run `itportrait {stage}` first"
+        )
+
+
+def adapt_here(
+    job: DomainJob, *, device: str = "cpu", on_report: Callable = print
+) -> TrainedDomain:
+    """Adapt a domain in this process: no workers, no checkpoints.
+
+    Args:
+        job: the domain.
+        device: torch device.
+        on_report: called with every `AdaptReport`.
+
+    Raises:
+        ItportraitError: options, references or models do not fit.
+    """
+    from itportrait.adapt import adapt_domain
+    from itportrait.distributed.kernels import warm_bundle
+    from itportrait.distributed.trainers import reference_images
+
+    bundle = warm_bundle(job.bundle, device)
+    references = reference_images(job.spec.references, bundle, job.align)
+    result = adapt_domain(
+        bundle, job.spec, job.adapt, references=references or None, on_report=on_report
+    )
+    return collect_result(job, result, bundle.model_id, references)

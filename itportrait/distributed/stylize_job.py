@@ -1,0 +1,296 @@
+"""The pieces of the main job: recipes, domains, gallery, run.json and the final tables."""
+
+import datetime as dt
+import json
+import platform
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import ray
+from rich.console import Console
+from rich.table import Table
+
+import itportrait
+from itportrait.adapt.config import DomainSpec
+from itportrait.config import fingerprint
+from itportrait.distributed.gallery import FOLDER, GalleryJob, make_gallery
+from itportrait.distributed.job_config import JobConfig, StageShare
+from itportrait.distributed.lease import Lease
+from itportrait.distributed.pipeline import Domain, Pipeline
+from itportrait.distributed.progress import Progress
+from itportrait.distributed.recipes import ALIGN, INVERT, STYLIZE, Recipe
+from itportrait.distributed.shards import Shard, iter_shards
+from itportrait.distributed.totals import Totals
+from itportrait.distributed.trainers import (
+    DomainJob,
+    TrackingTarget,
+    TrainerPool,
+    domain_fingerprint,
+    publish_trained,
+    train_domain,
+    training_storage,
+)
+from itportrait.distributed.window import StageResources, WindowLimits
+from itportrait.errors import ItportraitError, UnknownNameError
+from itportrait.ingest import list_sources
+from itportrait.io import uris
+from itportrait.publish.bank import Bank, BankVersion
+
+_DOMAIN_MEASURES = ("clip_direction", "clip_image", "identity", "depth_distance", "depth_variance")
+
+
+@dataclass
+class StylizeJob:
+    """The main job of one output folder, prepared on a connected Ray.
+
+    Args:
+        config: the whole configuration.
+        model_id: of the bundle.
+        retry_failed: compute failed records again.
+    """
+
+    config: JobConfig
+    model_id: str
+    retry_failed: bool = False
+    totals: Totals = field(default_factory=Totals)
+
+    def __post_init__(self) -> None:
+        cluster = ray.cluster_resources()
+        self.cores, self.gpus = cluster.get("CPU", 1.0), cluster.get("GPU", 0.0)
+        self.bank = Bank(self.config.bank)
+        self.align = self._recipe(ALIGN)
+        self.invert = self._recipe(INVERT)
+        self._pool: TrainerPool | None = None
+        self.domains = [self._domain(domain) for domain in self.config.domains]
+        self.started = dt.datetime.now(dt.UTC)
+
+    def shards(self) -> Iterator[Shard]:
+        """Stream the inputs as shards.
+
+        Raises:
+            NoInputError: nothing was found; names the URI and the patterns tried.
+        """
+        config = self.config.ingest
+        return iter_shards(
+            list_sources(self.config.input, patterns=config.patterns), config.shard_size
+        )
+
+    def pipeline(self, progress: Progress | None = None, lease: Lease | None = None) -> Pipeline:
+        """Return the engine, ready to run or to plan."""
+        shares = {ALIGN: self.config.resources.align, INVERT: self.config.resources.invert}
+        shares[STYLIZE] = self.config.resources.stylize
+        resources = {
+            stage: StageResources(share.cpus, self._gpus_of(share))
+            for stage, share in shares.items()
+        }
+        settings = self.config.resources
+        slots = int(self.cores // max(min(share.cpus for share in shares.values()), 0.25))
+        limits = WindowLimits(
+            in_flight=settings.in_flight or 2 * max(slots, 1),
+            storage_retries=settings.storage_retries,
+            crash_retries=settings.crash_retries,
+        )
+        return Pipeline(
+            self.align,
+            self.invert,
+            self.domains,
+            limits=limits,
+            resources=resources,
+            totals=self.totals,
+            progress=progress,
+            lease=lease,
+        )
+
+    def publish(self) -> str | None:
+        """Make the gallery unless it stands; return its page's URI, None if nothing is wanted."""
+        recipes = tuple(domain.recipe for domain in self.domains if domain.recipe)
+        if self.config.publish.portraits == 0 or not recipes:
+            return None
+        aligned = self.totals.stage(ALIGN)
+        job = GalleryJob(
+            output=self.config.output,
+            align=self.align,
+            invert=self.invert,
+            stylize=tuple(replace(recipe, retry_failed=False) for recipe in recipes),
+            portraits=self.config.publish.portraits,
+            turntables=self.config.publish.turntables,
+            counts=self.final_counts(),
+            means={d.name: self._means(d.stage_name) for d in self.domains},
+            inputs=fingerprint({n: s.digest for n, s in self.totals.stages.items()}),
+        )
+        if not job.stands() and aligned.inputs:
+            share = self.config.resources.stylize
+            task = ray.remote(max_retries=2)(make_gallery)
+            ray.get(task.options(num_cpus=share.cpus, num_gpus=self._gpus_of(share)).remote(job))
+        return uris.join(self.config.output, FOLDER, "index.html")
+
+    def final_counts(self) -> dict[str, int]:
+        """Return inputs by what became of them at the end: ok in all stages, rejected, failed."""
+        aligned, inverted = self.totals.stage(ALIGN), self.totals.stage(INVERT)
+        worst = {"rejected": inverted.rejected, "failed": inverted.failed}
+        stylized = [self.totals.stage(d.stage_name) for d in self.domains if not d.error]
+        for name in worst:
+            worst[name] += max((getattr(stage, name) for stage in stylized), default=0)
+            worst[name] += getattr(aligned, name)
+        good = self.totals.listed - sum(worst.values())
+        return {"ok": good, **worst}
+
+    def write_run(self, status: str) -> None:
+        """Write `OUT/run.json`: resolved configuration, fingerprints, ids, counts, timings."""
+        now = dt.datetime.now(dt.UTC)
+        recipes = [self.align, self.invert, *(d.recipe for d in self.domains if d.recipe)]
+        data = {
+            "status": status,
+            "started": self.started.isoformat(timespec="seconds"),
+            "seconds": round((now - self.started).total_seconds(), 1),
+            "itportrait": itportrait.__version__,
+            "python": platform.python_version(),
+            "config": _redacted(self.config.model_dump(mode="json")),
+            "model_id": self.model_id,
+            "fingerprints": {recipe.name: recipe.fingerprint for recipe in recipes},
+            "domains": {
+                domain.name: {
+                    "version": domain.recipe.version if domain.recipe else None,
+                    "error": uris.redact(str(domain.error)) if domain.error else None,
+                }
+                for domain in self.domains
+            },
+            "inputs": self.totals.listed,
+            "shards": self.totals.shards,
+            "counts": self.final_counts(),
+            "stages": {name: stage.to_json() for name, stage in self.totals.stages.items()},
+        }
+        uris.put_bytes(uris.join(self.config.output, "run.json"), uris.to_json(data))
+
+    def failed_domains(self) -> list[Domain]:
+        """Return the domains that could not be adapted."""
+        return [domain for domain in self.domains if domain.error]
+
+    def _recipe(self, stage: str, version: BankVersion | None = None) -> Recipe:
+        share: StageShare = getattr(self.config.resources, stage)
+        return self.config.recipe(
+            stage,
+            self.model_id,
+            device="cuda" if self._gpus_of(share) > 0 else "cpu",
+            retry_failed=self.retry_failed,
+            version=version,
+        )
+
+    def _domain(self, domain: str | DomainSpec) -> Domain:
+        """Take a domain from the bank, or prepare its adaptation where the bank lacks it."""
+        if isinstance(domain, str):
+            return Domain(domain, self._recipe(STYLIZE, self._champion(domain)))
+        adapt, align = self.config.adapt, self.config.align
+        wanted = domain_fingerprint(domain, adapt, align, self.model_id)
+        found = self.bank.find(domain.name, wanted)
+        if found is not None:
+            return Domain(domain.name, self._recipe(STYLIZE, found))
+        job = DomainJob(
+            bundle=self.config.bundle,
+            spec=domain,
+            adapt=adapt,
+            align=align,
+            fingerprint=wanted,
+            tracking=TrackingTarget(
+                uri=self.config.tracking.uri,
+                experiment=self.config.tracking.experiment,
+                parent="stylize_dataset",
+            ),
+        )
+        return Domain(
+            domain.name,
+            None,
+            lambda: self._trainers().submit(lambda: self._adapt(job), domain.name),
+        )
+
+    def _champion(self, name: str) -> BankVersion:
+        try:
+            return self.bank.champion(name)
+        except UnknownNameError as error:
+            known = {*error.known, *self.config.domain_names()} - {name}
+            raise UnknownNameError("domain", name, sorted(known)) from None
+
+    def _trainers(self) -> TrainerPool:
+        if self._pool is None:
+            # One core is left to the shards, so that photos are aligned while domains are adapted.
+            cores = max(self.cores - 1, 1.0)
+            self._pool = TrainerPool(self.config.train, cores=cores, gpus=self.gpus)
+        return self._pool
+
+    def _adapt(self, job: DomainJob) -> Recipe:
+        storage = training_storage(self.config.bank)
+        trained = train_domain(job, self.config.train, storage=storage)
+        return self._recipe(STYLIZE, publish_trained(trained, self.bank, storage=storage))
+
+    def _gpus_of(self, share: StageShare) -> float:
+        if share.gpus is not None:
+            return share.gpus
+        return 1.0 if self.gpus >= 1 else 0.0
+
+    def _means(self, stage: str) -> dict[str, float]:
+        totals = self.totals.stage(stage)
+        return {name: totals.mean(name) or 0.0 for name in totals.sums}
+
+
+def bundle_model_id(bundle: str) -> str:
+    """Return the id of a bundle's models.
+
+    Raises:
+        MissingModelError: there is no such bundle; names the command that makes or imports it.
+    """
+    from itportrait.bundle import load_bundle
+
+    return load_bundle(bundle).model_id
+
+
+def print_summary(job: StylizeJob, console: Console | None = None) -> None:
+    """Print the final tables: what became of the inputs, and how the domains did."""
+    console = console or Console(soft_wrap=True, highlight=False)
+    table = Table(title="Inputs by stage", title_justify="left")
+    for name in ("stage", "inputs", "ok", "rejected", "failed", "seconds", "s each", "kept"):
+        table.add_column(name, justify="left" if name == "stage" else "right")
+    table.add_column("reasons")
+    for name, stage in job.totals.stages.items():
+        reasons = ", ".join(f"{kind} {count}" for kind, count in stage.reasons.most_common(3))
+        numbers = (stage.inputs, stage.ok, stage.rejected, stage.failed)
+        each = stage.seconds / max(stage.inputs, 1)
+        kept = f"{stage.shards_kept}/{stage.shards} shards"
+        table.add_row(
+            name, *(str(n) for n in numbers), f"{stage.seconds:.1f}", f"{each:.2f}", kept, reasons
+        )
+    console.print(table)
+    if job.domains:
+        console.print(_domain_table(job))
+    counts = job.final_counts()
+    console.print(
+        f"{job.totals.listed} inputs: {counts['ok']} ok, {counts['rejected']} rejected, "
+        f"{counts['failed']} failed"
+    )
+    if all(stage.computed == 0 for stage in job.totals.stages.values()):
+        console.print("Nothing to do: everything was computed by an earlier run.")
+
+
+def _domain_table(job: StylizeJob) -> Table:
+    table = Table(title="Domains, means over the portraits", title_justify="left")
+    table.add_column("domain")
+    for name in ("version", *_DOMAIN_MEASURES):
+        table.add_column(name, justify="right")
+    for domain in job.domains:
+        totals = job.totals.stage(domain.stage_name)
+        means = [totals.mean(name) for name in _DOMAIN_MEASURES]
+        version = domain.recipe.version if domain.recipe else "failed"
+        table.add_row(domain.name, version, *("-" if m is None else f"{m:.3f}" for m in means))
+    return table
+
+
+def _redacted(data: Any) -> Any:
+    return json.loads(uris.redact(json.dumps(data)))
+
+
+def raise_failed_domains(job: StylizeJob) -> None:
+    """Raise one error that names every domain that could not be adapted, if there is any."""
+    failed = job.failed_domains()
+    if failed:
+        reasons = "; ".join(uris.redact(str(domain.error)) for domain in failed)
+        raise ItportraitError(f"{len(failed)} of {len(job.domains)} domains failed: {reasons}")

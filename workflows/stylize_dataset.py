@@ -1,0 +1,115 @@
+"""The main job: photos -> aligned -> inverted -> stylized in every domain, and none lost.
+
+    python workflows/stylize_dataset.py --config configs/demo.yaml
+    python workflows/stylize_dataset.py --config configs/ffhq512.yaml \
+        --input s3://bucket/photos --output s3://bucket/out --bank s3://bucket/bank \
+        --domains bronze,zombie --set ingest.shard_size=256
+
+Run it again and it goes on where it was: what is committed is not computed again. Bad inputs are
+rows with their reason, not errors.
+
+Exit codes: 0 done; 1 a domain could not be adapted; 2 the call, the configuration or the storage is
+wrong; 75 another job holds the output.
+"""
+
+import argparse
+import sys
+
+from rich.console import Console
+
+from itportrait.distributed.job_config import JobConfig, load_job
+from itportrait.distributed.lease import Lease
+from itportrait.distributed.progress import Progress
+from itportrait.distributed.session import ray_session, stop_on_sigterm
+from itportrait.distributed.stylize_job import (
+    StylizeJob,
+    bundle_model_id,
+    print_summary,
+    raise_failed_domains,
+)
+from itportrait.errors import ItportraitError, LeaseHeldError
+
+EXIT_FAILED, EXIT_USAGE, EXIT_BUSY = 1, 2, 75
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one job and return its exit code."""
+    args = parse(arguments)
+    try:
+        config = load_job(
+            args.config,
+            args.set,
+            domains=args.domains,
+            input=args.input,
+            output=args.output,
+            bank=args.bank,
+        )
+        model_id = bundle_model_id(config.bundle)
+        with stop_on_sigterm(), ray_session(args.address, num_cpus=config.resources.num_cpus):
+            job = StylizeJob(config, model_id, retry_failed=args.retry == "failed")
+            return show_plan(job) if args.dry_run else run(job, config)
+    except LeaseHeldError as error:
+        print(error, file=sys.stderr)
+        return EXIT_BUSY
+    except ItportraitError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_USAGE
+
+
+def run(job: StylizeJob, config: JobConfig) -> int:
+    """List -> shards -> align, invert, stylize -> gallery -> run.json -> tables."""
+    settings = config.resources
+    lease = Lease(
+        config.output,
+        what="stylize_dataset",
+        ttl_s=settings.lease_ttl_s,
+        wait_s=settings.lease_wait_s,
+    )
+    shards = job.shards()
+    with lease:
+        with Progress(job.totals) as progress:
+            job.pipeline(progress, lease).run(shards)
+        page = job.publish()
+        job.write_run("finished" if not job.failed_domains() else "domains failed")
+    print_summary(job)
+    if page:
+        print(f"Gallery: {page}")
+    try:
+        raise_failed_domains(job)
+    except ItportraitError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return EXIT_FAILED
+    return 0
+
+
+def show_plan(job: StylizeJob) -> int:
+    """Print what a run would find done and what it would compute; write nothing."""
+    plan = job.pipeline().plan(job.shards())
+    console = Console(soft_wrap=True, highlight=False)
+    console.print(f"{job.totals.listed} inputs in {job.totals.shards} shards")
+    for name, done in plan.done.items():
+        console.print(f"{name}: {done} shards done, {plan.to_compute[name]} to compute")
+    for domain in job.domains:
+        if domain.recipe is None:
+            console.print(f"domain {domain.name}: not in the bank, would be adapted first")
+    return 0
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
+    add = parser.add_argument
+    add("--config", required=True, help="YAML of the job: configs/demo.yaml")
+    add("--input", default="", help="folder, glob, list, table or tar shards of photos")
+    add("--output", default="", help="folder or URI to write; a later run goes on there")
+    add("--bank", default="", help="style bank: adapters are taken from it and published to it")
+    add("--domains", type=lambda text: text.split(","), default=None, help="only these: a,b")
+    add("--set", action="append", default=[], metavar="KEY=VALUE", help="ingest.shard_size=4")
+    add("--address", default=None, help="Ray: auto, host:port; absent: embedded")
+    add("--dry-run", action="store_true", help="print what would be done")
+    add("--retry", choices=("failed",), default=None, help="compute failed records again")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
