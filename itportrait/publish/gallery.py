@@ -181,7 +181,7 @@ def _style(portrait: GalleryPortrait, domain: str, views: Sequence[str], side: i
     if row.status is not Status.OK:
         return f'<div class="style"><p><b>{html.escape(domain)}</b>{_reason(row)}</p></div>'
     numbers = [
-        f"{label} {getattr(row, name):.2f}"
+        f"{label} {getattr(row, name):.{3 if name == 'depth_distance' else 2}f}"
         for name, label in _METRICS.items()
         if getattr(row, name, None) is not None
     ]

@@ -30,7 +30,9 @@ class NonFiniteRenderError(ItportraitError):
 class Adapter(Protocol):
     """What the stage asks of a domain: a copy of the base generator, moved by `strength`."""
 
-    def apply(self, G, strength: float = 1.0): ...
+    def check_base(self, model_id: str) -> None: ...
+
+    def apply(self, generator, strength: float = 1.0): ...
 
 
 class Stylizer:
@@ -42,6 +44,9 @@ class Stylizer:
         adapters: by domain name.
         targets: by domain name, what CLIP metrics compare with; a domain without one has none.
         versions: by domain name, the version written to the records (default `local`).
+
+    Raises:
+        InvalidArgumentError: an adapter belongs to another base model.
     """
 
     def __init__(
@@ -55,6 +60,8 @@ class Stylizer:
     ) -> None:
         self.config, self.bundle, self.adapters = config, bundle, dict(adapters)
         self.targets, self.versions = dict(targets or {}), dict(versions or {})
+        for adapter in self.adapters.values():
+            adapter.check_base(bundle.model_id)
         self.base = bundle.generator.eval().requires_grad_(False)
         self.device = self.base.w_avg.device
         self._adapted: dict[tuple[str, float], torch.nn.Module] = {}
