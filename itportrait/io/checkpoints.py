@@ -96,9 +96,10 @@ def _torch_load(file: BinaryIO) -> Any:
     try:
         return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise UnsafeCheckpointError(
-            f"torch refuses it, nothing was executed: {str(error).splitlines()[0]}"
-        ) from None
+        reason = str(error).rpartition("WeightsUnpickler error: ")[2].strip().split("\n")[0]
+        if "Unsupported" not in reason:
+            raise CheckpointError(f"truncated or malformed: {reason}") from error
+        raise UnsafeCheckpointError(f"{reason} Nothing was executed") from None
     except Exception as error:  # torch raises RuntimeError, EOFError, ... for broken files
         raise CheckpointError(f"truncated or malformed: {error}") from error
 

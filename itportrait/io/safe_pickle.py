@@ -98,6 +98,13 @@ def _array(name: str, *args: Any) -> ArrayRecord:
     return ArrayRecord(name, args)
 
 
+def _latin1(name: str, *args: Any) -> bytes:
+    """How protocol 2 writes bytes."""
+    if len(args) != 2 or args[1] != "latin1" or not isinstance(args[0], str):
+        raise UnsafeCheckpointError(f"the pickle asks for {name} with an encoding that is not data")
+    return args[0].encode("latin1")
+
+
 def _set(name: str, *args: Any) -> set[Any]:
     return set(*args)
 
@@ -115,6 +122,7 @@ _CALLS: dict[tuple[str, str], Callable[..., Any]] = {
     ("numpy", "ndarray"): _array,
     ("numpy", "dtype"): _array,
     ("builtins", "set"): _set,
+    ("_codecs", "encode"): _latin1,
 }
 
 STORAGE_TYPES = (
@@ -165,6 +173,7 @@ class RestrictedUnpickler(pickle.Unpickler):
         Raises:
             UnsafeCheckpointError: the name is not on the list.
         """
+        module = "builtins" if module == "__builtin__" else module  # as protocol 2 spells it
         full = f"{module}.{name}"
         if (module, name) in _CALLS:
             return _Callable(full, _CALLS[module, name])
