@@ -45,7 +45,7 @@ class ConvTrunk(nn.Module):
     """
 
     def __init__(
-        self, widths: tuple[int, ...] = (32, 64, 96, 128), depths: tuple[int, ...] = (1, 2, 2, 2)
+        self, widths: tuple[int, ...] = (24, 48, 64, 96), depths: tuple[int, ...] = (1, 2, 2, 2)
     ) -> None:
         super().__init__()
         self.widths, self.depths = tuple(widths), tuple(depths)

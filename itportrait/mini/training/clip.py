@@ -31,8 +31,8 @@ from itportrait.perception.clip import MINI_NAME, ImageTextModel, split_words
 MODEL_CONFIG: dict[str, Any] = {
     "embed_dim": 128,
     "vision_cfg": {
-        "image_size": 64,
-        "patch_size": 8,
+        "image_size": 72,
+        "patch_size": 12,
         "width": 128,
         "head_width": 32,
         "layers": 4,
@@ -61,9 +61,9 @@ PERSON_WORDS = ("a person", "a man", "a woman", "someone", "a face", "a human", 
 class ClipTraining(Settings):
     """Hyper-parameters of the mini CLIP's training."""
 
-    batch: int = 96
+    batch: int = 64
     """Pictures and captions in a batch."""
-    pairs: int = 24
+    pairs: int = 12
     """Pairs of photo and domain in a batch, for the direction loss."""
     learning_rate: float = 2e-3
     """Of Adam."""

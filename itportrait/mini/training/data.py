@@ -95,19 +95,16 @@ class PortraitData:
 
 
 def read_portraits(
-    folder: str | Path,
-    *,
+    *folders: str | Path,
     domains: tuple[str, ...] | None = None,
     geometry: bool = False,
-    limit: int | None = None,
 ) -> PortraitData:
-    """Read a dataset, or as much of it as is drawn already.
+    """Read datasets, or as much of them as is drawn already.
 
     Args:
-        folder: of one dataset (`dataset.json`), or several such folders' parent.
+        folders: of one dataset each; people of one seed are the same people in all of them.
         domains: keep only these; all by default.
         geometry: keep depth and alpha too.
-        limit: stop after that many rows.
 
     Raises:
         NoInputError: no shard of those domains is there.
@@ -116,25 +113,26 @@ def read_portraits(
     captions: list[list[str]] = []
     names: tuple[str, ...] = ()
     seeds: list[int] = []
-    for spec in sorted([*Path(folder).glob("dataset.json"), *Path(folder).glob("*/dataset.json")]):
-        asked = json.loads(spec.read_text())
+    for folder in folders:
+        header = Path(folder) / "dataset.json"
+        if not header.exists():
+            continue
+        asked = json.loads(header.read_text())
         found = tuple(asked["domains"])
+        names = names + tuple(name for name in found if name not in names)
         seed = asked["spec"]["people_seed"]
         seeds += [seed] if seed not in seeds else []
-        first_person = PEOPLE_PER_SEED * seeds.index(seed)
-        names = names + tuple(name for name in found if name not in names)
-        for shard in sorted(spec.parent.glob("shard-*.safetensors")):
+        for shard in sorted(header.parent.glob("shard-*.safetensors")):
             part, text = _read_shard(shard, found, names, domains, geometry)
             if part is not None:
-                part["person"] += first_person
+                part["person"] += PEOPLE_PER_SEED * seeds.index(seed)
                 parts.append(part)
                 captions += text
-            if limit is not None and sum(len(item["image"]) for item in parts) >= limit:
-                break
     if not parts:
+        places = ", ".join(map(str, folders))
         raise NoInputError(
-            f"no shard-*.safetensors with {domains or 'any domain'} under {folder}; "
-            "draw them first with `python workflows/pretrain_mini.py`"
+            f"no shard-*.safetensors with {domains or 'any domain'} in {places}; "
+            "draw them with `python workflows/pretrain_mini.py`"
         )
     columns = {key: torch.cat([part[key] for part in parts]) for key in parts[0]}
     return PortraitData(**columns, domains=names, captions=captions)

@@ -8,7 +8,7 @@ There is no discriminator: every latent has one true picture, which is regressed
 picture and the depth are supervised as well, for edges and geometry.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -202,7 +202,6 @@ class GeneratorTask(NetworkTask):
         self.config, self.seed, self.device = config, seed, torch.device(device)
         self.train, self.held_out = train, held_out
         self.groups = train.groups()
-        self.refresh: Callable[[], PortraitData | None] = lambda: None
         self.stages = [at_stage(generator, stage) for stage in config.stages]
 
     def batch(self, step: int, rng: torch.Generator) -> Tensor:
@@ -239,13 +238,7 @@ class GeneratorTask(NetworkTask):
         }
 
     def measure(self) -> dict[str, float]:
-        """Return PSNR of the picture and of the head on held-out people, in dB, and depth error.
-
-        Also looks for newly drawn people, so that training can begin before the drawing ends.
-        """
-        grown = self.refresh()
-        if grown is not None:
-            self.train, self.groups = grown, grown.groups()
+        """Return PSNR of the picture and of the head on held-out people, in dB, and depth error."""
         return measure_generator(self.average, self.held_out, self.device)
 
 

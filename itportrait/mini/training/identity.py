@@ -37,7 +37,7 @@ class IdentityTraining(Settings):
     """People in a batch."""
     pictures: int = 3
     """Pictures of each; every second person's are from any domain, the others' photos."""
-    learning_rate: float = 1.5e-3
+    learning_rate: float = 2e-3
     """Of Adam."""
     weight_decay: float = 1e-4
     """Of Adam."""
@@ -172,7 +172,7 @@ def measure_identity(
 
     Returns:
         `auc`: photos of one person in different views against photos of different people;
-        `auc_stylized`: a photo and a picture in another domain, where the data has any.
+        `auc_stylized`: a photo and a picture in another domain; each where the data has such pairs.
     """
     rows = torch.linspace(0, len(data) - 1, min(count, len(data))).long().unique()
     embedding = torch.cat([model.embed(data.floats(part, device)).cpu() for part in rows.split(64)])
@@ -181,7 +181,9 @@ def measure_identity(
     upper = torch.ones_like(same).triu(1)
     both = photo[:, None] & photo[None] & upper
     across = (photo[:, None] ^ photo[None]) & upper
-    figures = {"auc": area_under_curve(cosine[both & same], cosine[both & ~same])}
+    figures = {}
+    if (both & same).any():
+        figures["auc"] = area_under_curve(cosine[both & same], cosine[both & ~same])
     if (across & same).any():
         figures["auc_stylized"] = area_under_curve(cosine[across & same], cosine[across & ~same])
     return figures

@@ -23,7 +23,7 @@ class PerceptualTraining(Settings):
 
     batch: int = 32
     """Pictures in a batch."""
-    learning_rate: float = 2e-3
+    learning_rate: float = 3e-3
     """Of Adam."""
     weight_decay: float = 1e-4
     """Of Adam."""

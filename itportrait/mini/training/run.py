@@ -1,7 +1,8 @@
 """Train one network of the family after the other: data in, task, loop, exported file.
 
 Each function reads what it needs from `paths.data`, keeps its checkpoint and curve in
-`paths.runs/NETWORK`, and writes what is shipped to `paths.weights`.
+`paths.runs/NETWORK`, and writes what is shipped to `paths.weights`. A run goes on from its
+checkpoint; one whose budget is spent only exports.
 """
 
 import logging
@@ -10,14 +11,36 @@ from pathlib import Path
 
 import torch
 
+from itportrait.bundle import PerceptionSpec, load_bundle, write_bundle
+from itportrait.bundle.spec import CameraPrior, ClipSpec
+from itportrait.errors import MissingModelError
 from itportrait.generator.generator import TriPlaneGenerator
+from itportrait.generator.io import load_generator, save_generator
 from itportrait.generator.presets import mini_config
-from itportrait.mini.portraits import PHOTO
+from itportrait.mini import dataset
+from itportrait.mini.dataset import DatasetSpec, draw_dataset
+from itportrait.mini.portraits import DOMAINS, HELD_OUT_SEED, PHOTO, TRAIN_SEED
+from itportrait.mini.training.clip import ClipTask
 from itportrait.mini.training.data import PortraitData, read_portraits
-from itportrait.mini.training.generator import GeneratorTask, GeneratorTraining, set_mean_code
-from itportrait.mini.training.loop import LoopConfig, TrainingLoop
+from itportrait.mini.training.encoder import EncoderTask
+from itportrait.mini.training.generator import GeneratorTask, set_mean_code
+from itportrait.mini.training.identity import IdentityTask
+from itportrait.mini.training.loop import LoopConfig, Task, TrainingLoop
+from itportrait.mini.training.perceptual import PerceptualTask
+from itportrait.perception.perceptual import PerceptualModel
+from itportrait.perception.trunk import ConvTrunk
 
 logger = logging.getLogger(__name__)
+
+NETWORKS = ("generator", "perceptual", "identity", "clip", "encoder")
+"""In the order of training: the encoder needs the generator and the perceptual network."""
+SHARES = {"generator": 0.6, "perceptual": 0.07, "identity": 0.05, "clip": 0.14, "encoder": 0.14}
+"""Of the whole budget."""
+CLIP_FOLDER = "clip"
+LICENCE = (
+    "Apache-2.0. Weights made by this project from portraits that it draws itself; no photo of a "
+    "person and no foreign model took part."
+)
 
 
 @dataclass(frozen=True)
@@ -32,6 +55,28 @@ class Paths:
     """The shipped bundle."""
 
 
+def dataset_specs(*, people: int = 4000, styled_people: int = 500) -> dict[str, DatasetSpec]:
+    """Return the datasets by name: photos in three views, and every domain in one view."""
+    held = {"people": 64, "people_seed": HELD_OUT_SEED}
+    return {
+        "photo-val": DatasetSpec(**held, shard_size=96),
+        "photo-train": DatasetSpec(people=people, people_seed=TRAIN_SEED),
+        "domains-val": DatasetSpec(
+            **held, views_per_person=1, domains=(PHOTO, *DOMAINS), shard_size=64
+        ),
+        "domains-train": DatasetSpec(
+            people=styled_people, people_seed=TRAIN_SEED, views_per_person=1, domains=DOMAINS
+        ),
+    }
+
+
+def draw(paths: Paths, specs: dict[str, DatasetSpec], *, workers: int) -> None:
+    """Draw the shards that are missing; a folder that is complete costs nothing."""
+    for name, spec in specs.items():
+        logger.info("drawing %s: %d portraits", name, spec.rows)
+        draw_dataset(paths.data / name, spec, workers=workers)
+
+
 def photos(paths: Paths) -> tuple[PortraitData, PortraitData]:
     """Return (photos to train on, photos of held-out people), with geometry."""
     return (
@@ -40,32 +85,127 @@ def photos(paths: Paths) -> tuple[PortraitData, PortraitData]:
     )
 
 
-def generator_task(
-    paths: Paths, config: GeneratorTraining, *, seed: int, device: str
-) -> GeneratorTask:
-    """Build the generator's task; shards that appear later join the data."""
-    torch.manual_seed(seed)
+def portraits(paths: Paths, *, all_views: bool = True) -> tuple[PortraitData, PortraitData]:
+    """Return (portraits to train on, of held-out people) in all domains.
+
+    Args:
+        all_views: false keeps one photo of each person, so that photos do not outnumber the rest.
+    """
+    train = read_portraits(paths.data / "photo-train", paths.data / "domains-train")
+    if not all_views:
+        train = train.take(train.view == 0)
+    return train, read_portraits(paths.data / "photo-val", paths.data / "domains-val")
+
+
+def train_generator(paths: Paths, loop: LoopConfig, *, device: str = "cpu") -> None:
+    """Train the generator; export its averaged weights with their mean code."""
+    torch.manual_seed(loop.seed)
     train, held_out = photos(paths)
-    logger.info("generator: %d portraits, %d held out", len(train), len(held_out))
     network = TriPlaneGenerator(mini_config()).to(device)
-    task = GeneratorTask(network, train, held_out, config, seed=seed, device=device)
-    shards = len(list((paths.data / "photo-train").glob("shard-*")))
-
-    def refresh() -> PortraitData | None:
-        nonlocal shards
-        now = len(list((paths.data / "photo-train").glob("shard-*")))
-        if now == shards:
-            return None
-        shards = now
-        return photos(paths)[0]
-
-    task.refresh = refresh
-    return task
-
-
-def train_generator(paths: Paths, loop: LoopConfig, *, device: str = "cpu") -> TriPlaneGenerator:
-    """Train the generator within the budget; return it with averaged weights and `w_avg`."""
-    task = generator_task(paths, GeneratorTraining(), seed=loop.seed, device=device)
-    TrainingLoop(task, loop, paths.runs / "generator").run()
+    task = GeneratorTask(network, train, held_out, seed=loop.seed, device=device)
+    _run(task, loop, paths)
     set_mean_code(task.average)
-    return task.average
+    save_generator(task.average, paths.weights, half=True)
+
+
+def train_perceptual(paths: Paths, loop: LoopConfig, *, device: str = "cpu") -> None:
+    """Train and export the perceptual network."""
+    torch.manual_seed(loop.seed)
+    task = PerceptualTask(*portraits(paths), seed=loop.seed, device=device)
+    _run(task, loop, paths)
+    task.export().save(paths.weights / "perceptual.safetensors")
+
+
+def train_identity(paths: Paths, loop: LoopConfig, *, device: str = "cpu") -> None:
+    """Train and export the identity network, from the perceptual trunk where there is one."""
+    torch.manual_seed(loop.seed)
+    task = IdentityTask(*portraits(paths), trunk=_trunk(paths), seed=loop.seed, device=device)
+    _run(task, loop, paths)
+    task.export().save(paths.weights / "identity.safetensors")
+
+
+def train_clip(paths: Paths, loop: LoopConfig, *, device: str = "cpu") -> None:
+    """Train and export the mini CLIP."""
+    torch.manual_seed(loop.seed)
+    train, held_out = portraits(paths, all_views=False)
+    task = ClipTask(paths.runs / "clip", train, held_out, seed=loop.seed, device=device)
+    _run(task, loop, paths)
+    task.export(paths.weights / CLIP_FOLDER)
+
+
+def train_encoder(paths: Paths, loop: LoopConfig, *, device: str = "cpu") -> None:
+    """Train and export the encoder of the exported generator.
+
+    Raises:
+        MissingModelError: the generator is not exported yet.
+    """
+    torch.manual_seed(loop.seed)
+    generator = load_generator_of(paths).to(device)
+    path = paths.weights / "perceptual.safetensors"
+    task = EncoderTask(
+        generator,
+        *photos(paths),
+        perceptual=PerceptualModel.load(path).to(device) if path.exists() else None,
+        trunk=_trunk(paths),
+        seed=loop.seed,
+        device=device,
+    )
+    _run(task, loop, paths)
+    task.export().save(paths.weights / "encoder.safetensors")
+
+
+def load_generator_of(paths: Paths) -> TriPlaneGenerator:
+    """Load the exported generator.
+
+    Raises:
+        MissingModelError: there is none yet.
+    """
+    if not (paths.weights / "generator.safetensors").exists():
+        raise MissingModelError(
+            f"no generator in {paths.weights}; train it first (--only generator)"
+        )
+    return load_generator(paths.weights)
+
+
+def finish_bundle(paths: Paths) -> None:
+    """Write `model.json` over whatever is exported already, and check that it opens."""
+    weights = paths.weights
+    present = {name: f"{name}.safetensors" for name in ("perceptual", "identity", "encoder")}
+    present = {name: file for name, file in present.items() if (weights / file).exists()}
+    has_clip = (weights / CLIP_FOLDER / "clip.safetensors").exists()
+    write_bundle(
+        weights,
+        name="mini",
+        family="mini",
+        licence=LICENCE,
+        camera_prior=CameraPrior(yaw_std_rad=dataset.YAW_STD, pitch_std_rad=dataset.PITCH_STD),
+        perception=PerceptionSpec(
+            clips=(ClipSpec(kind="mini", name="itportrait-mini", path=CLIP_FOLDER),)
+            if has_clip
+            else (),
+            perceptual="mini",
+            perceptual_path=present.get("perceptual"),
+            identity_path=present.get("identity"),
+            encoder_path=present.get("encoder"),
+        ),
+    )
+    load_bundle(weights).verify()
+
+
+def _run(task: Task, loop: LoopConfig, paths: Paths) -> None:
+    TrainingLoop(task, loop, paths.runs / task.name).run()
+    paths.weights.mkdir(parents=True, exist_ok=True)
+
+
+def _trunk(paths: Paths) -> ConvTrunk | None:
+    path = paths.weights / "perceptual.safetensors"
+    return PerceptualModel.load(path).trunk if path.exists() else None
+
+
+TRAINERS = {
+    "generator": train_generator,
+    "perceptual": train_perceptual,
+    "identity": train_identity,
+    "clip": train_clip,
+    "encoder": train_encoder,
+}
