@@ -1,9 +1,13 @@
 """Invert: aligned portraits to W+ codes, batched, with early stop for each portrait by itself."""
 
-from itportrait.invert import w, w_plus  # registers the methods
-from itportrait.invert.config import InvertConfig, LossWeights
-from itportrait.invert.inverter import Inverter, NonFiniteError
-from itportrait.invert.problem import INVERSIONS, Inversion, Problem, Solution
+from typing import TYPE_CHECKING
+
+from itportrait.lazy import lazy_exports
+
+if TYPE_CHECKING:
+    from itportrait.invert.config import InvertConfig, LossWeights
+    from itportrait.invert.inverter import Inverter, NonFiniteError
+    from itportrait.invert.problem import INVERSIONS, Inversion, Problem, Solution
 
 __all__ = [
     "INVERSIONS",
@@ -14,6 +18,13 @@ __all__ = [
     "NonFiniteError",
     "Problem",
     "Solution",
-    "w",
-    "w_plus",
 ]
+
+__getattr__ = lazy_exports(
+    __name__,
+    {
+        "config": "InvertConfig LossWeights",
+        "inverter": "Inverter NonFiniteError",
+        "problem": "INVERSIONS Inversion Problem Solution",
+    },
+)

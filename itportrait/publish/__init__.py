@@ -1,15 +1,20 @@
 """Publish: galleries, contact sheets, films and meshes, as bytes to be written anywhere."""
 
+from typing import TYPE_CHECKING
+
+from itportrait.lazy import lazy_exports
 from itportrait.publish.contact_sheet import contact_sheet
-from itportrait.publish.gallery import GalleryDomain, GalleryPortrait, render_gallery
-from itportrait.publish.mesh import (
-    EmptyMeshError,
-    MeshOptions,
-    density_grid,
-    encode_mesh,
-    extract_mesh,
-)
-from itportrait.publish.video import encode_mp4, encode_webp
+
+if TYPE_CHECKING:
+    from itportrait.publish.gallery import GalleryDomain, GalleryPortrait, render_gallery
+    from itportrait.publish.mesh import (
+        EmptyMeshError,
+        MeshOptions,
+        density_grid,
+        encode_mesh,
+        extract_mesh,
+    )
+    from itportrait.publish.video import encode_mp4, encode_webp
 
 __all__ = [
     "EmptyMeshError",
@@ -24,3 +29,12 @@ __all__ = [
     "extract_mesh",
     "render_gallery",
 ]
+
+__getattr__ = lazy_exports(
+    __name__,
+    {
+        "gallery": "GalleryDomain GalleryPortrait render_gallery",
+        "mesh": "EmptyMeshError MeshOptions density_grid encode_mesh extract_mesh",
+        "video": "encode_mp4 encode_webp",
+    },
+)

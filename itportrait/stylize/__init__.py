@@ -1,9 +1,14 @@
 """Stylize: inverted portraits rendered in style domains, from many views."""
 
-from itportrait.metrics import StyleTarget
-from itportrait.stylize.config import StylizeConfig
-from itportrait.stylize.stylizer import NonFiniteRenderError, Stylizer
-from itportrait.stylize.turntable import render_frames, turntable_cameras
+from typing import TYPE_CHECKING
+
+from itportrait.lazy import lazy_exports
+
+if TYPE_CHECKING:
+    from itportrait.metrics import StyleTarget
+    from itportrait.stylize.config import StylizeConfig
+    from itportrait.stylize.stylizer import NonFiniteRenderError, Stylizer
+    from itportrait.stylize.turntable import render_frames, turntable_cameras
 
 __all__ = [
     "NonFiniteRenderError",
@@ -13,3 +18,13 @@ __all__ = [
     "render_frames",
     "turntable_cameras",
 ]
+
+__getattr__ = lazy_exports(
+    __name__,
+    {
+        "itportrait.metrics": "StyleTarget",
+        "config": "StylizeConfig",
+        "stylizer": "NonFiniteRenderError Stylizer",
+        "turntable": "render_frames turntable_cameras",
+    },
+)
