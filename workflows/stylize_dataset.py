@@ -23,7 +23,7 @@ from itportrait.distributed.progress import Progress
 from itportrait.distributed.session import ray_session, stop_on_sigterm
 from itportrait.distributed.stylize_job import (
     StylizeJob,
-    bundle_model_id,
+    find_model_id,
     print_summary,
     raise_failed_domains,
 )
@@ -44,9 +44,8 @@ def main(arguments: list[str] | None = None) -> int:
             output=args.output,
             bank=args.bank,
         )
-        model_id = bundle_model_id(config.bundle)
         with stop_on_sigterm(), ray_session(args.address, num_cpus=config.resources.num_cpus):
-            job = StylizeJob(config, model_id, retry_failed=args.retry == "failed")
+            job = StylizeJob(config, find_model_id(config), retry_failed=args.retry == "failed")
             return show_plan(job) if args.dry_run else run(job, config)
     except LeaseHeldError as error:
         print(error, file=sys.stderr)
@@ -70,6 +69,7 @@ def run(job: StylizeJob, config: JobConfig) -> int:
         with Progress(job.totals) as progress:
             job.pipeline(progress, lease).run(shards)
         page = job.publish()
+        job.finish_tracking()
         job.write_run("finished" if not job.failed_domains() else "domains failed")
     print_summary(job)
     if page:

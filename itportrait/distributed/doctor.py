@@ -1,11 +1,12 @@
 """What this machine has of what the product uses, and what to do about the rest."""
 
-import importlib
 import importlib.metadata
+import importlib.util
 import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from itportrait.errors import ItportraitError
 from itportrait.io import uris
@@ -83,15 +84,13 @@ def _native_ops() -> list[Finding]:
     """Try every native op; the plain PyTorch reference serves where one is missing."""
     from itportrait.ops import loader
 
-    folder = os.path.dirname(loader.__file__)
     found = []
-    for name in sorted(os.listdir(folder)):
-        sources = [f for f in ("op.cpp", "op.cu") if os.path.exists(os.path.join(folder, name, f))]
-        for source in sources:
-            library, reason = loader.load_library(loader.Path(folder) / name / source)
-            remedy = "" if library else "a C++ compiler makes it; plain PyTorch serves meanwhile"
-            about = "loaded" if library else reason
-            found.append(Finding(f"op {name}", library is not None, about, remedy, needed=False))
+    for source in sorted(Path(loader.__file__).parent.glob("*/op.cpp")):
+        library, reason = loader.load_library(source)
+        there = library is not None
+        remedy = "" if there else "install g++; plain PyTorch serves meanwhile"
+        about = "loaded" if there else reason
+        found.append(Finding(f"op {source.parent.name}", there, about, remedy, needed=False))
     return found or [Finding("native ops", True, "plain PyTorch", needed=False)]
 
 

@@ -5,6 +5,7 @@ import json
 import platform
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any
 
 import ray
@@ -21,6 +22,7 @@ from itportrait.distributed.pipeline import Domain, Pipeline
 from itportrait.distributed.progress import Progress
 from itportrait.distributed.recipes import ALIGN, INVERT, STYLIZE, Recipe
 from itportrait.distributed.shards import Shard, iter_shards
+from itportrait.distributed.tasks import fetch
 from itportrait.distributed.totals import Totals
 from itportrait.distributed.trainers import (
     DomainJob,
@@ -37,6 +39,7 @@ from itportrait.ingest import list_sources
 from itportrait.io import uris
 from itportrait.publish.bank import Bank, BankVersion
 
+RUN = "run.json"
 _DOMAIN_MEASURES = ("clip_direction", "clip_image", "identity", "depth_distance", "depth_variance")
 
 
@@ -147,7 +150,7 @@ class StylizeJob:
             "itportrait": itportrait.__version__,
             "python": platform.python_version(),
             "config": _redacted(self.config.model_dump(mode="json")),
-            "model_id": self.model_id,
+            "models": {"id": self.model_id, "key": _bundle_key(self.config.bundle)},
             "fingerprints": {recipe.name: recipe.fingerprint for recipe in recipes},
             "domains": {
                 domain.name: {
@@ -161,7 +164,12 @@ class StylizeJob:
             "counts": self.final_counts(),
             "stages": {name: stage.to_json() for name, stage in self.totals.stages.items()},
         }
-        uris.put_bytes(uris.join(self.config.output, "run.json"), uris.to_json(data))
+        uris.put_bytes(uris.join(self.config.output, RUN), uris.to_json(data))
+
+    def finish_tracking(self) -> None:
+        """Close the parent of the runs of this job's adaptations, if there were any."""
+        if self._pool is not None and self.config.tracking.uri != "none":
+            fetch(ray.remote(_finish_run).options(num_cpus=0.1).remote(self._tracking()))
 
     def failed_domains(self) -> list[Domain]:
         """Return the domains that could not be adapted."""
@@ -192,11 +200,7 @@ class StylizeJob:
             adapt=adapt,
             align=align,
             fingerprint=wanted,
-            tracking=TrackingTarget(
-                uri=self.config.tracking.uri,
-                experiment=self.config.tracking.experiment,
-                parent="stylize_dataset",
-            ),
+            tracking=self._tracking(),
         )
         return Domain(
             domain.name,
@@ -223,6 +227,12 @@ class StylizeJob:
         trained = train_domain(job, self.config.train, storage=storage)
         return self._recipe(STYLIZE, publish_trained(trained, self.bank, storage=storage))
 
+    def _tracking(self) -> TrackingTarget:
+        tracking = self.config.tracking
+        return TrackingTarget(
+            uri=tracking.uri, experiment=tracking.experiment, parent="stylize_dataset"
+        )
+
     def _gpus_of(self, share: StageShare) -> float:
         if share.gpus is not None:
             return share.gpus
@@ -233,15 +243,44 @@ class StylizeJob:
         return {name: totals.mean(name) or 0.0 for name in totals.sums}
 
 
-def bundle_model_id(bundle: str) -> str:
-    """Return the id of a bundle's models.
+def find_model_id(config: JobConfig) -> str:
+    """Return the id of the bundle's models.
+
+    An earlier run of the same output knows it, unless `model.json` has changed since: then nothing
+    of torch is imported only to find that nothing is to be done.
 
     Raises:
         MissingModelError: there is no such bundle; names the command that makes or imports it.
     """
+    key = _bundle_key(config.bundle)
+    known = (uris.read_json(uris.join(config.output, RUN)) or {}).get("models", {})
+    if key and known.get("key") == key:
+        return known["id"]
+    return fetch(ray.remote(_describe_bundle).options(num_cpus=0.1).remote(config.bundle))
+
+
+def _describe_bundle(bundle: str) -> str:
     from itportrait.bundle import load_bundle
 
     return load_bundle(bundle).model_id
+
+
+def _bundle_key(bundle: str) -> str | None:
+    embedded = Path(itportrait.__file__).parent / "mini" / "weights"
+    try:
+        data = uris.read_bytes(
+            uris.join(str(embedded) if bundle == "mini" else bundle, "model.json")
+        )
+    except OSError:
+        return None
+    return fingerprint(bundle, itportrait.__version__, data)
+
+
+def _finish_run(target: TrackingTarget) -> None:
+    from itportrait.tracking import open_tracker
+
+    name, where = target.parent, target.experiment
+    open_tracker(target.uri, name, experiment=where, spool=target.spool).finish()
 
 
 def print_summary(job: StylizeJob, console: Console | None = None) -> None:

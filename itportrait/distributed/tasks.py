@@ -4,6 +4,7 @@ import contextlib
 import faulthandler
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import ray
 
@@ -36,6 +37,20 @@ def _work(recipe: Recipe, task: ShardTask, items: int) -> Commit:
 # Retries are the window's business: it tells a flaky store from a poison record.
 shard_on_cpu = ray.remote(max_retries=0)(_work)
 shard_on_gpu = ray.remote(max_retries=0, max_calls=GPU_CALLS_PER_PROCESS)(_work)
+
+
+def fetch(ref: ray.ObjectRef) -> Any:
+    """Return a task's result; its error comes as it was raised, without Ray's wrapping."""
+    try:
+        return ray.get(ref)
+    except ray.exceptions.RayTaskError as error:
+        raise unwrap(error) from None
+
+
+def unwrap(error: Exception) -> Exception:
+    """Return the error that a task raised, out of Ray's wrapping."""
+    cause = getattr(error, "cause", None)
+    return cause if isinstance(cause, Exception) else error
 
 
 def submit(

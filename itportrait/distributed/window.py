@@ -16,7 +16,7 @@ from ray import exceptions as ray_errors
 
 from itportrait.distributed.recipes import ALIGN, INVERT, STYLIZE, Recipe
 from itportrait.distributed.shards import Shard
-from itportrait.distributed.tasks import submit
+from itportrait.distributed.tasks import submit, unwrap
 from itportrait.distributed.work import ShardTask, UpstreamDamagedError
 from itportrait.errors import ItportraitError, OutputError
 from itportrait.io import uris
@@ -157,8 +157,8 @@ class Window:
         """
         self._submit()
         if not self._live:
-            if self._paused:
-                time.sleep(min(timeout_s, max(self._paused[0][0] - time.monotonic(), 0.0)))
+            until = self._paused[0][0] - time.monotonic() if self._paused else timeout_s
+            time.sleep(min(timeout_s, max(until, 0.0)))
             return
         done, _ = ray.wait(list(self._live), num_returns=1, timeout=timeout_s, fetch_local=False)
         for ref in done:
@@ -212,7 +212,7 @@ class Window:
             self._range_done(piece)
 
     def _failed(self, piece: _Piece, error: Exception) -> None:
-        cause = _cause(error)
+        cause = unwrap(error)
         if isinstance(cause, ItportraitError):
             raise cause
         if isinstance(error, _LOST) or isinstance(cause, MemoryError):
@@ -301,14 +301,6 @@ class Window:
     def _say(self, piece: _Piece, text: str) -> None:
         part = "" if piece.whole else f" [{piece.start}:{piece.stop}]"
         self.on_event(f"{piece.recipe.name}, shard {piece.shard.index}{part}: {text}")
-
-
-def _cause(error: Exception) -> Exception:
-    """Return the error that a task raised, out of Ray's wrapping."""
-    if isinstance(error, ray_errors.RayTaskError):
-        cause = error.cause
-        return cause if isinstance(cause, Exception) else error
-    return error
 
 
 def _short(error: Exception) -> str:
