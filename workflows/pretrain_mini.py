@@ -71,7 +71,8 @@ def main() -> None:
         finish_bundle(paths)
 
     photos = read_portraits(paths.data / "photo-val", geometry=True)
-    figures = evaluate(paths.weights, photos, read_portraits(paths.data / "domains-val"))
+    styled = read_portraits(paths.data / "domains-val", geometry=True)
+    figures = evaluate(paths.weights, photos, styled)
     extra = {
         "budget_minutes": budgets,
         "wall_minutes": (time.monotonic() - start) / 60,

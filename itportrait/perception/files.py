@@ -13,12 +13,14 @@ from itportrait.errors import CheckpointError, MissingModelError
 
 
 def save_network(module: nn.Module, config: dict[str, Any], path: str | Path) -> None:
-    """Write a module's state in fp16 (counters excepted), with its configuration as metadata."""
+    """Write a module's state in fp16 (counters excepted), configuration as metadata, whole or not."""
     state = {
         name: (value.half() if value.is_floating_point() else value).contiguous().cpu()
         for name, value in module.state_dict().items()
     }
-    save_file(state, str(path), metadata={"config": json.dumps(config)})
+    temporary = Path(path).with_suffix(".tmp")
+    save_file(state, str(temporary), metadata={"config": json.dumps(config)})
+    temporary.replace(path)
 
 
 def read_network(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:

@@ -66,6 +66,22 @@ def soften(image: Tensor, rng: torch.Generator, *, noise: float = 0.06) -> Tenso
     return torch.where(blurred, coarse, image) + (amount * grain).to(image.device)
 
 
+def replace_background(
+    image: Tensor, alpha: Tensor, rng: torch.Generator, *, share: float = 1.0
+) -> Tensor:
+    """Put heads before plain backgrounds of random colors.
+
+    Args:
+        image: `[N, 3, H, W]` in [-1, 1].
+        alpha: `[N, 1, H, W]` in [0, 1]: coverage by the head.
+        share: of the pictures that are changed.
+    """
+    count = len(image)
+    color = _uniform(3 * count, -1, 1, rng).view(count, 3, 1, 1).to(image.device)
+    chosen = (_uniform(count, 0, 1, rng) < share).view(count, 1, 1, 1).to(image.device)
+    return torch.where(chosen, color + alpha * (image - color), image)
+
+
 def distort(image: Tensor, rng: torch.Generator) -> Tensor:
     """Apply all distortions; left and right stay, because asymmetric hair tells people apart."""
     return soften(recolor(move(image, rng), rng), rng)

@@ -71,6 +71,16 @@ class PortraitData:
         """Return pictures `[m, 3, S, S]` in [-1, 1]."""
         return self.image[rows].to(device).float().div_(127.5).sub_(1)
 
+    def alphas(self, rows: Tensor, device: torch.device | str = "cpu") -> Tensor:
+        """Return coverage by the head `[m, 1, S, S]` in [0, 1].
+
+        Raises:
+            InvalidArgumentError: the data was read without geometry.
+        """
+        if self.alpha is None:
+            raise InvalidArgumentError("data", expected="read with geometry=True", actual="without")
+        return self.alpha[rows].to(device).float().div_(255)[:, None]
+
     def depths(self, rows: Tensor, device: torch.device | str = "cpu") -> Tensor:
         """Return distances along the rays `[m, 1, S, S]`, world units.
 

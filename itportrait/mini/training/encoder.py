@@ -6,7 +6,7 @@ The generator's own samples are mixed in, whose codes are exact.
 """
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 from itportrait.config import Settings
@@ -30,7 +30,7 @@ class EncoderTraining(Settings):
     """Drawn portraits in a batch of the first phase."""
     render_batch: int = 6
     """Drawn portraits of a batch that are also rendered, in the second phase."""
-    render_from: float = 0.4
+    render_from: float = 0.8
     """Share of the budget after which renders are compared."""
     learning_rate: float = 2e-3
     """Of Adam."""
@@ -146,6 +146,10 @@ class EncoderTask(NetworkTask):
         self, image: Tensor, target: Tensor, camera: Tensor, code: Tensor
     ) -> dict[str, Tensor]:
         config = self.config
+        # Statistics of a batch this small would undo what the first phase has learned.
+        for layer in self.module.modules():
+            if isinstance(layer, nn.BatchNorm2d):
+                layer.eval()
         w_plus, angles = self.module(image)
         losses = self._known_losses(w_plus, angles, code, camera, config.code_weight)
         render = self.generator.synthesize(w_plus, camera).image

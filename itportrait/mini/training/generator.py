@@ -107,7 +107,7 @@ def truth(data: PortraitData, rows: Tensor, rays: int, device: torch.device) -> 
         coverage, the mean depth, and 1 where the pixel is covered all over.
     """
     image = data.image[rows].to(device).float().div_(255)
-    alpha = data.alpha[rows].to(device).float().div_(255)[:, None]
+    alpha = data.alphas(rows, device)
     depth = data.depths(rows, device)
     inside = (alpha > 0.99).float()
     covered = F.adaptive_avg_pool2d(inside, rays)
@@ -267,7 +267,7 @@ def measure_generator(
         image = rendering.image.add(1).mul(0.5).clamp(0, 1)
         target = truth(data, part, rendering.image_depth.shape[-1], torch.device(device))
         error = (image - target["image"]).square()
-        alpha = data.alpha[part].to(device).float().div(255)[:, None]
+        alpha = data.alphas(part, device)
         whole.append(error.mean((1, 2, 3)))
         head.append((error * alpha).sum((1, 2, 3)) / (3 * alpha.sum((1, 2, 3))).clamp_min(1))
         solid = target["solid"] > 0

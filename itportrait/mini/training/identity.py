@@ -1,7 +1,9 @@
 """Train the identity network: one person near, others far, whatever view, light or domain.
 
 Supervised contrastive learning over several pictures of each person, plus regression of the
-latents that shape the face, which tells the network what identity is made of.
+latents that shape the face, which tells the network what identity is made of. A person is drawn
+before one background in all views; so backgrounds are replaced at random, in training and in
+measuring, or the network would know people by their wall.
 
 Source:
     Supervised contrastive learning (Khosla et al., NeurIPS 2020), loss "out".
@@ -14,7 +16,7 @@ from torch.nn import functional as F
 from itportrait.config import Settings
 from itportrait.mini.portraits import PHOTO
 from itportrait.mini.portraits.prior import INPUTS
-from itportrait.mini.training.augment import distort
+from itportrait.mini.training.augment import distort, replace_background
 from itportrait.mini.training.data import PortraitData
 from itportrait.mini.training.loop import draw_batch
 from itportrait.mini.training.task import NetworkTask
@@ -41,6 +43,8 @@ class IdentityTraining(Settings):
     """Of Adam."""
     weight_decay: float = 1e-4
     """Of Adam."""
+    background_share: float = 0.75
+    """Share of the pictures whose background is replaced."""
     temperature: float = 0.1
     """Of the contrastive loss."""
     latent_weight: float = 0.5
@@ -135,7 +139,9 @@ class IdentityTask(NetworkTask):
     def losses(self, progress: float, rng: torch.Generator) -> dict[str, Tensor]:
         """Return the contrastive loss and the regression of the face's latents."""
         rows, people = self.batch(rng)
-        embedding, latent = self.module(distort(self.train.floats(rows, self.device), rng))
+        image, alpha = self.train.floats(rows, self.device), self.train.alphas(rows, self.device)
+        image = replace_background(image, alpha, rng, share=self.config.background_share)
+        embedding, latent = self.module(distort(image, rng))
         true_latent = self.train.latent[rows][:, FACE_INPUTS].to(self.device)
         contrast = contrastive_loss(embedding, people.to(self.device), self.config.temperature)
         return {
@@ -168,14 +174,18 @@ def measure_identity(
     *,
     count: int = 600,
 ) -> dict[str, float]:
-    """Measure how well cosines tell people apart.
+    """Measure how well cosines tell people apart, all before random plain backgrounds.
 
     Returns:
         `auc`: photos of one person in different views against photos of different people;
         `auc_stylized`: a photo and a picture in another domain; each where the data has such pairs.
     """
     rows = torch.linspace(0, len(data) - 1, min(count, len(data))).long().unique()
-    embedding = torch.cat([model.embed(data.floats(part, device)).cpu() for part in rows.split(64)])
+    rng, parts = torch.Generator().manual_seed(0), []
+    for part in rows.split(64):
+        image = replace_background(data.floats(part, device), data.alphas(part, device), rng)
+        parts.append(model.embed(image).cpu())
+    embedding = torch.cat(parts)
     person, photo = data.person[rows], data.domain[rows] == data.domains.index(PHOTO)
     cosine, same = embedding @ embedding.T, person[:, None] == person[None]
     upper = torch.ones_like(same).triu(1)

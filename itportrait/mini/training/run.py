@@ -36,6 +36,8 @@ NETWORKS = ("generator", "perceptual", "identity", "clip", "encoder")
 """In the order of training: the encoder needs the generator and the perceptual network."""
 SHARES = {"generator": 0.6, "perceptual": 0.07, "identity": 0.05, "clip": 0.14, "encoder": 0.14}
 """Of the whole budget."""
+KINDS = ("photo", "domains")
+"""Datasets: photos in several views, and every domain in one view."""
 CLIP_FOLDER = "clip"
 LICENCE = (
     "Apache-2.0. Weights made by this project from portraits that it draws itself; no photo of a "
@@ -85,16 +87,20 @@ def photos(paths: Paths) -> tuple[PortraitData, PortraitData]:
     )
 
 
-def portraits(paths: Paths, *, all_views: bool = True) -> tuple[PortraitData, PortraitData]:
+def portraits(
+    paths: Paths, *, all_views: bool = True, geometry: bool = False
+) -> tuple[PortraitData, PortraitData]:
     """Return (portraits to train on, of held-out people) in all domains.
 
     Args:
         all_views: false keeps one photo of each person, so that photos do not outnumber the rest.
+        geometry: with depth and alpha.
     """
-    train = read_portraits(paths.data / "photo-train", paths.data / "domains-train")
+    folders = [paths.data / f"{kind}-{part}" for part in ("train", "val") for kind in KINDS]
+    train = read_portraits(*folders[:2], geometry=geometry)
     if not all_views:
         train = train.take(train.view == 0)
-    return train, read_portraits(paths.data / "photo-val", paths.data / "domains-val")
+    return train, read_portraits(*folders[2:], geometry=geometry)
 
 
 def train_generator(paths: Paths, loop: LoopConfig, *, device: str = "cpu") -> None:
@@ -119,7 +125,8 @@ def train_perceptual(paths: Paths, loop: LoopConfig, *, device: str = "cpu") -> 
 def train_identity(paths: Paths, loop: LoopConfig, *, device: str = "cpu") -> None:
     """Train and export the identity network, from the perceptual trunk where there is one."""
     torch.manual_seed(loop.seed)
-    task = IdentityTask(*portraits(paths), trunk=_trunk(paths), seed=loop.seed, device=device)
+    train, held_out = portraits(paths, geometry=True)
+    task = IdentityTask(train, held_out, trunk=_trunk(paths), seed=loop.seed, device=device)
     _run(task, loop, paths)
     task.export().save(paths.weights / "identity.safetensors")
 
