@@ -67,7 +67,7 @@ def is_local(uri: str) -> bool:
 
 def join(uri: str, *parts: str | int) -> str:
     """Append path components to a URI or a local path."""
-    return "/".join([uri.rstrip("/") or "/", *(str(part).strip("/") for part in parts)])
+    return "/".join([uri.rstrip("/"), *(str(part).strip("/") for part in parts)])
 
 
 def absolute(uri: str) -> str:
@@ -135,7 +135,10 @@ def create_bytes(uri: str, data: bytes) -> None:
 @contextlib.contextmanager
 def _local_temporary(path: str, data: bytes) -> Iterator[Path]:
     target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise NotADirectoryError(errno.ENOTDIR, f"{target.parent} is not a folder") from None
     temporary = target.parent / f".{target.name}.{uuid.uuid4().hex[:8]}.tmp"
     try:
         with temporary.open("wb") as file:
@@ -188,5 +191,5 @@ def list_names(uri: str) -> list[str]:
 def remove(uri: str, *, recursive: bool = False) -> None:
     """Remove a file (or a folder) if it is there."""
     fs, path = open_fs(uri)
-    with contextlib.suppress(FileNotFoundError), writing(uri):
+    with writing(uri), contextlib.suppress(FileNotFoundError):
         fs.rm(path, recursive=recursive)

@@ -1,0 +1,41 @@
+"""Shared fixtures: one Ray for the whole session, and folders of inputs for the engine's tests."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+
+# Before anything imports Ray, which reads them then. No test leaves a token under the home folder.
+os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="session")
+def ray_cluster(tmp_path_factory):
+    """A Ray of two cores that all tests share (`address="local"`: never a stale one)."""
+    import ray
+
+    from itportrait.distributed.session import connect
+
+    os.environ["PYTHONPATH"] = str(REPOSITORY)
+    # A developer's own Ray saves its start: ITPORTRAIT_TEST_RAY=127.0.0.1:6379
+    connect(os.environ.get("ITPORTRAIT_TEST_RAY"), num_cpus=2)
+    yield ray
+    ray.shutdown()
+
+
+@pytest.fixture
+def photos(tmp_path):
+    """A function that writes files of the given names into a folder of photos."""
+    folder = tmp_path / "photos"
+    folder.mkdir()
+
+    def write(*names: str) -> Path:
+        for name in names:
+            (folder / name).write_bytes(f"content of {name}".encode())
+        return folder
+
+    return write

@@ -1,0 +1,133 @@
+"""Fast computations in place of the models, for tests of the engine alone.
+
+Tasks, tables and Ray are the real ones. What a photo does is told by its file name.
+"""
+
+import fcntl
+import hashlib
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+
+from itportrait.distributed.recipes import ALIGN, INVERT, STYLIZE, Recipe
+from itportrait.distributed.work import Kernel
+from itportrait.errors import DecodeError, RecordRejectedError
+from itportrait.io import commits, uris
+from itportrait.records import (
+    AlignedRecord,
+    InvertedRecord,
+    RecordError,
+    StylizedRecord,
+    content_id,
+)
+
+KERNELS = "tests.distributed.fake_stages:build"
+FLAKY = "tests.distributed.fake_stages:build_on_flaky_storage"
+STORAGE_FAILS_EVERY = 5
+
+
+def recipe(
+    stage: str, output, *, log=None, kernels: str = KERNELS, config="{}", **values
+) -> Recipe:
+    """Return a recipe of the fake stages; every computation leaves a line in the folder `log`."""
+    return Recipe(
+        stage=stage,
+        output=str(output),
+        config=config,
+        bundle=str(log or ""),
+        kernels=kernels,
+        timeout_s=values.pop("timeout_s", 120.0),
+        item_timeout_s=values.pop("item_timeout_s", 30.0),
+        **values,
+    )
+
+
+def chain(output, domains=("bronze",), **values) -> list[Recipe]:
+    """Return the recipes of all stages."""
+    styles = [recipe(STYLIZE, output, domain=d, version="1", **values) for d in domains]
+    return [recipe(ALIGN, output, **values), recipe(INVERT, output, **values), *styles]
+
+
+def computed(log, stage: str) -> list[str]:
+    """Return what a stage has computed since the log began, repeats included."""
+    path = Path(log) / f"{stage}.log"
+    return path.read_text().split() if path.exists() else []
+
+
+def build(recipe: Recipe) -> Kernel:
+    """Return the computation of a stage."""
+    if recipe.stage == ALIGN:
+        return lambda sources: [[_align(source, recipe)] for source in sources]
+    if recipe.stage == INVERT:
+        return lambda photos: [[_invert(photo, recipe)] for photo in photos]
+    return lambda pairs: [[_stylize(*pair, recipe)] for pair in pairs]
+
+
+def build_on_flaky_storage(recipe: Recipe) -> Kernel:
+    """The same, in a process whose storage fails every n-th time from now on."""
+    if not hasattr(commits.uris, "_whole_put"):
+        commits.uris._whole_put, calls = uris.put_bytes, [0]
+
+        def flaky(uri: str, data: bytes) -> None:
+            calls[0] += 1
+            if calls[0] % STORAGE_FAILS_EVERY == 1:
+                raise ConnectionError("the storage hung up")
+            commits.uris._whole_put(uri, data)
+
+        commits.uris.put_bytes = flaky
+    return build(recipe)
+
+
+def _note(recipe: Recipe, stage: str, name: str) -> None:
+    if recipe.bundle:
+        with (Path(recipe.bundle) / f"{stage}.log").open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            file.write(f"{name}\n")
+
+
+def _align(source, recipe: Recipe) -> AlignedRecord:
+    name = source.uri.rsplit("/", 1)[-1]
+    _note(recipe, "align", name)
+    data = uris.read_bytes(source.uri) if source.data is None else source.data
+    digest = hashlib.sha256(data).hexdigest()
+    known = {"record_id": content_id(digest), "uri": source.uri, "sha256": digest}
+    if "poison" in name:
+        os.kill(os.getpid(), 9)
+    if "hang" in name or "slow" in name:
+        time.sleep(3600 if "hang" in name else 0.3)
+    try:
+        if "broken" in name:
+            raise DecodeError(f"{name} is not a picture")
+        if "noface" in name or f'"{name}"' in recipe.config:
+            raise RecordRejectedError("no_face", "no face found")
+    except (DecodeError, RecordRejectedError) as error:
+        status, reason = RecordError.of("align", error)
+        return AlignedRecord(**known, status=status, error=reason)
+    if "defect" in name:
+        raise KeyError("a defect of the stage")
+    pixels = np.frombuffer(hashlib.sha256(data).digest() * 6, np.uint8).reshape(8, 8, 3)
+    return AlignedRecord(**known, camera=np.arange(25.0), pixels=pixels, face_confidence=0.99)
+
+
+def _invert(photo: AlignedRecord, recipe: Recipe) -> InvertedRecord:
+    _note(recipe, "invert", photo.uri.rsplit("/", 1)[-1])
+    assert photo.pixels is not None
+    code = photo.pixels.astype(np.float32).reshape(-1) / 255
+    return InvertedRecord(
+        record_id=photo.record_id, camera=photo.camera, w_plus=code, psnr=30.0, steps=1
+    )
+
+
+def _stylize(photo: AlignedRecord, code: InvertedRecord, recipe: Recipe) -> StylizedRecord:
+    _note(recipe, f"stylize-{recipe.domain}", photo.uri.rsplit("/", 1)[-1])
+    assert photo.pixels is not None
+    return StylizedRecord(
+        record_id=code.record_id,
+        domain=recipe.domain,
+        version=recipe.version,
+        views=2,
+        identity=0.9,
+        pixels=(255 - photo.pixels, photo.pixels),
+    )

@@ -1,0 +1,117 @@
+"""Files by URI: whole or absent, one winner, and nothing secret in a message."""
+
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from itportrait.errors import InvalidArgumentError, OutputError
+from itportrait.io import uris
+from tests.conftest import REPOSITORY
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("s3://KEY:SECRET@bucket/a.png", "s3://***@bucket/a.png"),
+        ("https://user@host/x", "https://***@host/x"),
+        (
+            "https://h/x?X-Amz-Signature=abc&size=3&X-Amz-Credential=AK%2F1",
+            "https://h/x?X-Amz-Signature=***&size=3&X-Amz-Credential=***",
+        ),
+        ("see https://h/x?token=t1 and https://h/y?sig=s2", None),
+        ("/data/key=3/photo.png", "/data/key=3/photo.png"),
+    ],
+)
+def test_redact(text, expected):
+    shown = uris.redact(text)
+    if expected is not None:
+        assert shown == expected
+    for secret in ("SECRET", "abc", "AK%2F1", "t1", "s2", "user@"):
+        assert secret not in shown
+
+
+def test_open_unknown_protocol_names_the_remedy():
+    with pytest.raises(InvalidArgumentError, match=r"foo://x.*s3://"):
+        uris.open_fs("foo://x")
+
+
+def test_join_keeps_roots_and_protocols():
+    assert uris.join("/", "a") == "/a"
+    assert uris.join("s3://b/x/", "y", 3) == "s3://b/x/y/3"
+
+
+@pytest.mark.parametrize("root", ["local", "memory"])
+def test_put_replaces_and_create_refuses(root, tmp_path):
+    uri = uris.join(str(tmp_path) if root == "local" else f"memory://{tmp_path}", "a", "b.json")
+    assert uris.read_json(uri) is None
+    uris.put_bytes(uri, b"1")
+    uris.put_bytes(uri, b"2")
+    with pytest.raises(FileExistsError):
+        uris.create_bytes(uri, b"3")
+    assert uris.read_json(uri) == 2
+    assert uris.list_names(uri.rpartition("/")[0]) == ["b.json"]
+    uris.remove(uri)
+    assert not uris.exists(uri)
+    uris.remove(uri)
+
+
+def test_list_names_sees_new_files_and_of_a_missing_folder_none(tmp_path):
+    assert uris.list_names(str(tmp_path / "none")) == []
+    for name in ("b", "a"):
+        uris.put_bytes(str(tmp_path / name), b"")
+    assert uris.list_names(str(tmp_path)) == ["a", "b"]
+
+
+def test_create_has_exactly_one_winner(tmp_path):
+    uri, wins = str(tmp_path / "marker"), []
+
+    def race(number):
+        try:
+            uris.create_bytes(uri, f"writer {number}".encode() * 1000)
+            wins.append(number)
+        except FileExistsError:
+            pass
+
+    threads = [threading.Thread(target=race, args=(i,)) for i in range(16)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(wins) == 1
+    assert uris.read_bytes(uri) == f"writer {wins[0]}".encode() * 1000
+    assert [path.name for path in tmp_path.iterdir()] == ["marker"]
+
+
+def test_no_place_for_the_file_names_the_path(tmp_path):
+    (tmp_path / "file").write_bytes(b"not a folder")
+    with pytest.raises(OutputError, match=str(tmp_path / "file" / "x")):
+        uris.put_bytes(str(tmp_path / "file" / "x"), b"1")
+
+
+def test_no_space_names_the_path_and_keeps_the_former_file(tmp_path):
+    """A limit on file sizes stands in for a full disk, in a process of its own."""
+    uri = tmp_path / "big.bin"
+    uri.write_bytes(b"former")
+    code = (
+        "import resource, signal, sys\n"
+        "from itportrait.io import uris\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
+        "try:\n"
+        "    uris.put_bytes(sys.argv[1], b'x' * 5000)\n"
+        "except Exception as error:\n"
+        "    print(type(error).__name__, error)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(uri)],
+        capture_output=True,
+        text=True,
+        env={"PYTHONPATH": str(REPOSITORY), "PATH": "/usr/bin:/bin"},
+        check=True,
+    )
+    assert done.stdout.startswith("OutputError")
+    assert str(uri) in done.stdout
+    assert uri.read_bytes() == b"former"
+    assert [path.name for path in tmp_path.iterdir()] == ["big.bin"]

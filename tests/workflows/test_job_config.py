@@ -1,0 +1,79 @@
+"""The main job's configuration: recipes in `configs/`, overrides, and errors that help."""
+
+import pytest
+
+from itportrait.adapt.config import DomainSpec
+from itportrait.distributed.job_config import load_job
+from itportrait.errors import InvalidArgumentError, NoInputError
+from tests.conftest import REPOSITORY
+
+DEMO = str(REPOSITORY / "configs" / "demo.yaml")
+
+
+def test_demo_has_three_kinds_of_domains_with_their_pictures(monkeypatch, tmp_path):
+    monkeypatch.setenv("ITPORTRAIT_RUNS", str(tmp_path))
+    config = load_job(DEMO)
+    modes = {d.mode for d in config.domains if isinstance(d, DomainSpec)}
+    assert modes == {"image", "text", "image_text"}
+    assert config.output == f"{tmp_path}/demo"
+    for spec in config.specifications().values():
+        for uri in spec.references:
+            assert (REPOSITORY / "configs" / "references").as_posix() in uri
+
+
+def test_production_recipe_is_valid():
+    config = load_job(str(REPOSITORY / "configs" / "ffhq512.yaml"), input="in", output="s3://b/out")
+    assert config.bank == "s3://b/out/bank"
+    assert config.resources.invert.gpus == 1
+
+
+def test_command_line_goes_over_the_file():
+    config = load_job(
+        DEMO,
+        ["ingest.shard_size=7", "invert.steps=9"],
+        domains=["zombie", "from_the_bank"],
+        input="/photos",
+    )
+    assert (config.ingest.shard_size, config.invert.steps, config.input) == (7, 9, "/photos")
+    assert config.domain_names() == ["zombie", "from_the_bank"]
+    assert list(config.specifications()) == ["zombie"]
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("ingest.shard=7", "unknown key 'shard'; known: patterns, shard_size"),
+        ("nothing=1", "unknown key 'nothing'; known: adapt, align"),
+        ("invert.steps=many", "invert.steps: Input should be a valid integer"),
+        ("domains=[{name: a, mode: text}]", "needs a prompt"),
+        ("domains=[a, a]", "a named more than once"),
+        ("domains=a", "expected a list"),
+    ],
+)
+def test_bad_values_are_named(override, message):
+    with pytest.raises(InvalidArgumentError) as error:
+        load_job(DEMO, [override])
+    assert message in str(error.value)
+
+
+def test_missing_places_and_files_are_named(tmp_path):
+    with pytest.raises(NoInputError, match=r"none\.yaml"):
+        load_job(str(tmp_path / "none.yaml"))
+    with pytest.raises(InvalidArgumentError, match="--input must be a folder or URI"):
+        load_job(None, output="x")
+
+
+def test_configuration_does_not_load_the_models():
+    """Reading it is what every second run begins with."""
+    import subprocess
+    import sys
+
+    code = (
+        "import sys; from itportrait.distributed.job_config import load_job\n"
+        f"load_job({DEMO!r})\n"
+        "print([m for m in ('torch', 'open_clip', 'mlflow') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=REPOSITORY, check=True
+    )
+    assert done.stdout.strip() == "[]"
