@@ -258,8 +258,10 @@ class TriPlaneGenerator(nn.Module):
         elif config.white_back:
             features = features + (1 - alpha)
         middles = 0.5 * (depths[..., 1:] + depths[..., :-1])
-        depth = (weights * middles).sum(-1, keepdim=True) / alpha
-        depth = torch.nan_to_num(depth, nan=float("inf")).clamp(depths.min(), depths.max())
+        # Published: 0 / 0 made infinite, then clamped; its gradient is not a number, this is 0.
+        empty = alpha == 0
+        depth = (weights * middles).sum(-1, keepdim=True) / alpha.masked_fill(empty, 1)
+        depth = depth.masked_fill(empty, float("inf")).clamp(depths.min(), depths.max())
         return features * 2 - 1, depth, alpha, Samples(middles, weights)
 
     def _sample_rays(
