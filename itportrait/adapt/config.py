@@ -4,8 +4,9 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from itportrait.adapt.presets import PRESETS, merge
 from itportrait.config import Settings
-from itportrait.errors import InvalidArgumentError
+from itportrait.errors import InvalidArgumentError, UnknownNameError
 
 Mode = Literal["image", "text", "image_text"]
 
@@ -103,13 +104,19 @@ class AptConfig(Settings):
     depth: float = Field(default=0.0, ge=0)
     """Weight of the depth distance to the base generator (world units)."""
     direction: float = Field(default=0.0, ge=0)
-    """Weight of the directional CLIP term along E(style) - E(twin), on random codes and cameras:
-    carries the style beyond the pair's view and face. Not in the published program."""
+    """Weight of a whole stage-2 loss whose direction is E(style) - E(twin), on random codes and
+    cameras, with the terms of `ite`: carries the style beyond the pair's view and face, and keeps
+    the people apart. 0 is published."""
 
 
 class ViewConfig(Settings):
-    """Cameras that stage 2 draws from: one of each yaw list a step."""
+    """Cameras that stage 2 draws from."""
 
+    kind: Literal["published", "prior"] = "published"
+    """`published`: two views a step, one of each yaw list; `prior`: those of the base model's
+    training pictures."""
+    prior_views: int = Field(default=1, ge=1)
+    """Views of each code for `prior`."""
     yaw_a: tuple[float, ...] = (-0.6, -0.5, -0.4)
     """Radians, view A."""
     yaw_b: tuple[float, ...] = (-0.3, -0.2, -0.1, 0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
@@ -131,6 +138,9 @@ class IteConfig(Settings):
     """Of Adam."""
     batch: int = Field(default=2, ge=1)
     """Codes a step; each is rendered in every view."""
+    pool: int = Field(default=0, ge=0)
+    """Codes with their cameras from which the batches are drawn, their frozen renders made once;
+    0: new ones every step (published)."""
     pair_weight: float = Field(default=0.2, ge=0, le=1)
     """Share of the pair's code in the rows that are mixed; 0 in mode `text`, which has no pair."""
     pinned_rows: int = Field(default=1, ge=0)
@@ -146,6 +156,8 @@ class IteConfig(Settings):
     """Random crops a render that are encoded besides the whole picture (0: published)."""
     crop_scale: tuple[float, float] = (0.5, 0.9)
     """Side of the crops as a share of the picture's."""
+    direction: float = Field(default=1.0, ge=0)
+    """Weight of the directional term."""
     identity: float = Field(default=0.0, ge=0)
     """Weight of the identity distance to the frozen render."""
     depth: float = Field(default=0.0, ge=0)
@@ -206,6 +218,9 @@ class SelectionConfig(Settings):
 class AdaptConfig(Settings):
     """Everything about an adaptation that is not the domain's own."""
 
+    preset: str = "published"
+    """Named settings that the others are laid over: `published`, or `mini` for the embedded
+    family."""
     pair: PairConfig = PairConfig()
     """Twin of each style image."""
     apt: AptConfig = AptConfig()
@@ -225,6 +240,16 @@ class AdaptConfig(Settings):
     neural_rendering_resolution: int | None = None
     """Of training renders; None: the generator's."""
 
+    @model_validator(mode="before")
+    @classmethod
+    def _lay_over_preset(cls, data: Any) -> Any:
+        if not isinstance(data, dict):
+            return data
+        name = data.get("preset", "published")
+        if name not in PRESETS:
+            raise ValueError(str(UnknownNameError("adaptation preset", str(name), list(PRESETS))))
+        return merge(PRESETS[name], data)
+
     @field_validator("ema")
     @classmethod
     def _ema_is_sensible(cls, value: float) -> float:
@@ -240,6 +265,13 @@ def resolve(spec: DomainSpec, config: AdaptConfig) -> AdaptConfig:
         InvalidArgumentError: an option is unknown or invalid; names it and the known ones.
     """
     data = config.model_dump(mode="json")
+    if "preset" in spec.options:
+        raise InvalidArgumentError(
+            f"options of domain {spec.name!r}",
+            expected="settings of AdaptConfig",
+            actual="'preset'",
+            remedy="a preset is chosen for all domains, under `adapt`",
+        )
     for key, value in spec.options.items():
         *parents, leaf = key.split(".")
         node = data
@@ -251,16 +283,6 @@ def resolve(spec: DomainSpec, config: AdaptConfig) -> AdaptConfig:
                     expected=f"a section of AdaptConfig at {name!r}",
                     actual=repr(key),
                 )
-        if isinstance(value, dict) and isinstance(node.get(leaf), dict):
-            _merge(node[leaf], value)
-        else:
-            node[leaf] = value
+        both = isinstance(value, dict) and isinstance(node.get(leaf), dict)
+        node[leaf] = merge(node[leaf], value) if both else value
     return AdaptConfig.parse(data, source=f"options of domain {spec.name!r}")
-
-
-def _merge(node: dict[str, Any], patch: dict[str, Any]) -> None:
-    for key, value in patch.items():
-        if isinstance(value, dict) and isinstance(node.get(key), dict):
-            _merge(node[key], value)
-        else:
-            node[key] = value

@@ -50,3 +50,15 @@ def test_options_are_laid_over_nested_or_dotted():
 def test_unknown_options_name_the_domain(options):
     with pytest.raises(InvalidArgumentError, match="bronze"):
         resolve(DomainSpec.parse({**TEXT, "options": options}), AdaptConfig())
+
+
+def test_a_preset_lies_below_what_is_given():
+    config = AdaptConfig.parse({"preset": "mini", "ite": {"identity": 0.1}})
+    assert config.ite.views.kind == "prior"
+    assert config.ite.identity == 0.1
+    assert config.threshold.value == "auto"
+    spec = DomainSpec.parse({**TEXT, "options": {"ite.views.kind": "published"}})
+    assert resolve(spec, config).ite.views.kind == "published"
+    assert resolve(spec, config).ite.identity == 0.1
+    with pytest.raises(InvalidArgumentError, match="known: mini, published"):
+        AdaptConfig.parse({"preset": "maxi"})

@@ -6,8 +6,10 @@ import math
 import pytest
 import torch
 
-from itportrait.adapt import METHODS, AdaptConfig, adapt_domain, adapt_fingerprint
+from itportrait.adapt import METHODS, AdaptConfig, adapt_domain, adapt_fingerprint, resolve
 from itportrait.adapt.methods import MethodContext
+from itportrait.adapt.sampling import step_rng
+from itportrait.adapt.scenes import SceneSource
 from itportrait.errors import CheckpointError, InvalidArgumentError, NoInputError, UnknownNameError
 
 
@@ -85,6 +87,33 @@ def test_a_picture_pulls_the_renders_towards_itself(bundle, config, make_spec, r
     losses = [report.metrics["train/apt_l2"] for report in reports]
     assert losses[-1] < 0.7 * losses[0]
     assert reports[-1].metrics["clip_image_gain"] > 0.01
+
+
+def test_the_pairs_direction_reaches_other_people(bundle, config, make_spec, reference):
+    options = {"apt.direction": 1.0, "apt.perceptual": 0.0, "ite.views.yaw_b": []}
+    options |= {"ite.identity": 0.5, "ite.depth": 0.5, "ite.structure": 0.1, "ite.crops": 1}
+    spec = make_spec("image", steps=30, options={**options, "probe.every": 10})
+    _, reports, _ = collect(bundle, spec, config, [reference])
+    losses = [report.metrics["train/apt_direction"] for report in reports]
+    assert losses[-1] < losses[0] - 0.1
+    assert reports[-1].metrics["clip_image_gain"] > 0.01
+
+
+def test_scenes_of_a_pool_are_rendered_once(bundle, config, make_spec):
+    spec = make_spec(options={"ite.pool": 3})
+    resolved = resolve(spec, config)
+    pooled = SceneSource(bundle, resolved, [], seed=5, rank=0)
+    again = SceneSource(bundle, resolved, [], seed=5, rank=0)
+    scenes = [pooled.draw(step_rng(5, 0, step)) for step in range(20)]
+    assert len({tuple(row) for scene in scenes for row in scene.ws[:, 0].tolist()}) == 3
+    late = again.draw(step_rng(5, 0, 19))
+    assert torch.equal(late.image, scenes[19].image)
+    fresh = bundle.generator.synthesize(late.ws.repeat(2, 1, 1), torch.cat(late.cameras))
+    torch.testing.assert_close(late.image, fresh.image, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(late.depth, fresh.image_depth, atol=1e-4, rtol=1e-4)
+    _, _, states = collect(bundle, spec, config)
+    full = adapt_domain(bundle, spec, config)
+    assert same(adapt_domain(bundle, spec, config, resume_state=states[0]).adapter, full.adapter)
 
 
 def test_the_base_is_left_alone(bundle, config, make_spec, reference):

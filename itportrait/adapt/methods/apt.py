@@ -5,18 +5,31 @@ from torch import Generator, Tensor
 
 from itportrait.adapt.config import AdaptConfig
 from itportrait.adapt.layers import row_set
+from itportrait.adapt.methods.ite import ImageTextEmbedding
 from itportrait.adapt.pair import Pair
-from itportrait.adapt.sampling import final_image, random_codes, random_views
+from itportrait.adapt.sampling import final_image, random_codes
+from itportrait.adapt.scenes import SceneSource
 from itportrait.bundle import Bundle
 from itportrait.generator import TriPlaneGenerator
 from itportrait.losses import (
     IdentityLoss,
     PerceptualLoss,
-    cosine_loss,
     depth_distance,
     l2_loss,
     unit,
 )
+
+
+@torch.no_grad()
+def style_directions(bundle: Bundle, pairs: list[Pair]) -> list[Tensor]:
+    """Return the unit direction E(style) - E(twin), averaged over the pairs, `[D]` a model."""
+    directions = []
+    for model in bundle.clips:
+        changes = [
+            unit(model.encode_image(pair.style) - model.encode_image(pair.twin)) for pair in pairs
+        ]
+        directions.append(unit(torch.cat(changes).mean(0)))
+    return directions
 
 
 class PairedTransfer:
@@ -26,26 +39,21 @@ class PairedTransfer:
         bundle: base generator and guiding models.
         config: resolved configuration.
         pairs: style images with their twins; one is drawn a step.
+        scenes: of random codes, for the term that spreads the style.
     """
 
-    def __init__(self, bundle: Bundle, config: AdaptConfig, pairs: list[Pair]) -> None:
+    def __init__(
+        self, bundle: Bundle, config: AdaptConfig, pairs: list[Pair], scenes: SceneSource
+    ) -> None:
         self.bundle, self.config, self.pairs = bundle, config, pairs
         self.rows = list(row_set(config.apt.rows, bundle.generator.num_ws))
         self.perceptual = PerceptualLoss(bundle.perceptual, config.apt.size)
         self.identity = IdentityLoss(bundle.identity) if config.apt.identity else None
-        self.directions = self._style_directions() if config.apt.direction else []
-
-    @torch.no_grad()
-    def _style_directions(self) -> list[Tensor]:
-        """Return E(style) - E(twin), averaged over the pairs, `[D]` a model."""
-        directions = []
-        for model in self.bundle.clips:
-            changes = [
-                unit(model.encode_image(pair.style) - model.encode_image(pair.twin))
-                for pair in self.pairs
-            ]
-            directions.append(unit(torch.cat(changes).mean(0)))
-        return directions
+        self.spread = None
+        if config.apt.direction:
+            self.spread = ImageTextEmbedding(
+                bundle, config, style_directions(bundle, pairs), scenes
+            )
 
     def codes(self, pair: Pair, rng: Generator) -> Tensor:
         """Return `[batch, num_ws, w_dim]`: the pair's code with random style rows."""
@@ -82,25 +90,7 @@ class PairedTransfer:
             if apt.depth:
                 distance = depth_distance(render.image_depth, base.image_depth, base.image_alpha)
                 parts["depth"] = apt.depth * distance.mean()
-        if apt.direction:
-            parts["direction"] = apt.direction * self._direction_loss(student, rng)
+        if self.spread is not None:
+            parts["direction"] = apt.direction * self.spread.loss(student, None, rng)[0]
         total = torch.stack(list(parts.values())).sum()
         return total, {f"apt_{name}": float(value.detach()) for name, value in parts.items()}
-
-    def _direction_loss(self, student: TriPlaneGenerator, rng: Generator) -> Tensor:
-        """Return 1 - cos(E(T) - E(P), E(style) - E(twin)) on random codes and one view each."""
-        base, config = self.bundle.generator, self.config
-        ws = random_codes(base, config.ite.batch, rng, config.truncation_psi)
-        camera = random_views(config.ite.views, len(ws), rng)[-1].to(ws.device)
-        resolution = config.neural_rendering_resolution
-        trained = student.synthesize(ws, camera, neural_rendering_resolution=resolution)
-        with torch.no_grad():
-            frozen = base.synthesize(ws, camera, neural_rendering_resolution=resolution)
-        terms = []
-        for model, direction in zip(self.bundle.clips, self.directions, strict=True):
-            with torch.no_grad():
-                before = model.encode_image(final_image(frozen))
-            terms.append(
-                cosine_loss(model.encode_image(final_image(trained)) - before, direction).mean()
-            )
-        return torch.stack(terms).sum()

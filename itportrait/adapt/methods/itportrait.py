@@ -23,7 +23,9 @@ from itportrait.adapt.methods.base import (
 from itportrait.adapt.methods.ite import ImageTextEmbedding
 from itportrait.adapt.pair import CodePrior, Pair, PairReport, build_pair
 from itportrait.adapt.sampling import device_of, step_rng
+from itportrait.adapt.scenes import SceneSource
 from itportrait.adapt.threshold import Threshold
+from itportrait.losses import text_direction
 
 
 @METHODS.register("itportrait")
@@ -40,10 +42,15 @@ class ItportraitMethod(AdaptationMethod):
         self.students: dict[str, Student] = {}
         if spec.uses_images:
             self.students["image"] = self._student(config.apt.learning_rate, config.apt.betas)
-            self.apt = PairedTransfer(bundle, config, self.pairs)
+            scenes = SceneSource(bundle, config, [], spec.seed, context.rank)
+            self.apt = PairedTransfer(bundle, config, self.pairs, scenes)
         if spec.uses_text:
             self.students["text"] = self._student(config.ite.learning_rate, config.ite.betas)
-            self.ite = ImageTextEmbedding(bundle, spec, config, self.pairs, self.threshold)
+            words = [  # encoded here, once
+                text_direction(clip, str(spec.prompt), spec.source_prompt) for clip in bundle.clips
+            ]
+            scenes = SceneSource(bundle, config, self.pairs, spec.seed, context.rank)
+            self.ite = ImageTextEmbedding(bundle, config, words, scenes, self.threshold)
         self.result = "text" if spec.uses_text else "image"
 
     def _student(self, learning_rate: float, betas: tuple[float, float]) -> Student:
