@@ -146,10 +146,13 @@ class Aligner:
                 plan = plan_crop(points, photo.width, photo.height)
             else:
                 raise InvalidArgumentError("crop", expected="given with a camera", actual=None)
-            row = dataclasses.replace(row, **self._measure(face, points, plan))
             confident = True
             if camera is None and points is not None:
                 camera, confident = self._camera(points, plan)
+            if crop is None and (self.config.crop_scale, *self.config.crop_shift) != (1, 0, 0):
+                # After the camera: its estimate rests on the distance that EG3D's crop implies.
+                plan = plan.adjusted(self.config.crop_scale, self.config.crop_shift)
+            row = dataclasses.replace(row, **self._measure(face, points, plan))
             row = dataclasses.replace(row, **_camera_fields(camera, confident))
             self._check_geometry(row)
             pixels = cut(photo.pixels, plan)

@@ -36,6 +36,11 @@ class AlignConfig(Settings):
     """Side of the aligned picture, pixels: made at 512 as EG3D was trained, then resized."""
     faces: Literal["largest", "all"] = "largest"
     """One row for the largest face of a photo, or one for every face."""
+    crop_scale: float = Field(1.0, gt=0.5, lt=2)
+    """Side of the crop, of EG3D's: 1 for generators trained on EG3D's crops."""
+    crop_shift: tuple[float, float] = (0.0, 0.0)
+    """Of the crop from EG3D's, x right and y down, as fractions of its side. With `crop_scale` for
+    generators whose training pictures were framed otherwise; a crop that is given is kept."""
     min_confidence: float = Field(0.9, ge=0, le=1)
     """Detections below this are no faces (EG3D's own preprocessing: 0.9)."""
     min_face_px: float = Field(20, ge=0)

@@ -74,6 +74,13 @@ class CropPlan:
         high = np.clip(np.array(self.resized) - np.array(self.corner), low, self.side)
         return int(low[0]), int(low[1]), int(high[0]), int(high[1])
 
+    def adjusted(self, scale: float, shift: tuple[float, float]) -> "CropPlan":
+        """Return a plan `scale` times as wide, moved by `shift` (x right, y down) of the side."""
+        side = round(self.side * scale)
+        middle = np.array(self.corner) + self.side * (0.5 + np.array(shift))
+        left, top = (round(float(edge)) for edge in middle - side / 2)
+        return CropPlan(self.photo_size, self.resized, (left, top), side)
+
     def to_crop(self, points: np.ndarray) -> np.ndarray:
         """Map photo pixels `[..., 2]` to fractions of the crop, 0 to 1 from its top left edge."""
         return ((points + 0.5) * self.scale - np.array(self.corner)) / self.side

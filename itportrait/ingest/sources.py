@@ -86,7 +86,7 @@ def _list_one(uri: str, patterns: Sequence[str]) -> Iterator[Source]:
                 test = re.compile("|".join(glob_translate(p.lower()) for p in patterns)).match
                 found = (f for f in _walk(fs, path) if test(f[0].rsplit("/", 1)[-1].lower()))
             elif _exists(fs, path):
-                found = [(path, version_of(fs.info(path)))]
+                found = [(path, _version_at(fs, path))]
             else:
                 found = []
             for name, version in found:
@@ -134,8 +134,7 @@ def _walk_local(root: str) -> Iterator[tuple[str, str]]:
                 (folders if entry.is_dir() else files).append(entry.name)
     for name in sorted(files):
         path = os.path.join(root, name)
-        # A link that leads nowhere is an input still: it fails with its reason, in its own row.
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError):  # a link that leads nowhere
             stat = os.stat(path)
             yield path, f"{stat.st_size}-{stat.st_mtime_ns}"
             continue
@@ -157,6 +156,13 @@ def version_of(info: dict[str, Any]) -> str:
         with contextlib.suppress(OSError):
             return f"{size}-{os.stat(info['name']).st_mtime_ns}"
     return f"{size}-{time}"
+
+
+def _version_at(fs: AbstractFileSystem, path: str) -> str:
+    # A link that leads nowhere is an input still: it fails with its reason, in its own row.
+    with contextlib.suppress(FileNotFoundError):
+        return version_of(fs.info(path))
+    return ""
 
 
 def expand_braces(uri: str) -> Iterator[str]:

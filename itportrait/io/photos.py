@@ -142,17 +142,9 @@ def decode_photo(data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         raise DecodeError("empty: the file has no bytes")
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            Image.init()
-            known = [name for name in _FORMATS if name in Image.OPEN]
-            image = Image.open(io.BytesIO(data), formats=known)
-        width, height = image.size
-        if width * height > max_pixels:
-            raise DecodeError(
-                f"too large: {width} x {height} pixels, the limit is {max_pixels} (max_pixels)"
-            )
-        image.load()
-        return _to_rgb(_upright(image))
+            # Of damaged tags and large sizes: what matters of them is an error below.
+            warnings.simplefilter("ignore")
+            return _decode(data, max_pixels)
     except DecodeError:
         raise
     except UnidentifiedImageError:
@@ -164,6 +156,19 @@ def decode_photo(data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     except Exception as error:
         kind = "truncated" if "truncated" in str(error) else "corrupt"
         raise DecodeError(f"{kind}: {type(error).__name__}: {error}") from error
+
+
+def _decode(data: bytes, max_pixels: int) -> np.ndarray:
+    Image.init()
+    known = [name for name in _FORMATS if name in Image.OPEN]
+    image = Image.open(io.BytesIO(data), formats=known)
+    width, height = image.size
+    if width * height > max_pixels:
+        raise DecodeError(
+            f"too large: {width} x {height} pixels, the limit is {max_pixels} (max_pixels)"
+        )
+    image.load()
+    return _to_rgb(_upright(image))
 
 
 def _describe(data: bytes) -> str:
