@@ -1,0 +1,237 @@
+"""Drawn people: the prior, the picture's truth, domains, and what captions say."""
+
+import numpy as np
+import pytest
+import torch
+
+from itportrait.errors import InvalidArgumentError, UnknownNameError
+from itportrait.geometry.camera import frontal_camera, look_at_camera, unpack_camera
+from itportrait.mini.portraits import (
+    DOMAIN_WORDS,
+    DOMAINS,
+    HELD_OUT_SEED,
+    LATENT_DIM,
+    PHOTO,
+    TRAIN_SEED,
+    Person,
+    attributes,
+    build_face,
+    captions,
+    decode_traits,
+    latent,
+    render_portrait,
+    sample_people,
+    world_landmarks,
+)
+from itportrait.mini.portraits.captions import color_name
+from itportrait.mini.portraits.prior import INPUTS
+from itportrait.mini.portraits.shape import ALIGNED_POINTS
+
+PEOPLE = sample_people(4, HELD_OUT_SEED)
+FRAME = 0.633
+"""World units that an aligned picture shows at the face."""
+
+
+def changed(person: Person, **inputs: float) -> Person:
+    z = person.latent.copy()
+    for name, value in inputs.items():
+        z[INPUTS.index(name)] = value
+    return Person(z)
+
+
+def view(yaw: float, pitch: float = 0.0) -> torch.Tensor:
+    return look_at_camera(torch.tensor([float(yaw)]), torch.tensor([float(pitch)]))[0]
+
+
+class TestPrior:
+    def test_is_standard_normal(self):
+        z = np.stack([latent(person) for person in sample_people(4000, TRAIN_SEED)])
+        assert z.shape == (4000, LATENT_DIM)
+        assert z.dtype == np.float32
+        assert np.abs(z.mean(0)).max() < 0.07
+        assert np.abs(z.std(0) - 1).max() < 0.06
+        assert np.abs(np.corrcoef(z.T) - np.eye(LATENT_DIM)).max() < 0.08
+
+    def test_a_longer_sample_begins_with_the_same_people(self):
+        for few, many in zip(sample_people(3, 5), sample_people(9, 5), strict=False):
+            np.testing.assert_array_equal(few.latent, many.latent)
+
+    def test_train_and_held_out_people_differ(self):
+        train = np.stack([person.latent for person in sample_people(500, TRAIN_SEED)])
+        held_out = np.stack([person.latent for person in sample_people(64, HELD_OUT_SEED)])
+        assert np.linalg.norm(train[:, None] - held_out[None], axis=2).min() > 1
+
+    def test_traits_stay_in_their_ranges_and_are_continuous_across_hues(self):
+        for person in sample_people(200, 1):
+            t = decode_traits(person)
+            for name in ("melanin", "age", "beard", "glasses", "bun", "curl", "bald"):
+                assert 0 <= getattr(t, name) <= 1
+            assert -0.1 <= t.smile <= 1
+            assert 0 <= t.mouth_open <= 1
+        above = render_portrait(changed(PEOPLE[0], cloth_x=-1.0, cloth_y=1e-4), view(0), 32)
+        below = render_portrait(changed(PEOPLE[0], cloth_x=-1.0, cloth_y=-1e-4), view(0), 32)
+        assert np.abs(above.image.astype(int) - below.image).max() <= 2
+
+    def test_a_latent_of_another_length_is_refused(self):
+        with pytest.raises(InvalidArgumentError, match="latent"):
+            Person(np.zeros(63, np.float32))
+
+
+class TestRender:
+    def test_is_deterministic_and_well_formed(self):
+        first = render_portrait(PEOPLE[0], view(0.2), 40)
+        again = render_portrait(Person(PEOPLE[0].latent.copy()), view(0.2)[None], 40)
+        np.testing.assert_array_equal(first.image, again.image)
+        np.testing.assert_array_equal(first.depth, again.depth)
+        assert first.image.shape == (40, 40, 3)
+        assert first.image.dtype == np.uint8
+        assert first.alpha.dtype == first.depth.dtype == np.float32
+        assert 0.3 < first.alpha.mean() < 0.9
+        assert first.alpha.min() >= 0
+        assert first.alpha.max() <= 1
+        assert (first.depth[first.alpha == 0] == np.float32(3.3)).all()
+        solid = first.depth[first.alpha == 1]
+        assert solid.min() > 2.2
+        assert solid.max() < 3.2
+
+    def test_native_and_reference_draw_the_same(self):
+        native = render_portrait(PEOPLE[1], view(-0.3), 24)
+        plain = render_portrait(PEOPLE[1], view(-0.3), 24, backend="reference")
+        assert np.abs(native.image.astype(int) - plain.image).mean() < 1.0
+
+    def test_depth_of_one_view_predicts_another(self):
+        """Points seen in one view lie on or behind the surface of another view, mostly on it."""
+        size, cameras = 64, [view(-0.15), view(0.15)]
+        first, second = (render_portrait(PEOPLE[0], camera, size) for camera in cameras)
+        solid = first.alpha == 1
+        pixels = (np.argwhere(solid)[:, ::-1] + 0.5) / size
+        points = unproject(pixels, first.depth[solid], cameras[0])
+        uv, distance = project(points, cameras[1])
+        x, y = np.floor(uv * size).astype(int).T
+        inside = (x >= 0) & (x < size) & (y >= 0) & (y < size)
+        seen = np.full(len(x), np.nan)
+        seen[inside] = second.depth[y[inside], x[inside]]
+        off = (distance - seen)[inside]
+        assert inside.mean() > 0.8
+        assert np.median(np.abs(off)) < 0.006
+        assert (np.abs(off) < 0.02).mean() > 0.8
+
+    def test_landmarks_lie_where_aligned_photos_have_them(self):
+        points = np.stack([world_landmarks(build_face(p)) for p in sample_people(60, 3)])
+        aligned = np.array(ALIGNED_POINTS)
+        off = np.linalg.norm((points - aligned)[..., :2], axis=2) / FRAME
+        assert off.mean() < 0.02
+        frontal = render_portrait(PEOPLE[0], frontal_camera(), 256)
+        expected, _ = project(aligned, frontal_camera()[0])
+        assert np.abs(frontal.landmarks / 256 - expected).mean() < 0.02
+
+    def test_bad_arguments_are_refused(self):
+        with pytest.raises(InvalidArgumentError, match="camera"):
+            render_portrait(PEOPLE[0], torch.zeros(16), 16)
+        with pytest.raises(InvalidArgumentError, match="supersample"):
+            render_portrait(PEOPLE[0], view(0), 16, supersample=0)
+        with pytest.raises(UnknownNameError, match="bronze"):
+            render_portrait(PEOPLE[0], view(0), 16, domain="brnze")
+
+
+class TestDomains:
+    @pytest.fixture(scope="class")
+    def drawn(self) -> dict[str, list]:
+        return {
+            name: [render_portrait(person, view(0.1), 40, domain=name) for person in PEOPLE[:2]]
+            for name in (PHOTO, *DOMAINS)
+        }
+
+    def test_there_are_eight(self):
+        assert len(DOMAINS) == 8
+        assert PHOTO not in DOMAINS
+
+    def test_all_differ_from_each_other(self, drawn):
+        names = list(drawn)
+        for i, a in enumerate(names):
+            for b in names[:i]:
+                for p, q in zip(drawn[a], drawn[b], strict=True):
+                    assert np.abs(p.image.astype(int) - q.image).mean() > 8, (a, b)
+
+    @pytest.mark.parametrize("name", ["cartoon", "alien", "zombie", "clown"])
+    def test_geometry_changes_too(self, drawn, name):
+        photo, styled = drawn[PHOTO][0], drawn[name][0]
+        assert np.abs(photo.depth - styled.depth).mean() > 2e-3
+
+    @pytest.mark.parametrize("name", ["pencil", "watercolor"])
+    def test_flat_finishes_keep_the_geometry(self, drawn, name):
+        np.testing.assert_array_equal(drawn[PHOTO][0].depth, drawn[name][0].depth)
+
+    def test_a_pencil_drawing_has_no_color(self, drawn):
+        pixels = drawn["pencil"][0].image.astype(int)
+        assert (pixels.max(2) - pixels.min(2)).max() < 16
+
+
+class TestWords:
+    def test_attributes_follow_the_latent(self):
+        base = Person(np.zeros(LATENT_DIM, np.float32))
+        with_glasses = changed(base, glasses=2.0, masculine=1.5, beard=2.0, recede=3.0)
+        found = attributes(with_glasses)
+        assert found["glasses"]
+        assert found["beard"]
+        assert found["bald"]
+        assert found["kind"] == "man"
+        assert found["hair_length"] == "bald"
+        plain = attributes(changed(base, glasses=-2.0, masculine=-1.5, hair_length=2.0, curl=2.0))
+        assert not plain["glasses"]
+        assert not plain["beard"]
+        assert plain["hair_length"] == "long"
+        assert plain["curly"]
+        assert attributes(changed(base, age=-2.0))["age"] == "young"
+        assert attributes(changed(base, age=2.5))["hair_color"] == "gray"
+
+    def test_domains_alter_attributes(self):
+        person = changed(PEOPLE[0], glasses=2.0)
+        assert attributes(person, "bronze")["glasses"] is False
+        assert attributes(person, "alien")["bald"]
+
+    def test_captions_name_domain_and_attributes(self):
+        person = changed(PEOPLE[0], glasses=2.0, hair_length=2.0, recede=-2.0)
+        text = " | ".join(captions(person, PHOTO, np.random.default_rng(0), 60))
+        assert any(word in text for word in ("glasses", "spectacles"))
+        assert "long" in text
+        assert "background" in text
+        for name in DOMAINS:
+            found = captions(person, name, np.random.default_rng(1), 12)
+            assert len(found) == 12
+            words = {w for phrase in DOMAIN_WORDS[name] for w in phrase.split()}
+            assert any(words & set(caption.replace(",", "").split()) for caption in found), name
+            assert not any("{" in caption for caption in found)
+
+    def test_colorless_domains_name_no_color(self):
+        for name in ("pencil", "clay"):
+            text = " ".join(captions(PEOPLE[1], name, np.random.default_rng(2), 60))
+            assert " eyes" not in text
+            assert "clothes" not in text
+
+    def test_captions_are_deterministic(self):
+        a, b = (captions(PEOPLE[0], "clown", np.random.default_rng(3)) for _ in range(2))
+        assert a == b
+
+    @pytest.mark.parametrize(
+        ("rgb", "name"),
+        [((1, 0, 0), "red"), ((0.1, 0.2, 0.9), "blue"), ((0.5, 0.5, 0.5), "gray"),
+         ((0.95, 0.95, 0.95), "white"), ((0.05, 0.05, 0.05), "black"), ((0.4, 0.25, 0.1), "brown")],
+    )  # fmt: skip
+    def test_color_names(self, rgb, name):
+        assert color_name(torch.tensor(rgb, dtype=torch.float32)) == name
+
+
+def unproject(uv: np.ndarray, depth: np.ndarray, camera: torch.Tensor) -> np.ndarray:
+    cam2world, k = (part[0].numpy() for part in unpack_camera(camera[None]))
+    local = np.stack([(uv[:, 0] - k[0, 2]) / k[0, 0], (uv[:, 1] - k[1, 2]) / k[1, 1]], 1)
+    local = np.concatenate([local, np.ones((len(uv), 1))], 1)
+    local /= np.linalg.norm(local, axis=1, keepdims=True)
+    return cam2world[:3, 3] + depth[:, None] * (local @ cam2world[:3, :3].T)
+
+
+def project(points: np.ndarray, camera: torch.Tensor) -> tuple[np.ndarray, np.ndarray]:
+    cam2world, k = (part[0].numpy() for part in unpack_camera(camera[None]))
+    local = (points - cam2world[:3, 3]) @ cam2world[:3, :3]
+    uv = local[:, :2] / local[:, 2:] * [k[0, 0], k[1, 1]] + [k[0, 2], k[1, 2]]
+    return uv, np.linalg.norm(local, axis=1)
