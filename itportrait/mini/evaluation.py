@@ -62,7 +62,8 @@ This version: {budget}.
 
 {table}
 
-**Limits.** Drawn people look drawn. Hair strands, thin frames of glasses and teeth are soft. The
+**Limits.** Drawn people look drawn. Hair strands, thin frames of glasses and teeth are soft. An
+attribute whose accuracy above is near 0.5 is not known to the image-text model. The
 image-text model knows the words of its captions only (`clip/vocabulary.json`);
 `ImageTextModel.unknown_words` names the others. The encoder and the networks expect aligned crops.
 

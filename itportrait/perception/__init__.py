@@ -1,0 +1,1 @@
+"""Models that look at pictures: image-text, perceptual, identity, encoder, face detector."""

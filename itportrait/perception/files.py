@@ -13,7 +13,7 @@ from itportrait.errors import CheckpointError, MissingModelError
 
 
 def save_network(module: nn.Module, config: dict[str, Any], path: str | Path) -> None:
-    """Write a module's state in fp16 (counters excepted), configuration as metadata, whole or not."""
+    """Write a module's state in fp16 (counters excepted), with its configuration; atomic."""
     state = {
         name: (value.half() if value.is_floating_point() else value).contiguous().cpu()
         for name, value in module.state_dict().items()

@@ -62,7 +62,7 @@ class PerceptualModel(nn.Module):
             b: as many.
 
         Returns:
-            `[N]`, 0 for equal pictures, about 0.5 for different people.
+            `[N]`, 0 for equal pictures, about 1 for different people.
 
         Raises:
             InvalidArgumentError: wrong shapes.

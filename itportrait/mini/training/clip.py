@@ -1,14 +1,16 @@
 """Train the mini CLIP: an open_clip model on drawn portraits and their captions.
 
-Contrastive learning, where equal captions in a batch count as equally right. A second loss serves
-what the product uses the model for: the difference of two pictures of one person, in a domain and
-as a photo, should point where the difference of the two prompts points.
+Contrastive learning, where equal captions in a batch count as equally right. Two more losses serve
+what the product uses the model for: a picture's domain should be told by prompts alone, and the
+difference of two pictures of one person, in a domain and as a photo, should point where the
+difference of the two prompts points.
 
 Source:
     CLIP (Radford et al., ICML 2021); the direction of StyleGAN-NADA (Gal et al., SIGGRAPH 2022).
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +71,8 @@ class ClipTraining(Settings):
     """Of Adam."""
     weight_decay: float = 0.02
     """Of matrices; not of gains, biases and embeddings."""
+    domain_weight: float = 0.5
+    """Weight of the classification by one prompt for each domain."""
     direction_weight: float = 1.0
     """Weight of the direction loss."""
 
@@ -161,14 +165,29 @@ class ClipTask(NetworkTask):
     def losses(self, progress: float, rng: torch.Generator) -> dict[str, Tensor]:
         """Return the contrastive and the direction loss."""
         rows = draw_batch(len(self.train), self.config.batch, self.steps, self.seed)
-        losses = {"contrast": self._contrast(rows, rng)}
+        features = F.normalize(self.module.encode_image(self.images(rows, rng)), dim=1)
+        losses = {
+            "contrast": self._contrast(rows, features, rng),
+            "domain": self.config.domain_weight * self._domain(rows, features, rng),
+        }
         if self.styles and self.config.pairs:
             losses["direction"] = self.config.direction_weight * self._direction(rng)
         return losses
 
-    def _contrast(self, rows: Tensor, rng: torch.Generator) -> Tensor:
+    def _domain(self, rows: Tensor, image: Tensor, rng: torch.Generator) -> Tensor:
+        text = F.normalize(
+            self.module.encode_text(self.tokens(self._prompts(self.train.domains, rng))), dim=1
+        )
+        logits = self.module.logit_scale.exp().clamp(max=50.0) * image @ text.T
+        return F.cross_entropy(logits, self.train.domain[rows].to(self.device))
+
+    def _prompts(self, domains: Sequence[str], rng: torch.Generator) -> list[str]:
+        """Return one prompt of each domain, at random."""
+        prompts = [domain_prompts(name) for name in domains]
+        return [one[int(torch.randint(len(one), (1,), generator=rng))] for one in prompts]
+
+    def _contrast(self, rows: Tensor, image: Tensor, rng: torch.Generator) -> Tensor:
         texts = [self._caption(row, rng) for row in rows.tolist()]
-        image = F.normalize(self.module.encode_image(self.images(rows, rng)), dim=1)
         text = F.normalize(self.module.encode_text(self.tokens(texts)), dim=1)
         number = {text: index for index, text in enumerate(dict.fromkeys(texts))}
         label = torch.tensor([number[text] for text in texts], device=self.device)
@@ -185,7 +204,7 @@ class ClipTask(NetworkTask):
         return choices[int(torch.randint(len(choices), (1,), generator=rng))]
 
     def _direction(self, rng: torch.Generator) -> Tensor:
-        count, losses = self.config.pairs, []
+        count = self.config.pairs
         names = [
             self.styles[int(torch.randint(len(self.styles), (1,), generator=rng))]
             for _ in range(count)
@@ -198,16 +217,12 @@ class ClipTask(NetworkTask):
         source, target = features[:count], features[count:]
 
         def encode(domains: list[str]) -> Tensor:
-            texts = []
-            for name in domains:
-                prompts = domain_prompts(name)
-                texts.append(prompts[int(torch.randint(len(prompts), (1,), generator=rng))])
+            texts = self._prompts(domains, rng)
             return F.normalize(self.module.encode_text(self.tokens(texts)), dim=1)
 
         text = F.normalize(encode(names) - encode([PHOTO] * count), dim=1)
         image = F.normalize(target - source, dim=1)
-        losses = 1 - (image * text).sum(1)
-        return losses.mean()
+        return (1 - (image * text).sum(1)).mean()
 
     def wrapped(self) -> ImageTextModel:
         """Return the averaged model as the product uses it; shares its weights."""

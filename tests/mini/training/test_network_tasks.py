@@ -1,0 +1,115 @@
+"""Each small network learns on made-up portraits, goes on from a checkpoint, and is saved."""
+
+import pytest
+import torch
+
+from itportrait.generator import TriPlaneGenerator
+from itportrait.mini.training.clip import ClipTask, ClipTraining, vocabulary
+from itportrait.mini.training.encoder import EncoderTask, EncoderTraining
+from itportrait.mini.training.identity import (
+    IdentityTask,
+    IdentityTraining,
+    area_under_curve,
+    contrastive_loss,
+)
+from itportrait.mini.training.loop import LoopConfig, TrainingLoop
+from itportrait.mini.training.perceptual import PerceptualTask, PerceptualTraining
+from itportrait.perception.clip import ImageTextModel
+from itportrait.perception.encoder import EncoderModel
+from itportrait.perception.identity import MiniIdentityModel
+from itportrait.perception.perceptual import PerceptualModel
+from tests.helpers.tiny_training import CONFIG
+
+
+def make_task(name, train, held_out, folder):
+    torch.manual_seed(0)
+    if name == "perceptual":
+        return PerceptualTask(train, held_out, PerceptualTraining(batch=8))
+    if name == "identity":
+        return IdentityTask(train, held_out, IdentityTraining(people=6))
+    if name == "clip":
+        return ClipTask(folder, train, held_out, ClipTraining(batch=12, pairs=4))
+    config = EncoderTraining(batch=8, render_batch=2, render_from=0.5)
+    photos, others = train.in_domain("photo"), held_out.in_domain("photo")
+    return EncoderTask(TriPlaneGenerator(CONFIG), photos, others, config)
+
+
+@pytest.mark.parametrize("name", ["perceptual", "identity", "clip", "encoder"])
+def test_losses_fall_and_a_resumed_run_is_identical(name, fake, fake_held_out, tmp_path):
+    config = LoopConfig(steps=8)
+    whole = make_task(name, fake, fake_held_out, tmp_path)
+    loop = TrainingLoop(whole, config, tmp_path / "whole")
+    loop.run(stop_after=1)
+    first = dict(loop._mean)
+    figures = loop.run()
+    assert all(torch.isfinite(torch.tensor(value)) for value in figures.values())
+    if name != "encoder":  # its losses are others in its second phase
+        last = whole.backward(0.99, torch.Generator().manual_seed(0))
+        assert sum(last.values()) < sum(first.values())
+    TrainingLoop(make_task(name, fake, fake_held_out, tmp_path), config, tmp_path / "part").run(
+        stop_after=6
+    )
+    resumed = make_task(name, fake, fake_held_out, tmp_path)
+    TrainingLoop(resumed, config, tmp_path / "part").run()
+    for left, right in zip(whole.average.parameters(), resumed.average.parameters(), strict=True):
+        assert torch.equal(left, right)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("perceptual", PerceptualModel), ("identity", MiniIdentityModel), ("encoder", EncoderModel)],
+)
+def test_exported_networks_load_to_the_same_up_to_half_precision(
+    name, kind, fake, fake_held_out, tmp_path
+):
+    task = make_task(name, fake, fake_held_out, tmp_path)
+    model = task.export()
+    model.save(tmp_path / "network.safetensors")
+    loaded = kind.load(tmp_path / "network.safetensors")
+    image = fake.floats(torch.arange(2))
+    call = (lambda m: m(image)[0]) if name == "encoder" else (lambda m: m.embed(image))
+    with torch.no_grad():
+        assert torch.allclose(call(model), call(loaded), atol=2e-2)
+
+
+def test_the_encoder_starts_around_the_generators_mean_code(fake, fake_held_out, tmp_path):
+    task = make_task("encoder", fake, fake_held_out, tmp_path)
+    codes = task._codes(fake.latent)
+    w_plus, angles = task.export()(fake.floats(torch.arange(3)))
+    assert w_plus.shape == (3, task.generator.num_ws, task.generator.w_dim)
+    assert angles.shape == (3, 2)
+    assert torch.equal(w_plus[:, 0], w_plus[:, -1])
+    assert (w_plus[:, 0] - codes.mean(0)).abs().mean() < 2 * codes.std(0).mean()
+
+
+def test_an_exported_clip_is_an_open_clip_model_and_knows_its_words(fake, fake_held_out, tmp_path):
+    task = make_task("clip", fake, fake_held_out, tmp_path)
+    task.export(tmp_path / "clip")
+    model = ImageTextModel.load_mini(tmp_path / "clip")
+    image = fake.floats(torch.arange(4))
+    with torch.no_grad():
+        expected = task.wrapped().encode_image(image)
+        assert torch.allclose(model.encode_image(image), expected, atol=2e-2)
+    assert model.unknown_words("A bronze spaceship, of a person") == ["spaceship"]
+    plain, odd = model.encode_text(["a bronze statue", "a bronze spaceship statue"])
+    assert plain @ odd < 1
+
+
+def test_the_vocabulary_holds_captions_and_prompts():
+    words = vocabulary([["a man with Glasses, smiling"]], ("photo", "bronze"))
+    assert {"glasses", "smiling", "bronze", "statue", "photo"} <= set(words)
+    assert words == sorted(words)
+
+
+def test_the_contrastive_loss_is_least_where_people_keep_together():
+    person = torch.tensor([0, 0, 1, 1])
+    axes = torch.eye(4)
+    together = contrastive_loss(axes[[0, 0, 1, 1]], person, 0.1)
+    apart = contrastive_loss(axes[[0, 1, 0, 1]], person, 0.1)
+    assert together < 0.01 < 5 < apart
+
+
+def test_area_under_curve_by_hand():
+    positive, negative = torch.tensor([0.9, 0.4]), torch.tensor([0.5, 0.1])
+    assert area_under_curve(positive, negative) == pytest.approx(0.75)
+    assert area_under_curve(negative, positive) == pytest.approx(0.25)

@@ -1,0 +1,123 @@
+import json
+
+import pytest
+import torch
+from torch import nn
+
+from itportrait.errors import CheckpointError, InvalidArgumentError
+from itportrait.mini.training.loop import (
+    LoopConfig,
+    TrainingLoop,
+    cosine,
+    draw_batch,
+    step_generator,
+    update_average,
+)
+from itportrait.mini.training.task import NetworkTask
+
+
+class LineTask(NetworkTask):
+    """Fits y = 2 x + 1."""
+
+    def __init__(self, seed: int = 0) -> None:
+        torch.manual_seed(seed)
+        module = nn.Linear(1, 1)
+        optimizer = torch.optim.Adam(module.parameters(), lr=0.05)
+        super().__init__("line", module, [optimizer], warmup_steps=2)
+
+    def losses(self, progress, rng):
+        x = torch.randn(16, 1, generator=rng)
+        return {"square": (self.module(x) - (2 * x + 1)).square().mean()}
+
+    def measure(self):
+        return {"slope": float(self.average.weight)}
+
+
+def test_a_budget_is_needed_and_one_is_enough():
+    for budget in ({}, {"minutes": 1.0, "steps": 3}):
+        with pytest.raises(InvalidArgumentError, match="either in minutes or in steps"):
+            LoopConfig.parse(budget)
+
+
+def test_training_lowers_the_loss_and_writes_a_curve(tmp_path):
+    figures = TrainingLoop(LineTask(), LoopConfig(steps=300), tmp_path).run()
+    assert abs(figures["slope"] - 2) < 0.1
+    rows = [json.loads(line) for line in (tmp_path / "curve.jsonl").read_text().splitlines()]
+    assert rows[-1]["step"] == 300
+    assert "square" in rows[-1]
+
+
+def test_a_resumed_run_is_identical_to_an_uninterrupted_one(tmp_path):
+    config = LoopConfig(steps=12)
+    whole = LineTask()
+    TrainingLoop(whole, config, tmp_path / "a").run()
+    TrainingLoop(LineTask(), config, tmp_path / "b").run(stop_after=5)
+    resumed = LineTask(seed=9)
+    loop = TrainingLoop(resumed, config, tmp_path / "b")
+    assert loop.step == 5
+    loop.run()
+    for left, right in ((whole.module, resumed.module), (whole.average, resumed.average)):
+        assert torch.equal(left.weight, right.weight)
+        assert torch.equal(left.bias, right.bias)
+
+
+def test_a_spent_budget_trains_no_more(tmp_path):
+    TrainingLoop(LineTask(), LoopConfig(steps=3), tmp_path).run()
+    task = LineTask()
+    TrainingLoop(task, LoopConfig(steps=3), tmp_path).run()
+    assert task.steps == 3
+
+
+def test_a_time_budget_ends(tmp_path):
+    loop = TrainingLoop(LineTask(), LoopConfig(minutes=0.005), tmp_path)
+    loop.run()
+    assert loop.progress >= 1
+    assert loop.step > 3
+
+
+def test_a_broken_checkpoint_says_which_and_what_to_do(tmp_path):
+    (tmp_path / "checkpoint.pt").write_bytes(b"no checkpoint")
+    with pytest.raises(CheckpointError, match="delete it to start anew"):
+        TrainingLoop(LineTask(), LoopConfig(steps=3), tmp_path)
+
+
+def test_a_loss_that_is_not_finite_stops_the_run_and_names_it(tmp_path):
+    class Broken(LineTask):
+        def backward(self, progress, rng):
+            return {"square": float("nan")}
+
+    with pytest.raises(CheckpointError, match="square is not finite at step 1"):
+        TrainingLoop(Broken(), LoopConfig(steps=3), tmp_path).run()
+
+
+def test_batches_pass_over_all_rows_once_an_epoch():
+    epoch = torch.cat([draw_batch(10, 3, step, seed=1) for step in range(3)])
+    assert len(epoch.unique()) == 9
+    assert not torch.equal(draw_batch(10, 3, 0, seed=1), draw_batch(10, 3, 3, seed=1))
+    with pytest.raises(InvalidArgumentError, match="batch size must be at most the 2 rows"):
+        draw_batch(2, 3, 0, seed=1)
+
+
+def test_cosine_holds_then_falls_to_the_floor():
+    assert cosine(0.2, hold=0.3) == 1
+    assert cosine(1.0, hold=0.3) == pytest.approx(0.02)
+    assert cosine(0.65, hold=0.3) == pytest.approx(0.51)
+
+
+def test_step_generators_differ_by_step_and_seed():
+    draws = {
+        float(torch.rand(1, generator=step_generator(seed, step)))
+        for seed in (0, 1)
+        for step in (0, 1)
+    }
+    assert len(draws) == 4
+
+
+def test_the_average_follows_and_buffers_are_copied():
+    module, average = nn.BatchNorm1d(2), nn.BatchNorm1d(2)
+    with torch.no_grad():
+        module.weight.fill_(3.0)
+        module.running_mean.fill_(5.0)
+    update_average(average, module, step=10_000, limit=0.9)
+    assert torch.allclose(average.weight, torch.full((2,), 1.2))
+    assert torch.equal(average.running_mean, module.running_mean)
