@@ -2,12 +2,13 @@
 
 from itportrait.bundle.bundle import Bundle, load_bundle
 from itportrait.bundle.importer import import_eg3d
-from itportrait.bundle.spec import BundleSpec, CameraPrior, PerceptionSpec, write_bundle
+from itportrait.bundle.spec import BundleSpec, CameraPrior, ClipSpec, PerceptionSpec, write_bundle
 
 __all__ = [
     "Bundle",
     "BundleSpec",
     "CameraPrior",
+    "ClipSpec",
     "PerceptionSpec",
     "import_eg3d",
     "load_bundle",

@@ -6,7 +6,7 @@ import shutil
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import torch
 from torch import nn
@@ -17,11 +17,14 @@ from itportrait.generator import TriPlaneGenerator, load_generator
 from itportrait.generator.io import MODEL_FILE
 from itportrait.io import uris
 from itportrait.ops.loader import cache_folder
-from itportrait.perception.clip import ImageTextModel
-from itportrait.perception.detector import FaceDetector
-from itportrait.perception.encoder import EncoderModel
-from itportrait.perception.identity import IdentityModel, load_identity
-from itportrait.perception.perceptual import LpipsModel, PerceptualModel
+
+# Perception models bring open_clip and torchvision, seconds of import: on first use only.
+if TYPE_CHECKING:
+    from itportrait.perception.clip import ImageTextModel
+    from itportrait.perception.detector import FaceDetector
+    from itportrait.perception.encoder import EncoderModel
+    from itportrait.perception.identity import IdentityModel
+    from itportrait.perception.perceptual import LpipsModel, PerceptualModel
 
 MINI = "mini"
 
@@ -56,13 +59,15 @@ class Bundle:
         return self._place(load_generator(self.directory))
 
     @cached_property
-    def clips(self) -> list[ImageTextModel]:
+    def clips(self) -> "list[ImageTextModel]":
         """The image-text models; at least one."""
         return [self._place(self._load_clip(item)) for item in self.spec.perception.clips]
 
     @cached_property
-    def perceptual(self) -> PerceptualModel | LpipsModel:
+    def perceptual(self) -> "PerceptualModel | LpipsModel":
         """The perceptual distance."""
+        from itportrait.perception.perceptual import LpipsModel, PerceptualModel
+
         path = self._find(self.spec.perception.perceptual_path)
         if self.spec.perception.perceptual == "lpips_vgg":
             return self._place(LpipsModel(path))
@@ -71,22 +76,28 @@ class Bundle:
         return self._place(PerceptualModel.load(path))
 
     @cached_property
-    def identity(self) -> IdentityModel:
+    def identity(self) -> "IdentityModel":
         """The identity network."""
+        from itportrait.perception.identity import load_identity
+
         path = self._find(self.spec.perception.identity_path)
         if path is None:
             raise self._missing("identity network", "identity_path")
         return self._place(load_identity(path))
 
     @cached_property
-    def encoder(self) -> EncoderModel | None:
+    def encoder(self) -> "EncoderModel | None":
         """The encoder image -> w_plus; none where the family has none."""
+        from itportrait.perception.encoder import EncoderModel
+
         path = self._find(self.spec.perception.encoder_path)
         return None if path is None else self._place(EncoderModel.load(path))
 
     @cached_property
-    def detector(self) -> FaceDetector:
+    def detector(self) -> "FaceDetector":
         """The face detector."""
+        from itportrait.perception.detector import FaceDetector
+
         return self._place(FaceDetector())
 
     def to(self, device: torch.device | str) -> Self:
@@ -118,7 +129,9 @@ class Bundle:
         for name in self.spec.files:
             self._verify(name)
 
-    def _load_clip(self, item: ClipSpec) -> ImageTextModel:
+    def _load_clip(self, item: ClipSpec) -> "ImageTextModel":
+        from itportrait.perception.clip import ImageTextModel
+
         path = self._find(item.path)
         if item.kind == "mini":
             if path is None:

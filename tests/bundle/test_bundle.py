@@ -1,0 +1,271 @@
+"""Bundles: lazy, verified, and clear about what is missing; import of published checkpoints."""
+
+import copy
+import json
+import os
+import pickle
+
+import fsspec
+import pytest
+import torch
+
+from itportrait.bundle import CameraPrior, ClipSpec, PerceptionSpec, import_eg3d, load_bundle
+from itportrait.bundle.spec import write_bundle
+from itportrait.errors import (
+    CheckpointError,
+    InvalidArgumentError,
+    MissingModelError,
+    UnsafeCheckpointError,
+)
+from itportrait.generator import GeneratorConfig, TriPlaneGenerator, save_generator
+from itportrait.geometry.camera import camera_angles, frontal_camera
+from itportrait.perception.identity import MiniIdentityModel
+from itportrait.perception.perceptual import PerceptualModel
+from itportrait.perception.trunk import ConvTrunk
+from tests.helpers.published import published_pickle
+from tests.helpers.tiny_family import WIDTHS, tiny_generator
+
+PERCEPTION = PerceptionSpec(
+    clips=(ClipSpec(kind="open_clip", name="ViT-B-32"),),
+    perceptual_path="perceptual.safetensors",
+    identity_path="identity.safetensors",
+)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    path = tmp_path / "bundle"
+    save_generator(tiny_generator(), path)
+    PerceptualModel(ConvTrunk(*WIDTHS)).save(path / "perceptual.safetensors")
+    MiniIdentityModel(ConvTrunk(*WIDTHS), size=8).save(path / "identity.safetensors")
+    write_bundle(path, name="tiny", family="mini", licence="none", perception=PERCEPTION)
+    return path
+
+
+def view(generator, seed=0):
+    z = torch.randn(1, generator.z_dim, generator=torch.Generator().manual_seed(seed))
+    return generator.synthesize(generator.mapping(z, frontal_camera()), frontal_camera()).image
+
+
+def test_components_come_back(folder):
+    bundle = load_bundle(folder)
+    assert torch.equal(view(bundle.generator), view(tiny_generator()))
+    assert bundle.perceptual.distance(*[torch.zeros(1, 3, 32, 32)] * 2).shape == (1,)
+    assert bundle.identity.embed(torch.zeros(1, 3, 32, 32)).shape == (1, 8)
+    assert bundle.encoder is None
+    assert (bundle.name, bundle.family) == ("tiny", "mini")
+    assert bundle.generator is bundle.generator
+    bundle.verify()
+
+
+def test_model_id_follows_the_content(folder):
+    first = load_bundle(folder).model_id
+    assert load_bundle(folder).model_id == first
+    save_generator(tiny_generator(seed=12), folder)
+    write_bundle(folder, name="tiny", family="mini", licence="none", perception=PERCEPTION)
+    assert load_bundle(folder).model_id != first
+
+
+def test_components_are_loaded_when_asked_for(folder):
+    (folder / "identity.safetensors").unlink()
+    bundle = load_bundle(folder)
+    assert bundle.generator is not None
+    with pytest.raises(
+        MissingModelError, match=r"identity\.safetensors is absent; .*make pretrain"
+    ):
+        bundle.identity  # noqa: B018
+
+
+def test_altered_weights_are_refused(folder):
+    path = folder / "generator.safetensors"
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(MissingModelError, match=r"generator\.safetensors is altered"):
+        load_bundle(folder).generator  # noqa: B018
+
+
+def test_missing_foreign_weights_name_their_remedy(folder):
+    with pytest.raises(MissingModelError, match="ViT-B-32"):
+        load_bundle(folder).clips  # noqa: B018
+
+
+def test_no_bundle(tmp_path):
+    with pytest.raises(MissingModelError, match="import-eg3d"):
+        load_bundle(tmp_path / "nowhere")
+
+
+def test_model_json_with_errors_names_the_keys(folder):
+    path = folder / "model.json"
+    data = json.loads(path.read_text())
+    path.write_text(json.dumps(data | {"licens": "x", "format": 2}))
+    with pytest.raises(InvalidArgumentError, match=r"unknown key 'licens'"):
+        load_bundle(folder)
+    path.write_text("{")
+    with pytest.raises(InvalidArgumentError, match="must be JSON"):
+        load_bundle(folder)
+
+
+def test_writing_names_absent_files(tmp_path):
+    with pytest.raises(MissingModelError, match="save_generator"):
+        write_bundle(tmp_path, name="x", family="mini", licence="", perception=PerceptionSpec())
+    save_generator(tiny_generator(), tmp_path)
+    with pytest.raises(MissingModelError, match=r"lacks perceptual\.safetensors"):
+        write_bundle(tmp_path, name="x", family="mini", licence="", perception=PERCEPTION)
+
+
+def test_to_moves_what_is_loaded(folder):
+    bundle = load_bundle(folder)
+    assert bundle.to("cpu") is bundle
+    if not torch.cuda.is_available():
+        with pytest.raises(InvalidArgumentError, match="use cpu"):
+            bundle.to("cuda")
+
+
+def test_remote_bundle_is_copied_once_and_verified(folder, tmp_path, monkeypatch):
+    monkeypatch.setenv("ITPORTRAIT_CACHE", str(tmp_path / "cache"))
+    remote = fsspec.filesystem("memory")
+    remote.put(str(folder), "/models/tiny", recursive=True)
+    uri = "memory://models/tiny"
+    assert torch.equal(view(load_bundle(uri).generator), view(tiny_generator()))
+    remote.rm("/models/tiny/generator.safetensors")
+    assert load_bundle(uri).generator is not None  # from the cache
+    remote.pipe_file("/models/tiny/generator.safetensors", b"altered")
+    monkeypatch.setenv("ITPORTRAIT_CACHE", str(tmp_path / "other"))
+    with pytest.raises(MissingModelError, match="altered"):
+        load_bundle(uri)
+    remote.rm("/models", recursive=True)
+    with pytest.raises(MissingModelError, match=r"model\.json is absent"):
+        load_bundle(uri)
+
+
+def test_camera_prior():
+    prior = CameraPrior(yaw_std_rad=0.4, pitch_std_rad=0.1)
+    yaw, pitch = camera_angles(prior.sample(4000, torch.Generator().manual_seed(0)))
+    assert float(yaw.std()) == pytest.approx(0.4, rel=0.05)
+    assert float(pitch.std()) == pytest.approx(0.1, rel=0.05)
+
+
+# --- import of published checkpoints
+
+RENDERING = {
+    "superresolution_module": "training.superresolution.SuperresolutionHybrid2X",
+    "depth_resolution": 4,
+    "depth_resolution_importance": 4,
+    "ray_start": 2.25,
+    "ray_end": 3.3,
+    "box_warp": 1,
+    "c_scale": 1.0,
+}
+INIT = {
+    "z_dim": 8,
+    "c_dim": 25,
+    "w_dim": 8,
+    "img_resolution": 128,
+    "img_channels": 3,
+    "channel_base": 512,
+    "channel_max": 4,
+    "sr_num_fp16_res": 4,
+    "mapping_kwargs": {"num_layers": 2},
+    "rendering_kwargs": RENDERING,
+}
+
+
+@pytest.fixture(scope="module")
+def published():
+    """A generator as the published program would hold it, renderer's planes included."""
+    torch.manual_seed(5)
+    config = GeneratorConfig.from_eg3d(INIT, neural_rendering_resolution=16)
+    model = TriPlaneGenerator(config).eval()
+    del model.config
+    model._init_kwargs, model.rendering_kwargs = INIT, RENDERING
+    model.neural_rendering_resolution = 16
+    model.add_module("renderer", torch.nn.Module())
+    x, y, z = torch.eye(3)
+    planes = [torch.stack(rows) for rows in ((x, y, z), (x, z, y), (z, x, y))]
+    model.renderer.plane_axes = torch.stack(planes)
+    return config, model
+
+
+def write(path, model, **options):
+    path.write_bytes(published_pickle({"G": None, "G_ema": model}, **options))
+    return path
+
+
+def test_import_gives_the_same_numbers(tmp_path, published):
+    config, model = published
+    spec = import_eg3d(write(tmp_path / "x.pkl", model), tmp_path / "out")
+    bundle = load_bundle(tmp_path / "out")
+    original = TriPlaneGenerator(config).eval()
+    original.load_state_dict(model.state_dict())
+    assert bundle.generator.config == config == spec.generator.config
+    assert torch.equal(view(bundle.generator), view(original))
+    assert "non-commercial" in spec.licence
+    with pytest.raises(MissingModelError, match="names no identity network"):
+        bundle.identity  # noqa: B018
+
+
+def test_import_of_a_plain_state_dict_needs_its_configuration(tmp_path, published):
+    config, model = published
+    torch.save(model.state_dict(), tmp_path / "x.pt")
+    import_eg3d(tmp_path / "x.pt", tmp_path / "out", config=config)
+    assert load_bundle(tmp_path / "out").generator.config == config
+    with pytest.raises(CheckpointError, match="misshapen"):
+        import_eg3d(tmp_path / "x.pt", tmp_path / "other")
+
+
+def test_import_refuses_code_by_name(tmp_path, published):
+    class Hostile:
+        def __reduce__(self):
+            return os.system, (f"touch {tmp_path / 'canary'}",)
+
+        def __deepcopy__(self, memo):
+            return self
+
+    model = copy.deepcopy(published[1])
+    model.extra = Hostile()
+    with pytest.raises(UnsafeCheckpointError, match=r"asks for (posix|nt)\.system"):
+        import_eg3d(write(tmp_path / "x.pkl", model), tmp_path / "out")
+    assert not (tmp_path / "canary").exists()
+    assert not (tmp_path / "out").exists()
+
+
+def test_import_of_a_truncated_file(tmp_path, published):
+    path = write(tmp_path / "x.pkl", published[1])
+    path.write_bytes(path.read_bytes()[:-1000])
+    with pytest.raises(CheckpointError, match=r"x\.pkl.*truncated"):
+        import_eg3d(path, tmp_path / "out")
+
+
+def test_import_names_missing_and_misshapen_tensors(tmp_path, published):
+    model = copy.deepcopy(published[1])
+    del model.decoder.net[0].bias
+    model.decoder.net[2].bias = torch.nn.Parameter(torch.zeros(7))
+    with pytest.raises(CheckpointError) as caught:
+        import_eg3d(write(tmp_path / "x.pkl", model), tmp_path / "out")
+    assert "missing: decoder.net.0.bias" in str(caught.value)
+    assert "misshapen: decoder.net.2.bias [7] instead of [33]" in str(caught.value)
+
+
+def test_import_notices_other_plane_axes(tmp_path, published):
+    path = write(tmp_path / "x.pkl", published[1])
+    with pytest.raises(CheckpointError, match="import it with plane_axes='eg3d'"):
+        import_eg3d(path, tmp_path / "out", plane_axes="corrected")
+    model = copy.deepcopy(published[1])
+    model.renderer.plane_axes[2] = torch.eye(3)
+    with pytest.raises(CheckpointError, match="planes xy, xz, xy; these are not supported"):
+        import_eg3d(write(tmp_path / "y.pkl", model), tmp_path / "out")
+
+
+def test_import_takes_what_training_changed(tmp_path, published):
+    model = copy.deepcopy(published[1])
+    model.rendering_kwargs = RENDERING | {"depth_resolution": 7}
+    spec = import_eg3d(write(tmp_path / "x.pkl", model), tmp_path / "out")
+    assert spec.generator.config.rendering.depth_resolution == 7
+    assert spec.generator.config.neural_rendering_resolution == 16
+
+
+def test_our_own_pickles_are_no_checkpoints(tmp_path):
+    (tmp_path / "x.pkl").write_bytes(pickle.dumps({"accuracy": 0.9}))
+    with pytest.raises(CheckpointError, match="holds no generator"):
+        import_eg3d(tmp_path / "x.pkl", tmp_path / "out")
