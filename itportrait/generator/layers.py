@@ -164,34 +164,40 @@ class SynthesisBlock(nn.Module):
         *,
         noise_mode: NoiseMode = "const",
         rng: torch.Generator | None = None,
-        dtype: torch.dtype = torch.float32,
+        dtype: torch.dtype | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Refine features and skip image by one level.
 
         Args:
             x: `[N, in, H, W]`, or none for the first block.
-            image: skip image `[N, image_channels, H, W]` float32, or none.
+            image: skip image `[N, image_channels, H, W]`, or none.
             ws: `[N, num_conv + 1, w_dim]`.
             noise_mode: `none`, `const` or `random`.
             rng: for `random`.
-            dtype: of the layers; the image stays float32.
+            dtype: of the layers, if not that of `ws`; the image has at least single precision.
 
         Returns:
             `(x, image)`, twice the size where the block upsamples.
         """
         w = list(ws.unbind(1))
+        dtype = dtype or ws.dtype
         if x is None:
             x = self.const.to(dtype).expand(len(ws), -1, -1, -1)
             x = x.contiguous(memory_format=torch.channels_last)
         else:
             x = self.conv0(x.to(dtype), w.pop(0), noise_mode, rng)
         x = self.conv1(x, w.pop(0), noise_mode, rng)
-        rgb = self.torgb(x, w.pop(0)).float()
+        rgb = self.torgb(x, w.pop(0)).to(at_least_single(ws.dtype))
         if image is None:
             return x, rgb
         if self.up:
             image = upsample2d(image, self.resample_filter)
         return x, image + rgb
+
+
+def at_least_single(dtype: torch.dtype) -> torch.dtype:
+    """Return the type itself, or float32 for those of half precision."""
+    return torch.promote_types(dtype, torch.float32)
 
 
 def random_like(draw, shape, device: torch.device, rng: torch.Generator | None) -> Tensor:

@@ -81,7 +81,7 @@ def coarse_depths(
     count, device = config.depth_resolution, ray_origins.device
     shape = (*ray_origins.shape[:2], count)
     offset = random_like(torch.rand, shape, device, rng) if random else 0.5
-    steps = torch.linspace(0, 1, count, device=device)
+    steps = torch.linspace(0, 1, count, device=device, dtype=ray_origins.dtype)
     if isinstance(config.ray_start, str) or isinstance(config.ray_end, str):
         near, far = _ray_limits(ray_origins, ray_directions, config.box_warp)
     else:
@@ -127,9 +127,10 @@ def fine_depths(
         pdf = weights[:, 1:-1] + 1e-5
         cdf = F.pad(torch.cumsum(pdf / pdf.sum(1, keepdim=True), dim=1), (1, 0))
         if random:
-            u = random_like(torch.rand, (len(cdf), count), cdf.device, rng)
+            u = random_like(torch.rand, (len(cdf), count), cdf.device, rng).to(cdf.dtype)
         else:
-            u = torch.linspace(0, 1, count, device=cdf.device).expand(len(cdf), count).contiguous()
+            u = torch.linspace(0, 1, count, device=cdf.device, dtype=cdf.dtype)
+            u = u.expand(len(cdf), count).contiguous()
         upper = torch.searchsorted(cdf, u, right=True)
         lower = (upper - 1).clamp_min(0)
         upper = upper.clamp_max(cdf.shape[1] - 1)

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from itportrait.generator.config import GeneratorConfig, SuperResolutionBlock
-from itportrait.generator.layers import NoiseMode, SynthesisBlock
+from itportrait.generator.layers import NoiseMode, SynthesisBlock, at_least_single
 from itportrait.ops.upfirdn2d import resample_filter
 
 _PUBLISHED = {
@@ -64,16 +64,16 @@ class SuperResolution(nn.Module):
             rng: for noise mode `random`.
 
         Returns:
-            `[N, 3, S, S]` float32.
+            `[N, 3, S, S]`, of at least single precision.
         """
         x, size = features, self.input_resolution
         if x.shape[-1] < size or (x.shape[-1] > size and self.kind != "4X"):
             x = F.interpolate(
                 x, (size, size), mode="bilinear", align_corners=False, antialias=self.antialias
             )
-        image = x[:, :3].float()
+        image = x[:, :3].to(at_least_single(x.dtype))
         w = ws[:, -1:].repeat(1, 3, 1)
-        dtype = torch.float16 if self.half and x.is_cuda else torch.float32
+        dtype = torch.float16 if self.half and x.is_cuda else None
         for i in range(self.num_blocks):
             block = self.get_submodule(f"block{i}")
             x, image = block(x, image, w, noise_mode=self.noise_mode, rng=rng, dtype=dtype)

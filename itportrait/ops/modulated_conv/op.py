@@ -60,8 +60,9 @@ def modulated_conv2d(
         styles = styles / styles.abs().amax(1, keepdim=True)
     scale = None
     if demodulate:
-        norms = weight.float().square().sum((2, 3))
-        scale = (styles.float().square() @ norms.t() + EPSILON).rsqrt()
+        exact = torch.promote_types(weight.dtype, torch.float32)
+        norms = weight.to(exact).square().sum((2, 3))
+        scale = (styles.to(exact).square() @ norms.t() + EPSILON).rsqrt()
     if weight.shape[2] == 1:
         x = _convolve_points(x, weight[:, :, 0, 0] * styles[:, None, :])
     else:
