@@ -4,7 +4,7 @@ RUNS ?= $(or $(ITPORTRAIT_RUNS),runs)
 BIN := .venv/bin
 STAMP := .venv/.ready
 
-.PHONY: help setup demo test test-fast check format pretrain ui clean
+.PHONY: help setup demo test test-fast check format tree pretrain ui clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -34,10 +34,14 @@ check: $(STAMP)  ## lint, format, types, layers: what CI runs before the tests
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports --no-cache
+	$(BIN)/python docs/tree.py --check || { echo 'README.md: run make tree'; exit 1; }
 
 format: $(STAMP)  ## rewrite the sources in the house format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+tree: $(STAMP)  ## rewrite the tree in README.md from the modules' first sentences
+	$(BIN)/python docs/tree.py
 
 pretrain: $(STAMP)  ## remake the embedded models from nothing (about 90 minutes on 2 cores)
 	$(BIN)/python workflows/pretrain_mini.py --runs $(RUNS)/pretrain
