@@ -1,0 +1,1 @@
+"""Cameras, rays and planes: the only code that knows their conventions."""

@@ -1,0 +1,1 @@
+"""Storage: files by URI, Parquet with commits, foreign checkpoints and photos."""

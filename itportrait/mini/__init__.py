@@ -1,0 +1,1 @@
+"""The embedded family: portraits that we draw, the networks trained on them, their weights."""
