@@ -38,7 +38,7 @@ WEIGHTS = Path(itportrait.__file__).parent / "mini" / "weights"
 
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("--budget-minutes", type=float, default=90.0, help="of training, in all")
     parser.add_argument("--only", action="append", choices=NETWORKS, help="may be given again")
     parser.add_argument("--data", type=Path, default=RUNS / "mini-data", help="drawn portraits")
