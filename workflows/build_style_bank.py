@@ -10,15 +10,16 @@ import argparse
 import datetime as dt
 import os
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 from itportrait.bundle import load_bundle
-from itportrait.distributed.bank_build import BankBuild, BuildReport, stop_on_sigterm
+from itportrait.distributed.bank_build import BankBuild, BuildReport
 from itportrait.distributed.bank_engine import RayEngine
 from itportrait.distributed.bank_plan import check_date, plan_build
 from itportrait.distributed.bank_spec import load_bank_spec
 from itportrait.distributed.lease import Lease
-from itportrait.distributed.session import ray_session
+from itportrait.distributed.session import ray_session, stop_on_sigterm
 from itportrait.distributed.trainers import training_storage
 from itportrait.errors import ItportraitError, LeaseHeldError
 from itportrait.io import uris
@@ -51,14 +52,15 @@ def build(args: argparse.Namespace) -> int:
     model_id = load_bundle(spec.base).model_id
     what = f"build_style_bank {date}"
     wait_s = WAIT_S if args.if_busy == "wait" else 0.0
-    with Lease(bank.uri, what=what, wait_s=wait_s) as lease, ray_session(args.address):
+    with Lease(bank.uri, what=what, wait_s=wait_s) as lease:
         plan = plan_build(
             spec, bank, model_id=model_id, date=date, tracking_uri=args.mlflow, only=args.domains
         )
-        name = f"bank-{plan.bank_id}"
-        tags = {"date": date, "kind": "build"}
-        with open_tracker(args.mlflow, name, tags=tags) as tracker:
-            engine = RayEngine(spec.train, training_storage(bank.uri))
+        # A night without changes starts no Ray at all.
+        session = ray_session(args.address) if plan.jobs else nullcontext()
+        name, tags = f"bank-{plan.bank_id}", {"date": date, "kind": "build"}
+        with session, open_tracker(args.mlflow, name, tags=tags) as tracker:
+            engine = RayEngine(spec.train, training_storage(bank.uri)) if plan.jobs else None
             report = BankBuild(spec, plan, bank, tracker, lease, engine).run()
             print(table(report), flush=True)
             if report.exit_code:

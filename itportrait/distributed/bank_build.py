@@ -6,11 +6,9 @@ does not matter, and whatever was published before a crash stays published.
 """
 
 import logging
-import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import as_completed
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -30,7 +28,7 @@ from itportrait.distributed.trainers import (
     TrainedDomain,
     training_storage,
 )
-from itportrait.errors import CheckpointError, ItportraitError
+from itportrait.errors import CheckpointError, InvalidArgumentError, ItportraitError
 from itportrait.io import uris
 from itportrait.publish.bank import Bank, BankVersion
 from itportrait.publish.card import CARD_NAME, PREVIEW_NAME, preview_png, version_card
@@ -67,7 +65,7 @@ class BankBuild:
         bank: where versions are published.
         tracker: the parent run.
         lease: checked before every publication.
-        engine: trains and scores.
+        engine: trains and scores; None where the plan has no jobs.
         say: prints a line for people.
     """
 
@@ -78,7 +76,7 @@ class BankBuild:
         bank: Bank,
         tracker: Tracker,
         lease: Lease,
-        engine: Engine,
+        engine: Engine | None,
         *,
         say: Callable[[str], None] = print,
     ) -> None:
@@ -93,12 +91,18 @@ class BankBuild:
         results = {result.domain: result for result in self.plan.settled}
         for result in self.plan.settled:
             self._announce(result)
+        futures = []
         if self.plan.jobs:
-            self.say(f"{len(self.plan.jobs)} to build, {self.engine.limit} at once")
-        futures = [
-            self.engine.submit(lambda j=job: self._build(j), job.spec.name)
-            for job in self.plan.jobs
-        ]
+            engine = self.engine
+            if engine is None:
+                raise InvalidArgumentError(
+                    "engine", expected="one, as the plan has jobs", actual="None"
+                )
+            self.say(f"{len(self.plan.jobs)} to build, {engine.limit} at once")
+            futures = [
+                engine.submit(lambda j=job: self._build(j, engine), job.spec.name)
+                for job in self.plan.jobs
+            ]
         for future in as_completed(futures):
             result = future.result()
             results[result.domain] = result
@@ -110,13 +114,13 @@ class BankBuild:
         self._record(report)
         return report
 
-    def _build(self, job: DomainJob) -> DomainResult:
+    def _build(self, job: DomainJob, engine: Engine) -> DomainResult:
         """Take one domain from training to publication; its own error is its result."""
         started = time.monotonic()
         name = job.spec.name
         try:
-            trained = self.engine.train(job)
-            return replace(self._publish(trained), seconds=time.monotonic() - started)
+            trained = engine.train(job)
+            return replace(self._publish(trained, engine), seconds=time.monotonic() - started)
         except Exception as error:
             logger.debug("domain %s", name, exc_info=True)
             reason = str(error) if isinstance(error, ItportraitError) else repr(error)
@@ -128,10 +132,10 @@ class BankBuild:
                 seconds=time.monotonic() - started,
             )
 
-    def _publish(self, trained: TrainedDomain) -> DomainResult:
+    def _publish(self, trained: TrainedDomain, engine: Engine) -> DomainResult:
         job = trained.job
         champion, obstacle = self._champion(trained)
-        scores = self._score(trained, champion)
+        scores = engine.score(self._score_job(trained, champion))
         metrics = scores.metrics[CANDIDATE]
         decision = judge(
             metrics,
@@ -171,11 +175,11 @@ class BankBuild:
             return None, f"champion {champion.version} cannot be read: {error}"
         return champion, ""
 
-    def _score(self, trained: TrainedDomain, champion: BankVersion | None) -> Scores:
+    def _score_job(self, trained: TrainedDomain, champion: BankVersion | None) -> ScoreJob:
         adapters = {CANDIDATE: trained.files[ADAPTER]}
         if champion is not None:
             adapters[CHAMPION] = _adapter_bytes(champion)
-        job = ScoreJob(
+        return ScoreJob(
             bundle=trained.job.bundle,
             spec=trained.job.spec,
             references=tuple(_references(trained).values()),
@@ -183,7 +187,6 @@ class BankBuild:
             adapters=adapters,
             probe=self.spec.probe,
         )
-        return self.engine.score(job)
 
     def _version(
         self, trained: TrainedDomain, metrics: dict[str, float], decision: GateDecision
@@ -293,17 +296,3 @@ def _target_digest(spec: dict[str, Any], references: list[bytes]) -> str:
     """Hash what a domain should look like, apart from how it is trained."""
     words = [spec["mode"], spec.get("prompt"), spec.get("source_prompt")]
     return fingerprint(words, references)
-
-
-@contextmanager
-def stop_on_sigterm() -> Iterator[None]:
-    """Turn SIGTERM into SystemExit: `ray job stop` gives 3 seconds to let the lease go."""
-
-    def stop(number: int, frame: object) -> None:
-        raise SystemExit(128 + number)
-
-    former = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, former)

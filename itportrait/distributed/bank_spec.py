@@ -106,7 +106,8 @@ def parse_bank_spec(
                 _check_meaning(domain, adapt, document, problems)
     if problems or shared is None:
         raise SpecError(source, problems)
-    return shared.model_copy(update={"domains": validated})
+    base = _from_folder(shared.base, folder) if "/" in shared.base else shared.base
+    return shared.model_copy(update={"base": base, "domains": validated})
 
 
 def _plain(data: Any) -> Any:

@@ -7,6 +7,7 @@ cannot be sent is dropped by Ray: counting never fails a job.
 from collections.abc import Mapping
 from functools import lru_cache
 
+import ray
 from ray.util.metrics import Counter, Gauge
 
 from itportrait.records import Status
@@ -74,6 +75,8 @@ def count_domain(domain: str, outcome: str, metrics: Mapping[str, float] | None 
         outcome: `champion`, `candidate` or `failed`; anything else is not counted.
         metrics: scores to show.
     """
+    if not ray.is_initialized():  # a build that had nothing to do starts none
+        return
     counters = {
         "champion": _domains_published,
         "candidate": _domains_held_back,
