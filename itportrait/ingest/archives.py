@@ -32,7 +32,7 @@ def list_archive(uri: str, version: str = "") -> Iterator[Source]:
         with file, tarfile.open(fileobj=file, mode="r:") as archive:
             sample, parts = "", {}
             for member in archive:
-                archive.members = []  # tarfile would keep every header it has passed
+                archive.members = []  # type: ignore[attr-defined]  # tarfile would keep every header it has passed
                 if not member.isfile():
                     continue
                 folder, slash, name = member.name.rpartition("/")

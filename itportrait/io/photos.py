@@ -75,8 +75,9 @@ def read_source(source: Source, *, max_bytes: int = MAX_BYTES) -> bytes:
         data = source.data
     elif source.container is None or source.span is None:
         fs, path = open_fs(source.uri)
-        with fs.open(path, "rb") as file:
-            data = bytes(file.read(max_bytes + 1))
+        file: Any = fs.open(path, "rb")
+        with file:
+            data = file.read(max_bytes + 1)
     elif source.container.split("?")[0].lower().endswith((".parquet", ".pq")):
         group, row = source.span
         data = _row_group(source.container, source.version, group)[row]
