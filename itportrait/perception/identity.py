@@ -154,9 +154,12 @@ def _onnx_session(path: Path):
 
 def _torchscript(path: Path) -> nn.Module:
     try:
-        return torch.jit.load(str(path), map_location="cpu").eval().requires_grad_(False)
+        network = torch.jit.load(str(path), map_location="cpu").eval()
     except RuntimeError as error:
         raise CheckpointError(f"{path} is not a readable TorchScript file: {error}") from error
+    for parameter in network.parameters():  # script modules lack requires_grad_()
+        parameter.requires_grad_(False)
+    return network
 
 
 def load_identity(path: str | Path) -> IdentityModel:

@@ -170,6 +170,7 @@ def test_lpips_without_weights_names_the_command(tmp_path):
         LpipsModel(tmp_path / "vgg.pth")
 
 
+@pytest.mark.slow
 def test_lpips_with_local_weights_compares(tmp_path, image):
     import lpips
 

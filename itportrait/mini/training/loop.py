@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Iterable
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any, Protocol
 
 import torch
@@ -198,7 +199,7 @@ class TrainingLoop:
         try:
             state = torch.load(self.checkpoint_path, map_location="cpu", weights_only=True)
             self.task.load_state_dict(state["task"])
-        except (RuntimeError, KeyError, ValueError, EOFError) as error:
+        except (RuntimeError, KeyError, ValueError, EOFError, UnpicklingError) as error:
             raise CheckpointError(
                 f"{self.checkpoint_path} does not fit this task: {error}; delete it to start anew"
             ) from error

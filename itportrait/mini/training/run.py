@@ -59,12 +59,16 @@ class Paths:
 
 def dataset_specs(*, people: int = 4000, styled_people: int = 500) -> dict[str, DatasetSpec]:
     """Return the datasets by name: photos in three views, and every domain in one view."""
-    held = {"people": 64, "people_seed": HELD_OUT_SEED}
+    held = 64
     return {
-        "photo-val": DatasetSpec(**held, shard_size=96),
+        "photo-val": DatasetSpec(people=held, people_seed=HELD_OUT_SEED, shard_size=96),
         "photo-train": DatasetSpec(people=people, people_seed=TRAIN_SEED),
         "domains-val": DatasetSpec(
-            **held, views_per_person=1, domains=(PHOTO, *DOMAINS), shard_size=64
+            people=held,
+            people_seed=HELD_OUT_SEED,
+            views_per_person=1,
+            domains=(PHOTO, *DOMAINS),
+            shard_size=64,
         ),
         "domains-train": DatasetSpec(
             people=styled_people, people_seed=TRAIN_SEED, views_per_person=1, domains=DOMAINS
