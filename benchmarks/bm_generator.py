@@ -57,13 +57,15 @@ def bench_layer(
 ) -> tuple[float, float]:
     """Return weights per sample over scaling: forward, and forward with backward."""
     x = torch.randn(batch, inputs, side, side).contiguous(memory_format=torch.channels_last)
-    values = [x, torch.randn(outputs, inputs, 3, 3), torch.randn(batch, inputs)]
-    values = [value.requires_grad_() for value in values]
+    weight, styles = torch.randn(outputs, inputs, 3, 3), torch.randn(batch, inputs)
+    values = [value.requires_grad_() for value in (x, weight, styles)]
     kernel = resample_filter() if up == 2 else None
     bias = torch.zeros(outputs)
     return compare(
-        lambda: modulated_conv2d(*values, bias=bias, up=up, kernel=kernel, slope=1.0, gain=1.0),
-        lambda: modulated_conv2d_reference(*values, True, up, kernel),
+        lambda: modulated_conv2d(
+            x, weight, styles, bias=bias, up=up, kernel=kernel, slope=1.0, gain=1.0
+        ),
+        lambda: modulated_conv2d_reference(x, weight, styles, True, up, kernel),
         values,
         repeats,
     )
@@ -93,7 +95,7 @@ def bench_sampling(batch: int, repeats: int) -> None:
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--repeats", type=int, default=5)

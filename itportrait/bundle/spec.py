@@ -21,9 +21,9 @@ FORMAT = 1
 class CameraPrior(Settings):
     """Where the cameras of the generator's training pictures stood."""
 
-    yaw_std_rad: float = Field(0.3, ge=0)
+    yaw_std_rad: float = Field(default=0.3, ge=0)
     """Spread of yaw about frontal."""
-    pitch_std_rad: float = Field(0.12, ge=0)
+    pitch_std_rad: float = Field(default=0.12, ge=0)
     """Spread of pitch about level."""
     radius: float = FFHQ_RADIUS
     """Distance from the origin."""

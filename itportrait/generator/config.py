@@ -12,21 +12,21 @@ from itportrait.geometry.planes import PlaneAxes
 class RenderingConfig(Settings):
     """How rays are sampled and composited."""
 
-    depth_resolution: int = Field(48, ge=2)
+    depth_resolution: int = Field(default=48, ge=2)
     """Coarse samples along a ray."""
-    depth_resolution_importance: int = Field(48, ge=0)
+    depth_resolution_importance: int = Field(default=48, ge=0)
     """Fine samples, drawn where the coarse ones have weight; 0 is one pass."""
     ray_start: float | Literal["auto"] = 2.25
     """Depth of the first sample; `auto` is where the ray enters the box."""
     ray_end: float | Literal["auto"] = 3.3
     """Depth of the last sample; `auto` is where the ray leaves the box."""
-    box_warp: float = Field(1.0, gt=0)
+    box_warp: float = Field(default=1.0, gt=0)
     """Side of the cube that the planes cover."""
     disparity_space_sampling: bool = False
     """Whether coarse samples are even in inverse depth."""
     white_back: bool = False
     """Whether what rays do not meet is white."""
-    density_gain: float = Field(1.0, gt=0)
+    density_gain: float = Field(default=1.0, gt=0)
     """Factor on the density; a large one lets a young network make a surface at all."""
     mask_outside: bool = False
     """Whether the density outside of the box is zero (published: whatever zero features give)."""

@@ -182,17 +182,17 @@ class SynthesisBlock(nn.Module):
         w = list(ws.unbind(1))
         dtype = dtype or ws.dtype
         if x is None:
-            x = self.const.to(dtype).expand(len(ws), -1, -1, -1)
-            x = x.contiguous(memory_format=torch.channels_last)
+            constant = self.const.to(dtype).expand(len(ws), -1, -1, -1)
+            features = constant.contiguous(memory_format=torch.channels_last)
         else:
-            x = self.conv0(x.to(dtype), w.pop(0), noise_mode, rng)
-        x = self.conv1(x, w.pop(0), noise_mode, rng)
-        rgb = self.torgb(x, w.pop(0)).to(at_least_single(ws.dtype))
+            features = self.conv0(x.to(dtype), w.pop(0), noise_mode, rng)
+        features = self.conv1(features, w.pop(0), noise_mode, rng)
+        rgb = self.torgb(features, w.pop(0)).to(at_least_single(ws.dtype))
         if image is None:
-            return x, rgb
+            return features, rgb
         if self.up:
             image = upsample2d(image, self.resample_filter)
-        return x, image + rgb
+        return features, image + rgb
 
 
 def at_least_single(dtype: torch.dtype) -> torch.dtype:

@@ -53,6 +53,8 @@ def with_margin(color: Tensor, alpha: Tensor | float = 1.0) -> Tensor:
 class Background(nn.Module):
     """Features of what lies behind everything, from ray direction and w."""
 
+    direction_scale: Tensor
+
     def __init__(self, config: GeneratorConfig) -> None:
         super().__init__()
         hidden = config.decoder_hidden

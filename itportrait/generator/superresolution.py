@@ -32,7 +32,10 @@ class SuperResolution(nn.Module):
             blocks = config.superresolution_blocks
         else:
             self.input_resolution, blocks = _PUBLISHED[self.kind]
-        self.antialias, self.half = config.superresolution_antialias, config.superresolution_half
+        self.antialias, self.half_on_gpu = (
+            config.superresolution_antialias,
+            config.superresolution_half,
+        )
         self.noise_mode: NoiseMode = config.superresolution_noise
         if self.kind in ("4X", "2X"):
             # Unused, but part of the published state of these two kinds.
@@ -49,7 +52,7 @@ class SuperResolution(nn.Module):
                 up=block.up,
                 use_noise=config.use_noise,
                 # Published code clamps in single precision too, wherever half was asked for.
-                conv_clamp=_HALF_CLAMP if self.half else None,
+                conv_clamp=_HALF_CLAMP if self.half_on_gpu else None,
             )
             self.add_module(f"block{self.num_blocks}", module)
             self.num_blocks += 1
@@ -73,7 +76,7 @@ class SuperResolution(nn.Module):
             )
         image = x[:, :3].to(at_least_single(x.dtype))
         w = ws[:, -1:].repeat(1, 3, 1)
-        dtype = torch.float16 if self.half and x.is_cuda else None
+        dtype = torch.float16 if self.half_on_gpu and x.is_cuda else None
         for i in range(self.num_blocks):
             block = self.get_submodule(f"block{i}")
             x, image = block(x, image, w, noise_mode=self.noise_mode, rng=rng, dtype=dtype)

@@ -110,13 +110,13 @@ def look_at_camera(
     given = [torch.as_tensor(v) for v in (yaw_rad, pitch_rad, radius, focal)]
     like = next((v for v in (yaw_rad, pitch_rad, radius, focal) if isinstance(v, Tensor)), None)
     dtype, device = (like.dtype, like.device) if like is not None else (torch.float32, None)
-    yaw, pitch, radius, focal = torch.broadcast_tensors(
+    yaw, pitch, distance, focals = torch.broadcast_tensors(
         *(v.to(device=device, dtype=dtype).reshape(-1) for v in given)
     )
     polar = (math.pi / 2 + pitch).clamp(_POLE_MARGIN_RAD, math.pi - _POLE_MARGIN_RAD)
     height = 1 - 2 * polar / math.pi
     ring = (1 - height.square()).sqrt()
-    position = radius[:, None] * torch.stack([ring * yaw.sin(), height, ring * yaw.cos()], dim=1)
+    position = distance[:, None] * torch.stack([ring * yaw.sin(), height, ring * yaw.cos()], dim=1)
     target = torch.as_tensor(pivot, dtype=dtype, device=device).expand_as(position)
     forward = F.normalize(target - position, dim=1)
     world_up = torch.tensor([0.0, 1.0, 0.0], dtype=dtype, device=device).expand_as(forward)
@@ -124,7 +124,7 @@ def look_at_camera(
     down = F.normalize(torch.linalg.cross(forward, right), dim=1)
     top = torch.stack([right, down, forward, position], dim=2)
     bottom = torch.tensor([0.0, 0.0, 0.0, 1.0], dtype=dtype, device=device).expand(len(top), 1, 4)
-    return pack_camera(torch.cat([top, bottom], dim=1), make_intrinsics(focal))
+    return pack_camera(torch.cat([top, bottom], dim=1), make_intrinsics(focals))
 
 
 def frontal_camera(device: torch.device | str | None = None) -> Tensor:

@@ -246,6 +246,7 @@ def empty_space(model):
     return model
 
 
+@torch.no_grad()
 def test_white_back_and_background_fill_what_rays_leave():
     white = empty_space(make(rendering={"white_back": True}))
     assert torch.allclose(
