@@ -152,12 +152,18 @@ class IteConfig(Settings):
     """Cameras."""
     clip_weights: tuple[float, ...] | None = None
     """One an image-text model of the bundle; None: 1 each."""
-    crops: int = Field(default=0, ge=0)
-    """Random crops a render that are encoded besides the whole picture (0: published)."""
-    crop_scale: tuple[float, float] = (0.5, 0.9)
-    """Side of the crops as a share of the picture's."""
+    follow: float = Field(default=0.0, ge=0)
+    """Weight, in the share that the image has of a step, of the perceptual and squared distance to
+    the image-adapted copy's render. 0 is published: then the picture guides through CLIP alone."""
+    augment: int = Field(default=0, ge=0)
+    """Distorted copies of every render that are encoded besides the plain one (0: published)."""
+    augment_color: float = Field(default=0.25, ge=0)
+    """Strength of the copies' tint and light."""
     direction: float = Field(default=1.0, ge=0)
     """Weight of the directional term."""
+    reach: float = Field(default=0.0, ge=0)
+    """Weight of `reach_loss`: the change should also be as long as the words are apart. 0 is
+    published."""
     identity: float = Field(default=0.0, ge=0)
     """Weight of the identity distance to the frozen render."""
     depth: float = Field(default=0.0, ge=0)

@@ -59,26 +59,3 @@ def random_views(views: ViewConfig, count: int, rng: Generator) -> list[Tensor]:
         for yaws in (views.yaw_a, views.yaw_b)
         if yaws
     ]
-
-
-def random_boxes(
-    count: int, scale: tuple[float, float], rng: Generator
-) -> list[tuple[float, float, float]]:
-    """Draw crops as (left, top, side), shares of the picture's side."""
-    drawn = torch.rand(count, 3, generator=rng).tolist()
-    boxes = []
-    for a, b, c in drawn:
-        side = scale[0] + (scale[1] - scale[0]) * c
-        boxes.append((a * (1 - side), b * (1 - side), side))
-    return boxes
-
-
-def with_crops(image: Tensor, boxes: list[tuple[float, float, float]]) -> list[Tensor]:
-    """Return `[image, *crops]`: the whole picture and the boxes cut from every row of it."""
-    side = image.shape[-1]
-    pictures = [image]
-    for left, top, share in boxes:
-        size = max(int(share * side), 8)
-        x, y = int(left * side), int(top * side)
-        pictures.append(image[..., y : y + size, x : x + size])
-    return pictures

@@ -5,6 +5,8 @@ from itportrait.losses.depth import depth_distance, depth_variance
 from itportrait.losses.directional import (
     DirectionalLoss,
     cosine_loss,
+    reach_loss,
+    text_change,
     text_direction,
     unit,
 )
@@ -23,7 +25,9 @@ __all__ = [
     "image_similarity",
     "l2_loss",
     "luma",
+    "reach_loss",
     "structure_loss",
+    "text_change",
     "text_direction",
     "unit",
 ]

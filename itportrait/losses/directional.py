@@ -3,7 +3,7 @@
 Source: StyleGAN-NADA (Gal et al. 2021), eq. 3, in the use of ITportrait (arXiv 2304.04364).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -57,16 +57,13 @@ def cosine_loss(change: Tensor, direction: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def text_direction(model: ImageText, target: str, source: str) -> Tensor:
-    """Return the unit vector from the source words to the target words.
+def text_change(model: ImageText, target: str, source: str) -> Tensor:
+    """Return the way from the source words to the target words, `[D]`, with its length.
 
     Args:
         model: an `ImageTextModel`; its templates are averaged on both sides.
         target: what the pictures should become, such as "a bronze statue".
         source: what they are, such as "Photo".
-
-    Returns:
-        `[D]` of length 1.
 
     Raises:
         InvalidArgumentError: both prompts have the same features, so there is no direction.
@@ -79,7 +76,29 @@ def text_direction(model: ImageText, target: str, source: str) -> Tensor:
             actual=repr(target),
             remedy="choose another prompt or source_prompt",
         )
-    return unit(change)
+    return change
+
+
+def text_direction(model: ImageText, target: str, source: str) -> Tensor:
+    """Return `text_change` scaled to length 1."""
+    return unit(text_change(model, target, source))
+
+
+def reach_loss(change: Tensor, wanted: Tensor) -> Tensor:
+    """Measure how far changes fall short of a wanted one along its direction.
+
+    The cosine asks for a direction alone, and a change that is hardly visible can have it. This
+    term asks for the length as well.
+
+    Args:
+        change: `[N, D]`, differences of unit features.
+        wanted: `[D]` or `[N, D]`, with its length.
+
+    Returns:
+        `[N]`: 1 for no change, 0 from the wanted length on, above 1 for the opposite direction.
+    """
+    length = wanted.norm(dim=-1).clamp_min(_SMALL)
+    return (1 - (change * unit(wanted)).sum(-1) / length).clamp_min(0)
 
 
 class DirectionalLoss(nn.Module):
@@ -117,8 +136,21 @@ class DirectionalLoss(nn.Module):
             frozen: those of the frozen renders of the same codes, `[N, D]` a model.
             directions: `[D]` or `[N, D]` a model.
         """
+        return self._sum(cosine_loss, features, frozen, directions)
+
+    def reach(self, features: list[Tensor], frozen: list[Tensor], wanted: list[Tensor]) -> Tensor:
+        """Return the weighted sum of `reach_loss`, `[N]`; `wanted` has lengths."""
+        return self._sum(reach_loss, features, frozen, wanted)
+
+    def _sum(
+        self,
+        term: Callable[[Tensor, Tensor], Tensor],
+        features: list[Tensor],
+        frozen: list[Tensor],
+        directions: list[Tensor],
+    ) -> Tensor:
         terms = [
-            weight * cosine_loss(new - old, direction)
+            weight * term(new - old, direction)
             for weight, new, old, direction in zip(
                 self.weights, features, frozen, directions, strict=True
             )

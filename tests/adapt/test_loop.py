@@ -91,11 +91,26 @@ def test_a_picture_pulls_the_renders_towards_itself(bundle, config, make_spec, r
 
 def test_the_pairs_direction_reaches_other_people(bundle, config, make_spec, reference):
     options = {"apt.direction": 1.0, "apt.perceptual": 0.0, "ite.views.yaw_b": []}
-    options |= {"ite.identity": 0.5, "ite.depth": 0.5, "ite.structure": 0.1, "ite.crops": 1}
+    options |= {
+        "ite.identity": 0.5,
+        "ite.depth": 0.5,
+        "ite.structure": 0.1,
+        "ite.augment": 1,
+        "ite.reach": 0.5,
+    }
     spec = make_spec("image", steps=30, options={**options, "probe.every": 10})
     _, reports, _ = collect(bundle, spec, config, [reference])
     losses = [report.metrics["train/apt_direction"] for report in reports]
     assert losses[-1] < losses[0] - 0.1
+    assert reports[-1].metrics["clip_image_gain"] > 0.01
+
+
+def test_the_coupled_copy_follows_the_image_adapted_one(bundle, config, make_spec, reference):
+    options = {"threshold": {"value": 0.0, "text_probability": 0.0}, "apt.l2": 1.0}
+    options |= {"ite.follow": 1.0, "ite.direction": 0.0, "probe.every": 20}
+    spec = make_spec("image_text", steps=60, options=options)
+    _, reports, _ = collect(bundle, spec, config, [reference])
+    assert all(report.metrics["train/ite_text_weight"] == 0 for report in reports)
     assert reports[-1].metrics["clip_image_gain"] > 0.01
 
 

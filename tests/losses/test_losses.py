@@ -18,6 +18,7 @@ from itportrait.losses import (
     image_similarity,
     l2_loss,
     luma,
+    reach_loss,
     structure_loss,
     text_direction,
     unit,
@@ -88,6 +89,18 @@ class TestCosineLoss:
     def test_other_sizes_are_refused(self):
         with pytest.raises(InvalidArgumentError, match="features of size 3"):
             cosine_loss(torch.ones(1, 3), torch.ones(4))
+
+
+class TestReach:
+    def test_values(self):
+        wanted = torch.tensor([2.0, 0.0])
+        change = torch.tensor([[0.0, 5.0], [1.0, 0.0], [3.0, 1.0], [-1.0, 0.0]])
+        torch.testing.assert_close(reach_loss(change, wanted), torch.tensor([1.0, 0.5, 0.0, 1.5]))
+
+    def test_gradient_is_along_the_wanted_change(self):
+        change = torch.tensor([[0.5, 1.0]], requires_grad=True)
+        reach_loss(change, torch.tensor([2.0, 0.0])).sum().backward()
+        torch.testing.assert_close(change.grad, torch.tensor([[-0.5, 0.0]]))
 
 
 class TestDirectional:

@@ -16,20 +16,18 @@ from itportrait.losses import (
     PerceptualLoss,
     depth_distance,
     l2_loss,
-    unit,
 )
 
 
 @torch.no_grad()
-def style_directions(bundle: Bundle, pairs: list[Pair]) -> list[Tensor]:
-    """Return the unit direction E(style) - E(twin), averaged over the pairs, `[D]` a model."""
-    directions = []
-    for model in bundle.clips:
-        changes = [
-            unit(model.encode_image(pair.style) - model.encode_image(pair.twin)) for pair in pairs
-        ]
-        directions.append(unit(torch.cat(changes).mean(0)))
-    return directions
+def style_changes(bundle: Bundle, pairs: list[Pair]) -> list[Tensor]:
+    """Return E(style) - E(twin), averaged over the pairs, `[D]` a model, with its length."""
+    return [
+        torch.cat(
+            [model.encode_image(pair.style) - model.encode_image(pair.twin) for pair in pairs]
+        ).mean(0)
+        for model in bundle.clips
+    ]
 
 
 class PairedTransfer:
@@ -51,9 +49,7 @@ class PairedTransfer:
         self.identity = IdentityLoss(bundle.identity) if config.apt.identity else None
         self.spread = None
         if config.apt.direction:
-            self.spread = ImageTextEmbedding(
-                bundle, config, style_directions(bundle, pairs), scenes
-            )
+            self.spread = ImageTextEmbedding(bundle, config, style_changes(bundle, pairs), scenes)
 
     def codes(self, pair: Pair, rng: Generator) -> Tensor:
         """Return `[batch, num_ws, w_dim]`: the pair's code with random style rows."""

@@ -5,11 +5,10 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
+from itportrait.adapt.augment import Distortion, distorted
 from itportrait.adapt.config import AdaptConfig
 from itportrait.adapt.sampling import (
     final_image,
-    random_boxes,
-    with_crops,
 )
 from itportrait.adapt.scenes import Scene, SceneSource, render_views
 from itportrait.adapt.threshold import Threshold
@@ -18,7 +17,9 @@ from itportrait.generator import Rendering, TriPlaneGenerator
 from itportrait.losses import (
     DirectionalLoss,
     IdentityLoss,
+    PerceptualLoss,
     depth_distance,
+    l2_loss,
     structure_loss,
     unit,
 )
@@ -28,10 +29,17 @@ Features = list[Tensor]
 
 @dataclass(frozen=True)
 class _Guidance:
-    """Where a step's change should point: `[D]` or `[N, D]` a model, and numbers for the log."""
+    """What a step's change should be: `[D]` or `[N, D]` a model, and numbers for the log.
+
+    The cosine looks at `directions` (mixed from unit vectors, as published), `wanted` has lengths.
+    """
 
     directions: Features
+    wanted: Features
     log: dict[str, float]
+    styled: Tensor | None = None
+    """`[N, 3, S, S]`: renders of the image-adapted copy, where the image has a say."""
+    image_weight: float = 0.0
 
 
 class ImageTextEmbedding:
@@ -40,7 +48,7 @@ class ImageTextEmbedding:
     Args:
         bundle: base generator and guiding models.
         config: resolved configuration.
-        directions: where the change should point, unit `[D]` a model: the words'.
+        changes: what the change should be, `[D]` a model, with lengths: the words'.
         scenes: where codes, cameras and frozen renders come from.
         threshold: the balance with the image-adapted copy; its state is the run's.
     """
@@ -49,13 +57,14 @@ class ImageTextEmbedding:
         self,
         bundle: Bundle,
         config: AdaptConfig,
-        directions: Features,
+        changes: Features,
         scenes: SceneSource,
         threshold: Threshold | None = None,
     ) -> None:
-        self.config, self.directions = config, directions
+        self.config, self.changes = config, changes
         self.scenes, self.threshold = scenes, threshold
         self.clip = DirectionalLoss(bundle.clips, config.ite.clip_weights)
+        self.perceptual = PerceptualLoss(bundle.perceptual, config.apt.size)
         self.identity = IdentityLoss(bundle.identity) if config.ite.identity else None
 
     def loss(
@@ -71,14 +80,21 @@ class ImageTextEmbedding:
         ite = self.config.ite
         skips_image = self.threshold is not None and self.threshold.skips_image(rng)
         scene = self.scenes.draw(rng)
-        boxes = random_boxes(ite.crops, ite.crop_scale, rng)
+        views = [
+            Distortion.draw(len(scene.image), ite.augment_color, rng) for _ in range(ite.augment)
+        ]
         trained = self._render(student, scene)
         with torch.no_grad():
-            before = self._encode(scene.image, boxes)
-            guidance = self._guidance(image_student, scene, boxes, before, skips_image)
-        after = self._encode(final_image(trained), boxes)
+            before = self._encode(scene.image, views)
+            guidance = self._guidance(image_student, scene, views, before, skips_image)
+        after = self._encode(final_image(trained), views)
         clip = self.clip(after, before, guidance.directions).mean()
         parts = {"clip": ite.direction * clip, **self._keep_person(trained, scene)}
+        if ite.follow and guidance.styled is not None and guidance.image_weight:
+            near = self._nearness(final_image(trained), guidance.styled)
+            parts["follow"] = ite.follow * guidance.image_weight * near
+        if ite.reach:
+            parts["reach"] = ite.reach * self.clip.reach(after, before, guidance.wanted).mean()
         total = torch.stack(list(parts.values())).sum()
         log = {f"ite_{name}": float(value.detach()) for name, value in parts.items()}
         return total, log | guidance.log
@@ -87,34 +103,41 @@ class ImageTextEmbedding:
         resolution = self.config.neural_rendering_resolution
         return render_views(generator, scene.ws, scene.cameras, resolution)
 
-    def _encode(self, image: Tensor, boxes: list[tuple[float, float, float]]) -> Features:
-        """Encode the pictures and their crops, `[N * (1 + crops), D]` a model."""
-        parts = [self.clip.encode(picture) for picture in with_crops(image, boxes)]
+    def _encode(self, image: Tensor, views: list[Distortion]) -> Features:
+        """Encode the pictures and their distorted copies, `[N * (1 + augment), D]` a model."""
+        parts = [self.clip.encode(picture) for picture in distorted(image, views)]
         return [torch.cat(features) for features in zip(*parts, strict=True)]
 
     def _guidance(
         self,
         image_student: TriPlaneGenerator | None,
         scene: Scene,
-        boxes: list[tuple[float, float, float]],
+        views: list[Distortion],
         before: Features,
         skips_image: bool,
     ) -> _Guidance:
         """Balance the text's direction and that of the image-adapted copy."""
         if image_student is None or self.threshold is None:
-            return _Guidance(self.directions, {})
+            return _Guidance(self.changes, self.changes, {})
         if skips_image:
-            return _Guidance(self.directions, {"ite_text_weight": 1.0})
-        styled = self._encode(final_image(self._render(image_student, scene)), boxes)
-        changes = [new - old for new, old in zip(styled, before, strict=True)]
-        whole = len(scene.image)  # rows of whole pictures come first; crops do not count
+            return _Guidance(self.changes, self.changes, {"ite_text_weight": 1.0})
+        styled = final_image(self._render(image_student, scene))
+        changes = [new - old for new, old in zip(self._encode(styled, views), before, strict=True)]
+        whole = len(scene.image)  # rows of plain pictures come first; copies do not count
         distance = float(changes[0][:whole].norm(dim=1).mean())
         text, image = self.threshold.weights(distance)
-        directions = [
-            text * words + image * unit(change)
-            for words, change in zip(self.directions, changes, strict=True)
-        ]
-        return _Guidance(directions, {"ite_text_weight": text, "ite_image_distance": distance})
+        pairs = list(zip(self.changes, changes, strict=True))
+        return _Guidance(
+            [text * unit(words) + image * unit(change) for words, change in pairs],
+            [text * words + image * change for words, change in pairs],
+            {"ite_text_weight": text, "ite_image_distance": distance},
+            styled,
+            image,
+        )
+
+    def _nearness(self, trained: Tensor, styled: Tensor) -> Tensor:
+        """Return perceptual and squared distance to the image-adapted renders of the scene."""
+        return self.perceptual(trained, styled).mean() + l2_loss(trained, styled).mean()
 
     def _keep_person(self, trained: Rendering, frozen: Scene) -> dict[str, Tensor]:
         ite, parts = self.config.ite, {}

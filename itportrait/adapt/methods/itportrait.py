@@ -25,7 +25,7 @@ from itportrait.adapt.pair import CodePrior, Pair, PairReport, build_pair
 from itportrait.adapt.sampling import device_of, step_rng
 from itportrait.adapt.scenes import SceneSource
 from itportrait.adapt.threshold import Threshold
-from itportrait.losses import text_direction
+from itportrait.losses import text_change
 
 
 @METHODS.register("itportrait")
@@ -47,7 +47,7 @@ class ItportraitMethod(AdaptationMethod):
         if spec.uses_text:
             self.students["text"] = self._student(config.ite.learning_rate, config.ite.betas)
             words = [  # encoded here, once
-                text_direction(clip, str(spec.prompt), spec.source_prompt) for clip in bundle.clips
+                text_change(clip, str(spec.prompt), spec.source_prompt) for clip in bundle.clips
             ]
             scenes = SceneSource(bundle, config, self.pairs, spec.seed, context.rank)
             self.ite = ImageTextEmbedding(bundle, config, words, scenes, self.threshold)
