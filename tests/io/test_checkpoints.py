@@ -148,9 +148,7 @@ HOSTILE = {
     "io.open": lambda canary: Calls(open, str(canary), "w"),
     "builtins.getattr": lambda canary: Calls(getattr, Calls(dict), "clear"),
     "builtins.__import__": lambda canary: Calls(__import__, "os"),
-    "pickle.loads": lambda canary: Calls(
-        pickle.loads, pickle.dumps(Calls(open, str(canary), "w"))
-    ),
+    "pickle.loads": lambda canary: Calls(pickle.loads, pickle.dumps(Calls(open, str(canary), "w"))),
     "torch.serialization.load": lambda canary: Calls(torch.load, str(canary)),
     "collections.defaultdict": lambda canary: collections.defaultdict(list),
     "_frozen_importlib_external.SourceFileLoader": lambda canary: Calls(
