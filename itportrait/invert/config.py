@@ -35,11 +35,11 @@ class InvertConfig(Settings):
     """Name in the registry of inversion methods: `w_plus`, `w`."""
     start: Literal["auto", "encoder", "mean"] = "auto"
     """First code: the bundle's encoder, `w_avg`, or (auto) the encoder where there is one."""
-    steps: int = Field(120, ge=1)
+    steps: int = Field(100, ge=1)
     """Upper bound of optimization steps."""
-    w_steps: int = Field(40, ge=0)
-    """Of these, steps in W before W+ opens; only with `start: mean`."""
-    lr: float = Field(0.05, gt=0)
+    w_share: float = Field(0.3, ge=0, le=1)
+    """Share of the steps in W before W+ opens; only with `start: mean`."""
+    lr: float = Field(0.1, gt=0)
     """Step of Adam in standard deviations of W."""
     camera_lr: float = Field(0.05, gt=0)
     """Step of Adam in expected errors of the camera."""

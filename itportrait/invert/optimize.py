@@ -155,14 +155,14 @@ class BatchOptimizer:
         u, correction = self.adam.values["u"], self.adam.values.get("correction")
         cameras = self.cameras if correction is None else correct_camera(self.cameras, correction)
         for position in leaving.nonzero()[:, 0].tolist():
-            row = self.index[position]
-            step = self.schedule.step
+            row, bad = self.index[position], bool(broken[position])
+            steps = self.schedule.step - bad
             self.solutions[row] = Solution(
                 w_plus=self.space.color(u[position]),
                 camera=cameras[position],
-                steps=step,
+                steps=steps,
                 seconds=self.seconds[row],
-                failure=f"loss or gradient not finite at step {step}" if broken[position] else "",
+                failure=f"loss or gradient not finite after {steps} steps" if bad else "",
             )
         stay = (~leaving).nonzero()[:, 0]
         for part in (self.adam, self.schedule, self.plateau, self.objective):

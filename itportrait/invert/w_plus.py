@@ -33,12 +33,13 @@ class WPlusInversion:
     def run(self, problem: Problem) -> list[Solution]:
         """Return one solution per portrait, in order."""
         start = first_codes(problem, self.bundle, self.space, encoder=self.encoder)
+        w_steps = round(self.config.w_share * self.config.steps)
         return BatchOptimizer(
             problem,
             start,
             config=self.config,
             bundle=self.bundle,
             space=self.space,
-            tied_steps=0 if self.encoder else self.config.w_steps,
+            tied_steps=0 if self.encoder else w_steps,
             noise=0.0 if self.encoder else self.config.noise,
         ).run()
