@@ -73,10 +73,19 @@ class StageShare(Settings):
     """… plus these for each of its records."""
 
 
+class CpuShare(StageShare):
+    """The same for a stage that gains nothing from a GPU."""
+
+    gpus: float | None = Field(0.0, ge=0)
+    """GPUs of a task; None: 1 where the cluster has any."""
+    item_timeout_s: float = Field(60.0, gt=0)
+    """Seconds for each record, besides `timeout_s`."""
+
+
 class ResourcesConfig(Settings):
     """Shares of the cluster, retries, lease."""
 
-    align: StageShare = StageShare(gpus=0.0, item_timeout_s=60.0)
+    align: CpuShare = CpuShare()
     """Of the align stage."""
     invert: StageShare = StageShare()
     """Of the invert stage."""

@@ -23,6 +23,7 @@ from itportrait.io import uris
 from itportrait.io.commits import Commit
 
 _PRIORITY = {STYLIZE: 0, INVERT: 1, ALIGN: 2}
+_FINAL_RETRIES = 3
 _STORAGE = (OSError, ConnectionError, TimeoutError)
 _LOST = (
     ray_errors.WorkerCrashedError,
@@ -243,7 +244,11 @@ class Window:
     def _lost(self, piece: _Piece, error: Exception) -> None:
         piece.crashes += 1
         single = piece.items <= 1
-        if (piece.whole or single) and piece.crashes <= self.limits.crash_retries:
+        retries = self.limits.crash_retries
+        if piece.quarantined:
+            # Its records have been computed: whatever ended it now is another fault.
+            retries = max(retries, _FINAL_RETRIES)
+        if (piece.whole or single) and piece.crashes <= retries:
             self._say(piece, f"its process was lost ({_short(error)}); again")
             self._push(piece)
         elif piece.whole and not single and not piece.quarantined:
@@ -253,7 +258,7 @@ class Window:
         elif not single and not piece.whole:
             self._splits[piece.key].open_ranges -= 1
             self._halve(piece, piece.start, piece.start + piece.items)
-        elif single:
+        elif single and not piece.quarantined:
             self._quarantine(piece, error)
         else:
             raise ItportraitError(

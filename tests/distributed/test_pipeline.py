@@ -114,7 +114,7 @@ def test_poison_record_is_quarantined_and_costs_nobody_else(job, photos, tmp_pat
 def test_hanging_record_is_ended_and_quarantined(job, photos):
     folder = photos("a.png", "hang.png")
     limits = replace(LIMITS, crash_retries=0)
-    totals = job(folder, limits=limits, timeout_s=6.0, item_timeout_s=1.0)
+    totals = job(folder, limits=limits, timeout_s=15.0, item_timeout_s=1.0)
     assert counts(totals, "align") == (2, 1, 0, 1)
     assert set(totals.stage("align").reasons) <= {"TimedOut", "WorkerLost"}
 
