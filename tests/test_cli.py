@@ -1,0 +1,96 @@
+"""The command line: thin, and an expected error is one line and exit code 2."""
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from itportrait.cli import app
+from itportrait.publish.bank import Bank, BankVersion
+
+runner = CliRunner()
+
+
+@pytest.fixture
+def bank(tmp_path):
+    styles = Bank(str(tmp_path / "bank"))
+    for version, identity in (("v1", 0.7), ("v2", 0.8)):
+        card = BankVersion(domain="bronze", version=version, metrics={"identity": identity})
+        styles.publish(card, {"adapter.safetensors": b"1"})
+    return styles
+
+
+def call(*arguments: str, code: int = 0) -> str:
+    done = runner.invoke(app, list(arguments))
+    assert done.exit_code == code, (done.output, done.exception)
+    return done.output
+
+
+def test_every_command_of_the_design_is_there():
+    text = call("--help")
+    for name in (
+        "align",
+        "invert",
+        "adapt",
+        "stylize",
+        "evaluate",
+        "export-mesh",
+        "import-eg3d",
+        "sample-portraits",
+        "demo-inputs",
+        "bank",
+        "doctor",
+    ):
+        assert name in text
+
+
+def test_bank_list_show_promote_rollback_prune(bank):
+    assert "0.800" in call("bank", "list", bank.uri)
+    assert json.loads(call("bank", "show", bank.uri, "bronze"))["version"] == "v2"
+    card = json.loads(call("bank", "show", bank.uri, "bronze", "--version", "v1"))
+    assert (card["metrics"], card["versions"]) == ({"identity": 0.7}, ["v1", "v2"])
+    assert "champion is v1" in call("bank", "rollback", bank.uri, "bronze")
+    assert "champion is v2" in call("bank", "promote", bank.uri, "bronze", "v2")
+    assert "0 versions removed" in call("bank", "prune", bank.uri, "bronze")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("bank", "list", "{tmp}/none"), "bank.json is missing"),
+        (("bank", "show", "{bank}", "bronz"), "unknown domain 'bronz'; known: bronze"),
+        (("bank", "promote", "{bank}", "bronze", "v9"), "unknown version 'v9'; known: v1, v2"),
+        (("align", "{tmp}/none", "{tmp}/out"), "no input found"),
+        (("align", "{tmp}", "{tmp}/out", "--set", "align.sise=3"), "unknown key 'sise'; known:"),
+        (("invert", "{tmp}/out"), "run `itportrait align` first"),
+        (("export-mesh", "{tmp}/out", "a", "--to", "m.stl"), "a .glb, .ply or .obj file"),
+    ],
+)
+def test_errors_are_one_line(bank, tmp_path, arguments, message):
+    filled = [part.format(tmp=tmp_path, bank=bank.uri) for part in arguments]
+    output = call(*filled, code=2)
+    assert message in " ".join(output.split())
+    assert "Traceback" not in output
+
+
+@pytest.mark.slow
+def test_photos_to_codes_and_a_mesh_without_ray(tmp_path):
+    import trimesh
+
+    call("sample-portraits", f"{tmp_path}/photos", "--count", "2", "--seed", "3", "--size", "256")
+    (tmp_path / "photos" / "truth.parquet").unlink()
+    out = f"{tmp_path}/out"
+    assert "ok: 2" in call("align", f"{tmp_path}/photos", out, "--set", "align.size=128")
+    steps = ["--set", "invert.steps=2", "--set", "invert.statistics_samples=128"]
+    assert "ok: 2" in call("invert", out, *steps)
+    mesh = f"{tmp_path}/head.ply"
+    text = call("export-mesh", out, "portrait-00001", "--to", mesh, "--resolution", "48")
+    assert "triangles" in text
+    assert len(trimesh.load(mesh).faces) > 100
+
+
+@pytest.mark.slow
+def test_doctor_looks_at_everything():
+    text = runner.invoke(app, ["doctor"]).output
+    for what in ("torch", "GPU", "models: mini", "Ray", "MLflow", "disk"):
+        assert what in text

@@ -1,0 +1,129 @@
+"""The main job with the real models, by its real command.
+
+Bad inputs are rows, and a second run finds nothing to do.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+
+import pyarrow.parquet as pq
+import pytest
+
+from itportrait.io.commits import StageTable, read_committed
+from itportrait.publish.bank import Bank
+from itportrait.records import AlignedRecord, InvertedRecord, Status, StylizedRecord
+from tests.conftest import REPOSITORY
+
+CONFIG = """
+bundle: mini
+ingest: {shard_size: 2}
+align: {size: 128}
+invert: {steps: 4, batch_size: 2, statistics_samples: 256}
+domains:
+  - {name: zombie, mode: text, prompt: a zombie, source_prompt: a photo of a person, steps: 2}
+adapt:
+  probe: {every: 1, count: 2, images: 1}
+stylize: {views_deg: [[20, 0]], turntable_frames: 4, batch_size: 2}
+tracking: {uri: "sqlite:///%s/mlflow.db"}
+"""
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A folder with two drawn portraits, a picture without a face, a broken file, and a config."""
+    from skimage import data
+
+    from itportrait.image import encode
+    from itportrait.mini.demo import BROKEN
+    from itportrait.mini.samples import write_sample_portraits
+
+    root = tmp_path_factory.mktemp("job")
+    photos = root / "photos"
+    write_sample_portraits(str(photos), 2, 5, 256)
+    (photos / "truth.parquet").unlink()
+    (photos / "coffee.png").write_bytes(encode(data.coffee()))
+    (photos / "broken.jpg").write_bytes(BROKEN)
+    (root / "job.yaml").write_text(CONFIG % root)
+    return root
+
+
+def run(place, *arguments: str) -> subprocess.CompletedProcess:
+    """Run the workflow as a user does: an embedded Ray, its own process."""
+    command = [sys.executable, "workflows/stylize_dataset.py", "--config", f"{place}/job.yaml"]
+    command += ["--input", f"{place}/photos", "--output", f"{place}/out", "--bank", f"{place}/bank"]
+    address = os.environ.get("ITPORTRAIT_TEST_RAY")
+    command += ["--address", address] if address else []
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    return subprocess.run(
+        [*command, *arguments], cwd=REPOSITORY, env=environment, capture_output=True, text=True
+    )
+
+
+def statuses(root, record_type) -> list[str]:
+    return sorted(str(record.status) for record in read_committed(str(root), record_type))
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_photos_to_stylized_portraits(place):
+    plan = run(place, "--dry-run")
+    assert plan.returncode == 0, plan.stderr[-3000:]
+    assert "domain zombie: not in the bank, would be adapted first" in plan.stdout
+    assert not (place / "out").exists()
+
+    done = run(place)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "4 inputs: 2 ok, 1 rejected, 1 failed" in done.stdout
+    out = place / "out"
+    assert statuses(out / "aligned", AlignedRecord) == ["failed", "ok", "ok", "rejected"]
+    assert statuses(out / "inverted", InvertedRecord) == ["ok", "ok"]
+    assert statuses(out / "stylized" / "domain=zombie", StylizedRecord) == ["ok", "ok"]
+    for record in read_committed(
+        str(out / "stylized" / "domain=zombie"), StylizedRecord, pixels=True
+    ):
+        assert isinstance(record, StylizedRecord)
+        assert len(record.pixels) == 2
+        assert record.clip_direction is not None
+        assert record.status is Status.OK
+
+    about = json.loads((out / "run.json").read_text())
+    assert about["counts"] == {"ok": 2, "rejected": 1, "failed": 1}
+    assert about["stages"]["align"]["inputs"] == 4
+    gallery = {path.name for path in (out / "gallery").iterdir()}
+    assert {"index.html", "contact_sheet.png", "turntable_zombie.mp4"} <= gallery
+    champion = Bank(str(place / "bank")).champion("zombie")
+    assert champion.metrics["identity"] > 0
+    assert not (place / "bank" / "_training" / f"zombie-{champion.fingerprint}").exists()
+    curve = pq.read_table(place / "bank" / "zombie" / champion.version / "curve.parquet")
+    assert curve.num_rows == 2
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_second_run_finds_nothing_to_do(place):
+    files = {path: path.stat().st_mtime_ns for path in (place / "out").rglob("*.parquet")}
+    assert files
+    began = time.monotonic()
+    again = run(place)
+    print(f"second run with the start of Ray: {time.monotonic() - began:.1f} s")
+    assert again.returncode == 0, again.stderr[-3000:]
+    assert "Nothing to do" in again.stdout
+    assert {path: path.stat().st_mtime_ns for path in files} == files
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_unknown_domain_and_missing_input_are_one_clear_line(place):
+    unknown = run(place, "--domains", "zombie,nobody")
+    assert unknown.returncode == 2
+    assert unknown.stderr.strip().endswith("unknown domain 'nobody'; known: zombie")
+    assert "Traceback" not in unknown.stderr
+    missing = run(place, "--input", f"{place}/nowhere")
+    assert missing.returncode == 2
+    assert f"no input found at '{place}/nowhere'" in missing.stderr
+    assert "*.jpg" in missing.stderr
+    table = StageTable(str(place / "out" / "aligned"), AlignedRecord)
+    assert len(table.shards()) == 2
