@@ -10,7 +10,7 @@ The embedded model is an ordinary open_clip model whose configuration lies besid
 import json
 import re
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import open_clip
 import torch
@@ -46,9 +46,13 @@ class ImageTextModel(nn.Module):
         templates: prompts that `encode_prompt` averages over by default.
     """
 
+    model: Any
+    image_mean: Tensor
+    image_std: Tensor
+
     def __init__(
         self,
-        model: nn.Module,
+        model: Any,
         tokenizer,
         *,
         name: str,
@@ -162,7 +166,7 @@ def split_words(text: str) -> list[str]:
     return re.findall(r"[a-z]+(?:'[a-z]+)?", text.lower())
 
 
-def _create(name: str, weights: Path) -> nn.Module:
+def _create(name: str, weights: Path) -> Any:
     try:
         model = open_clip.create_model(name, pretrained=str(weights), weights_only=True)
     except Exception as error:  # open_clip raises what its many loaders raise

@@ -27,6 +27,8 @@ class EncoderModel(nn.Module):
     """
 
     name = "itportrait-mini-encoder"
+    w_avg: Tensor
+    w_std: Tensor
 
     def __init__(self, trunk: ConvTrunk, num_ws: int, w_dim: int, hidden: int = 256) -> None:
         super().__init__()

@@ -101,7 +101,7 @@ def vocabulary(captions: list[list[str]], domains: tuple[str, ...]) -> list[str]
     return sorted({word for text in set(texts) for word in split_words(text)})
 
 
-class ClipTask(NetworkTask):
+class ClipTask(NetworkTask[Any]):
     """The mini CLIP in training.
 
     Args:

@@ -48,7 +48,7 @@ class EncoderTraining(Settings):
     """Share of the steps of the second phase that encode the generator's samples instead."""
 
 
-class EncoderTask(NetworkTask):
+class EncoderTask(NetworkTask[EncoderModel]):
     """The encoder in training.
 
     Args:

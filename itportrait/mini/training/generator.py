@@ -164,7 +164,7 @@ def at_stage(generator: TriPlaneGenerator, stage: Stage) -> TriPlaneGenerator:
     return small
 
 
-class GeneratorTask(NetworkTask):
+class GeneratorTask(NetworkTask[TriPlaneGenerator]):
     """The mini generator in training.
 
     Args:

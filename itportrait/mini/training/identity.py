@@ -20,7 +20,7 @@ from itportrait.mini.training.augment import distort, replace_background
 from itportrait.mini.training.data import PortraitData
 from itportrait.mini.training.loop import draw_batch
 from itportrait.mini.training.task import NetworkTask
-from itportrait.perception.identity import MiniIdentityModel
+from itportrait.perception.identity import IdentityModel, MiniIdentityModel
 from itportrait.perception.trunk import ConvTrunk
 
 CHANGEABLE = (
@@ -89,7 +89,7 @@ def area_under_curve(positive: Tensor, negative: Tensor) -> float:
     return float(wins / (len(positive) * len(negative)))
 
 
-class IdentityTask(NetworkTask):
+class IdentityTask(NetworkTask[IdentityNetwork]):
     """The identity network in training.
 
     Args:
@@ -168,7 +168,7 @@ def _rows_of_people(data: PortraitData, domains: tuple[str, ...]) -> list[Tensor
 
 @torch.no_grad()
 def measure_identity(
-    model: MiniIdentityModel,
+    model: IdentityModel,
     data: PortraitData,
     device: torch.device | str = "cpu",
     *,

@@ -49,7 +49,7 @@ class RecognitionNetwork(nn.Module):
         return self.latent(hidden), self.domain(ConvTrunk.pool(features))
 
 
-class PerceptualTask(NetworkTask):
+class PerceptualTask(NetworkTask[RecognitionNetwork]):
     """The perceptual network in training, on all domains that the data has."""
 
     def __init__(

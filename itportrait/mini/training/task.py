@@ -2,15 +2,17 @@
 
 import copy
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from itportrait.mini.training.loop import cosine, set_learning_rate, update_average
 
+M = TypeVar("M", bound=nn.Module)
 
-class NetworkTask:
+
+class NetworkTask(Generic[M]):
     """A module, its optimizers, and the running average of its weights, which is what is kept.
 
     A subclass implements `losses` and `measure`.
@@ -28,7 +30,7 @@ class NetworkTask:
     def __init__(
         self,
         name: str,
-        module: nn.Module,
+        module: M,
         optimizers: Sequence[torch.optim.Optimizer],
         *,
         hold: float = 0.3,
