@@ -40,6 +40,7 @@ from itportrait.io import uris
 from itportrait.publish.bank import Bank, BankVersion
 
 RUN = "run.json"
+_LOG_WIDTH = 140
 _DOMAIN_MEASURES = ("clip_direction", "clip_image", "identity", "depth_distance", "depth_variance")
 
 
@@ -286,6 +287,8 @@ def _finish_run(target: TrackingTarget) -> None:
 def print_summary(job: StylizeJob, console: Console | None = None) -> None:
     """Print the final tables: what became of the inputs, and how the domains did."""
     console = console or Console(soft_wrap=True, highlight=False)
+    if not console.is_terminal:
+        console.width = _LOG_WIDTH
     table = Table(title="Inputs by stage", title_justify="left")
     for name in ("stage", "inputs", "ok", "rejected", "failed", "seconds", "s each", "kept"):
         table.add_column(name, justify="left" if name == "stage" else "right")
