@@ -71,5 +71,5 @@ class InvertConfig(Settings):
     """Codes drawn to measure the spread of W."""
     seed: int = 0
     """Seed of the noise (with the record's id) and of the statistics of W."""
-    weights: LossWeights = LossWeights()
+    weights: LossWeights = Field(default_factory=LossWeights)
     """Weights of the loss."""

@@ -9,6 +9,7 @@ import torch
 import trimesh
 from skimage.measure import marching_cubes
 from torch import Tensor
+from trimesh.visual import ColorVisuals
 
 from itportrait.errors import InvalidArgumentError, ItportraitError
 
@@ -107,7 +108,7 @@ def extract_mesh(generator, ws: Tensor, options: MeshOptions | None = None) -> t
     ]
     rgb = torch.cat(colors).clamp(0, 1).mul(255).round().to(torch.uint8).cpu().numpy()
     alpha = np.full((len(rgb), 1), 255, np.uint8)
-    mesh.visual = trimesh.visual.ColorVisuals(mesh, vertex_colors=np.hstack([rgb, alpha]))
+    mesh.visual = ColorVisuals(mesh, vertex_colors=np.hstack([rgb, alpha]))
     return mesh
 
 

@@ -4,7 +4,7 @@ import logging
 import math
 import time
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -32,7 +32,7 @@ class Adapter(Protocol):
 
     def check_base(self, model_id: str) -> None: ...
 
-    def apply(self, generator, strength: float = 1.0): ...
+    def apply(self, generator, strength: float = 1.0) -> Any: ...
 
 
 class Stylizer:
