@@ -1,4 +1,4 @@
-"""The camera as the aligner gives it, plus five small corrections that inversion may learn."""
+"""The camera as the aligner gives it, plus six small corrections that inversion may learn."""
 
 import math
 
@@ -7,11 +7,12 @@ from torch import Tensor
 
 from itportrait.geometry.camera import FFHQ_PIVOT, pack_camera, unpack_camera
 
-CORRECTIONS = ("yaw", "pitch", "roll", "shift_x", "shift_y")
+CORRECTIONS = ("yaw", "pitch", "roll", "shift_x", "shift_y", "shift_z")
 """Order of the corrections' columns."""
-EXPECTED_ERROR = (math.radians(4), math.radians(4), math.radians(3), 0.01, 0.01)
+EXPECTED_ERROR = (math.radians(4), math.radians(4), math.radians(3), 0.012, 0.012, 0.08)
 """What 1 means in each column: the aligner's error on five points (angles in radians), and shifts
-of the camera across its axis in world units (0.01 is about 1.6 % of the crop at the face)."""
+of the camera in world units: across its axis 0.012, about 2 % of the crop at the face; along it
+0.08, about 3 % of the head's size, because five points scale wide and narrow faces alike."""
 
 
 def correct_camera(camera: Tensor, correction: Tensor) -> Tensor:
@@ -19,9 +20,9 @@ def correct_camera(camera: Tensor, correction: Tensor) -> Tensor:
 
     Args:
         camera: `[N, 25]`.
-        correction: `[N, 5]` in units of `EXPECTED_ERROR`: yaw about the world's y axis and pitch
+        correction: `[N, 6]` in units of `EXPECTED_ERROR`: yaw about the world's y axis and pitch
             about the camera's x axis (both about the FFHQ pivot, so that the face stays in the
-            frame), roll about the optical axis, shift along the camera's x and y.
+            frame), roll about the optical axis, shift along the camera's x, y and z.
 
     Returns:
         `[N, 25]`; equal to `camera` where the correction is zero. Intrinsics are never touched.
@@ -31,7 +32,7 @@ def correct_camera(camera: Tensor, correction: Tensor) -> Tensor:
     """
     pose, intrinsics = unpack_camera(camera)
     values = correction * correction.new_tensor(EXPECTED_ERROR)
-    yaw, pitch, roll, shift_x, shift_y = values.unbind(1)
+    yaw, pitch, roll = values[:, :3].unbind(1)
     rotation, position = pose[:, :3, :3], pose[:, :3, 3]
     zero = torch.zeros_like(yaw)
     y_axis = torch.stack([zero, torch.ones_like(yaw), zero], 1)
@@ -40,9 +41,7 @@ def correct_camera(camera: Tensor, correction: Tensor) -> Tensor:
     pivot = camera.new_tensor(FFHQ_PIVOT)
     position = pivot + (turn @ (position - pivot)[:, :, None])[:, :, 0]
     rotation = turn @ rotation
-    position = (
-        position + rotation[:, :, 0] * shift_x[:, None] + rotation[:, :, 1] * shift_y[:, None]
-    )
+    position = position + (rotation @ values[:, 3:, None])[:, :, 0]
     rotation = _rotation(rotation[:, :, 2], roll) @ rotation
     upper = torch.cat([rotation, position[:, :, None]], 2)
     return pack_camera(torch.cat([upper, pose[:, 3:]], 1), intrinsics)

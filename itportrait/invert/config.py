@@ -41,7 +41,7 @@ class InvertConfig(Settings):
     """Share of the steps in W before W+ opens; only with `start: mean`."""
     lr: float = Field(0.1, gt=0)
     """Step of Adam in standard deviations of W."""
-    camera_lr: float = Field(0.05, gt=0)
+    camera_lr: float = Field(0.1, gt=0)
     """Step of Adam in expected errors of the camera."""
     warm_up: float = Field(0.05, ge=0, le=1)
     """Share of the steps over which the rate rises linearly."""
@@ -60,7 +60,7 @@ class InvertConfig(Settings):
     target_psnr: float | None = None
     """PSNR in dB of the input view at which a portrait has converged; None for no such rule."""
     refine_camera: bool = True
-    """Whether yaw, pitch, roll and shift of the camera are optimized with the code."""
+    """Whether turn, roll and shift of the camera are optimized with the code."""
     batch_size: int = Field(8, ge=1)
     """Portraits optimized at once; where memory does not suffice, the batch is halved."""
     min_psnr: float | None = None

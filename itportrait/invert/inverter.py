@@ -12,6 +12,7 @@ from itportrait.image import resize, to_tensor, to_uint8
 from itportrait.invert import w, w_plus  # noqa: F401 (registers the methods)
 from itportrait.invert.config import InvertConfig
 from itportrait.invert.problem import INVERSIONS, Problem, Solution
+from itportrait.invert.target import fill_outside
 from itportrait.metrics import identity, psnr
 from itportrait.records import AlignedRecord, InvertedRecord, RecordError, Status
 
@@ -82,7 +83,7 @@ class Inverter:
             raise InvalidArgumentError(
                 "record", expected="the align stage's pixels and camera", actual=f"no {missing}"
             )
-        image = to_tensor(record.pixels)
+        image = to_tensor(fill_outside(record))
         camera = torch.as_tensor(np.asarray(record.camera), dtype=torch.float32)
         if image.shape[-1] != image.shape[-2] or camera.shape != (25,):
             raise InvalidArgumentError(

@@ -68,7 +68,7 @@ class Objective:
 
         Args:
             u: `[N, num_ws, w_dim]` whitened codes.
-            correction: `[N, 5]` camera correction in units of its expected error, or None.
+            correction: `[N, 6]` camera correction in units of its expected error, or None.
         """
         weights = self.weights
         center = u.mean(1, keepdim=True)

@@ -49,17 +49,19 @@ def test_pitch_moves_the_camera_up_or_down_and_keeps_its_yaw():
 def test_roll_and_shift_keep_the_direction_of_view():
     pose = unpack_camera(camera())[0]
     rolled = unpack_camera(correct_camera(camera(), correction(roll=0.2)))[0]
-    shifted = unpack_camera(correct_camera(camera(), correction(shift_x=0.01, shift_y=-0.02)))[0]
+    shift = correction(shift_x=0.01, shift_y=-0.02, shift_z=0.03)
+    shifted = unpack_camera(correct_camera(camera(), shift))[0]
     for other in (rolled, shifted):
         torch.testing.assert_close(other[:, :3, 2], pose[:, :3, 2])
     turn = (rolled[:, :3, 0] * pose[:, :3, 0]).sum(1)
     assert turn.tolist() == pytest.approx([math.cos(0.2)] * 2, abs=1e-5)
     moved = shifted[:, :3, 3] - pose[:, :3, 3]
-    torch.testing.assert_close(moved, 0.01 * pose[:, :3, 0] - 0.02 * pose[:, :3, 1])
+    expected = 0.01 * pose[:, :3, 0] - 0.02 * pose[:, :3, 1] + 0.03 * pose[:, :3, 2]
+    torch.testing.assert_close(moved, expected, atol=1e-6, rtol=1e-4)
 
 
 def test_corrected_poses_stay_rigid_and_pass_gradients():
-    values = torch.randn(2, 5, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    values = torch.randn(2, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     base = camera().double()
     rotation = unpack_camera(correct_camera(base, values))[0][:, :3, :3]
     eye = torch.eye(3, dtype=torch.float64).expand(2, 3, 3)
@@ -70,4 +72,4 @@ def test_corrected_poses_stay_rigid_and_pass_gradients():
 
 def test_wrong_shape_is_refused():
     with pytest.raises(InvalidArgumentError, match="pack_camera"):
-        correct_camera(torch.zeros(2, 16), torch.zeros(2, 5))
+        correct_camera(torch.zeros(2, 16), torch.zeros(2, 6))
