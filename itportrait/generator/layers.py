@@ -34,11 +34,15 @@ class FullyConnected(nn.Module):
         self.weight_gain = lr_mult / math.sqrt(in_features)
         self.bias_gain = lr_mult
 
-    def forward(self, x: Tensor, *, rows: slice = slice(None)) -> Tensor:
-        """Map `[..., in]` to `[..., out]`, or to the outputs of `rows` alone."""
+    def effective(self, rows: slice = slice(None)) -> tuple[Tensor, Tensor]:
+        """Return weight and bias with their gains, of all outputs or of `rows` alone."""
         weight = self.weight[rows] * self.weight_gain
         bias = self.bias[rows] * self.bias_gain if self.bias_gain != 1 else self.bias[rows]
-        x = F.linear(x, weight, bias)
+        return weight, bias
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map `[..., in]` to `[..., out]`."""
+        x = F.linear(x, *self.effective())
         return F.leaky_relu(x, LEAKY_SLOPE) * LEAKY_GAIN if self.activate else x
 
 

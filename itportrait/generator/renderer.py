@@ -12,6 +12,7 @@ from torch.nn import functional as F
 from itportrait.generator.config import GeneratorConfig, RenderingConfig
 from itportrait.generator.layers import FullyConnected, random_like
 from itportrait.geometry.rays import box_limits
+from itportrait.ops.decode_features import decode_features
 
 _COLOR_MARGIN = 0.001
 _DIRECTION_SCALE = (4.0, 4.0, 1.0)
@@ -36,13 +37,13 @@ class Decoder(nn.Module):
 
         The margin is linear, so `with_margin` can come after compositing: fewer passes.
         """
-        out = self.net(features)
-        return out[:, :1], torch.sigmoid(out[:, 1:])
+        first, _, last = self.net
+        return decode_features(features, first.effective(), last.effective())
 
     def density(self, features: Tensor) -> Tensor:
         """Map `[M, C]` to `sigma [M, 1]` alone."""
-        first, act, last = self.net
-        return last(act(first(features)), rows=slice(0, 1))
+        first, _, last = self.net
+        return decode_features(features, first.effective(), last.effective(slice(0, 1)))[0]
 
 
 def with_margin(color: Tensor, alpha: Tensor | float = 1.0) -> Tensor:

@@ -1,0 +1,232 @@
+// Linear, softplus, linear, sigmoid for many points: see reference.py for the definition.
+// Sixteen points go through at once, one a lane: every product is a broadcast weight times a vector.
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+namespace {
+
+constexpr int64_t LANES = 16;
+constexpr int64_t GROUP = 4;  // blocks of LANES points whose weight gradients are added at once
+typedef float Vector __attribute__((vector_size(4 * LANES), may_alias));
+typedef int32_t Integers __attribute__((vector_size(4 * LANES)));
+using Vectors = std::vector<Vector>;
+
+struct Sizes {
+  int64_t points, channels, hidden, outputs;
+};
+
+struct Layers {
+  const float *weight1, *bias1, *weight2, *bias2;
+};
+
+Vector splat(float value) { return Vector{} + value; }
+
+// e^x for x in [-87, 0]: 2^n times a polynomial of the rest, good to the last bit but one.
+Vector exp_negative(Vector x) {
+  x = x < -87.0f ? splat(-87.0f) : x;
+  const Integers n = __builtin_convertvector(x * 1.44269504f - 0.5f, Integers);
+  const Vector whole = __builtin_convertvector(n, Vector);
+  const Vector r = x - whole * 0.693359375f + whole * 2.12194440e-4f;
+  Vector p = splat(1.9875691500e-4f);
+  p = p * r + 1.3981999507e-3f;
+  p = p * r + 8.3334519073e-3f;
+  p = p * r + 4.1665795894e-2f;
+  p = p * r + 1.6666665459e-1f;
+  p = p * r + 5.0000001201e-1f;
+  p = p * r * r + r + 1.0f;
+  const Integers power = (n + 127) << 23;
+  Vector scale;
+  std::memcpy(&scale, &power, sizeof(scale));
+  return p * scale;
+}
+
+// log(1 + t) for t in [0, 1]: twice the area tangent of t / (2 + t), which is at most a third.
+Vector log1p_unit(Vector t) {
+  const Vector s = t / (t + 2.0f), q = s * s;
+  Vector p = splat(1.0f / 15);
+  p = p * q + 1.0f / 13;
+  p = p * q + 1.0f / 11;
+  p = p * q + 1.0f / 9;
+  p = p * q + 1.0f / 7;
+  p = p * q + 1.0f / 5;
+  p = p * q + 1.0f / 3;
+  p = p * q + 1.0f;
+  return 2.0f * s * p;
+}
+
+// Softplus and its derivative, the sigmoid.
+void softplus(Vector x, Vector& value, Vector& slope) {
+  const Vector e = exp_negative(x < 0.0f ? x : -x);
+  value = (x > 0.0f ? x : splat(0.0f)) + log1p_unit(e);
+  slope = (x < 0.0f ? e : splat(1.0f)) / (1.0f + e);
+}
+
+Vector sigmoid(Vector x) {
+  const Vector e = exp_negative(x < 0.0f ? x : -x);
+  return (x < 0.0f ? e : splat(1.0f)) / (1.0f + e);
+}
+
+// out[i] = bias[i] + sum over j of weight[i * row + j * column] * in[j]; four rows at a time hide
+// the latency of the sums.
+void product(const float* weight, int64_t row, int64_t column, const float* bias, const Vector* in,
+             Vector* out, int64_t rows, int64_t columns) {
+  int64_t i = 0;
+  for (; i + 4 <= rows; i += 4) {
+    Vector a = splat(bias ? bias[i] : 0), b = splat(bias ? bias[i + 1] : 0);
+    Vector c = splat(bias ? bias[i + 2] : 0), d = splat(bias ? bias[i + 3] : 0);
+    const float* w = weight + i * row;
+    for (int64_t j = 0; j < columns; ++j, w += column) {
+      a += w[0] * in[j];
+      b += w[row] * in[j];
+      c += w[2 * row] * in[j];
+      d += w[3 * row] * in[j];
+    }
+    out[i] = a;
+    out[i + 1] = b;
+    out[i + 2] = c;
+    out[i + 3] = d;
+  }
+  for (; i < rows; ++i) {
+    Vector a = splat(bias ? bias[i] : 0);
+    for (int64_t j = 0; j < columns; ++j) a += weight[i * row + j * column] * in[j];
+    out[i] = a;
+  }
+}
+
+// Rows [count][width] of memory to lanes and back; lanes past `count` are zero.
+void load(const float* rows, int64_t count, int64_t width, Vector* lanes) {
+  float* out = reinterpret_cast<float*>(lanes);
+  if (count < LANES) std::memset(out, 0, sizeof(Vector) * width);
+  for (int64_t l = 0; l < count; ++l)
+    for (int64_t k = 0; k < width; ++k) out[k * LANES + l] = rows[l * width + k];
+}
+
+void store(const Vector* lanes, int64_t count, int64_t width, float* rows) {
+  const float* in = reinterpret_cast<const float*>(lanes);
+  for (int64_t l = 0; l < count; ++l)
+    for (int64_t k = 0; k < width; ++k) rows[l * width + k] = in[k * LANES + l];
+}
+
+template <typename Work>
+void parallel(int64_t points, int64_t threads, Work work) {
+  const int64_t blocks = (points + LANES - 1) / LANES;
+  if (threads > blocks) threads = blocks;
+  if (threads <= 1) return work(int64_t(0), blocks);
+  std::vector<std::thread> pool;
+  for (int64_t t = 0; t < threads; ++t)
+    pool.emplace_back([=] { work(blocks * t / threads, blocks * (t + 1) / threads); });
+  for (auto& thread : pool) thread.join();
+}
+
+int64_t lanes_of(int64_t block, int64_t points) {
+  const int64_t left = points - block * LANES;
+  return left < LANES ? left : LANES;
+}
+
+// What backward passes add up over points; one a thread, summed over lanes at the end.
+struct Sums {
+  Vectors weight1, bias1, weight2, bias2;
+
+  explicit Sums(const Sizes& s)
+      : weight1(s.hidden * s.channels), bias1(s.hidden), weight2(s.outputs * s.hidden),
+        bias2(s.outputs) {}
+};
+
+void add_outer(const Vector* left, const Vector* right, Vector* sums, int64_t rows,
+               int64_t columns) {
+  for (int64_t i = 0; i < rows; ++i)
+    for (int64_t j = 0; j < columns; ++j) {
+      Vector sum = sums[i * columns + j];
+      for (int64_t g = 0; g < GROUP; ++g) sum += left[g * rows + i] * right[g * columns + j];
+      sums[i * columns + j] = sum;
+    }
+}
+
+void add_rows(const Vector* values, Vector* sums, int64_t rows) {
+  for (int64_t g = 0; g < GROUP; ++g)
+    for (int64_t i = 0; i < rows; ++i) sums[i] += values[g * rows + i];
+}
+
+void add_total(const Vectors& sums, float* out) {
+  for (size_t i = 0; i < sums.size(); ++i)
+    for (int64_t l = 0; l < LANES; ++l) out[i] += sums[i][l];
+}
+
+}  // namespace
+
+extern "C" void decode_features_forward(const float* features, const float* weight1,
+                                        const float* bias1, const float* weight2,
+                                        const float* bias2, float* sigma, float* color,
+                                        int64_t points, int64_t channels, int64_t hidden,
+                                        int64_t outputs, int64_t threads) {
+  parallel(points, threads, [=](int64_t begin, int64_t end) {
+    Vectors in(channels), mid(hidden), out(outputs);
+    for (int64_t block = begin; block < end; ++block) {
+      const int64_t first = block * LANES, count = lanes_of(block, points);
+      load(features + first * channels, count, channels, in.data());
+      product(weight1, channels, 1, bias1, in.data(), mid.data(), hidden, channels);
+      Vector slope;
+      for (auto& value : mid) softplus(value, value, slope);
+      product(weight2, hidden, 1, bias2, mid.data(), out.data(), outputs, hidden);
+      store(out.data(), count, 1, sigma + first);
+      for (int64_t k = 1; k < outputs; ++k) out[k] = sigmoid(out[k]);
+      store(out.data() + 1, count, outputs - 1, color + first * (outputs - 1));
+    }
+  });
+}
+
+extern "C" void decode_features_backward(
+    const float* features, const float* weight1, const float* bias1, const float* weight2,
+    const float* bias2, const float* color, const float* grad_sigma, const float* grad_color,
+    float* grad_features, float* grad_weight1, float* grad_bias1, float* grad_weight2,
+    float* grad_bias2, int64_t points, int64_t channels, int64_t hidden, int64_t outputs,
+    int64_t threads) {
+  (void)bias2;
+  const Sizes sizes{points, channels, hidden, outputs};
+  std::mutex lock;
+  parallel(points, threads, [&, sizes](int64_t begin, int64_t end) {
+    Vectors ins(GROUP * channels), mids(GROUP * hidden), outs(GROUP * outputs);
+    Vectors backs(GROUP * hidden), slope(hidden), shade(outputs), result(channels);
+    Sums sums(sizes);
+    for (int64_t group = begin; group < end; group += GROUP) {
+      for (int64_t g = 0; g < GROUP; ++g) {
+        Vector *in = &ins[g * channels], *mid = &mids[g * hidden];
+        Vector *out = &outs[g * outputs], *back = &backs[g * hidden];
+        if (group + g >= end) {  // adds nothing to the sums
+          for (int64_t k = 0; k < outputs; ++k) out[k] = splat(0);
+          for (int64_t j = 0; j < hidden; ++j) back[j] = splat(0);
+          continue;
+        }
+        const int64_t first = (group + g) * LANES, count = lanes_of(group + g, points);
+        load(features + first * channels, count, channels, in);
+        product(weight1, channels, 1, bias1, in, mid, hidden, channels);
+        for (int64_t j = 0; j < hidden; ++j) softplus(mid[j], mid[j], slope[j]);
+        load(grad_sigma + first, count, 1, out);
+        load(grad_color + first * (outputs - 1), count, outputs - 1, out + 1);
+        load(color + first * (outputs - 1), count, outputs - 1, shade.data() + 1);
+        for (int64_t k = 1; k < outputs; ++k) out[k] *= shade[k] * (1.0f - shade[k]);
+        product(weight2, 1, hidden, nullptr, out, back, hidden, outputs);
+        for (int64_t j = 0; j < hidden; ++j) back[j] *= slope[j];
+        if (!grad_features) continue;
+        product(weight1, 1, channels, nullptr, back, result.data(), channels, hidden);
+        store(result.data(), count, channels, grad_features + first * channels);
+      }
+      if (!grad_weight1) continue;
+      add_outer(outs.data(), mids.data(), sums.weight2.data(), outputs, hidden);
+      add_outer(backs.data(), ins.data(), sums.weight1.data(), hidden, channels);
+      add_rows(outs.data(), sums.bias2.data(), outputs);
+      add_rows(backs.data(), sums.bias1.data(), hidden);
+    }
+    if (!grad_weight1) return;
+    const std::lock_guard<std::mutex> guard(lock);
+    add_total(sums.weight1, grad_weight1);
+    add_total(sums.bias1, grad_bias1);
+    add_total(sums.weight2, grad_weight2);
+    add_total(sums.bias2, grad_bias2);
+  });
+}
