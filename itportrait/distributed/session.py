@@ -6,6 +6,7 @@ import os
 import secrets
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,8 @@ def ray_session(address: str | None = None, *, num_cpus: int | None = None) -> I
     if ray.is_initialized():
         yield
         return
-    connect(address, num_cpus=num_cpus)
+    with _own_sigterm():
+        connect(address, num_cpus=num_cpus)
     try:
         yield
     finally:
@@ -87,7 +89,7 @@ def quiet() -> None:
         "RAY_TRAIN_ENABLE_V2_MIGRATION_WARNINGS": "0",
         # A worker that takes longer to start is killed and started anew: on a machine busy
         # otherwise, for ever. The default is 60 s.
-        "RAY_worker_register_timeout_seconds": "600",
+        "RAY_worker_register_timeout_seconds": "180",
     }.items():
         os.environ.setdefault(name, value)
     logging.getLogger("ray").setLevel(logging.ERROR)
@@ -114,6 +116,17 @@ def _runtime_env() -> dict:
     if root.startswith(sys.prefix) or os.environ.get("RAY_JOB_ID"):
         return {}  # installed, or shipped by the job's own runtime environment
     return {"env_vars": {"PYTHONPATH": os.pathsep.join(paths)}}
+
+
+@contextlib.contextmanager
+def _own_sigterm() -> Iterator[None]:
+    """Keep a handler of ours over `ray.init`, which puts its own in its place."""
+    former = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        if callable(former) and threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, former)
 
 
 @contextlib.contextmanager
