@@ -22,12 +22,14 @@ from itportrait.distributed.lease import Lease
 from itportrait.distributed.progress import Progress
 from itportrait.distributed.session import ray_session, stop_on_sigterm
 from itportrait.distributed.stylize_job import (
+    REPORT,
     StylizeJob,
     find_model_id,
     print_summary,
     raise_failed_domains,
 )
 from itportrait.errors import ItportraitError, LeaseHeldError
+from itportrait.io import uris
 
 EXIT_FAILED, EXIT_USAGE, EXIT_BUSY = 1, 2, 75
 
@@ -56,7 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def run(job: StylizeJob, config: JobConfig) -> int:
-    """List -> shards -> align, invert, stylize -> gallery -> run.json -> tables."""
+    """List -> shards -> align, invert, stylize -> gallery -> report, run.json -> tables."""
     settings = config.resources
     lease = Lease(
         config.output,
@@ -74,6 +76,7 @@ def run(job: StylizeJob, config: JobConfig) -> int:
     print_summary(job)
     if page:
         print(f"Gallery: {page}")
+    print(f"Report: {uris.redact(uris.join(config.output, REPORT))}")
     try:
         raise_failed_domains(job)
     except ItportraitError as error:

@@ -23,7 +23,7 @@ from itportrait.distributed.progress import Progress
 from itportrait.distributed.recipes import ALIGN, INVERT, STYLIZE, Recipe
 from itportrait.distributed.shards import Shard, iter_shards
 from itportrait.distributed.tasks import fetch
-from itportrait.distributed.totals import Totals
+from itportrait.distributed.totals import Totals, cost_of
 from itportrait.distributed.trainers import (
     DomainJob,
     TrackingTarget,
@@ -38,8 +38,9 @@ from itportrait.errors import ItportraitError, UnknownNameError
 from itportrait.ingest import list_sources
 from itportrait.io import uris
 from itportrait.publish.bank import Bank, BankVersion
+from itportrait.publish.report import render_report
 
-RUN = "run.json"
+RUN, REPORT = "run.json", "report.html"
 _LOG_WIDTH = 140
 _DOMAIN_MEASURES = ("clip_direction", "clip_image", "identity", "depth_distance", "depth_variance")
 
@@ -82,14 +83,8 @@ class StylizeJob:
 
     def pipeline(self, progress: Progress | None = None, lease: Lease | None = None) -> Pipeline:
         """Return the engine, ready to run or to plan."""
-        shares = {ALIGN: self.config.resources.align, INVERT: self.config.resources.invert}
-        shares[STYLIZE] = self.config.resources.stylize
-        resources = {
-            stage: StageResources(share.cpus, self._gpus_of(share))
-            for stage, share in shares.items()
-        }
-        settings = self.config.resources
-        slots = int(self.cores // max(min(share.cpus for share in shares.values()), 0.25))
+        settings, resources = self.config.resources, self.resources()
+        slots = int(self.cores // max(min(share.num_cpus for share in resources.values()), 0.25))
         limits = WindowLimits(
             in_flight=settings.in_flight or 2 * max(slots, 1),
             storage_retries=settings.storage_retries,
@@ -105,6 +100,15 @@ class StylizeJob:
             progress=progress,
             lease=lease,
         )
+
+    def resources(self) -> dict[str, StageResources]:
+        """Return what a task takes of the cluster, by stage."""
+        settings = self.config.resources
+        shares = {ALIGN: settings.align, INVERT: settings.invert, STYLIZE: settings.stylize}
+        return {
+            stage: StageResources(share.cpus, self._gpus_of(share))
+            for stage, share in shares.items()
+        }
 
     def publish(self) -> str | None:
         """Make the gallery unless it stands; return its page's URI, None if nothing is wanted."""
@@ -141,10 +145,21 @@ class StylizeJob:
         return {"ok": good, **worst}
 
     def write_run(self, status: str) -> None:
-        """Write `OUT/run.json`: resolved configuration, fingerprints, ids, counts, timings."""
+        """Write `OUT/report.html`, and `OUT/run.json` with the same figures."""
+        data = self.run_data(status)
+        page = render_report(data).encode()
+        uris.put_bytes(uris.join(self.config.output, REPORT), page)
+        uris.put_bytes(uris.join(self.config.output, RUN), uris.to_json(data))
+
+    def run_data(self, status: str) -> dict[str, Any]:
+        """Return what run.json holds: configuration, fingerprints, ids, counts, timings, cost."""
         now = dt.datetime.now(dt.UTC)
         recipes = [self.align, self.invert, *(d.recipe for d in self.domains if d.recipe)]
-        data = {
+        stages, shares = {}, self.resources()
+        for name, totals in self.totals.stages.items():
+            share = shares[name.split()[0]]
+            stages[name] = {**totals.to_json(), **totals.cost(share.num_cpus, share.num_gpus)}
+        return {
             "status": status,
             "started": self.started.isoformat(timespec="seconds"),
             "seconds": round((now - self.started).total_seconds(), 1),
@@ -163,9 +178,13 @@ class StylizeJob:
             "inputs": self.totals.listed,
             "shards": self.totals.shards,
             "counts": self.final_counts(),
-            "stages": {name: stage.to_json() for name, stage in self.totals.stages.items()},
+            "stages": stages,
+            "cost": cost_of(
+                sum(stage["cpu_seconds"] for stage in stages.values()),
+                sum(stage["gpu_seconds"] for stage in stages.values()),
+                self.totals.listed,
+            ),
         }
-        uris.put_bytes(uris.join(self.config.output, RUN), uris.to_json(data))
 
     def finish_tracking(self) -> None:
         """Close the parent of the runs of this job's adaptations, if there were any."""

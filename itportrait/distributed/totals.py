@@ -58,6 +58,15 @@ class StageTotals:
         total, count = self.sums.get(measure, (0.0, 0.0))
         return total / count if count else None
 
+    def cost(self, cpus: float, gpus: float) -> dict[str, float]:
+        """Return what the stage took of the cluster, in all and per 1,000 of its inputs.
+
+        Args:
+            cpus: cores that one of its tasks takes.
+            gpus: GPUs that one of its tasks takes.
+        """
+        return cost_of(self.seconds * cpus, self.seconds * gpus, self.inputs)
+
     def to_json(self) -> dict[str, Any]:
         """Return plain data for run.json."""
         return {
@@ -73,6 +82,17 @@ class StageTotals:
             "shards_kept": self.shards_kept,
             "means": {name: round(self.mean(name) or 0.0, 6) for name in self.sums},
         }
+
+
+def cost_of(cpu_seconds: float, gpu_seconds: float, inputs: int) -> dict[str, float]:
+    """Return seconds of CPUs and GPUs with those per 1,000 inputs, under the names of run.json."""
+    each = 1000 / max(inputs, 1)
+    return {
+        "cpu_seconds": round(cpu_seconds, 3),
+        "gpu_seconds": round(gpu_seconds, 3),
+        "cpu_seconds_per_1000": round(cpu_seconds * each, 3),
+        "gpu_seconds_per_1000": round(gpu_seconds * each, 3),
+    }
 
 
 class Totals:

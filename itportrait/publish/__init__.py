@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         encode_mesh,
         extract_mesh,
     )
+    from itportrait.publish.report import render_report
     from itportrait.publish.video import encode_mp4, encode_webp
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "encode_webp",
     "extract_mesh",
     "render_gallery",
+    "render_report",
 ]
 
 __getattr__ = lazy_exports(
@@ -35,6 +37,7 @@ __getattr__ = lazy_exports(
     {
         "gallery": "GalleryDomain GalleryPortrait render_gallery",
         "mesh": "EmptyMeshError MeshOptions density_grid encode_mesh extract_mesh",
+        "report": "render_report",
         "video": "encode_mp4 encode_webp",
     },
 )

@@ -1,18 +1,14 @@
 """The gallery: one HTML file with everything in it, to look at, to send, to keep."""
 
-import base64
 import html
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.resources import files
-from string import Template
 
 import numpy as np
 
 from itportrait.errors import InvalidArgumentError
-from itportrait.image import encode
-from itportrait.publish.contact_sheet import fitted
+from itportrait.publish.page import picture_tag, render_page, status_chips, webp_tag
 from itportrait.records import AlignedRecord, InvertedRecord, Record, Status, StylizedRecord
 
 _METRICS = {
@@ -118,28 +114,19 @@ def render_gallery(
     if lost:
         cards = "".join(_lost(portrait, max_side) for portrait in lost)
         sections.append(f'<h2>Not stylized, and why</h2><div class="lost">{cards}</div>')
-    template = files("itportrait.publish").joinpath("templates/gallery.html").read_text("utf-8")
-    return Template(template).substitute(
-        title=html.escape(title),
-        subtitle=html.escape(subtitle),
-        chips=_chips(counts),
-        sections="\n".join(sections),
-        footer=html.escape(footer),
+    return render_page(
+        title=title,
+        subtitle=subtitle,
+        chips=status_chips(counts),
+        sections=sections,
+        footer=footer,
     )
-
-
-def _chips(counts: Mapping[str, int]) -> str:
-    known = [str(status) for status in Status]
-    parts = [f'<span class="chip"><b>{sum(counts.values())}</b>inputs</span>']
-    for status in known:
-        parts.append(f'<span class="chip {status}"><b>{counts.get(status, 0)}</b>{status}</span>')
-    return "".join(parts)
 
 
 def _domain(domain: GalleryDomain, side: int) -> str:
     picture = ""
     if domain.reference is not None:
-        picture = _picture(domain.reference, f"reference of {domain.name}", side)
+        picture = picture_tag(domain.reference, f"reference of {domain.name}", side)
     prompt = "" if domain.prompt is None else f'<p class="prompt">{html.escape(domain.prompt)}</p>'
     guided = {
         (True, True): "image and text",
@@ -191,7 +178,7 @@ def _style(portrait: GalleryPortrait, domain: str, views: Sequence[str], side: i
     ]
     if domain in portrait.turntables:
         figures.append(
-            f"<figure>{_tag(portrait.turntables[domain], f'{domain}, turning')}"
+            f"<figure>{webp_tag(portrait.turntables[domain], f'{domain}, turning')}"
             "<figcaption>turning</figcaption></figure>"
         )
     return (
@@ -202,7 +189,7 @@ def _style(portrait: GalleryPortrait, domain: str, views: Sequence[str], side: i
 
 
 def _lost(portrait: GalleryPortrait, side: int) -> str:
-    picture = "" if portrait.photo is None else _picture(portrait.photo, portrait.name, side)
+    picture = "" if portrait.photo is None else picture_tag(portrait.photo, portrait.name, side)
     return (
         f'<section class="card">{picture}<div><h3>{html.escape(portrait.name)}</h3>'
         f'<p class="small">{_reason(portrait.last())}</p></div></section>'
@@ -238,21 +225,6 @@ def _figure(pixels: np.ndarray | None, caption: str, side: int, css: str = "") -
     if pixels is None:
         return ""
     return (
-        f"<figure>{_picture(pixels, caption or 'view', side, css)}"
+        f"<figure>{picture_tag(pixels, caption or 'view', side, css)}"
         f"<figcaption>{html.escape(caption)}</figcaption></figure>"
-    )
-
-
-def _picture(pixels: np.ndarray, alt: str, side: int, css: str = "") -> str:
-    if max(pixels.shape[:2]) > side:
-        pixels = np.asarray(fitted(pixels, side))
-    return _tag(encode(pixels, "webp", quality=86), alt, css)
-
-
-def _tag(webp: bytes, alt: str, css: str = "") -> str:
-    data = base64.b64encode(webp).decode()
-    name = f' class="{css}"' if css else ""
-    return (
-        f'<img{name} loading="lazy" alt="{html.escape(alt, quote=True)}" '
-        f'src="data:image/webp;base64,{data}">'
     )

@@ -69,3 +69,14 @@ def test_progress_writes_plain_lines_where_there_is_no_terminal():
     assert "its process was lost; again" in text
     assert "align 3/3 (1 rejected, 1 failed)" in text
     assert "\x1b" not in text
+
+
+def test_cost_is_time_by_share_and_per_thousand_inputs():
+    stage = totals_of(commit(inputs=8, ok=8, seconds=4.0)).stage("align")
+    assert stage.cost(cpus=2, gpus=0.25) == {
+        "cpu_seconds": 8.0,
+        "gpu_seconds": 1.0,
+        "cpu_seconds_per_1000": 1000.0,
+        "gpu_seconds_per_1000": 125.0,
+    }
+    assert totals_of().stage("align").cost(1, 1)["cpu_seconds_per_1000"] == 0

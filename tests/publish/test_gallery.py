@@ -3,7 +3,6 @@
 import base64
 import io
 import re
-from html.parser import HTMLParser
 
 import numpy as np
 import pytest
@@ -12,32 +11,7 @@ from PIL import Image
 from itportrait.errors import InvalidArgumentError
 from itportrait.publish import GalleryDomain, GalleryPortrait, render_gallery
 from itportrait.records import AlignedRecord, InvertedRecord, RecordError, Status, StylizedRecord
-
-VOID = {"meta", "img", "br", "link", "input", "hr"}
-
-
-class Page(HTMLParser):
-    """Collects tags and text, and checks that every tag is closed in order."""
-
-    def __init__(self, text):
-        super().__init__()
-        self.tags, self.open, self.text = [], [], []
-        self.feed(text)
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append((tag, dict(attrs)))
-        if tag not in VOID:
-            self.open.append(tag)
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        self.text.append(data)
-
-    def words(self):
-        return " ".join(" ".join(self.text).split())
+from tests.helpers.page import Page
 
 
 def picture(value=128, side=300):

@@ -1,0 +1,104 @@
+"""The frame that all pages share: one HTML file, nothing from elsewhere, light and dark."""
+
+import base64
+import html
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from string import Template
+
+import numpy as np
+
+from itportrait.errors import InvalidArgumentError
+from itportrait.image import encode
+from itportrait.publish.contact_sheet import fitted
+from itportrait.records import Status
+
+
+def render_page(
+    *, title: str, sections: Sequence[str], subtitle: str = "", chips: str = "", footer: str = ""
+) -> str:
+    """Return a self-contained page.
+
+    Args:
+        title: heading; plain text, as are `subtitle` and `footer`.
+        sections: HTML of the body, one after the other; their makers have escaped all text.
+        subtitle: a line below the heading.
+        chips: HTML of the row of figures below it, such as `status_chips` makes.
+        footer: a line at the end.
+    """
+    template = files("itportrait.publish").joinpath("templates/page.html").read_text("utf-8")
+    return Template(template).substitute(
+        title=html.escape(title),
+        subtitle=html.escape(subtitle),
+        chips=chips,
+        sections="\n".join(sections),
+        footer=html.escape(footer),
+    )
+
+
+def status_chips(counts: Mapping[str, int]) -> str:
+    """Return HTML of the inputs' number, in all and by status."""
+    parts = [f'<span class="chip"><b>{sum(counts.values())}</b>inputs</span>']
+    for status in [str(status) for status in Status]:
+        parts.append(f'<span class="chip {status}"><b>{counts.get(status, 0)}</b>{status}</span>')
+    return "".join(parts)
+
+
+def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Return HTML of a table; all text is escaped.
+
+    Args:
+        columns: headings.
+        rows: cells, one a column: text stands left, numbers right, with two digits where they are
+            not whole; None is an empty cell.
+
+    Raises:
+        InvalidArgumentError: a row has another length than `columns`.
+    """
+    for position, row in enumerate(rows):
+        if len(row) != len(columns):
+            raise InvalidArgumentError(
+                f"rows[{position}]", expected=f"{len(columns)} cells", actual=len(row)
+            )
+    texts = [
+        any(isinstance(row[index], str) for row in rows) or not index
+        for index in range(len(columns))
+    ]
+    head = "".join(_cell("th", name, text) for name, text in zip(columns, texts, strict=True))
+    lines = [
+        "".join(_cell("td", value, text) for value, text in zip(row, texts, strict=True))
+        for row in rows
+    ]
+    body = "".join(f"<tr>{line}</tr>" for line in lines)
+    return (
+        f'<div class="card table"><table><thead><tr>{head}</tr></thead>'
+        f"<tbody>{body}</tbody></table></div>"
+    )
+
+
+def picture_tag(pixels: np.ndarray, alt: str, side: int, css: str = "") -> str:
+    """Return an `<img>` that holds a picture uint8 `[H, W, 3]`, at most `side` pixels long."""
+    if max(pixels.shape[:2]) > side:
+        pixels = np.asarray(fitted(pixels, side))
+    return webp_tag(encode(pixels, "webp", quality=86), alt, css)
+
+
+def webp_tag(webp: bytes, alt: str, css: str = "") -> str:
+    """Return an `<img>` that holds a WebP, still or moving."""
+    data = base64.b64encode(webp).decode()
+    name = f' class="{css}"' if css else ""
+    return (
+        f'<img{name} loading="lazy" alt="{html.escape(alt, quote=True)}" '
+        f'src="data:image/webp;base64,{data}">'
+    )
+
+
+def _cell(tag: str, value: object, text: bool) -> str:
+    if value is None:
+        shown = ""
+    elif isinstance(value, float):
+        shown = f"{value:,.2f}"
+    else:
+        shown = f"{value:,}" if isinstance(value, int) else html.escape(str(value))
+    css = ' class="text"' if text else ""
+    return f"<{tag}{css}>{shown}</{tag}>"

@@ -1,0 +1,125 @@
+"""The report of a job: what came in, what became of it, and what it cost, on one page."""
+
+import html
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from itportrait.errors import InvalidArgumentError
+from itportrait.publish.page import render_page, status_chips, table
+
+_NEEDED = ("stages", "counts", "inputs")
+_MEASURES = ("clip_direction", "clip_image", "identity", "depth_distance", "depth_variance")
+_COSTS = ("cpu_seconds", "gpu_seconds", "cpu_seconds_per_1000", "gpu_seconds_per_1000")
+_COST_NAMES = ("CPU s", "GPU s", "CPU s per 1,000", "GPU s per 1,000")
+
+
+def render_report(run: Mapping[str, Any], *, reasons: int = 12) -> str:
+    """Return `report.html`: self-contained, no script or picture from elsewhere.
+
+    Args:
+        run: content of run.json. Its texts are shown as they are, so that secrets must be out of
+            it already.
+        reasons: at most this many reasons of a stage.
+
+    Raises:
+        InvalidArgumentError: it lacks what a run.json holds.
+    """
+    missing = [name for name in _NEEDED if name not in run]
+    if missing:
+        raise InvalidArgumentError(
+            "run",
+            expected=f"the content of run.json, with {', '.join(_NEEDED)}",
+            actual=f"nothing under {', '.join(missing)}",
+            remedy="run the job again: it writes run.json at its end",
+        )
+    sections = [
+        _section("What became of the inputs", _stages(run["stages"])),
+        _section("Commonest reasons", _reasons(run["stages"], reasons)),
+        _section("Seconds and cost by stage", _costs(run)),
+        _section("Domains, means over the portraits", _domains(run)),
+        _section("Deliverables", _deliverables(run.get("deliverables", {}))),
+    ]
+    config = run.get("config", {})
+    about = [
+        f"{name} {value}"
+        for name, value in (
+            ("itportrait", run.get("itportrait")),
+            ("Python", run.get("python")),
+            ("models", run.get("models", {}).get("id")),
+        )
+        if value
+    ]
+    places = f"{config.get('input', '')} to {config.get('output', '')}" if config else ""
+    when = f"begun {run.get('started', '?')}, {run.get('seconds', 0):,.0f} s"
+    return render_page(
+        title="Report of a run",
+        subtitle="; ".join(part for part in (run.get("status", ""), when, places) if part),
+        chips=status_chips(run["counts"]),
+        sections=[section for section in sections if section],
+        footer="; ".join(about),
+    )
+
+
+def _section(title: str, body: str) -> str:
+    return f"<h2>{html.escape(title)}</h2>{body}" if body else ""
+
+
+def _stages(stages: Mapping[str, Any]) -> str:
+    names = ("inputs", "ok", "rejected", "failed", "computed", "shards", "shards_kept")
+    rows = [[stage, *(totals.get(name) for name in names)] for stage, totals in stages.items()]
+    heads = ("stage", *names[:4], "rows computed by this run", "shards", "of them found done")
+    return table(heads, rows) if rows else ""
+
+
+def _reasons(stages: Mapping[str, Any], most: int) -> str:
+    rows = []
+    for stage, totals in stages.items():
+        found = sorted(totals.get("reasons", {}).items(), key=lambda item: (-item[1], item[0]))
+        inputs = max(totals.get("inputs", 0), 1)
+        rows += [[stage, reason, n, f"{n / inputs:.1%}"] for reason, n in found[:most]]
+    return table(("stage", "reason", "rows", "of its inputs"), rows) if rows else ""
+
+
+def _costs(run: Mapping[str, Any]) -> str:
+    rows: list[Sequence[object]] = [
+        [stage, float(totals.get("seconds", 0)), *(totals.get(name) for name in _COSTS)]
+        for stage, totals in run["stages"].items()
+    ]
+    if not rows:
+        return ""
+    total = run.get("cost", {})
+    seconds = float(sum(totals.get("seconds", 0) for totals in run["stages"].values()))
+    rows.append(["all stages", seconds, *(total.get(name) for name in _COSTS)])
+    note = (
+        "Seconds of the tasks that computed the shards, those of earlier runs included, without "
+        "the loading of models; CPU and GPU seconds: times the share that a task takes of the "
+        "cluster. Per 1,000 inputs of the stage, in the last line of the run. The adaptation of "
+        "domains is not part of it."
+    )
+    return f'{table(("stage", "seconds", *_COST_NAMES), rows)}<p class="note">{note}</p>'
+
+
+def _domains(run: Mapping[str, Any]) -> str:
+    rows: list[Sequence[object]] = []
+    for name, domain in run.get("domains", {}).items():
+        means = run["stages"].get(f"stylize {name}", {}).get("means", {})
+        shown = [f"{means[key]:.3f}" if key in means else "-" for key in _MEASURES]
+        rows.append([name, domain.get("version") or "none", *shown, domain.get("error") or ""])
+    heads = ["domain", "version", *(key.replace("_", " ") for key in _MEASURES), "error"]
+    if not any(row[-1] for row in rows):
+        heads, rows = heads[:-1], [row[:-1] for row in rows]
+    return table(heads, rows) if rows else ""
+
+
+def _deliverables(domains: Mapping[str, Any]) -> str:
+    rows = [
+        [
+            name,
+            made.get("portraits", 0),
+            made.get("files", 0),
+            made.get("failed", 0),
+            ", ".join(f"{kind} {count}" for kind, count in made.get("reasons", {}).items()),
+        ]
+        for name, made in domains.items()
+    ]
+    return table(("domain", "portraits", "files", "failed", "reasons"), rows) if rows else ""

@@ -1,0 +1,91 @@
+"""The report shows a run's figures as they stand in run.json, and no markup of others."""
+
+import pytest
+
+from itportrait.errors import InvalidArgumentError
+from itportrait.publish import render_report
+from itportrait.publish.page import table
+from tests.helpers.page import Page
+
+
+def stage(**values):
+    known = {"inputs": 11, "ok": 9, "rejected": 1, "failed": 1, "reasons": {}, "seconds": 5.5}
+    known |= {"computed": 11, "shards": 3, "shards_kept": 0, "means": {}}
+    known |= {"cpu_seconds": 11.0, "gpu_seconds": 0.0}
+    known |= {"cpu_seconds_per_1000": 1000.0, "gpu_seconds_per_1000": 0.0}
+    return {**known, **values}
+
+
+def run(**values):
+    known = {
+        "status": "finished",
+        "started": "2026-01-02T03:04:05+00:00",
+        "seconds": 61.2,
+        "itportrait": "0.1.0",
+        "models": {"id": "mini-1"},
+        "inputs": 11,
+        "counts": {"ok": 9, "rejected": 1, "failed": 1},
+        "config": {"input": "s3://bucket/<photos>", "output": "out"},
+        "stages": {
+            "align": stage(reasons={"no_face": 1, "decode": 1}),
+            "stylize bronze": stage(means={"identity": 0.6543}, gpu_seconds_per_1000=250.0),
+        },
+        "cost": {
+            "cpu_seconds": 22.0,
+            "gpu_seconds": 2.75,
+            "cpu_seconds_per_1000": 2000.0,
+            "gpu_seconds_per_1000": 250.0,
+        },
+        "domains": {"bronze": {"version": "v1", "error": None}},
+    }
+    return {**known, **values}
+
+
+def test_figures_of_a_run_are_shown():
+    words = Page(render_report(run())).words()
+    for needed in (
+        "11 inputs 9 ok 1 rejected 1 failed",
+        "finished; begun 2026-01-02T03:04:05+00:00, 61 s; s3://bucket/<photos> to out",
+        "align 11 9 1 1 11 3 0",
+        "align decode 1 9.1% align no_face 1 9.1%",
+        "align 5.50 11.00 0.00 1,000.00 0.00",
+        "stylize bronze 5.50 11.00 0.00 1,000.00 250.00",
+        "all stages 11.00 22.00 2.75 2,000.00 250.00",
+        "bronze v1 - - 0.654 - -",
+        "itportrait 0.1.0; models mini-1",
+    ):
+        assert needed in words
+
+
+def test_reasons_come_commonest_first_and_bounded():
+    reasons = {"blurred": 2, "no_face": 7, "too_small": 5}
+    text = render_report(run(stages={"align": stage(reasons=reasons)}), reasons=2)
+    words = Page(text).words()
+    assert words.index("no_face 7") < words.index("too_small 5")
+    assert "blurred" not in words
+
+
+def test_foreign_text_is_escaped():
+    evil = "<script>alert('x')</script>"
+    domains = {evil: {"version": None, "error": f"cannot: {evil}"}}
+    stages = {"align": stage(reasons={evil: 3})}
+    text = render_report(run(domains=domains, stages=stages, status=evil))
+    assert evil not in text
+    assert Page(text).words().count(evil) == 4
+
+
+def test_failed_deliverables_are_told():
+    made = {"portraits": 9, "files": 40, "failed": 2, "reasons": {"EmptyMeshError": 2}}
+    words = Page(render_report(run(deliverables={"bronze": made}))).words()
+    assert "bronze 9 40 2 EmptyMeshError 2" in words
+
+
+def test_an_older_or_foreign_file_is_refused_with_a_remedy():
+    with pytest.raises(InvalidArgumentError, match=r"nothing under stages, counts.*run the job"):
+        render_report({"inputs": 3})
+    assert "all stages" not in render_report(run(stages={}))
+
+
+def test_table_refuses_a_row_that_does_not_fit():
+    with pytest.raises(InvalidArgumentError, match=r"rows\[1\] must be 2 cells, got 1"):
+        table(("a", "b"), [["x", 1], ["y"]])
