@@ -109,6 +109,30 @@ def clip_direction(
     return torch.stack(scores).mean(0)
 
 
+def clip_reach(
+    stylized: Tensor,
+    source: Tensor,
+    models: Sequence[ImageText],
+    *,
+    prompt: str,
+    source_prompt: str,
+) -> Tensor:
+    """Return how much of the words' change the picture's change covers, `[N]`, mean over models.
+
+    The change's length along the words, over theirs: 0 unchanged, 1 as far apart as the words. The
+    cosine of `clip_direction` is high already for a change that is hardly visible.
+
+    Args:
+        stylized, source, models, prompt, source_prompt: as in `clip_direction`.
+    """
+    scores = []
+    for model in models:
+        moved = model.encode_image(stylized) - model.encode_image(source)
+        text = model.encode_prompt(prompt) - model.encode_prompt(source_prompt)
+        scores.append(moved @ text / text.square().sum().clamp_min(1e-12))
+    return torch.stack(scores).mean(0)
+
+
 def clip_image(image: Tensor, references: Tensor, models: Sequence[ImageText]) -> Tensor:
     """Return the mean cosine of image features to those of the references, `[N]`, mean over models.
 

@@ -48,6 +48,14 @@ def test_psnr_counts_on_the_unit_scale_and_row_by_row():
         metrics.psnr(image, target[:1])
 
 
+def test_clip_reach_counts_the_length_of_the_change_along_the_words():
+    model = ColorModel()
+    words = {"prompt": "red", "source_prompt": "green"}
+    assert metrics.clip_reach(RED, GREEN, [model], **words)[0] == pytest.approx(1, abs=1e-6)
+    assert metrics.clip_reach(GREEN, GREEN, [model], **words)[0] == pytest.approx(0, abs=1e-6)
+    assert metrics.clip_reach(BLUE, GREEN, [model], **words)[0] == pytest.approx(0.5, abs=1e-6)
+
+
 def test_clip_direction_is_one_along_the_words_and_negative_against_them():
     model = ColorModel()
     toward = metrics.clip_direction(RED, GREEN, [model], prompt="red", source_prompt="green")

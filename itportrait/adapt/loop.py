@@ -22,7 +22,7 @@ from itportrait.errors import CheckpointError, InvalidArgumentError
 
 logger = logging.getLogger(__name__)
 
-CODE_VERSION = 1
+CODE_VERSION = 2
 """Raised when a change of this stage changes its results: part of every fingerprint."""
 _STATE_FORMAT = 1
 

@@ -59,24 +59,21 @@ class Probe:
         """Judge a generator.
 
         Returns:
-            The numbers (`clip_direction` with a prompt, `clip_image` and its gain with references,
-            `identity`, `depth_distance`, `depth_variance` as a ratio, `diversity`, `style`), and
-            the renders `[count, 3, S, S]`.
+            The numbers (`clip_direction` and `clip_reach` with a prompt, `clip_image` and its gain
+            with references, `identity`, `depth_distance`, `depth_variance` as a ratio, `diversity`,
+            `style`), and the renders `[count, 3, S, S]`.
         """
         render = generator.synthesize(self.ws, self.camera)
         image = final_image(render)
         base, bundle, scores = self.base, self.bundle, {}
         styles = []
         if self.spec.prompt:
-            cosine = metrics.clip_direction(
-                image,
-                self.base_image,
-                bundle.clips,
-                prompt=self.spec.prompt,
-                source_prompt=self.spec.source_prompt,
-            )
-            scores["clip_direction"] = float(cosine.mean())
-            styles.append(scores["clip_direction"])
+            words = {"prompt": self.spec.prompt, "source_prompt": self.spec.source_prompt}
+            pair = image, self.base_image, bundle.clips
+            scores["clip_direction"] = float(metrics.clip_direction(*pair, **words).mean())
+            scores["clip_reach"] = float(metrics.clip_reach(*pair, **words).mean())
+            # Neither alone: a faint change can point right, and a strong one can miss.
+            styles.append((scores["clip_direction"] + min(scores["clip_reach"], 1.0)) / 2)
         if self.base_clip_image is not None:
             similarity = self._clip_image(image)
             assert similarity is not None
