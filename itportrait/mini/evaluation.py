@@ -13,23 +13,13 @@ import torch
 from torch import Tensor
 
 from itportrait.bundle import Bundle, load_bundle
-from itportrait.mini.portraits import HELD_OUT_SEED, sample_people
-from itportrait.mini.portraits.captions import attributes
+from itportrait.mini.training.attributes import ATTRIBUTES, attribute_labels
 from itportrait.mini.training.clip import measure_clip
 from itportrait.mini.training.data import PortraitData
 from itportrait.mini.training.encoder import measure_encoder
 from itportrait.mini.training.generator import measure_generator
 from itportrait.mini.training.identity import measure_identity
 
-ATTRIBUTE_PAIRS = {
-    "glasses": ("a photo of a person with glasses", "a photo of a person"),
-    "beard": ("a photo of a man with a beard", "a photo of a person"),
-    "old": ("a photo of an old person", "a photo of a young person"),
-    "blond": ("a photo of a person with blond hair", "a photo of a person with black hair"),
-    "bald": ("a photo of a bald person with no hair", "a photo of a person with hair"),
-    "long_hair": ("a photo of a person with long hair", "a photo of a person with short hair"),
-}
-"""Prompts for having and not having an attribute."""
 BARS = {
     "generator_psnr": 25.5,
     "generator_head_psnr": 22.5,
@@ -108,39 +98,25 @@ def evaluate(folder: str | Path, photos: PortraitData, styled: PortraitData) -> 
 
 
 def attribute_accuracy(bundle: Bundle, photos: PortraitData) -> dict[str, float]:
-    """Return, per pair of `ATTRIBUTE_PAIRS`, the balanced accuracy of the nearer prompt.
+    """Return, for every one of `ATTRIBUTES`, the balanced accuracy of the nearer prompt.
 
     Only clear cases count: an old or a young person but no middle-aged one, blond or black hair.
     """
-    clip = bundle.clips[0]
-    rows = torch.arange(len(photos))
+    clip, labels, figures = bundle.clips[0], attribute_labels(photos), {}
     with torch.no_grad():
-        images = torch.cat([clip.encode_image(photos.floats(part)) for part in rows.split(64)])
-    people = sample_people(int(photos.person.max()) + 1, HELD_OUT_SEED)
-    said = [attributes(people[int(number)]) for number in photos.person]
-    figures = {}
-    for name, prompts in ATTRIBUTE_PAIRS.items():
-        has, lacks = (clip.encode_prompt(prompt, ("{}",)) for prompt in prompts)
-        score = images @ has - images @ lacks
-        truth = [_has(item, name) for item in said]
-        yes = score[torch.tensor([value is True for value in truth])]
-        no = score[torch.tensor([value is False for value in truth])]
-        if len(yes) and len(no):
-            figures[f"clip_{name}"] = float(
-                ((yes > 0).float().mean() + (no < 0).float().mean()) / 2
+        parts = torch.arange(len(photos)).split(64)
+        images = torch.cat([clip.encode_image(photos.floats(part)) for part in parts])
+        for name, attribute in ATTRIBUTES.items():
+            has, lacks = (
+                clip.encode_prompt(f"a photo of {subjects[0]}", ("{}",))
+                for subjects in (attribute.has, attribute.lacks)
             )
+            score = images @ has - images @ lacks
+            yes, no = score[labels[name] == 1], score[labels[name] == 0]
+            if len(yes) and len(no):
+                right = (yes > 0).float().mean() + (no < 0).float().mean()
+                figures[f"clip_{name}"] = float(right / 2)
     return figures
-
-
-def _has(said: dict[str, Any], name: str) -> bool | None:
-    """Return whether a person has an attribute; none where the case is not clear."""
-    if name == "old":
-        return {"old": True, "young": False}.get(said["age"])
-    if name == "blond":
-        return {"blond": True, "black": False}.get(said["hair_color"])
-    if name == "long_hair":
-        return {"long": True, "short": False}.get(said["hair_length"])
-    return bool(said[name])
 
 
 @torch.no_grad()

@@ -85,3 +85,57 @@ def replace_background(
 def distort(image: Tensor, rng: torch.Generator) -> Tensor:
     """Apply all distortions; left and right stay, because asymmetric hair tells people apart."""
     return soften(recolor(move(image, rng), rng), rng)
+
+
+def between(photo: Tensor, styled: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Make pictures between photos and the same people in a domain, each in one of seven ways.
+
+    Mixed evenly or in patches; one's colors with the other's detail, both ways round; the photo
+    with the mean colors of the domain, or with any; the domain with any colors.
+
+    Args:
+        photo: `[N, 3, H, W]` in [-1, 1].
+        styled: the same people, view and size.
+
+    Returns:
+        Pictures `[N, 3, H, W]`, and `[N]` in [0, 1]: how much of the style each has.
+    """
+    count, side = len(photo), photo.shape[-1]
+    device = photo.device
+    amount = torch.rand(count, 1, 1, 1, generator=rng).to(device)
+    field = torch.randn(count, 1, 3, 3, generator=rng).to(device)
+    patch = (F.interpolate(field, (side, side), mode="bicubic") > 0).float()
+    coarse_photo, coarse_styled = (_coarse(item) for item in (photo, styled))
+    mean, std = styled.mean((2, 3), keepdim=True), styled.std((2, 3), keepdim=True)
+    own_mean, own_std = photo.mean((2, 3), keepdim=True), photo.std((2, 3), keepdim=True)
+    ways = torch.stack(
+        [
+            torch.lerp(photo, styled, amount),
+            torch.lerp(photo, styled, patch),
+            photo - coarse_photo + coarse_styled,
+            styled - coarse_styled + coarse_photo,
+            (photo - own_mean) / own_std.clamp_min(0.05) * std + mean,
+            _tint(photo, rng),
+            _tint(styled, rng),
+        ]
+    )
+    fixed = torch.tensor([0.0, 0.0, 0.4, 0.6, 0.2, 0.0, 0.8], device=device)
+    shares = fixed[:, None].repeat(1, count)
+    shares[0], shares[1] = amount.flatten(), patch.mean((1, 2, 3))
+    way = torch.randint(len(ways), (count,), generator=rng).to(device)
+    every = torch.arange(count, device=device)
+    return ways[way, every].clamp(-1, 1), shares[way, every]
+
+
+def _coarse(image: Tensor) -> Tensor:
+    size = (image.shape[-2], image.shape[-1])
+    return F.interpolate(F.avg_pool2d(image, 8), size, mode="bilinear")
+
+
+def _tint(image: Tensor, rng: torch.Generator, strength: float = 0.25) -> Tensor:
+    """Mix and shift the color channels at random."""
+    count = len(image)
+    mix = torch.eye(3) + strength * torch.randn(count, 3, 3, generator=rng)
+    shift = strength * torch.randn(count, 3, 1, 1, generator=rng)
+    mixed = torch.einsum("nij,njhw->nihw", mix.to(image.device), image)
+    return mixed + shift.to(image.device)

@@ -1,12 +1,19 @@
 """Train the mini CLIP: an open_clip model on drawn portraits and their captions.
 
-Contrastive learning, where equal captions in a batch count as equally right. Two more losses serve
-what the product uses the model for: a picture's domain should be told by prompts alone, and the
-difference of two pictures of one person, in a domain and as a photo, should point where the
-difference of the two prompts points.
+Contrastive learning, where equal captions in a batch count as equally right, and classification by
+prompts of the domain and of attributes. More losses serve what the product uses the model for,
+which is to be followed uphill by a generator:
+
+- direction: two pictures of one person, as a photo and in a domain, should differ as the two
+  prompts do, in direction and in length;
+- between: pictures half way to a domain (mixed, tinted, only its colors) lie part of the way, so
+  that a tint alone is not taken for the style;
+- adversary: pictures changed invisibly, against the model, keep their place. The gradients of such
+  a model are pictures of what it looks for, and those of an ordinary one are noise.
 
 Source:
-    CLIP (Radford et al., ICML 2021); the direction of StyleGAN-NADA (Gal et al., SIGGRAPH 2022).
+    CLIP (Radford et al., ICML 2021); the direction of StyleGAN-NADA (Gal et al., SIGGRAPH 2022);
+    image synthesis with a robust classifier (Santurkar et al., NeurIPS 2019).
 """
 
 import json
@@ -24,7 +31,8 @@ from itportrait.config import Settings
 from itportrait.image import resize
 from itportrait.mini.portraits import PHOTO
 from itportrait.mini.portraits.domains import get_domain
-from itportrait.mini.training.augment import move, recolor, soften
+from itportrait.mini.training.attributes import ATTRIBUTES, attribute_labels
+from itportrait.mini.training.augment import between, move, recolor, soften
 from itportrait.mini.training.data import PortraitData, pairs_across
 from itportrait.mini.training.loop import draw_batch
 from itportrait.mini.training.task import NetworkTask
@@ -33,11 +41,10 @@ from itportrait.perception.clip import MINI_NAME, ImageTextModel, split_words
 MODEL_CONFIG: dict[str, Any] = {
     "embed_dim": 128,
     "vision_cfg": {
-        "image_size": 72,
-        "patch_size": 12,
-        "width": 128,
-        "head_width": 32,
-        "layers": 4,
+        "image_size": 96,
+        "layers": [1, 1, 2, 1],
+        "width": 16,
+        "head_width": 64,
     },
     "text_cfg": {
         "context_length": 40,
@@ -47,7 +54,8 @@ MODEL_CONFIG: dict[str, Any] = {
         "layers": 3,
     },
 }
-"""In open_clip's format: 4.2 M parameters, three quarters of them the token embedding."""
+"""In open_clip's format. A convolutional tower: some thousand pictures teach it small things such
+as glasses, which they do not teach a transformer."""
 TEMPLATES = (
     "{}",
     "a {}",
@@ -58,23 +66,38 @@ TEMPLATES = (
 )
 """For prompts such as `bronze statue`; `encode_prompt` averages over them."""
 PERSON_WORDS = ("a person", "a man", "a woman", "someone", "a face", "a human", "people")
+SUBJECT_TEMPLATES = ("{}", "a photo of {}", "a portrait of {}", "a picture of {}")
+"""For prompts of attributes, on pictures of all domains."""
 
 
 class ClipTraining(Settings):
     """Hyper-parameters of the mini CLIP's training."""
 
-    batch: int = 64
+    batch: int = 40
     """Pictures and captions in a batch."""
-    pairs: int = 12
-    """Pairs of photo and domain in a batch, for the direction loss."""
+    pairs: int = 8
+    """Pairs of photo and domain in a batch, each with two pictures between them."""
     learning_rate: float = 2e-3
     """Of Adam."""
     weight_decay: float = 0.02
     """Of matrices; not of gains, biases and embeddings."""
+    contrast_weight: float = 0.5
+    """Weight of the contrast of captions."""
     domain_weight: float = 0.5
     """Weight of the classification by one prompt for each domain."""
+    attribute_weight: float = 2.0
+    """Weight of the classification by pairs of prompts, see `attributes`."""
     direction_weight: float = 1.0
     """Weight of the direction loss."""
+    between_weight: float = 2.0
+    """Weight of the loss of pictures between photo and domain."""
+    adversary_weight: float = 1.0
+    """Weight of the loss of pictures changed against the model."""
+    adversary: float = 0.08
+    """Largest root mean square of that change, of pictures in [-1, 1]."""
+    still_from: tuple[float, float] = (0.2, 0.5)
+    """Shares of the budget between which the weights of `between` and `adversary` rise from 0:
+    at once they would hold all pictures in one place, where nothing is learned."""
 
 
 def build_model(folder: Path) -> nn.Module:
@@ -97,8 +120,18 @@ def vocabulary(captions: list[list[str]], domains: tuple[str, ...]) -> list[str]
     """Return the words of captions and prompts, sorted."""
     texts = [text for row in captions for text in row]
     texts += [prompt for name in domains for prompt in domain_prompts(name)]
-    texts += list(PERSON_WORDS)
+    texts += list(PERSON_WORDS) + attribute_prompts()
     return sorted({word for text in set(texts) for word in split_words(text)})
+
+
+def attribute_prompts() -> list[str]:
+    """Return every prompt of `ATTRIBUTES`."""
+    return [
+        template.format(subject)
+        for attribute in ATTRIBUTES.values()
+        for subject in attribute.has + attribute.lacks
+        for template in SUBJECT_TEMPLATES
+    ]
 
 
 class ClipTask(NetworkTask[Any]):
@@ -124,7 +157,14 @@ class ClipTask(NetworkTask[Any]):
         config = config or ClipTraining()
         self.config, self.seed, self.device = config, seed, torch.device(device)
         self.train, self.held_out = train, held_out
-        model = build_model(folder).to(device)
+        model = build_model(folder)
+        self.tokenizer = open_clip.get_tokenizer(MINI_NAME)
+        self.used = self._used_tokens()
+        # Three quarters of the parameters are embeddings of tokens that no caption has.
+        model.token_embedding = nn.Embedding.from_pretrained(
+            model.token_embedding.weight.detach()[self.used], freeze=False
+        )
+        model = model.to(device)
         plain = [p for n, p in model.named_parameters() if p.ndim < 2 or "embedding" in n]
         matrices = [p for n, p in model.named_parameters() if p.ndim >= 2 and "embedding" not in n]
         groups = [
@@ -135,101 +175,156 @@ class ClipTask(NetworkTask[Any]):
         super().__init__(
             "clip", model, [optimizer], average=0.99, clip_gradient=1.0, warmup_steps=100
         )
-        self.tokenizer = open_clip.get_tokenizer(MINI_NAME)
+        size = MODEL_CONFIG["vision_cfg"]["image_size"]
+        self.small = torch.cat([
+            resize(train.floats(rows), size).add(1).mul(127.5).round().clamp(0, 255).byte()
+            for rows in torch.arange(len(train)).split(256)
+        ])  # fmt: skip
+        self.labels = attribute_labels(train)
         self.styles = [
             name
             for index, name in enumerate(train.domains)
             if name != PHOTO and bool((train.domain == index).any())
         ]
         self.pairs = {name: pairs_across(train, PHOTO, name) for name in self.styles}
-        self._tokens: dict[str, Tensor] = {}
 
-    def tokens(self, texts: list[str]) -> Tensor:
-        """Tokenize, each text once."""
+    def _used_tokens(self) -> Tensor:
+        texts = {text for row in self.train.captions for text in row} | set(attribute_prompts())
+        texts |= {prompt for name in self.train.domains for prompt in domain_prompts(name)}
+        texts |= set(vocabulary(self.train.captions, self.train.domains)) | set(PERSON_WORDS)
+        self._tokens = {}
+        # Sorted: the end of a text stays its largest number, by which open_clip finds it.
+        self.used = torch.arange(MODEL_CONFIG["text_cfg"]["vocab_size"])
+        return self.tokens(sorted(texts), "cpu").unique()
+
+    def tokens(self, texts: list[str], device: torch.device | str | None = None) -> Tensor:
+        """Tokenize, each text once; numbers are places in `used`."""
         new = [text for text in dict.fromkeys(texts) if text not in self._tokens]
         if new:
             self._tokens |= dict(zip(new, self.tokenizer(new), strict=True))
-        return torch.stack([self._tokens[text] for text in texts]).to(self.device)
+        rows = torch.stack([self._tokens[text] for text in texts])
+        return torch.searchsorted(self.used, rows).to(device or self.device)
 
     def images(self, rows: Tensor, rng: torch.Generator) -> Tensor:
-        """Return distorted pictures, resized and normalised as the model expects."""
-        image = resize(
-            self.train.floats(rows, self.device), MODEL_CONFIG["vision_cfg"]["image_size"]
-        )
-        image = soften(recolor(move(image, rng), rng, gain=0.06, light=0.1), rng, noise=0.04)
-        mean, std = self.module.visual.image_mean, self.module.visual.image_std
-        shape = (1, 3, 1, 1)
-        mean = torch.tensor(mean, device=self.device).view(shape)
-        return ((image + 1) / 2 - mean) / torch.tensor(std, device=self.device).view(shape)
+        """Return distorted small pictures in [-1, 1]."""
+        image = self.small[rows].to(self.device).float().div_(127.5).sub_(1)
+        return soften(recolor(move(image, rng), rng, gain=0.06, light=0.1), rng, noise=0.04)
+
+    def encode(self, image: Tensor) -> Tensor:
+        """Return unit vectors of small pictures."""
+        visual = self.module.visual
+        mean = torch.tensor(visual.image_mean, device=self.device).view(1, 3, 1, 1)
+        std = torch.tensor(visual.image_std, device=self.device).view(1, 3, 1, 1)
+        return F.normalize(self.module.encode_image(((image + 1) / 2 - mean) / std), dim=1)
 
     def losses(self, progress: float, rng: torch.Generator) -> dict[str, Tensor]:
-        """Return the contrastive and the direction loss."""
-        rows = draw_batch(len(self.train), self.config.batch, self.steps, self.seed)
-        features = F.normalize(self.module.encode_image(self.images(rows, rng)), dim=1)
+        """Return the weighted losses of one batch."""
+        config = self.config
+        rows = draw_batch(len(self.train), config.batch, self.steps, self.seed)
+        captions = [self._caption(row, rng) for row in rows.tolist()]
+        domains, subjects = self._domain_prompts(rng), self._attribute_prompts(rng)
+        text = self._encode_texts(captions + domains + subjects)
+        said, named, subject = text.split([len(captions), len(domains), len(subjects)])
+
+        images = self.images(rows, rng)
+        pair_rows, pair_domain = self._pairs(rng)
+        photo, styled = self.images(pair_rows.flatten(), rng).unflatten(0, (-1, 2)).unbind(1)
+        ends = torch.cat([photo, styled])
+        middle, share = between(photo.repeat(2, 1, 1, 1), styled.repeat(2, 1, 1, 1), rng)
+        adverse, kept = self._adversary(ends, named.detach(), rng)
+        count, pairs = len(images), len(photo)
+        parts = [count, pairs, pairs, len(middle), len(adverse)]
+        feature, source, target, mid, moved = self.encode(
+            torch.cat([images, ends, middle, adverse])
+        ).split(parts)
+
+        scale = self.module.logit_scale.exp().clamp(max=50.0)
+        truth = self.train.domain[rows].to(self.device)
+        wanted = (1 - share)[:, None] * source.repeat(2, 1) + share[:, None] * target.repeat(2, 1)
+        wanted = F.normalize(wanted.detach(), dim=1)
+        still = torch.cat([source, target]).detach()[kept]
+        first, last = config.still_from
+        still_weight = min(max((progress - first) / (last - first), 0.0), 1.0)
         losses = {
-            "contrast": self._contrast(rows, features, rng),
-            "domain": self.config.domain_weight * self._domain(rows, features, rng),
+            "contrast": config.contrast_weight * _contrast(feature, said, captions, scale),
+            "domain": config.domain_weight * F.cross_entropy(scale * feature @ named.T, truth),
+            "attribute": config.attribute_weight * self._attributes(rows, feature, subject, scale),
+            "direction": config.direction_weight
+            * _direction(target - source, named[pair_domain] - named[self._photo]),
+            "between": still_weight * config.between_weight * (1 - (mid * wanted).sum(1)).mean(),
+            "adversary": still_weight
+            * config.adversary_weight
+            * (1 - (moved * still).sum(1)).mean(),
         }
-        if self.styles and self.config.pairs:
-            losses["direction"] = self.config.direction_weight * self._direction(rng)
         return losses
 
-    def _domain(self, rows: Tensor, image: Tensor, rng: torch.Generator) -> Tensor:
-        text = F.normalize(
-            self.module.encode_text(self.tokens(self._prompts(self.train.domains, rng))), dim=1
-        )
-        logits = self.module.logit_scale.exp().clamp(max=50.0) * image @ text.T
-        return F.cross_entropy(logits, self.train.domain[rows].to(self.device))
+    @property
+    def _photo(self) -> int:
+        return self.train.domains.index(PHOTO)
 
-    def _prompts(self, domains: Sequence[str], rng: torch.Generator) -> list[str]:
+    def _domain_prompts(self, rng: torch.Generator) -> list[str]:
         """Return one prompt of each domain, at random."""
-        prompts = [domain_prompts(name) for name in domains]
-        return [one[int(torch.randint(len(one), (1,), generator=rng))] for one in prompts]
+        return [_any(domain_prompts(name), rng) for name in self.train.domains]
 
-    def _contrast(self, rows: Tensor, image: Tensor, rng: torch.Generator) -> Tensor:
-        texts = [self._caption(row, rng) for row in rows.tolist()]
-        text = F.normalize(self.module.encode_text(self.tokens(texts)), dim=1)
-        number = {text: index for index, text in enumerate(dict.fromkeys(texts))}
-        label = torch.tensor([number[text] for text in texts], device=self.device)
-        target = (label[:, None] == label[None]).float()
-        target = target / target.sum(1, keepdim=True)
-        logits = self.module.logit_scale.exp().clamp(max=50.0) * image @ text.T
-        return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
+    def _attribute_prompts(self, rng: torch.Generator) -> list[str]:
+        """Return a prompt with and one without each attribute, in one template."""
+        prompts = []
+        for attribute in ATTRIBUTES.values():
+            template = _any(SUBJECT_TEMPLATES, rng)
+            prompts.append(template.format(_any(attribute.has, rng)))
+            prompts.append(template.format(_any(attribute.lacks, rng)))
+        return prompts
+
+    def _encode_texts(self, texts: list[str]) -> Tensor:
+        """Return unit vectors; equal texts are encoded once."""
+        place = {text: index for index, text in enumerate(dict.fromkeys(texts))}
+        features = F.normalize(self.module.encode_text(self.tokens(list(place))), dim=1)
+        return features[torch.tensor([place[text] for text in texts], device=self.device)]
 
     def _caption(self, row: int, rng: torch.Generator) -> str:
-        domain = self.train.domains[int(self.train.domain[row])]
         choices = self.train.captions[row]
         if not choices or float(torch.rand(1, generator=rng)) < 0.15:
-            choices = domain_prompts(domain)
-        return choices[int(torch.randint(len(choices), (1,), generator=rng))]
+            choices = domain_prompts(self.train.domains[int(self.train.domain[row])])
+        return _any(choices, rng)
 
-    def _direction(self, rng: torch.Generator) -> Tensor:
-        count = self.config.pairs
-        names = [
-            self.styles[int(torch.randint(len(self.styles), (1,), generator=rng))]
-            for _ in range(count)
-        ]
-        rows = torch.stack([
-            self.pairs[name][int(torch.randint(len(self.pairs[name]), (1,), generator=rng))]
-            for name in names
-        ])  # fmt: skip
-        features = F.normalize(self.module.encode_image(self.images(rows.T.flatten(), rng)), dim=1)
-        source, target = features[:count], features[count:]
+    def _pairs(self, rng: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Return rows `[pairs, 2]` of a person as a photo and in a domain, and the domains."""
+        names = [_any(self.styles, rng) for _ in range(self.config.pairs)]
+        rows = [_any(self.pairs[name], rng) for name in names]
+        return torch.stack(rows), torch.tensor([self.train.domains.index(name) for name in names])
 
-        def encode(domains: list[str]) -> Tensor:
-            texts = self._prompts(domains, rng)
-            return F.normalize(self.module.encode_text(self.tokens(texts)), dim=1)
+    def _attributes(self, rows: Tensor, image: Tensor, text: Tensor, scale: Tensor) -> Tensor:
+        """Return the mean cross-entropy of the right prompts, over attributes that are seen."""
+        logits = scale * image @ text.T  # has, lacks, has, lacks, ...
+        losses = []
+        for index, labels in enumerate(self.labels.values()):
+            label = labels[rows].to(self.device)
+            has = logits[:, 2 * index] - logits[:, 2 * index + 1]
+            for value, sign in ((1, -1.0), (0, 1.0)):  # the rarer side counts as much
+                if (label == value).any():
+                    losses.append(F.softplus(sign * has[label == value]).mean())
+        return torch.stack(losses).mean()
 
-        text = F.normalize(encode(names) - encode([PHOTO] * count), dim=1)
-        image = F.normalize(target - source, dim=1)
-        return (1 - (image * text).sum(1)).mean()
+    def _adversary(
+        self, image: Tensor, named: Tensor, rng: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Move half of the pictures a little, towards another domain's prompt or merely away."""
+        kept = torch.randperm(len(image), generator=rng)[: len(image) // 2]
+        start = image[kept]
+        goal = named[torch.randint(len(named), (len(kept),), generator=rng)]
+        noise = 0.2 * self.config.adversary * torch.randn(start.shape, generator=rng)
+        probe = (start + noise.to(start.device)).requires_grad_()
+        gradient = torch.autograd.grad((self.encode(probe) * goal).sum(), probe)[0]
+        size = gradient.square().mean((1, 2, 3), keepdim=True).sqrt().clamp_min(1e-12)
+        length = self.config.adversary * torch.rand(len(kept), 1, 1, 1, generator=rng)
+        return (probe.detach() + length.to(start.device) * gradient / size).clamp(-1, 1), kept
 
     def wrapped(self) -> ImageTextModel:
         """Return the averaged model as the product uses it; shares its weights."""
         words = vocabulary(self.train.captions, self.train.domains)
         return ImageTextModel(
             self.average,
-            self.tokenizer,
+            lambda texts: self.tokens(texts, "cpu"),
             name=MINI_NAME,
             vocabulary=frozenset(words),
             templates=TEMPLATES,
@@ -248,20 +343,40 @@ class ClipTask(NetworkTask[Any]):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / f"{MINI_NAME}.json").write_text(json.dumps(MODEL_CONFIG, indent=2) + "\n")
         words = vocabulary(self.train.captions, self.train.domains)
-        texts = [text for row in self.train.captions for text in row]
-        texts += [prompt for name in self.train.domains for prompt in domain_prompts(name)]
-        texts += words + list(PERSON_WORDS)
-        used = self.tokens(sorted(set(texts))).unique().cpu()
         state = {
             name: value.half().contiguous().cpu()
             for name, value in (self.average.state_dict().items())
         }
-        seen = torch.zeros(len(state["token_embedding.weight"]), 1, dtype=torch.float16)
-        seen[used] = 1
-        state["token_embedding.weight"] = state["token_embedding.weight"] * seen
+        used = state["token_embedding.weight"]
+        whole = used.new_zeros(MODEL_CONFIG["text_cfg"]["vocab_size"], used.shape[1])
+        whole[self.used] = used
+        state["token_embedding.weight"] = whole
         save_file(state, str(folder / "clip.safetensors"))
         content = {"words": words, "templates": list(TEMPLATES)}
         (folder / "vocabulary.json").write_text(json.dumps(content, indent=0) + "\n")
+
+
+def _any(options, rng: torch.Generator):
+    return options[int(torch.randint(len(options), (1,), generator=rng))]
+
+
+def _contrast(image: Tensor, text: Tensor, captions: Sequence[str], scale: Tensor) -> Tensor:
+    """Return the contrastive loss of CLIP; equal captions are equally right."""
+    number = {text: index for index, text in enumerate(dict.fromkeys(captions))}
+    label = torch.tensor([number[text] for text in captions], device=image.device)
+    target = (label[:, None] == label[None]).float()
+    target = target / target.sum(1, keepdim=True)
+    logits = scale * image @ text.T
+    return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
+
+
+def _direction(image: Tensor, text: Tensor) -> Tensor:
+    """Return how far changes of pictures are from the words' change, in direction and length."""
+    cosine = F.cosine_similarity(image, text, dim=1)
+    # Only the pictures reach for the words: words that gave way would end in one point.
+    goal = text.detach()
+    off = (image - goal).square().sum(1) / goal.square().sum(1).clamp_min(1e-6)
+    return (1 - cosine).mean() + 0.25 * off.mean()
 
 
 @torch.no_grad()

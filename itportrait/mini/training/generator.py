@@ -72,8 +72,8 @@ class GeneratorTraining(Settings):
     average: float = 0.998
     """Largest share of the averaged weights kept in a step."""
     stages: tuple[Stage, ...] = (
-        Stage(until=0.2, rays=16, blocks=1),
-        Stage(until=0.5, rays=32, blocks=1),
+        Stage(until=0.1, rays=16, blocks=1),
+        Stage(until=0.3, rays=32, blocks=1),
         Stage(until=1.0, rays=32, blocks=2),
     )
     """Resolutions, in order."""

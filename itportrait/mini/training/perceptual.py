@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from itportrait.config import Settings
 from itportrait.mini.portraits.prior import INPUTS
-from itportrait.mini.training.augment import distort
+from itportrait.mini.training.augment import move, recolor, soften
 from itportrait.mini.training.data import PortraitData
 from itportrait.mini.training.loop import draw_batch
 from itportrait.mini.training.task import NetworkTask
@@ -70,10 +70,15 @@ class PerceptualTask(NetworkTask[RecognitionNetwork]):
         self.config, self.seed, self.device = config, seed, device
         self.train, self.held_out = train, held_out
 
+    def images(self, rows: Tensor, rng: torch.Generator) -> Tensor:
+        """Return pictures distorted a little: colors and sizes are among what is to be told."""
+        image = move(self.train.floats(rows, self.device), rng, shift=0.03, scale=0.05, turn=0.05)
+        return soften(recolor(image, rng, gain=0.05, light=0.08), rng, noise=0.04)
+
     def losses(self, progress: float, rng: torch.Generator) -> dict[str, Tensor]:
         """Return squared error of latents and cross-entropy of domains."""
         rows = draw_batch(len(self.train), self.config.batch, self.steps, self.seed)
-        latent, domain = self.module(distort(self.train.floats(rows, self.device), rng))
+        latent, domain = self.module(self.images(rows, rng))
         true_latent = self.train.latent[rows, : len(INPUTS)].to(self.device)
         true_domain = self.train.domain[rows].to(self.device)
         return {
