@@ -87,6 +87,8 @@ class AlignedRecord(Record):
     """Mean of the face box's sides, in pixels of the photo."""
     sharpness: float | None = None
     """Variance of the Laplacian of the crop's luma, in 8-bit units squared."""
+    covered: float | None = None
+    """Share of the face whose color is not the face's own; absent without landmarks."""
     visible: float | None = None
     """Fraction of the crop's area that lies inside the photo."""
     crop: np.ndarray | None = None

@@ -11,7 +11,7 @@ import torch
 from itportrait.align.config import AlignConfig, Reason
 from itportrait.align.crop import TRAINED, CropPlan, cut, plan_crop, plan_given
 from itportrait.align.pose import estimate_pose, label_from_pose
-from itportrait.align.quality import sharpness
+from itportrait.align.quality import covered, sharpness
 from itportrait.errors import DecodeError, InvalidArgumentError, RecordRejectedError
 from itportrait.geometry.camera import camera_angles
 from itportrait.io.photos import Photo, read_photo
@@ -158,7 +158,9 @@ class Aligner:
             pixels = cut(photo.pixels, plan)
             inside = tuple(edge / plan.side for edge in plan.inside)
             row = dataclasses.replace(row, sharpness=sharpness(pixels, inside))  # type: ignore[arg-type]
-            self._check_sharpness(row)
+            if points is not None:
+                row = dataclasses.replace(row, covered=covered(pixels, plan.to_crop(points)))
+            self._check_pixels(row)
             if self.config.size != TRAINED:
                 pixels = cut(photo.pixels, plan, self.config.size)
             return dataclasses.replace(row, pixels=pixels)
@@ -202,12 +204,18 @@ class Aligner:
                 "allowed (max_yaw_deg)",
             )
 
-    def _check_sharpness(self, row: AlignedRecord) -> None:
+    def _check_pixels(self, row: AlignedRecord) -> None:
         if (row.sharpness or 0) < self.config.min_sharpness:
             raise RecordRejectedError(
                 Reason.BLURRED,
                 f"sharpness {row.sharpness:.1f}, at least {self.config.min_sharpness:g} is needed "
                 "(min_sharpness)",
+            )
+        if (row.covered or 0) > self.config.max_covered:
+            raise RecordRejectedError(
+                Reason.OCCLUDED,
+                f"{row.covered:.0%} of the face is not of its color, at most "
+                f"{self.config.max_covered:.0%} is allowed (max_covered)",
             )
 
 

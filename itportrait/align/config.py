@@ -1,9 +1,9 @@
 """Configuration of the align stage, and the closed list of reasons that its rows can give."""
 
 from enum import StrEnum
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from itportrait.config import Settings
 from itportrait.io.photos import MAX_BYTES, MAX_PIXELS
@@ -18,6 +18,7 @@ class Reason(StrEnum):
     CUT_BY_BORDER = "cut_by_border"
     EXTREME_YAW = "extreme_yaw"
     BLURRED = "blurred"
+    OCCLUDED = "occluded"
     BAD_LANDMARKS = "bad_landmarks"
     """The five points span no plane: all equal, or on a line."""
 
@@ -55,6 +56,10 @@ class AlignConfig(Settings):
     min_sharpness: float = Field(0, ge=0)
     """`blurred`: variance of the Laplacian of the 512-pixel crop's luma, 8-bit units squared; 0
     turns it off. Enlarging a small face lowers it as blur does."""
+    max_covered: float = Field(1, ge=0, le=1)
+    """`occluded`: share of the face whose color is not the face's own (a mask, dark glasses); 1
+    turns it off, about 0.25 is a start. Look at the review page first: beards and hard shadows
+    count, hands do not."""
     confident_yaw_deg: float = Field(28, gt=0, le=90)
     """`pose_confident` is false beyond this *estimated* yaw. Five points see a head turned by 35
     deg, where their error begins to grow (6 deg there, 12 at 45), as turned by 28."""
@@ -62,3 +67,15 @@ class AlignConfig(Settings):
     """Photos with more are `failed: decode` before memory is taken."""
     max_bytes: int = Field(MAX_BYTES, gt=0)
     """Files with more are `failed: decode`, and are not read further."""
+
+    @model_serializer(mode="wrap")
+    def _without_later_gates(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out a gate that is off and came later than the others.
+
+        Fingerprints are made of this: with it, every table and every domain with a reference
+        picture that was made before the gate existed would be computed again.
+        """
+        data = handler(self)
+        if self.max_covered == 1:
+            data.pop("max_covered", None)
+        return data

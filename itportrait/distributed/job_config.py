@@ -49,6 +49,8 @@ class PublishConfig(Settings):
     """Portraits in the gallery and the contact sheet; 0 makes neither."""
     turntables: int = Field(1, ge=0)
     """Portraits that get a turntable video in every domain."""
+    review: int = Field(6, ge=0)
+    """Portraits of each reason on the review page, the worst first; 0 makes none."""
 
 
 class TrackingConfig(Settings):

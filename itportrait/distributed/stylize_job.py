@@ -21,6 +21,7 @@ from itportrait.distributed.lease import Lease
 from itportrait.distributed.pipeline import Domain, Pipeline
 from itportrait.distributed.progress import Progress
 from itportrait.distributed.recipes import ALIGN, INVERT, STYLIZE, Recipe
+from itportrait.distributed.review import ReviewJob, make_review
 from itportrait.distributed.shards import Shard, iter_shards
 from itportrait.distributed.tasks import fetch
 from itportrait.distributed.totals import Totals, cost_of
@@ -111,7 +112,12 @@ class StylizeJob:
         }
 
     def publish(self) -> str | None:
-        """Make the gallery unless it stands; return its page's URI, None if nothing is wanted."""
+        """Make the review page and the gallery unless they stand.
+
+        Returns:
+            URI of the gallery's page, None if none is wanted.
+        """
+        self._review()
         recipes = tuple(domain.recipe for domain in self.domains if domain.recipe)
         if self.config.publish.portraits == 0 or not recipes:
             return None
@@ -125,13 +131,30 @@ class StylizeJob:
             turntables=self.config.publish.turntables,
             counts=self.final_counts(),
             means={d.name: self._means(d.stage_name) for d in self.domains},
-            inputs=fingerprint({n: s.digest for n, s in self.totals.stages.items()}),
+            inputs=self._digest(),
         )
         if not job.stands() and aligned.inputs:
             share = self.config.resources.stylize
             task = ray.remote(max_retries=2)(make_gallery)
             ray.get(task.options(num_cpus=share.cpus, num_gpus=self._gpus_of(share)).remote(job))
         return uris.join(self.config.output, FOLDER, "index.html")
+
+    def _review(self) -> None:
+        domains = (domain.recipe for domain in self.domains if domain.recipe)
+        job = ReviewJob(
+            output=self.config.output,
+            align=self.align,
+            invert=self.invert,
+            stylize=tuple(replace(recipe, retry_failed=False) for recipe in domains),
+            portraits=self.config.publish.review,
+            inputs=self._digest(),
+        )
+        if job.portraits and not job.stands() and self.totals.stage(ALIGN).inputs:
+            fetch(ray.remote(max_retries=2)(make_review).options(num_cpus=1).remote(job))
+
+    def _digest(self) -> str:
+        """Return a digest of all rows of all stages."""
+        return fingerprint({n: s.digest for n, s in self.totals.stages.items()})
 
     def final_counts(self) -> dict[str, int]:
         """Return inputs by what became of them at the end: ok in all stages, rejected, failed."""

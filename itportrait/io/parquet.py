@@ -186,6 +186,22 @@ def decode_records(
     return rows
 
 
+def read_columns(file: Any, names: Sequence[str]) -> list[dict[str, Any]]:
+    """Return some columns of an open records file, one mapping a row, as plain values.
+
+    Args:
+        file: binary, seekable; no more of it is read than these columns.
+        names: of the columns; one that an older file lacks gives None.
+
+    Raises:
+        pyarrow.ArrowInvalid: the file is truncated or not Parquet.
+    """
+    table = pq.ParquetFile(file)
+    known = [name for name in names if name in table.schema_arrow.names]
+    rows = table.read(columns=known).to_pylist()
+    return [{**dict.fromkeys(names), **row} for row in rows]
+
+
 def _rich(name: str, value: Any) -> Any:
     if isinstance(value, list):
         return np.asarray(value, dtype=np.float32)

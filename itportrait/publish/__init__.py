@@ -15,6 +15,7 @@ if TYPE_CHECKING:
         extract_mesh,
     )
     from itportrait.publish.report import render_report
+    from itportrait.publish.review import ReviewCase, ReviewGroup, render_review
     from itportrait.publish.video import encode_mp4, encode_webp
 
 __all__ = [
@@ -22,6 +23,8 @@ __all__ = [
     "GalleryDomain",
     "GalleryPortrait",
     "MeshOptions",
+    "ReviewCase",
+    "ReviewGroup",
     "contact_sheet",
     "density_grid",
     "encode_mesh",
@@ -30,6 +33,7 @@ __all__ = [
     "extract_mesh",
     "render_gallery",
     "render_report",
+    "render_review",
 ]
 
 __getattr__ = lazy_exports(
@@ -38,6 +42,7 @@ __getattr__ = lazy_exports(
         "gallery": "GalleryDomain GalleryPortrait render_gallery",
         "mesh": "EmptyMeshError MeshOptions density_grid encode_mesh extract_mesh",
         "report": "render_report",
+        "review": "ReviewCase ReviewGroup render_review",
         "video": "encode_mp4 encode_webp",
     },
 )

@@ -10,7 +10,7 @@ from PIL import Image, ImageDraw, ImageFilter
 from skimage import data
 
 from itportrait.align import AlignConfig, Aligner, Reason
-from itportrait.align.quality import sharpness
+from itportrait.align.quality import covered, sharpness
 from itportrait.records import Source, Status, content_id
 
 
@@ -202,6 +202,7 @@ def test_several_faces(detector, two_faces):
         ({"min_face_px": 150}, "too_small"),
         ({"min_sharpness": 1000}, "blurred"),
         ({"max_yaw_deg": 0.01}, "extreme_yaw"),
+        ({"max_covered": 0.01}, "occluded"),
     ],
 )
 def test_gates_keep_what_was_measured(detector, photo, expected, setting, reason):
@@ -322,6 +323,45 @@ def test_sharpness_by_hand():
     # Laplacian at the two inner pixels: -40 and 10; mean -15, variance 625.
     assert sharpness(pixels) == pytest.approx(625, rel=1e-4)
     assert sharpness(pixels[:2]) == 0
+
+
+def mean_face(shift=0.0):
+    return np.array([(0.37, 0.38), (0.63, 0.38), (0.5, 0.52), (0.39, 0.66), (0.61, 0.66)]) + shift
+
+
+def test_covered_is_the_share_of_another_color():
+    skin = np.full((200, 200, 3), (224, 172, 145), np.uint8)
+    shaded = skin // 2  # the same hue
+    assert covered(skin, mean_face()) == 0
+    assert covered(np.hstack([skin[:, :100], shaded[:, 100:]]), mean_face()) == 0
+    half = skin.copy()
+    half[104:] = (90, 130, 200)  # the face's middle lies at 0.52
+    assert covered(half, mean_face()) == pytest.approx(0.5, abs=0.02)
+    background = skin.copy()
+    background[:40] = background[-20:] = 255
+    assert covered(background, mean_face()) == 0
+    assert covered(skin, mean_face(shift=3)) == 0
+
+
+def test_a_mask_is_seen_on_a_real_face(photo, expected):
+    masked = photo.copy()
+    left, top, side = expected.crop
+    box = (left + 0.25 * side, top + 0.52 * side, left + 0.75 * side, top + 0.85 * side)
+    ImageDraw.Draw(masked).rectangle(tuple(box), fill=(90, 130, 200))
+    points = expected.landmarks.reshape(5, 2)
+    given = Source(uri="p", data=encoded(masked), landmarks=points)
+    (row,) = Aligner(AlignConfig(max_covered=0.25), NoDetector()).align(given)
+    assert row.error.type == "occluded"
+    assert row.covered > 0.35
+    assert 0 < expected.covered < 0.15
+
+
+def test_a_gate_that_is_off_leaves_older_tables_valid():
+    assert "max_covered" not in AlignConfig().model_dump()
+    assert "max_covered" not in AlignConfig().model_dump_json()
+    on = AlignConfig(max_covered=0.3)
+    assert AlignConfig.model_validate_json(on.model_dump_json()) == on
+    assert AlignConfig.model_validate_json(AlignConfig().model_dump_json()) == AlignConfig()
 
 
 def test_border_to_the_outside_is_no_detail(detector, photo, expected):

@@ -126,3 +126,14 @@ def test_marker_of_a_newer_version_still_reads(table):
     uris.put_bytes(table.marker(0), uris.to_json({**data, "of_the_future": 1}))
     assert table.read_commit(0) == commit
     assert replace(commit, files={}) != commit
+
+
+def test_some_columns_of_a_commit(table):
+    commit = write(table, value=7)
+    assert table.read_columns(commit, ["psnr", "record_id", "of_a_later_version"]) == [
+        {"psnr": 7.0, "record_id": f"r{i}", "of_a_later_version": None} for i in range(2)
+    ]
+    uri = uris.join(table.root, commit.files["records"].path)
+    uris.put_bytes(uri, uris.read_bytes(uri)[:-9])
+    with pytest.raises(OSError, match="inverted"):
+        table.read_columns(commit, ["psnr"])

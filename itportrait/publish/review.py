@@ -1,0 +1,92 @@
+"""The review page: by reason, the portraits that a gate turned away or would turn away first."""
+
+import html
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from itportrait.publish.page import picture_tag, render_page
+from itportrait.records import Status
+
+
+@dataclass(frozen=True)
+class ReviewCase:
+    """One portrait.
+
+    Args:
+        name: what the user knows it by, such as the file name.
+        status: of its row.
+        text: what was measured, or the row's message.
+        picture: uint8 `[H, W, 3]` of the face or the photo, where it could be read.
+    """
+
+    name: str
+    status: Status
+    text: str
+    picture: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class ReviewGroup:
+    """One reason.
+
+    Args:
+        title: stage and reason.
+        count: rows of the whole run with this reason.
+        setting: the threshold and its value, "" where there is none.
+        cases: the worst first.
+    """
+
+    title: str
+    count: int
+    setting: str = ""
+    cases: Sequence[ReviewCase] = field(default_factory=tuple)
+
+
+def render_review(
+    groups: Sequence[ReviewGroup], *, subtitle: str = "", footer: str = "", max_side: int = 170
+) -> str:
+    """Return `review.html`: self-contained, no script or picture from elsewhere.
+
+    Args:
+        groups: in the order to show them; those without cases are left out.
+        subtitle: a line below the heading.
+        footer: a line at the end, such as the fingerprint.
+        max_side: pictures are shrunk to this many pixels.
+    """
+    shown = [_group(group, max_side) for group in groups if group.cases]
+    chips = "".join(
+        f'<span class="chip"><b>{group.count:,}</b>{html.escape(group.title)}</span>'
+        for group in groups
+        if group.count
+    )
+    return render_page(
+        title="Review: the worst per reason",
+        subtitle=subtitle,
+        chips=chips,
+        sections=shown or ["<p>Nothing was turned away, and nothing was measured.</p>"],
+        footer=footer,
+    )
+
+
+def _group(group: ReviewGroup, side: int) -> str:
+    about = [f"{group.count:,} turned away" if group.count else "none turned away"]
+    if group.setting:
+        about.append(group.setting)
+    if not group.count:
+        about.append("the nearest to it")
+    cases = "".join(_case(case, side) for case in group.cases)
+    return (
+        f"<h2>{html.escape(group.title)}</h2>"
+        f'<p class="soft small">{html.escape("; ".join(about))}</p>'
+        f'<div class="faces">{cases}</div>'
+    )
+
+
+def _case(case: ReviewCase, side: int) -> str:
+    picture = "" if case.picture is None else picture_tag(case.picture, case.name, side)
+    return (
+        f'<figure>{picture}<figcaption><b class="{case.status}">{case.status}</b> '
+        f"{html.escape(case.text)}<br>{html.escape(case.name)}</figcaption></figure>"
+    )

@@ -1,0 +1,17 @@
+"""Committed tables with rows that a test has made by hand."""
+
+from dataclasses import replace
+
+from itportrait.distributed.work import summarize
+from itportrait.io.parquet import PixelFormat, Row
+
+
+def commit_rows(recipe, shard, records, *, keys=None, fingerprint="f"):
+    """Commit records as a shard of a recipe's stage; keys default to the record ids."""
+    keys = keys or [record.record_id for record in records]
+    rows = [Row(key, record) for key, record in zip(keys, records, strict=True)]
+    table = recipe.table()
+    files = table.write_rows(shard, rows, pixel_format=PixelFormat())
+    commit = summarize(recipe.stage, rows, keys)
+    values = {"shard": shard, "fingerprint": fingerprint, "recipe": "r", "files": files}
+    return table.commit(replace(commit, **values), replaces=table.read_commit(shard))
