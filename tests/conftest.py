@@ -1,6 +1,7 @@
 """Shared fixtures: one Ray for the whole session, and folders of inputs for the engine's tests."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -25,6 +26,23 @@ def ray_cluster(tmp_path_factory):
     connect(os.environ.get("ITPORTRAIT_TEST_RAY"), num_cpus=2)
     yield ray
     ray.shutdown()
+
+
+@pytest.fixture(scope="session")
+def mlflow_database(tmp_path_factory):
+    """An MLflow database without runs; its schema is made once a session, which takes seconds."""
+    from itportrait.tracking import open_tracker
+
+    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
+    open_tracker(f"sqlite:///{path}", "schema", experiment="schema").finish()
+    return path
+
+
+@pytest.fixture
+def mlflow_uri(mlflow_database, tmp_path):
+    """The tracking URI of a real MLflow of the test's own."""
+    shutil.copy(mlflow_database, tmp_path / "mlflow.db")
+    return f"sqlite:///{tmp_path / 'mlflow.db'}"
 
 
 @pytest.fixture

@@ -16,7 +16,14 @@ from itportrait.tracking.base import (
     Tracker,
     probe_image_key,
 )
-from itportrait.tracking.mlflow_tracker import DEFAULT_URI, MlflowTracker, replay_spool
+from itportrait.tracking.mlflow_store import RefusedError
+from itportrait.tracking.mlflow_tracker import (
+    DEFAULT_URI,
+    MlflowTracker,
+    default_spool,
+    replay_spool,
+)
+from itportrait.tracking.model_registry import ModelCard, ModelRegistry, open_registry
 from itportrait.tracking.null_tracker import NullTracker
 
 __all__ = [
@@ -30,9 +37,14 @@ __all__ = [
     "FINAL_SECONDS",
     "FINAL_VIEW_CONSISTENCY",
     "MlflowTracker",
+    "ModelCard",
+    "ModelRegistry",
     "NullTracker",
+    "RefusedError",
     "RunStatus",
     "Tracker",
+    "default_spool",
+    "open_registry",
     "open_tracker",
     "probe_image_key",
     "replay_spool",

@@ -66,6 +66,10 @@ class Tracker(ABC):
         """Log a file under an optional folder of the run."""
 
     @abstractmethod
+    def log_text(self, name: str, text: str) -> None:
+        """Log a text as a file of the run, replacing one of the same name."""
+
+    @abstractmethod
     def set_tags(self, tags: dict[str, str]) -> None:
         """Set tags, replacing those of the same names."""
 

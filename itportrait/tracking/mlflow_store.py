@@ -1,9 +1,11 @@
 """Talk to MLflow: one function an event, each of them idempotent enough to be sent again."""
 
+import contextlib
 import io
 import logging
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
@@ -29,6 +31,24 @@ _AWAY = {
 
 class RefusedError(Exception):
     """The service is there and will never take this event: it is dropped, and the log says so."""
+
+
+@contextlib.contextmanager
+def refusals() -> Iterator[None]:
+    """Tell a refusal from an absence: what MLflow answers becomes `RefusedError`.
+
+    Raises:
+        RefusedError: the service answered that the request is wrong.
+        Exception: anything else means that the service is away.
+    """
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except MlflowException as error:
+        if error.error_code in _AWAY:
+            raise
+        raise RefusedError(str(error)) from error
 
 
 def absolute_uri(uri: str) -> str:
@@ -79,15 +99,9 @@ class MlflowStore:
             RefusedError: the service answered that the event is wrong.
             Exception: anything else means that the service is away; send it again later.
         """
-        from mlflow.exceptions import MlflowException
-
-        try:
+        with refusals():
             run_id = self.run_id(event["run"])
             getattr(self, f"_send_{event['kind']}")(run_id, event)
-        except MlflowException as error:
-            if error.error_code in _AWAY:
-                raise
-            raise RefusedError(str(error)) from error
 
     def run_id(self, run: dict[str, Any]) -> str:
         """Find the run by its experiment and key, or make it.
@@ -98,15 +112,14 @@ class MlflowStore:
         name = (run["experiment"], run["key"])
         if name in self._runs:
             return self._runs[name]
-        experiment = self._experiment(run["experiment"])
-        escaped = run["key"].replace("'", "\\'")
-        found = self.client.search_runs(
-            [experiment], f"tags.\"{KEY_TAG}\" = '{escaped}'", max_results=1
-        )
+        experiment = self.experiment_id(run["experiment"])
+        found = self.find_run(experiment, run["key"])
         if found:
-            run_id = found[0].info.run_id
+            run_id = found.info.run_id
             self._resumed.add(run_id)
             self.client.update_run(run_id, status="RUNNING")
+            if run["parent"] and PARENT_TAG not in found.data.tags:  # made for its model alone
+                self.client.set_tag(run_id, PARENT_TAG, self.run_id(run["parent"]))
         else:
             tags = {**run["tags"], KEY_TAG: run["key"]}
             if run["parent"]:
@@ -118,7 +131,16 @@ class MlflowStore:
         self._runs[name] = run_id
         return run_id
 
-    def _experiment(self, name: str) -> str:
+    def find_run(self, experiment_id: str, key: str) -> Any | None:
+        """Return the run of this key, or None; unlike `run_id`, leave it as it is."""
+        escaped = key.replace("'", "\\'")
+        found = self.client.search_runs(
+            [experiment_id], f"tags.\"{KEY_TAG}\" = '{escaped}'", max_results=1
+        )
+        return found[0] if found else None
+
+    def experiment_id(self, name: str) -> str:
+        """Return the id of an experiment, which is made if absent."""
         found = self.client.get_experiment_by_name(name)
         if found:
             return found.experiment_id
@@ -187,6 +209,9 @@ class MlflowStore:
         if not Path(event["path"]).exists():
             raise RefusedError(f"the file {event['path']} is gone")
         self.client.log_artifact(run_id, event["path"], event["folder"])
+
+    def _send_text(self, run_id: str, event: Event) -> None:
+        self.client.log_text(run_id, event["text"], event["name"])
 
     def _send_tags(self, run_id: str, event: Event) -> None:
         from mlflow.entities import RunTag

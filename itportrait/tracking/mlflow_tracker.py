@@ -1,6 +1,7 @@
 """Runs in MLflow that never stop the work: what the server cannot take waits in a local spool."""
 
 import logging
+import os
 import shutil
 import time
 import uuid
@@ -30,8 +31,7 @@ class MlflowTracker(Tracker):
         uri: tracking URI; a sqlite path is resolved against the working folder.
         key: identity of the run across restarts (default: name).
         tags: set on the run.
-        spool: folder for events that the service could not take; by default beside a sqlite
-            database, else `runs/mlflow_spool`.
+        spool: folder for events that the service could not take; default: `default_spool`.
         retry_s: seconds without a new attempt after a failed one.
     """
 
@@ -48,7 +48,7 @@ class MlflowTracker(Tracker):
         parent: "MlflowTracker | None" = None,
     ) -> None:
         self.uri = absolute_uri(uri)
-        self.spool_folder = Path(spool) if spool else _default_spool(self.uri)
+        self.spool_folder = Path(spool) if spool else default_spool(self.uri)
         self.retry_s = retry_s
         self._store = parent._store if parent else MlflowStore(self.uri)
         self._run: dict[str, Any] = {
@@ -99,6 +99,9 @@ class MlflowTracker(Tracker):
 
     def log_artifact(self, path: str | Path, folder: str | None = None) -> None:
         self._record("artifact", path=str(Path(path).resolve()), folder=folder)
+
+    def log_text(self, name: str, text: str) -> None:
+        self._record("text", name=name, text=text)
 
     def set_tags(self, tags: dict[str, str]) -> None:
         self._record("tags", tags={str(k): str(v) for k, v in tags.items()})
@@ -155,18 +158,20 @@ class MlflowTracker(Tracker):
         self._spool.append(event)
 
 
-def replay_spool(uri: str = DEFAULT_URI, spool: str | Path | None = None) -> int:
+def replay_spool(uri: str | None = DEFAULT_URI, spool: str | Path | None = None) -> int:
     """Send everything that waits, of all runs.
 
     Args:
-        uri: tracking URI of the service that was away.
+        uri: tracking URI of the service that was away; None, "" and "none" have nothing waiting.
         spool: the folder; default as in `MlflowTracker`.
 
     Returns:
         How many events still wait (0: all were sent).
     """
+    if not uri or uri == "none":
+        return 0
     store = MlflowStore(absolute_uri(uri))
-    folder = Path(spool) if spool else _default_spool(store.uri)
+    folder = Path(spool) if spool else default_spool(store.uri)
 
     def send(event: Event) -> None:
         try:
@@ -188,10 +193,12 @@ def replay_spool(uri: str = DEFAULT_URI, spool: str | Path | None = None) -> int
     return waiting
 
 
-def _default_spool(uri: str) -> Path:
+def default_spool(uri: str) -> Path:
+    """Return the folder of spools: beside a sqlite database, else under `$ITPORTRAIT_RUNS` (or
+    `runs`). Workers are told the driver's, for theirs may be a folder that goes with the job."""
     if uri.startswith("sqlite:///"):
-        return Path(uri.removeprefix("sqlite:///")).parent / "mlflow_spool"
-    return Path("runs/mlflow_spool").resolve()
+        return Path(absolute_uri(uri).removeprefix("sqlite:///")).parent / "mlflow_spool"
+    return Path(os.environ.get("ITPORTRAIT_RUNS") or "runs").resolve() / "mlflow_spool"
 
 
 def _now_ms() -> int:

@@ -32,6 +32,9 @@ class NullTracker(Tracker):
     def log_artifact(self, path: str | Path, folder: str | None = None) -> None:
         return
 
+    def log_text(self, name: str, text: str) -> None:
+        return
+
     def set_tags(self, tags: dict[str, str]) -> None:
         return
 

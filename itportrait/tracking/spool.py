@@ -1,11 +1,13 @@
 """A local file that holds what the tracking service could not take, in order, until it can."""
 
 import base64
+import contextlib
+import fcntl
 import hashlib
 import json
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ Event = dict[str, Any]
 
 
 class Spool:
-    """A queue of events in one JSON-lines file; one process writes it at a time.
+    """A queue of events in one JSON-lines file, which several processes may fill and empty.
 
     Args:
         folder: where spools lie; made on the first write.
@@ -37,8 +39,7 @@ class Spool:
     def append(self, event: Event) -> None:
         """Add an event and flush it to the disk; a full disk is logged, never raised."""
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("a") as file:
+            with self._alone(), self.path.open("a") as file:
                 file.write(json.dumps(event) + "\n")
                 file.flush()
                 os.fsync(file.fileno())
@@ -59,21 +60,32 @@ class Spool:
         Raises:
             Exception: whatever `send` raised, after the queue was saved.
         """
-        lines = self._lines()
-        done = 0
-        try:
-            for line in lines:
-                try:
-                    event = json.loads(line)
-                except json.JSONDecodeError:
-                    logger.warning("half a line in %s (a killed writer) is skipped", self.path)
+        if not self.path.exists():
+            return True
+        with self._alone():
+            lines = self._lines()
+            done = 0
+            try:
+                for line in lines:
+                    try:
+                        event = json.loads(line)
+                    except json.JSONDecodeError:
+                        logger.warning("half a line in %s (a killed writer) is skipped", self.path)
+                        done += 1
+                        continue
+                    send(event)
                     done += 1
-                    continue
-                send(event)
-                done += 1
-        finally:
-            self._keep(lines[done:])
+            finally:
+                self._keep(lines[done:])
         return True
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """Keep other processes off the file: a replay must not lose what a build appends to it."""
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.with_suffix(".lock").open("w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)  # freed by the system even when the holder is killed
+            yield
 
     def _keep(self, lines: list[str]) -> None:
         if not lines:

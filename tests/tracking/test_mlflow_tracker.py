@@ -1,6 +1,4 @@
-"""Against a real MLflow on sqlite; its schema is made once a session, which takes seconds."""
-
-import shutil
+"""Against a real MLflow on sqlite."""
 
 import numpy as np
 import pytest
@@ -10,6 +8,7 @@ from itportrait.tracking import (
     MlflowTracker,
     NullTracker,
     RunStatus,
+    default_spool,
     open_tracker,
     probe_image_key,
     replay_spool,
@@ -19,17 +18,9 @@ from itportrait.tracking.mlflow_store import absolute_uri
 PICTURE = np.full((8, 8, 3), 128, np.uint8)
 
 
-@pytest.fixture(scope="session")
-def empty_database(tmp_path_factory):
-    path = tmp_path_factory.mktemp("mlflow") / "mlflow.db"
-    open_tracker(f"sqlite:///{path}", "schema").finish()
-    return path
-
-
 @pytest.fixture
-def uri(empty_database, tmp_path):
-    shutil.copy(empty_database, tmp_path / "mlflow.db")
-    return f"sqlite:///{tmp_path / 'mlflow.db'}"
+def uri(mlflow_uri):
+    return mlflow_uri
 
 
 @pytest.fixture
@@ -57,6 +48,7 @@ def test_a_run_and_its_child(uri, client, tmp_path):
         child.log_metrics({"clip_direction": step / 100, "identity": 0.9}, step=step)
         child.log_image(probe_image_key(0), PICTURE, step=step)
     child.log_artifact(tmp_path / "curve.txt", "curves")
+    child.log_text("spec.json", "{}")
     child.set_tags({"gate": "passed"})
     child.finish()
     parent.finish()
@@ -75,6 +67,8 @@ def test_a_run_and_its_child(uri, client, tmp_path):
     assert [file.path for file in client.list_artifacts(child.run_id, "curves")] == [
         "curves/curve.txt"
     ]
+    files = {file.path for file in client.list_artifacts(child.run_id)}
+    assert files == {"curves", "images", "spec.json"}
     assert (tmp_path / "mlartifacts").is_dir()
 
 
@@ -153,6 +147,15 @@ def test_a_service_away_from_start_to_end_is_replayed_later(uri, client, monkeyp
     assert [file.path for file in client.list_artifacts(runs["bronze"].info.run_id)] == ["card.md"]
 
 
+def test_a_run_that_was_made_for_its_model_alone_finds_its_parent(uri, client):
+    orphan = open_tracker(uri, "bronze", key="bronze-1")
+    orphan.finish()
+    parent = open_tracker(uri, "bank")
+    child = parent.child("bronze", key="bronze-1")
+    assert child.run_id == orphan.run_id
+    assert client.get_run(child.run_id).data.tags["mlflow.parentRunId"] == parent.run_id
+
+
 def test_a_server_that_does_not_listen_never_raises(tmp_path):
     tracker = MlflowTracker(
         "run", experiment="bank", uri="http://127.0.0.1:9", spool=tmp_path, retry_s=60
@@ -196,6 +199,15 @@ def test_sqlite_paths_are_resolved(tmp_path, monkeypatch):
     assert absolute_uri("http://127.0.0.1:5000") == "http://127.0.0.1:5000"
 
 
+def test_spools_lie_beside_the_database_or_with_the_runs(tmp_path, monkeypatch):
+    assert default_spool(f"sqlite:///{tmp_path}/mlflow.db") == tmp_path / "mlflow_spool"
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ITPORTRAIT_RUNS", raising=False)
+    assert default_spool("http://127.0.0.1:5000") == tmp_path / "runs" / "mlflow_spool"
+    monkeypatch.setenv("ITPORTRAIT_RUNS", str(tmp_path / "mine"))
+    assert default_spool("http://127.0.0.1:5000") == tmp_path / "mine" / "mlflow_spool"
+
+
 @pytest.mark.parametrize("uri", [None, "", "none"])
 def test_no_tracking(uri, tmp_path):
     with open_tracker(uri, "run") as tracker:
@@ -205,5 +217,6 @@ def test_no_tracking(uri, tmp_path):
         child.log_image("probe/face_000", PICTURE)
         child.log_params({})
         child.set_tags({})
+        child.log_text("spec.json", "{}")
         child.log_artifact(tmp_path / "absent")
         assert child.run_id is None
