@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -61,10 +61,17 @@ def resize(image: Tensor, size: int) -> Tensor:
     return F.interpolate(image, (size, size), mode="bilinear", align_corners=False, antialias=True)
 
 
-def encode(pixels: np.ndarray, kind: str = "png", quality: int = 92) -> bytes:
-    """Encode uint8 `[H, W, 3]` as `png`, `jpeg` or `webp` (quality applies to the last two)."""
+def encode(
+    pixels: np.ndarray, kind: str = "png", quality: int = 92, *, profile: bytes | None = None
+) -> bytes:
+    """Encode uint8 `[H, W, 3]` as `png`, `jpeg` or `webp` (quality applies to the last two).
+
+    `profile` is the ICC profile that says what the values mean; without one they are sRGB.
+    """
     buffer = io.BytesIO()
-    options = {} if kind == "png" else {"quality": quality}
+    options: dict[str, Any] = {} if kind == "png" else {"quality": quality}
+    if profile is not None:
+        options["icc_profile"] = profile
     Image.fromarray(pixels).save(buffer, format=kind.upper(), **options)
     return buffer.getvalue()
 

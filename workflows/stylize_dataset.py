@@ -25,9 +25,9 @@ from itportrait.distributed.stylize_job import (
     REPORT,
     StylizeJob,
     find_model_id,
-    print_summary,
     raise_failed_domains,
 )
+from itportrait.distributed.summary import print_summary
 from itportrait.errors import ItportraitError, LeaseHeldError
 from itportrait.io import uris
 
@@ -58,7 +58,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def run(job: StylizeJob, config: JobConfig) -> int:
-    """List -> shards -> align, invert, stylize -> gallery -> report, run.json -> tables."""
+    """List -> shards -> align, invert, stylize -> gallery, files -> report -> tables."""
     settings = config.resources
     lease = Lease(
         config.output,
@@ -71,11 +71,14 @@ def run(job: StylizeJob, config: JobConfig) -> int:
         with Progress(job.totals) as progress:
             job.pipeline(progress, lease).run(shards)
         page = job.publish()
+        files = job.deliver(lease.check)
         job.finish_tracking()
         job.write_run("finished" if not job.failed_domains() else "domains failed")
     print_summary(job)
     if page:
         print(f"Gallery: {page}")
+    if files:
+        print(f"Deliverables: {uris.redact(files)}")
     print(f"Report: {uris.redact(uris.join(config.output, REPORT))}")
     try:
         raise_failed_domains(job)

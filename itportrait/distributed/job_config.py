@@ -18,7 +18,7 @@ from itportrait.invert.config import InvertConfig
 from itportrait.io import uris
 from itportrait.io.parquet import PixelFormat
 from itportrait.publish.bank import BankVersion
-from itportrait.stylize.config import StylizeConfig
+from itportrait.stylize.config import DeliverablesConfig, StylizeConfig
 
 RUNS = "{runs}"
 """In a URI of a configuration: `$ITPORTRAIT_RUNS`, or `runs` below the working folder."""
@@ -51,6 +51,8 @@ class PublishConfig(Settings):
     """Portraits that get a turntable video in every domain."""
     review: int = Field(6, ge=0)
     """Portraits of each reason on the review page, the worst first; 0 makes none."""
+    deliverables: DeliverablesConfig = DeliverablesConfig()
+    """Files of every portrait: pasted back, films, depth, meshes."""
 
 
 class TrackingConfig(Settings):

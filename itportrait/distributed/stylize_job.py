@@ -1,20 +1,20 @@
-"""The pieces of the main job: recipes, domains, gallery, run.json and the final tables."""
+"""The pieces of the main job: recipes, domains, gallery, files, run.json and the report."""
 
 import datetime as dt
 import json
 import platform
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import ray
-from rich.console import Console
-from rich.table import Table
 
 import itportrait
 from itportrait.adapt.config import DomainSpec
 from itportrait.config import fingerprint
+from itportrait.distributed.deliverables import FOLDER as DELIVERABLES
+from itportrait.distributed.deliverables import DeliverablesJob
 from itportrait.distributed.gallery import FOLDER, GalleryJob, make_gallery
 from itportrait.distributed.job_config import JobConfig, StageShare
 from itportrait.distributed.lease import Lease
@@ -42,8 +42,6 @@ from itportrait.publish.bank import Bank, BankVersion
 from itportrait.publish.report import render_report
 
 RUN, REPORT = "run.json", "report.html"
-_LOG_WIDTH = 140
-_DOMAIN_MEASURES = ("clip_direction", "clip_image", "identity", "depth_distance", "depth_variance")
 
 
 @dataclass
@@ -68,6 +66,7 @@ class StylizeJob:
         self.align = self._recipe(ALIGN)
         self.invert = self._recipe(INVERT)
         self._pool: TrainerPool | None = None
+        self.deliverables: dict[str, Any] = {}
         self.domains = [self._domain(domain) for domain in self.config.domains]
         self.started = dt.datetime.now(dt.UTC)
 
@@ -156,6 +155,40 @@ class StylizeJob:
         """Return a digest of all rows of all stages."""
         return fingerprint({n: s.digest for n, s in self.totals.stages.items()})
 
+    def deliver(self, check: Callable[[], None]) -> str | None:
+        """Make the files of every portrait that are asked for, unless they stand.
+
+        Args:
+            check: called at every turn; raises to stop.
+
+        Returns:
+            URI of their folder, None if none is wanted.
+        """
+        config = self.config.publish.deliverables
+        recipes = tuple(domain.recipe for domain in self.domains if domain.recipe)
+        if not config.kinds or not recipes:
+            return None
+        job = DeliverablesJob(
+            output=self.config.output,
+            config=config,
+            stylize=recipes,
+            shards=self.totals.shards,
+            inputs=self._digest(),
+        )
+        made = job.standing()
+        if made is None:
+            # Only the pasting needs photos; to list them again keeps memory flat.
+            numbers = (Shard(index, ()) for index in range(self.totals.shards))
+            share = self.resources()[STYLIZE]
+            made = job.run(
+                self.shards() if config.pasted else numbers,
+                resources=share,
+                in_flight=2 * max(int(self.cores // max(share.num_cpus, 0.25)), 1),
+                check=check,
+            )
+        self.deliverables = made
+        return uris.join(self.config.output, DELIVERABLES)
+
     def final_counts(self) -> dict[str, int]:
         """Return inputs by what became of them at the end: ok in all stages, rejected, failed."""
         aligned, inverted = self.totals.stage(ALIGN), self.totals.stage(INVERT)
@@ -202,6 +235,7 @@ class StylizeJob:
             "shards": self.totals.shards,
             "counts": self.final_counts(),
             "stages": stages,
+            "deliverables": self.deliverables,
             "cost": cost_of(
                 sum(stage["cpu_seconds"] for stage in stages.values()),
                 sum(stage["gpu_seconds"] for stage in stages.values()),
@@ -324,48 +358,6 @@ def _finish_run(target: TrackingTarget) -> None:
 
     name, where = target.parent, target.experiment
     open_tracker(target.uri, name, experiment=where, spool=target.spool).finish()
-
-
-def print_summary(job: StylizeJob, console: Console | None = None) -> None:
-    """Print the final tables: what became of the inputs, and how the domains did."""
-    console = console or Console(soft_wrap=True, highlight=False)
-    if not console.is_terminal:
-        console.width = _LOG_WIDTH
-    table = Table(title="Inputs by stage", title_justify="left")
-    for name in ("stage", "inputs", "ok", "rejected", "failed", "seconds", "s each", "kept"):
-        table.add_column(name, justify="left" if name == "stage" else "right")
-    table.add_column("reasons")
-    for name, stage in job.totals.stages.items():
-        reasons = ", ".join(f"{kind} {count}" for kind, count in stage.reasons.most_common(3))
-        numbers = (stage.inputs, stage.ok, stage.rejected, stage.failed)
-        each = stage.seconds / max(stage.inputs, 1)
-        kept = f"{stage.shards_kept}/{stage.shards} shards"
-        table.add_row(
-            name, *(str(n) for n in numbers), f"{stage.seconds:.1f}", f"{each:.2f}", kept, reasons
-        )
-    console.print(table)
-    if job.domains:
-        console.print(_domain_table(job))
-    counts = job.final_counts()
-    console.print(
-        f"{job.totals.listed} inputs: {counts['ok']} ok, {counts['rejected']} rejected, "
-        f"{counts['failed']} failed"
-    )
-    if all(stage.computed == 0 for stage in job.totals.stages.values()):
-        console.print("Nothing to do: everything was computed by an earlier run.")
-
-
-def _domain_table(job: StylizeJob) -> Table:
-    table = Table(title="Domains, means over the portraits", title_justify="left")
-    table.add_column("domain")
-    for name in ("version", *_DOMAIN_MEASURES):
-        table.add_column(name, justify="right")
-    for domain in job.domains:
-        totals = job.totals.stage(domain.stage_name)
-        means = [totals.mean(name) for name in _DOMAIN_MEASURES]
-        version = domain.recipe.version if domain.recipe else "failed"
-        table.add_row(domain.name, version, *("-" if m is None else f"{m:.3f}" for m in means))
-    return table
 
 
 def _redacted(data: Any) -> Any:

@@ -6,6 +6,7 @@ from itportrait.lazy import lazy_exports
 from itportrait.publish.contact_sheet import contact_sheet
 
 if TYPE_CHECKING:
+    from itportrait.publish.depth import decode_depth, encode_depth
     from itportrait.publish.gallery import GalleryDomain, GalleryPortrait, render_gallery
     from itportrait.publish.mesh import (
         EmptyMeshError,
@@ -26,7 +27,9 @@ __all__ = [
     "ReviewCase",
     "ReviewGroup",
     "contact_sheet",
+    "decode_depth",
     "density_grid",
+    "encode_depth",
     "encode_mesh",
     "encode_mp4",
     "encode_webp",
@@ -39,6 +42,7 @@ __all__ = [
 __getattr__ = lazy_exports(
     __name__,
     {
+        "depth": "decode_depth encode_depth",
         "gallery": "GalleryDomain GalleryPortrait render_gallery",
         "mesh": "EmptyMeshError MeshOptions density_grid encode_mesh extract_mesh",
         "report": "render_report",

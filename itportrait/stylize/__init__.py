@@ -6,15 +6,19 @@ from itportrait.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from itportrait.metrics import StyleTarget
-    from itportrait.stylize.config import StylizeConfig
+    from itportrait.stylize.config import DeliverablesConfig, StylizeConfig
+    from itportrait.stylize.paste import color_profile, paste_back
     from itportrait.stylize.stylizer import NonFiniteRenderError, Stylizer
     from itportrait.stylize.turntable import render_frames, turntable_cameras
 
 __all__ = [
+    "DeliverablesConfig",
     "NonFiniteRenderError",
     "StyleTarget",
     "StylizeConfig",
     "Stylizer",
+    "color_profile",
+    "paste_back",
     "render_frames",
     "turntable_cameras",
 ]
@@ -23,7 +27,8 @@ __getattr__ = lazy_exports(
     __name__,
     {
         "itportrait.metrics": "StyleTarget",
-        "config": "StylizeConfig",
+        "config": "DeliverablesConfig StylizeConfig",
+        "paste": "color_profile paste_back",
         "stylizer": "NonFiniteRenderError Stylizer",
         "turntable": "render_frames turntable_cameras",
     },

@@ -1,8 +1,12 @@
 """Configuration of the stylize stage."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from itportrait.config import Settings
+
+Film = Literal["mp4", "webp"]
 
 
 class StylizeConfig(Settings):
@@ -22,3 +26,34 @@ class StylizeConfig(Settings):
     """Largest yaw of the turntable, degrees."""
     turntable_pitch_deg: float = Field(8.0, ge=0)
     """Largest pitch of the turntable, degrees."""
+
+
+class DeliverablesConfig(Settings):
+    """Files made of every stylized portrait besides the views in the tables; none by default."""
+
+    pasted: bool = False
+    """The input's own view in the original photo: `pasted.png`."""
+    feather: float = Field(0.15, gt=0, le=0.5)
+    """Width of the soft edge of what is pasted, of the crop's side."""
+    turntable: tuple[Film, ...] = ()
+    """The portrait turning, with the stylize stage's frames and angles: `turntable.*`."""
+    depth: bool = False
+    """Distances in the input's own view, 16 bit: `depth.png`."""
+    mesh: tuple[Literal["glb", "ply", "obj"], ...] = ()
+    """The colored surface: `mesh.*`."""
+    mesh_resolution: int = Field(160, ge=16)
+    """Samples along each side of the mesh's cube."""
+    strength: tuple[Film, ...] = ()
+    """A film from the base generator to the domain at the stage's strength: `strength.*`."""
+    between: tuple[Film, ...] = ()
+    """A film from the domain before this one in the job's list: `from_NAME.*`."""
+    frames: int = Field(36, ge=2)
+    """Frames of these two films."""
+    portraits: int | None = Field(None, ge=1)
+    """Only the first so many portraits of the run; None: all."""
+
+    @property
+    def kinds(self) -> int:
+        """Return how many files each portrait gives (in a domain after the first)."""
+        films = (self.turntable, self.strength, self.between, self.mesh)
+        return self.pasted + self.depth + sum(len(kinds) for kinds in films)

@@ -141,7 +141,7 @@ class Stylizer:
             yaw_deg=self.config.turntable_yaw_deg,
             pitch_deg=self.config.turntable_pitch_deg,
         )
-        return render_frames(generator, self._code(record)[None], cameras)
+        return render_frames(generator, self.code(record)[None], cameras)
 
     @torch.no_grad()
     def interpolate(
@@ -167,7 +167,7 @@ class Stylizer:
         for name in (first, second):
             if name is not None and name not in self.adapters:
                 raise UnknownNameError("domain", name, list(self.adapters))
-        ws, camera = self._code(record)[None], self._camera(record)[None]
+        ws, camera = self.code(record)[None], self._camera(record)[None]
         pictures = []
         for t in torch.linspace(0, 1, frames).tolist():
             generator = self.base
@@ -176,6 +176,46 @@ class Stylizer:
             generator = self.adapters[second].apply(generator, t * self.config.strength).eval()
             pictures.append(to_uint8(generator.synthesize(ws, camera).image)[0])
         return np.stack(pictures)
+
+    @torch.no_grad()
+    def depth_map(self, record: InvertedRecord, domain: str | None) -> np.ndarray:
+        """Render how far the portrait's surface is along each ray of its own view.
+
+        Args:
+            record: with a code and a camera.
+            domain: name of an adapter; None renders the base generator.
+
+        Returns:
+            `[R, R]` float32 in world units, R the neural rendering resolution; 0 where a ray meets
+            nothing (it keeps more than half of its light).
+
+        Raises:
+            UnknownNameError: no such domain.
+            NonFiniteRenderError: the generator gave a depth that is not finite.
+        """
+        generator = self.base if domain is None else self.generator(domain)
+        ws, camera = self.code(record)[None], self._camera(record)[None]
+        rendering = generator.synthesize(ws, camera, super_resolve=False)
+        depth = rendering.image_depth.masked_fill(rendering.image_alpha < 0.5, 0)[0, 0].float()
+        if not bool(torch.isfinite(depth).all()):
+            raise NonFiniteRenderError(f"domain {domain!r} renders depths not finite")
+        return depth.cpu().numpy()
+
+    def code(self, record: InvertedRecord) -> Tensor:
+        """Return a record's code, `[num_ws, w_dim]`, on the generator's device.
+
+        Raises:
+            InvalidArgumentError: it has none, or one of another generator.
+        """
+        if record.w_plus is None or record.w_plus.size != self.base.num_ws * self.base.w_dim:
+            raise InvalidArgumentError(
+                "w_plus",
+                expected=f"{self.base.num_ws} x {self.base.w_dim} values",
+                actual="none" if record.w_plus is None else record.w_plus.size,
+                remedy="invert with the same bundle",
+            )
+        code = torch.as_tensor(record.w_plus, dtype=torch.float32, device=self.device)
+        return code.view(self.base.num_ws, self.base.w_dim)
 
     def _batch(self, pairs, domain: str, adapted) -> list[StylizedRecord]:
         """Render a batch; where it fails as a whole, halve it until the culprit stands alone."""
@@ -195,7 +235,7 @@ class Stylizer:
     @torch.no_grad()
     def _render(self, pairs, domain: str, adapted) -> list[StylizedRecord]:
         began = time.perf_counter()
-        ws = torch.stack([self._code(record) for _, record in pairs])
+        ws = torch.stack([self.code(record) for _, record in pairs])
         own = torch.stack([self._camera(record) for _, record in pairs])
         planes = adapted.planes(ws)
         renders = [adapted.render(planes, ws, own)]
@@ -261,17 +301,6 @@ class Stylizer:
                 "aligned", expected="records with pixels", actual=f"none in {record.record_id}"
             )
         return resize(to_tensor(record.pixels)[None].to(self.device), plain.image.shape[-1])[0]
-
-    def _code(self, record: InvertedRecord) -> Tensor:
-        if record.w_plus is None or record.w_plus.size != self.base.num_ws * self.base.w_dim:
-            raise InvalidArgumentError(
-                "w_plus",
-                expected=f"{self.base.num_ws} x {self.base.w_dim} values",
-                actual="none" if record.w_plus is None else record.w_plus.size,
-                remedy="invert with the same bundle",
-            )
-        code = torch.as_tensor(record.w_plus, dtype=torch.float32, device=self.device)
-        return code.view(self.base.num_ws, self.base.w_dim)
 
     def _camera(self, record: InvertedRecord) -> Tensor:
         if record.camera is None:

@@ -6,6 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from itportrait.adapt import Adapter
 from itportrait.generator import TriPlaneGenerator, mini_config
 from itportrait.geometry.camera import frontal_camera, look_at_camera
 from itportrait.image import to_uint8
@@ -73,6 +74,15 @@ def tiny_bundle(*, encoder=False):
     return SimpleNamespace(
         name="tiny", family="mini", model_id="tiny-0", clips=[ColorWords()], **parts
     )
+
+
+def tint(bundle, channel, amount=0.6):
+    """Return an adapter that adds to one color channel of the output."""
+    names = [name for name, _ in bundle.generator.named_parameters()]
+    last = [n for n in names if n.startswith("superresolution") and n.endswith("torgb.bias")][-1]
+    delta = torch.zeros_like(bundle.generator.get_parameter(last))
+    delta[channel] = amount
+    return Adapter(f"tint{channel}", bundle.model_id, {last: delta})
 
 
 def own_samples(bundle, count, seed=1):

@@ -10,8 +10,14 @@ from itportrait.adapt import Adapter
 from itportrait.errors import InvalidArgumentError, UnknownNameError
 from itportrait.image import to_tensor, to_uint8
 from itportrait.records import InvertedRecord, RecordError, Status
-from itportrait.stylize import StyleTarget, StylizeConfig, Stylizer, turntable_cameras
-from tests.helpers.tiny_family import own_samples, tiny_bundle
+from itportrait.stylize import (
+    NonFiniteRenderError,
+    StyleTarget,
+    StylizeConfig,
+    Stylizer,
+    turntable_cameras,
+)
+from tests.helpers.tiny_family import own_samples, tint, tiny_bundle
 
 
 @pytest.fixture(scope="module")
@@ -30,18 +36,6 @@ def rows(bundle):
         for record, code in zip(aligned, ws, strict=True)
     ]
     return aligned, inverted
-
-
-def tint(bundle, channel, amount=0.6):
-    """Return an adapter that adds to one color channel."""
-    name = next(n for n, _ in reversed(list(bundle.generator.named_parameters())) if is_rgb(n))
-    delta = torch.zeros_like(bundle.generator.get_parameter(name))
-    delta[channel] = amount
-    return Adapter(f"tint{channel}", bundle.model_id, {name: delta})
-
-
-def is_rgb(name):
-    return name.startswith("superresolution") and name.endswith("torgb.bias")
 
 
 def make(bundle, **settings):
@@ -147,6 +141,19 @@ def test_turntable_is_a_loop_of_the_domain(bundle, rows):
     position = cameras.view(8, 25)[:, 3]  # x of the camera
     assert position.argmax() == 2
     assert position.argmin() == 6
+
+
+def test_depth_is_that_of_the_own_view_and_empty_where_light_passes(bundle, rows):
+    record = rows[1][0]
+    depth = make(bundle).depth_map(record, "red")
+    code, camera = torch.from_numpy(record.w_plus), torch.from_numpy(record.camera)[None]
+    plain = bundle.generator.synthesize(code.view(1, bundle.generator.num_ws, -1), camera)
+    expected = plain.image_depth.where(plain.image_alpha >= 0.5, torch.zeros(1))
+    assert depth.shape == (8, 8)
+    np.testing.assert_allclose(depth, expected[0, 0].numpy(), atol=1e-5)
+    poison = replace(record, w_plus=np.full_like(record.w_plus, np.nan))
+    with pytest.raises(NonFiniteRenderError, match="depths not finite"):
+        make(bundle).depth_map(poison, None)
 
 
 def test_interpolation_runs_from_one_domain_to_the_other(bundle, rows):

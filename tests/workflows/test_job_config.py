@@ -48,6 +48,7 @@ def test_command_line_goes_over_the_file():
         ("domains=[{name: a, mode: text}]", "needs a prompt"),
         ("domains=[a, a]", "a named more than once"),
         ("domains=a", "expected a list"),
+        ("publish.deliverables.mesh=[stl]", "publish.deliverables.mesh.0: Input should be 'glb'"),
     ],
 )
 def test_bad_values_are_named(override, message):

@@ -1,0 +1,169 @@
+"""Files of each stylized portrait that somebody asked for, beside the tables.
+
+OUT/deliverables/domain=NAME/RECORD_ID/{pasted.png, turntable.mp4, depth.png, mesh.glb,
+                                        strength.mp4, from_OTHER.mp4}
+OUT/deliverables/domain=NAME/_commits/00012.json    shard 12: its files, and what failed
+OUT/deliverables/_commit.json                       the whole: equal fingerprint, nothing to do
+"""
+
+import itertools
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import ray
+
+from itportrait.config import fingerprint
+from itportrait.distributed.delivery import (
+    DELIVERABLES_VERSION,
+    FOLDER,
+    Delivery,
+    DeliveryTask,
+    deliver,
+    discard,
+    domain_root,
+)
+from itportrait.distributed.recipes import Recipe
+from itportrait.distributed.shards import Shard
+from itportrait.distributed.tasks import fetch, watchdog
+from itportrait.distributed.window import StageResources
+from itportrait.io import uris
+from itportrait.io.commits import COMMITS
+from itportrait.stylize.config import DeliverablesConfig
+
+MARKER = "_commit.json"
+_TRIES = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeliverablesJob:
+    """All files of a run.
+
+    Args:
+        output: the job's output folder.
+        config: which files.
+        stylize: recipes of the domains, in order.
+        shards: how many the run has.
+        inputs: digest of all rows of the run.
+    """
+
+    output: str
+    config: DeliverablesConfig
+    stylize: tuple[Recipe, ...]
+    shards: int
+    inputs: str
+
+    def standing(self) -> dict[str, Any] | None:
+        """Return the summary of an earlier run that made these very files, else None."""
+        marker = uris.read_json(uris.join(self.output, FOLDER, MARKER))
+        if not marker or marker.get("fingerprint") != self._fingerprint():
+            return None
+        summary = marker["domains"]
+        redo = any(recipe.retry_failed for recipe in self.stylize)
+        return None if redo and any(made["failed"] for made in summary.values()) else summary
+
+    def tasks(self, shards: Iterable[Shard]) -> Iterator[DeliveryTask]:
+        """Yield the work in order: every domain of a shard, then the next shard."""
+        left = {recipe.domain: self.config.portraits for recipe in self.stylize}
+        for shard in shards:
+            for before, recipe in itertools.pairwise([None, *self.stylize]):
+                assert recipe is not None  # only the first `before` is
+                limit = left[recipe.domain]
+                if limit is not None:
+                    commit = recipe.table().read_commit(shard.index)
+                    left[recipe.domain] = max(limit - (commit.ok if commit else 0), 0)
+                yield DeliveryTask(
+                    config=self.config,
+                    recipe=recipe,
+                    shard=shard,
+                    before=before if self.config.between else None,
+                    portraits=limit,
+                )
+
+    def run(
+        self,
+        shards: Iterable[Shard],
+        *,
+        resources: StageResources,
+        in_flight: int,
+        check: Callable[[], None] = lambda: None,
+    ) -> dict[str, Any]:
+        """Make what is missing on Ray.
+
+        Args:
+            shards: of the run, with their sources where photos are needed.
+            resources: of a task.
+            in_flight: tasks submitted at once.
+            check: called at every turn; raises to stop.
+
+        Returns:
+            Domain -> portraits, files, failed, reasons.
+
+        Raises:
+            OutputError: no space or no permission; names the path.
+            OSError: storage failed again and again.
+        """
+        remote = ray.remote(max_retries=_TRIES, retry_exceptions=[OSError])(_work).options(
+            num_cpus=resources.num_cpus, num_gpus=resources.num_gpus
+        )
+        pending: dict[ray.ObjectRef, str] = {}
+        totals = {recipe.domain: _Totals() for recipe in self.stylize}
+        tasks = self.tasks(shards)
+        exhausted = False
+        while pending or not exhausted:
+            while len(pending) < in_flight and not exhausted:
+                task = next(tasks, None)
+                if task is None:
+                    exhausted = True
+                else:
+                    pending[remote.remote(task)] = task.recipe.domain
+            ready, _ = ray.wait(list(pending), timeout=0.5) if pending else ([], [])
+            for ref in ready:
+                totals[pending.pop(ref)].add(fetch(ref))
+            check()
+        return self.finish({name: total.to_json() for name, total in totals.items()})
+
+    def finish(self, summary: dict[str, Any]) -> dict[str, Any]:
+        """Remove what belongs to shards that the run no longer has, and write the marker."""
+        for recipe in self.stylize:
+            for name in uris.list_names(uris.join(domain_root(recipe), COMMITS)):
+                if int(name.partition(".")[0]) >= self.shards:
+                    discard(domain_root(recipe), uris.join(domain_root(recipe), COMMITS, name))
+        about = {"fingerprint": self._fingerprint(), "domains": summary}
+        uris.put_bytes(uris.join(self.output, FOLDER, MARKER), uris.to_json(about))
+        return summary
+
+    def _fingerprint(self) -> str:
+        recipes = [recipe.fingerprint for recipe in self.stylize]
+        return fingerprint(DELIVERABLES_VERSION, self.config, recipes, self.inputs, self.shards)
+
+
+@dataclass
+class _Totals:
+    portraits: int = 0
+    files: int = 0
+    reasons: Counter[str] = field(default_factory=Counter)
+
+    def add(self, made: Delivery | None) -> None:
+        if made is not None:
+            self.portraits += made.portraits
+            self.files += len(made.files)
+            self.reasons.update(error["type"] for error in made.errors)
+
+    def to_json(self) -> dict[str, Any]:
+        reasons = dict(self.reasons.most_common())
+        failed = sum(reasons.values())
+        return {
+            "portraits": self.portraits,
+            "files": self.files,
+            "failed": failed,
+            "reasons": reasons,
+        }
+
+
+def _work(task: DeliveryTask) -> Delivery | None:
+    commit = task.recipe.table().read_commit(task.shard.index)
+    files = task.config.kinds * (commit.ok if commit else 0)
+    with watchdog(task.recipe.timeout_s + task.recipe.item_timeout_s * files):
+        return deliver(task)

@@ -1,0 +1,269 @@
+"""The files of one shard of one domain that somebody asked for: made, written, and marked as done.
+
+A shard's marker is written after its files and bears the fingerprint of all that determined them;
+what a former marker named and the new one does not is removed. One file that cannot be made is a
+line in the marker, and `--retry failed` tries it again. Where they go: `deliverables.py`.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
+from typing import Any
+
+from itportrait.config import fingerprint
+from itportrait.distributed.kernels import build_stylizer
+from itportrait.distributed.recipes import ALIGN, INVERT, Recipe
+from itportrait.distributed.shards import Shard
+from itportrait.errors import InvalidArgumentError
+from itportrait.image import encode
+from itportrait.io import uris
+from itportrait.io.commits import COMMITS, Commit
+from itportrait.io.photos import decode_photo, read_source
+from itportrait.publish.depth import encode_depth
+from itportrait.records import (
+    AlignedRecord,
+    InvertedRecord,
+    RecordError,
+    Source,
+    Status,
+    StylizedRecord,
+)
+from itportrait.stylize.config import DeliverablesConfig
+
+FOLDER, STAGE = "deliverables", "deliver"
+DELIVERABLES_VERSION = 1
+"""Raised when the code behind the files changes what they are."""
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What was made of one shard of one domain; the content of its marker."""
+
+    fingerprint: str
+    portraits: int = 0
+    files: tuple[str, ...] = ()
+    """Paths below `OUT/deliverables/domain=NAME`."""
+    errors: tuple[dict[str, str], ...] = ()
+    """Of each file that could not be made: file, type, message."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeliveryTask:
+    """One shard of one domain.
+
+    Args:
+        config: which files.
+        recipe: the domain's stylize stage.
+        before: the domain before it, for the films between domains.
+        shard: its sources are used where the photo is needed.
+        portraits: at most so many.
+    """
+
+    config: DeliverablesConfig
+    recipe: Recipe
+    shard: Shard
+    before: Recipe | None = None
+    portraits: int | None = None
+
+    @property
+    def root(self) -> str:
+        """Return the folder of the domain's files."""
+        return domain_root(self.recipe)
+
+    @property
+    def marker(self) -> str:
+        """Return the URI of the shard's marker."""
+        return uris.join(self.root, COMMITS, f"{self.shard.index:05d}.json")
+
+    def fingerprint_of(self, commit: Commit) -> str:
+        """Return a digest of all that determines the files of a shard of stylized portraits."""
+        before = self.before.fingerprint if self.before else None
+        parts = [self.config, commit.fingerprint, commit.outputs, before, self.portraits]
+        return fingerprint(DELIVERABLES_VERSION, *parts)
+
+
+def domain_root(recipe: Recipe) -> str:
+    """Return the folder of a domain's files."""
+    return uris.join(recipe.output, FOLDER, f"domain={recipe.domain}")
+
+
+def deliver(task: DeliveryTask) -> Delivery | None:
+    """Make the files of one shard of one domain, unless they stand.
+
+    Returns:
+        What is there now, or None where the shard has no stylized portraits.
+
+    Raises:
+        OutputError: no space or no permission; names the path.
+        OSError: storage failed; to be tried again.
+    """
+    commit = task.recipe.table().read_commit(task.shard.index)
+    if commit is None:
+        discard(task.root, task.marker)
+        return None
+    target = task.fingerprint_of(commit)
+    standing = read_delivery(task.marker)
+    redo = task.recipe.retry_failed and standing is not None and standing.errors
+    if standing is not None and standing.fingerprint == target and not redo:
+        return standing
+    files: list[str] = []
+    errors: list[dict[str, str]] = []
+    count = 0
+    for portrait in _portraits(task, commit):
+        count += 1
+        for name, make in _makers(task, portrait):
+            path = uris.join(portrait.styled.record_id, name)
+            try:
+                data = make()
+            # Whatever one portrait does to the code, the others get their files.
+            except Exception as error:
+                reason = RecordError.of(STAGE, error)[1]
+                message = uris.redact(reason.message)
+                errors.append({"file": path, "type": reason.type, "message": message})
+                continue
+            uris.put_bytes(uris.join(task.root, path), data)
+            files.append(path)
+    made = Delivery(target, count, tuple(files), tuple(errors))
+    uris.put_bytes(task.marker, uris.to_json(asdict(made)))
+    for path in set(standing.files if standing else ()) - set(files):
+        uris.remove(uris.join(task.root, path))
+    return made
+
+
+def read_delivery(marker: str) -> Delivery | None:
+    """Return what a shard's marker says, or None where there is none."""
+    data = uris.read_json(marker)
+    if data is None:
+        return None
+    return Delivery(
+        data["fingerprint"], data["portraits"], tuple(data["files"]), tuple(data["errors"])
+    )
+
+
+def discard(root: str, marker: str) -> None:
+    """Remove the files of a shard and then its marker, where there is one."""
+    standing = read_delivery(marker)
+    if standing is not None:
+        for path in standing.files:
+            uris.remove(uris.join(root, path))
+        uris.remove(marker)
+
+
+@dataclass(frozen=True)
+class _Portrait:
+    source: Source
+    aligned: AlignedRecord
+    code: InvertedRecord
+    styled: StylizedRecord
+
+
+def _portraits(task: DeliveryTask, commit: Commit) -> Iterator[_Portrait]:
+    """Yield the portraits of a shard that are ok, as many as are wanted, in order."""
+    recipe, index = task.recipe, task.shard.index
+    sources = dict(zip(task.shard.keys(), task.shard.sources, strict=True))
+    aligned: dict[str, tuple[Source, AlignedRecord]] = {}
+    codes: dict[str, InvertedRecord] = {}
+    for stage in (ALIGN, INVERT):
+        table = recipe.upstream(stage)
+        upstream = table.read_commit(index)
+        for row in table.read_rows(upstream, pixels=False) if upstream else ():
+            record = row.record
+            if record.status is not Status.OK:
+                continue
+            if isinstance(record, InvertedRecord):
+                codes[record.record_id] = record
+            elif isinstance(record, AlignedRecord):
+                source = sources.get(row.key) or Source(uri=record.uri)
+                aligned.setdefault(record.record_id, (source, record))
+    rows = recipe.table().read_rows(commit, pixels=task.config.pasted)
+    styled = [row.record for row in rows if row.record.status is Status.OK]
+    for record in styled[: task.portraits]:
+        assert isinstance(record, StylizedRecord)
+        if record.record_id in aligned and record.record_id in codes:
+            yield _Portrait(*aligned[record.record_id], codes[record.record_id], record)
+
+
+def _makers(task: DeliveryTask, portrait: _Portrait) -> Iterator[tuple[str, Callable[[], bytes]]]:
+    """Yield the name of each file that is wanted, and what makes it."""
+    config, domain, code = task.config, task.recipe.domain, portrait.code
+    if config.pasted:
+        yield "pasted.png", partial(_pasted, portrait, config.feather)
+    if config.kinds == config.pasted:
+        return  # no models are loaded
+    stylizer = build_stylizer(task.recipe)
+    films: list[tuple[str, tuple[str, ...], Callable[[], Any]]] = [
+        ("turntable", config.turntable, partial(stylizer.turntable, code, domain)),
+        (
+            "strength",
+            config.strength,
+            partial(stylizer.interpolate, code, None, domain, config.frames),
+        ),
+    ]
+    if task.before is not None:
+        films.append((f"from_{task.before.domain}", config.between, partial(_between, task, code)))
+    for name, kinds, frames in films:
+        kept = _Once(frames)
+        for kind in kinds:
+            yield f"{name}.{kind}", partial(_film, kept, kind)
+    if config.depth:
+        yield "depth.png", lambda: encode_depth(stylizer.depth_map(code, domain))
+    surface = _Once(partial(_surface, stylizer, code, domain, config.mesh_resolution))
+    for kind in config.mesh:
+        yield f"mesh.{kind}", partial(_mesh, surface, kind)
+
+
+class _Once:
+    """Makes a value when it is first asked for; several files of one kind share it."""
+
+    def __init__(self, make: Callable[[], Any]) -> None:
+        self.make, self.value = make, None
+
+    def __call__(self) -> Any:
+        if self.value is None:
+            self.value = self.make()
+        return self.value
+
+
+def _pasted(portrait: _Portrait, feather: float) -> bytes:
+    from itportrait.stylize.paste import color_profile, paste_back
+
+    if portrait.aligned.crop is None or not portrait.styled.pixels:
+        raise InvalidArgumentError(
+            "record",
+            expected="a crop and a view",
+            actual=portrait.styled.record_id,
+            remedy="run the align and stylize stages again",
+        )
+    data = read_source(portrait.source)
+    view = portrait.styled.pixels[0]
+    pixels = paste_back(decode_photo(data), view, portrait.aligned.crop, feather=feather)
+    return encode(pixels, profile=color_profile(data))
+
+
+def _between(task: DeliveryTask, code: InvertedRecord) -> Any:
+    """Render the way from the domain before to this one."""
+    from itportrait.stylize import Stylizer
+
+    assert task.before is not None  # `_makers` asks for no film otherwise
+    own, other = build_stylizer(task.recipe), build_stylizer(task.before)
+    both = Stylizer(own.config, own.bundle, {**other.adapters, **own.adapters})
+    return both.interpolate(code, task.before.domain, task.recipe.domain, task.config.frames)
+
+
+def _film(frames: Callable[[], Any], kind: str) -> bytes:
+    from itportrait.publish.video import encode_mp4, encode_webp
+
+    return encode_mp4(frames()) if kind == "mp4" else encode_webp(frames())
+
+
+def _surface(stylizer: Any, code: InvertedRecord, domain: str, resolution: int) -> Any:
+    from itportrait.publish.mesh import MeshOptions, extract_mesh
+
+    generator = stylizer.generator(domain)
+    return extract_mesh(generator, stylizer.code(code)[None], MeshOptions(resolution=resolution))
+
+
+def _mesh(surface: Callable[[], Any], kind: str) -> bytes:
+    from itportrait.publish.mesh import encode_mesh
+
+    return encode_mesh(surface(), kind)

@@ -1,0 +1,104 @@
+"""A stylized view back into the photo that it came from.
+
+Convention: a crop is left, top, side in pixels of the photo, x right, y down, in edge coordinates:
+pixel i lies between i and i + 1. Numeric example: of the crop (10, 20, 40) the view's middle lies
+at the corner that the pixels (29, 39) and (30, 40) share.
+"""
+
+import io
+import math
+
+import numpy as np
+from PIL import Image
+
+from itportrait.errors import InvalidArgumentError
+
+_ICC_SPACE = slice(16, 20)
+
+
+def paste_back(
+    photo: np.ndarray, view: np.ndarray, crop: np.ndarray, *, feather: float = 0.15
+) -> np.ndarray:
+    """Put the input's own view in the place of the crop, with a soft edge.
+
+    No color is changed: past the crop every pixel is the photo's, and inside of the soft edge every
+    pixel is the view's.
+
+    Args:
+        photo: `[H, W, 3]` uint8, upright, as the align stage decodes it.
+        view: `[S, S, 3]` uint8, rendered from the camera of the aligned portrait.
+        crop: `[3]` left, top, side, from the aligned record; it may reach past the photo.
+        feather: width of the soft edge, in (0, 0.5] of the crop's side.
+
+    Returns:
+        `[H, W, 3]` uint8.
+
+    Raises:
+        InvalidArgumentError: another dtype or shape, a crop without size or outside of the photo,
+            or a feather outside its range.
+    """
+    for name, pixels in (("photo", photo), ("view", view)):
+        if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
+            raise InvalidArgumentError(
+                name,
+                expected="uint8 of shape [H, W, 3]",
+                actual=f"{pixels.dtype} {list(pixels.shape)}",
+            )
+    if view.shape[0] != view.shape[1]:
+        raise InvalidArgumentError("view", expected="square", actual=list(view.shape))
+    if not 0 < feather <= 0.5:
+        raise InvalidArgumentError("feather", expected="in (0, 0.5]", actual=feather)
+    values = np.asarray(crop, dtype=np.float64).reshape(-1)
+    if values.shape != (3,) or not np.isfinite(values).all() or values[2] <= 0:
+        raise InvalidArgumentError(
+            "crop", expected="left, top and a positive side", actual=values.tolist()
+        )
+    left, top, side = values.tolist()
+    x0, x1 = _whole_pixels(left, side, photo.shape[1])
+    y0, y1 = _whole_pixels(top, side, photo.shape[0])
+    if x1 <= x0 or y1 <= y0:
+        raise InvalidArgumentError(
+            "crop",
+            expected=f"over the photo of {photo.shape[1]} x {photo.shape[0]} pixels",
+            actual=values.tolist(),
+            remedy="give the photo that the record was aligned from, upright and in its full size",
+        )
+    scale = view.shape[0] / side
+    box = ((x0 - left) * scale, (y0 - top) * scale, (x1 - left) * scale, (y1 - top) * scale)
+    box = tuple(min(max(edge, 0.0), float(view.shape[0])) for edge in box)
+    picture = Image.fromarray(view).resize((x1 - x0, y1 - y0), Image.Resampling.LANCZOS, box=box)
+    mask = np.outer(_ramp(y0, y1, top, side, feather), _ramp(x0, x1, left, side, feather))
+    result = photo.copy()
+    below = photo[y0:y1, x0:x1].astype(np.float32)
+    blend = below + mask[..., None] * (np.asarray(picture, dtype=np.float32) - below)
+    result[y0:y1, x0:x1] = blend.round().astype(np.uint8)
+    return result
+
+
+def color_profile(data: bytes) -> bytes | None:
+    """Return the ICC profile of an encoded photo that says what its RGB values mean.
+
+    Args:
+        data: the encoded file.
+
+    Returns:
+        None where there is none, where it is of another color space (the decoded values are then
+        no longer in it), or where the bytes are no picture.
+    """
+    try:
+        profile = Image.open(io.BytesIO(data)).info.get("icc_profile")
+    except OSError:
+        return None
+    return profile if profile and profile[_ICC_SPACE] == b"RGB " else None
+
+
+def _whole_pixels(first: float, side: float, size: int) -> tuple[int, int]:
+    """Return the range of pixels of an axis that lie in the crop as a whole, and in the photo."""
+    return max(math.ceil(first), 0), min(math.floor(first + side), size)
+
+
+def _ramp(start: int, stop: int, first: float, side: float, feather: float) -> np.ndarray:
+    """Return the mask along an axis: 0 at the crop's ends, 1 further in than `feather`, smooth."""
+    share = (np.arange(start, stop) + 0.5 - first) / side
+    rise = np.clip(np.minimum(share, 1 - share) / feather, 0, 1)
+    return (rise * rise * (3 - 2 * rise)).astype(np.float32)

@@ -1,0 +1,168 @@
+"""Files of every portrait: which are made, that they stand, and that one bad one stops nobody."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from itportrait.distributed import delivery
+from itportrait.distributed.deliverables import DeliverablesJob
+from itportrait.distributed.delivery import DeliveryTask, deliver
+from itportrait.distributed.recipes import ALIGN, INVERT, STYLIZE, Recipe
+from itportrait.distributed.shards import Shard
+from itportrait.image import decode, encode
+from itportrait.publish import decode_depth
+from itportrait.records import InvertedRecord, Source
+from itportrait.stylize import DeliverablesConfig, StylizeConfig, Stylizer
+from tests.helpers.tables import commit_rows
+from tests.helpers.tiny_family import own_samples, tint, tiny_bundle
+
+EVERYTHING = DeliverablesConfig(
+    pasted=True,
+    turntable=("mp4", "webp"),
+    depth=True,
+    mesh=("ply",),
+    mesh_resolution=24,
+    strength=("mp4",),
+    between=("webp",),
+    frames=2,
+)
+
+
+@pytest.fixture(scope="module")
+def bundle():
+    return tiny_bundle()
+
+
+@pytest.fixture
+def world(bundle, tmp_path, monkeypatch):
+    """Two portraits in their photos, stylized in two domains: the tables of a finished run."""
+    config = StylizeConfig(views_deg=(), metrics=False, turntable_frames=3)
+    makers = {
+        name: Stylizer(config, bundle, {name: tint(bundle, channel)})
+        for name, channel in (("red", 0), ("blue", 2))
+    }
+    monkeypatch.setattr(delivery, "build_stylizer", lambda recipe: makers[recipe.domain])
+    aligned, ws = own_samples(bundle, 2)
+    sources, photos = [], []
+    for number, record in enumerate(aligned):
+        path = tmp_path / f"{number}.png"
+        path.write_bytes(encode(np.full((48, 56, 3), 60 + number, np.uint8)))
+        sources.append(Source(uri=str(path)))
+        crop = np.array([10.0, 6, 32])
+        photos.append(replace(record, uri=str(path), crop=crop))
+    codes = [
+        InvertedRecord(record_id=p.record_id, camera=p.camera, w_plus=w.flatten().numpy())
+        for p, w in zip(photos, ws, strict=True)
+    ]
+    shard, output = Shard(0, tuple(sources)), str(tmp_path / "out")
+    commit_rows(Recipe(stage=ALIGN, output=output, config=""), 0, photos, keys=shard.keys())
+    commit_rows(Recipe(stage=INVERT, output=output, config=""), 0, codes)
+    recipes = []
+    for name, maker in makers.items():
+        recipe = Recipe(stage=STYLIZE, output=output, config="", domain=name, version="1")
+        commit_rows(recipe, 0, maker.stylize(photos, codes, name))
+        recipes.append(recipe)
+    return shard, tuple(recipes), [photo.record_id for photo in photos]
+
+
+def task(world, config=EVERYTHING, **values):
+    shard, (red, blue), _ = world
+    return DeliveryTask(config=config, recipe=blue, before=red, shard=shard, **values)
+
+
+def files_of(task):
+    return {path.relative_to(task.root).as_posix() for path in Path(task.root).rglob("*.*")}
+
+
+def test_every_file_that_is_asked_for_is_made(world, bundle):
+    work = task(world)
+    made = deliver(work)
+    names = "pasted.png turntable.mp4 turntable.webp depth.png mesh.ply strength.mp4 from_red.webp"
+    expected = {f"{record}/{name}" for record in world[2] for name in names.split()}
+    assert made.errors == ()
+    assert made.portraits == 2
+    assert set(made.files) == expected
+    assert files_of(work) == expected | {"_commits/00000.json"}
+
+    folder = Path(work.root) / world[2][1]
+    pasted = decode((folder / "pasted.png").read_bytes())
+    assert pasted.shape == (48, 56, 3)
+    assert (pasted[:6] == 61).all()
+    (view,) = [
+        row.record.pixels[0]
+        for row in work.recipe.table().read_rows(work.recipe.table().read_commit(0))
+        if row.record.record_id == world[2][1]
+    ]
+    np.testing.assert_array_equal(pasted[14:30, 18:34], view[8:24, 8:24])
+    assert decode_depth((folder / "depth.png").read_bytes()).shape == (8, 8)
+    assert b"ftypisom" in (folder / "strength.mp4").read_bytes()[:32]
+    assert (folder / "from_red.webp").read_bytes()[8:12] == b"WEBP"
+    assert (folder / "mesh.ply").read_bytes().startswith(b"ply")
+
+
+def test_what_stands_is_not_made_again_and_what_is_stale_goes(world, monkeypatch):
+    made = deliver(task(world, DeliverablesConfig(pasted=True, depth=True)))
+    monkeypatch.setattr(delivery, "build_stylizer", None)
+    assert deliver(task(world, DeliverablesConfig(pasted=True, depth=True))) == made
+    less = task(world, DeliverablesConfig(pasted=True))  # needs no models
+    assert len(deliver(less).files) == 2
+    assert files_of(less) == {"_commits/00000.json", *(f"{r}/pasted.png" for r in world[2])}
+
+
+def test_one_bad_portrait_stops_nobody_and_is_tried_again(world):
+    photo = Path(world[0].sources[0].uri)
+    data = photo.read_bytes()
+    photo.unlink()
+    work = task(world, DeliverablesConfig(pasted=True))
+    made = deliver(work)
+    assert (made.portraits, len(made.files)) == (2, 1)
+    (error,) = made.errors
+    assert (error["file"], error["type"]) == (f"{world[2][0]}/pasted.png", "FileNotFoundError")
+    photo.write_bytes(data)
+    assert deliver(work) == made
+    again = deliver(replace(work, recipe=replace(work.recipe, retry_failed=True)))
+    assert (len(again.files), again.errors) == (2, ())
+
+
+def test_job_bounds_portraits_sweeps_and_stands(world):
+    shard, recipes, ids = world
+    config = DeliverablesConfig(pasted=True, portraits=1)
+    job = DeliverablesJob(
+        output=recipes[0].output, config=config, stylize=recipes, shards=1, inputs="i"
+    )
+    tasks = list(job.tasks([shard, replace(shard, index=1)]))
+    assert [(t.recipe.domain, t.shard.index, t.portraits) for t in tasks] == [
+        ("red", 0, 1),
+        ("blue", 0, 1),
+        ("red", 1, 0),
+        ("blue", 1, 0),
+    ]
+    assert [t.before for t in tasks] == [None] * 4
+    assert deliver(tasks[0]).files == (f"{ids[0]}/pasted.png",)
+    gone = Path(tasks[0].root) / "_commits" / "00007.json"
+    stale = Path(tasks[0].root) / "x" / "pasted.png"
+    stale.parent.mkdir()
+    stale.write_bytes(b"")
+    known = {"fingerprint": "f", "portraits": 1, "files": ["x/pasted.png"], "errors": []}
+    gone.write_text(json.dumps(known))
+    assert job.standing() is None
+    summary = {"red": {"portraits": 1, "files": 1, "failed": 1, "reasons": {"OSError": 1}}}
+    job.finish(summary)
+    assert not gone.exists()
+    assert not stale.exists()
+    assert job.standing() == summary
+    retrying = tuple(replace(recipe, retry_failed=True) for recipe in recipes)
+    assert replace(job, stylize=retrying).standing() is None
+    assert replace(job, inputs="j").standing() is None
+
+
+def test_films_between_domains_begin_with_the_second(world):
+    shard, recipes, _ = world
+    config = DeliverablesConfig(between=("mp4",))
+    values = {"output": recipes[0].output, "config": config, "shards": 1, "inputs": ""}
+    first, second = DeliverablesJob(stylize=recipes, **values).tasks([shard])
+    assert (first.before, second.before) == (None, recipes[0])
+    assert deliver(first).files == ()
