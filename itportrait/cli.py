@@ -27,6 +27,12 @@ Set = Annotated[
 Device = Annotated[str, typer.Option(help="cpu, cuda, or auto: cuda where there is one.")]
 Out = Annotated[str, typer.Argument(metavar="OUT", help="Folder or URI of the stages' tables.")]
 BankUri = Annotated[str, typer.Option("--bank", help="Folder or URI of the style bank.")]
+Mlflow = Annotated[
+    str,
+    typer.Option(
+        envvar="MLFLOW_TRACKING_URI", help="Tracking URI whose registered models follow the bank."
+    ),
+]
 
 
 def main() -> None:
@@ -346,21 +352,38 @@ def bank_show(
 
 @bank_app.command("promote")
 @_plain_errors
-def bank_promote(bank: str, domain: str, version: str) -> None:
+def bank_promote(bank: str, domain: str, version: str, mlflow: Mlflow = "none") -> None:
     """Make a version champion."""
     from itportrait.publish.bank import Bank
 
     Bank(bank).promote(domain, version)
     print(f"{domain}: champion is {version}")
+    _register_models(bank, mlflow, [domain])
 
 
 @bank_app.command("rollback")
 @_plain_errors
-def bank_rollback(bank: str, domain: str) -> None:
+def bank_rollback(bank: str, domain: str, mlflow: Mlflow = "none") -> None:
     """Make the former champion champion again."""
     from itportrait.publish.bank import Bank
 
     print(f"{domain}: champion is {Bank(bank).rollback(domain)}")
+    _register_models(bank, mlflow, [domain])
+
+
+@bank_app.command("register")
+@_plain_errors
+def bank_register(bank: str, mlflow: Mlflow = "none") -> None:
+    """Send MLflow what it missed while it was down: points that wait, versions, champions."""
+    from itportrait.publish.bank import Bank
+    from itportrait.tracking import replay_spool
+
+    if mlflow in ("", "none"):
+        raise InvalidArgumentError("--mlflow", expected="a tracking URI", actual=repr(mlflow))
+    waiting, domains = replay_spool(mlflow), list(Bank(bank).index()["domains"])
+    if waiting or not _register_models(bank, mlflow, domains):
+        raise typer.Exit(1)
+    print(f"{len(domains)} registered models are in step with {bank}")
 
 
 @bank_app.command("prune")
@@ -404,6 +427,17 @@ def _find_code(recipe, record: str):
             if found.status is Status.OK and (found.record_id == record or found.record_id in ids):
                 return found
     raise NoInputError(f"no inverted portrait {record!r} in {recipe.output}; see inverted/records")
+
+
+def _register_models(bank: str, mlflow: str, domains: list[str]) -> bool:
+    """Let registered models follow the bank; say what they could not, and whether all is done."""
+    from itportrait.distributed.bank_models import BankModels
+    from itportrait.publish.bank import Bank
+
+    problems = BankModels(Bank(bank), mlflow).sync(domains)
+    for problem in problems:
+        print(f"warning: {problem}", file=sys.stderr)
+    return not problems
 
 
 def _device(name: str) -> str:

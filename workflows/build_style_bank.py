@@ -16,6 +16,7 @@ from pathlib import Path
 from itportrait.bundle import load_bundle
 from itportrait.distributed.bank_build import BankBuild, BuildReport
 from itportrait.distributed.bank_engine import RayEngine
+from itportrait.distributed.bank_models import BankModels
 from itportrait.distributed.bank_plan import check_date, plan_build
 from itportrait.distributed.bank_spec import load_bank_spec
 from itportrait.distributed.lease import Lease
@@ -24,7 +25,7 @@ from itportrait.distributed.trainers import training_storage
 from itportrait.errors import ItportraitError, LeaseHeldError
 from itportrait.io import uris
 from itportrait.publish.bank import Bank
-from itportrait.tracking import open_tracker
+from itportrait.tracking import open_tracker, replay_spool
 
 EXIT_FAILED, EXIT_USAGE, EXIT_BUSY = 1, 2, 75
 WAIT_S = 12 * 3600.0
@@ -61,10 +62,12 @@ def build(args: argparse.Namespace) -> int:
         name, tags = f"bank-{plan.bank_id}", {"date": date, "kind": "build"}
         with session, open_tracker(args.mlflow, name, tags=tags) as tracker:
             engine = RayEngine(spec.train, training_storage(bank.uri)) if plan.jobs else None
-            report = BankBuild(spec, plan, bank, tracker, lease, engine).run()
+            models = BankModels(bank, args.mlflow)
+            report = BankBuild(spec, plan, bank, tracker, lease, engine, models=models).run()
             print(table(report), flush=True)
             if report.exit_code:
                 tracker.finish("FAILED")
+        replay_spool(args.mlflow)  # what workers could not send while the server was down
     return report.exit_code
 
 

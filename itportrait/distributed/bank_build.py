@@ -18,6 +18,7 @@ from itportrait.adapt import Adapter
 from itportrait.config import fingerprint
 from itportrait.distributed.bank_engine import Engine
 from itportrait.distributed.bank_eval import ScoreJob, Scores
+from itportrait.distributed.bank_models import BankModels
 from itportrait.distributed.bank_plan import BuildPlan, DomainResult, Outcome
 from itportrait.distributed.bank_spec import BankSpec
 from itportrait.distributed.counters import count_domain
@@ -29,6 +30,7 @@ from itportrait.distributed.trainers import (
     training_storage,
 )
 from itportrait.errors import CheckpointError, InvalidArgumentError, ItportraitError
+from itportrait.image import decode, encode
 from itportrait.io import uris
 from itportrait.publish.bank import Bank, BankVersion
 from itportrait.publish.card import CARD_NAME, PREVIEW_NAME, preview_png, version_card
@@ -39,7 +41,7 @@ from itportrait.tracking import RunStatus, Tracker
 logger = logging.getLogger(__name__)
 
 CANDIDATE, CHAMPION = "candidate", "champion"
-BUILDS = "_builds"
+BUILDS, FACES = "_builds", "faces"
 
 
 @dataclass(frozen=True)
@@ -66,6 +68,7 @@ class BankBuild:
         tracker: the parent run.
         lease: checked before every publication.
         engine: trains and scores; None where the plan has no jobs.
+        models: registered models that follow the bank; None: nowhere.
         say: prints a line for people.
     """
 
@@ -78,10 +81,12 @@ class BankBuild:
         lease: Lease,
         engine: Engine | None,
         *,
+        models: BankModels | None = None,
         say: Callable[[str], None] = print,
     ) -> None:
         self.spec, self.plan, self.bank = spec, plan, bank
         self.tracker, self.lease, self.engine, self.say = tracker, lease, engine, say
+        self.models = models
         self.storage = training_storage(bank.uri)
         self.faces: dict[str, list[np.ndarray]] = {}
 
@@ -153,6 +158,7 @@ class BankBuild:
         self.faces.setdefault("base", scores.faces["base"])
         self.faces[job.spec.name] = scores.faces[CANDIDATE]
         self._track(job, version, decision, scores)
+        self._follow([job.spec.name])
         return DomainResult(
             domain=job.spec.name,
             outcome=Outcome(decision.verdict),
@@ -192,20 +198,16 @@ class BankBuild:
         self, trained: TrainedDomain, metrics: dict[str, float], decision: GateDecision
     ) -> BankVersion:
         gate = {"verdict": decision.verdict, "reasons": list(decision.reasons)}
+        # Named by the night and not by the clock: the same night gives the same version again.
+        version = trained.version(self.plan.version_of(trained.job))
         info = {
-            **trained.info,
+            **version.info,
             "training": trained.metrics,
             "gate": gate,
             "build": self.plan.bank_id,
             "truth": self.spec.domains[trained.job.spec.name].truth,
         }
-        # Named by the night and not by the clock: the same night gives the same version again.
-        return replace(
-            trained.version(self.plan.version_of(trained.job)),
-            metrics=metrics,
-            info=info,
-            created=self.plan.date,
-        )
+        return replace(version, metrics=metrics, info=info, created=self.plan.date)
 
     def _pages(
         self, trained: TrainedDomain, version: BankVersion, decision: GateDecision, scores: Scores
@@ -221,11 +223,16 @@ class BankBuild:
             build=self.plan.bank_id,
         )
         preview = preview_png(scores.faces["base"], scores.faces[CANDIDATE])
-        return {CARD_NAME: card.encode(), PREVIEW_NAME: preview}
+        faces = scores.faces[CANDIDATE]
+        return {
+            CARD_NAME: card.encode(),
+            PREVIEW_NAME: preview,
+            **{f"{FACES}/{index:03d}.png": encode(face) for index, face in enumerate(faces)},
+        }
 
     def _child(self, job: DomainJob) -> Tracker:
         """Open the domain's run, the one that its training reported to."""
-        return self.tracker.child(job.spec.name, key=job.run_name)
+        return self.tracker.child(job.spec.name, key=job.run_name, tags=job.tags)
 
     def _track(
         self, job: DomainJob, version: BankVersion, decision: GateDecision, scores: Scores
@@ -259,18 +266,52 @@ class BankBuild:
             "domains": [asdict(result) for result in report.results],
         }
         target = uris.join(self.bank.uri, BUILDS, f"{self.plan.bank_id}.json")
-        uris.put_bytes(target, uris.redact(uris.to_json(summary).decode()).encode())
+        text = uris.redact(uris.to_json(summary).decode())
+        uris.put_bytes(target, text.encode())
         counts = {str(o): sum(r.outcome is o for r in report.results) for o in Outcome}
         self.tracker.log_metrics({f"domains/{name}": float(n) for name, n in counts.items()})
         self.tracker.log_params({"bank": uris.redact(self.bank.uri), "base": self.spec.base})
         failed = [result.domain for result in report.results if result.outcome is Outcome.FAILED]
-        self.tracker.set_tags({"failed": ", ".join(failed) or "none"})
-        names = [name for name in ("base", *self.spec.domains) if name in self.faces]
-        if names:
-            rows = [self.faces[name] for name in names]
-            columns = [f"face {index}" for index in range(len(rows[0]))]
-            sheet = contact_sheet(rows, columns=columns, names=names)
-            self.tracker.log_image("contact_sheet", sheet)
+        self.tracker.set_tags(
+            {
+                "failed": ", ".join(failed) or "none",
+                "bank_id": self.plan.bank_id,
+                "spec_fingerprint": summary["spec_fingerprint"],
+            }
+        )
+        self.tracker.log_text("build.json", text)
+        self._show_faces(report)
+        self._follow()
+
+    def _show_faces(self, report: BuildReport) -> None:
+        """Log the contact sheet, domains x faces, of all domains that have a version."""
+        faces = dict(self.faces)
+        for result in report.results:
+            if result.outcome is Outcome.UNCHANGED:
+                faces[result.domain] = self._published_faces(result)
+        names = [name for name in ("base", *self.spec.domains) if faces.get(name)]
+        if not names:
+            return
+        width = max(len(faces[name]) for name in names)
+        rows = [[*faces[name], *[None] * (width - len(faces[name]))] for name in names]
+        columns = [f"face {index}" for index in range(width)]
+        sheet = contact_sheet(rows, columns=columns, names=names)
+        # The step counts domains: a build that is resumed and has more adds its sheet.
+        self.tracker.log_image("contact_sheet", sheet, step=sum(n != "base" for n in names))
+
+    def _published_faces(self, result: DomainResult) -> list[np.ndarray]:
+        folder = uris.join(self.bank.uri, result.domain, result.version, FACES)
+        try:
+            names = [name for name in uris.list_names(folder) if name.endswith(".png")]
+            return [decode(uris.read_bytes(uris.join(folder, name))) for name in names]
+        except (ItportraitError, OSError) as error:
+            logger.warning("faces of %s cannot be shown: %s", result.domain, error)
+            return []
+
+    def _follow(self, domains: list[str] | None = None) -> None:
+        """Let the registered models follow the bank; what fails is made up for by the next time."""
+        for problem in self.models.sync(domains) if self.models else ():
+            logger.warning("%s", problem)
 
 
 def _references(trained: TrainedDomain) -> dict[str, bytes]:

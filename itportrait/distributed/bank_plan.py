@@ -16,6 +16,7 @@ from itportrait.distributed.trainers import (
 from itportrait.errors import InvalidArgumentError, ItportraitError, UnknownNameError
 from itportrait.io import uris
 from itportrait.publish.bank import Bank
+from itportrait.tracking import default_spool
 
 
 class Outcome(StrEnum):
@@ -90,7 +91,8 @@ def plan_build(
         if name not in spec.domains:
             raise UnknownNameError("domain", name, list(spec.domains))
     bank_id = f"{date}-{fingerprint(uris.absolute(bank.uri), spec)[:8]}"
-    tracking = TrackingTarget(uri=tracking_uri, parent=f"bank-{bank_id}")
+    spool = None if tracking_uri in ("", "none") else str(default_spool(tracking_uri))
+    tracking = TrackingTarget(uri=tracking_uri, parent=f"bank-{bank_id}", spool=spool)
     jobs, settled = [], []
     for name, domain in spec.domains.items():
         if only and name not in only:

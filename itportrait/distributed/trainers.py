@@ -97,6 +97,11 @@ class DomainJob:
         """Return the name under which Ray Train finds the run again."""
         return f"{self.spec.name}-{self.fingerprint}"
 
+    @property
+    def tags(self) -> dict[str, str]:
+        """Return the tags of its tracked run."""
+        return {"domain": self.spec.name, "fingerprint": self.fingerprint, **self.spec.tags}
+
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedDomain:
@@ -126,7 +131,11 @@ class TrainedDomain:
             base_model_id=self.base_model_id,
             spec=spec.model_dump(mode="json"),
             metrics=self.metrics,
-            info=self.info,
+            info={
+                **self.info,
+                "base": uris.redact(self.job.bundle),
+                "align": self.job.align.model_dump(mode="json"),
+            },
             references=tuple(sorted(path for path in self.files if path.startswith("references/"))),
         )
 
@@ -293,9 +302,9 @@ class _Reporter:
                 experiment=target.experiment,
                 spool=target.spool,
             )
-            tags = {"domain": job.spec.name, "fingerprint": job.fingerprint, **job.spec.tags}
-            self.run = parent.child(job.spec.name, key=job.run_name, tags=tags)
+            self.run = parent.child(job.spec.name, key=job.run_name, tags=job.tags)
             self.run.log_params(_short_params(job))
+            self.run.log_text("spec.json", uris.redact(job.spec.model_dump_json(indent=1)))
 
     def report(self, report) -> None:
         """Hand a probe's numbers on; on rank 0 with a checkpoint."""
@@ -325,10 +334,11 @@ class _Reporter:
         files = {**trained.files, RESULT: json.dumps(about).encode()}
         _report_to_ray(metrics, lambda folder: _save_files(folder, files))
         if self.run is not None:
-            finals = {f"final/{name}": value for name, value in result.metrics.items()}
+            finals = {f"final/{name}": value for name, value in metrics.items()}
             self.run.log_metrics(finals, step=result.step)
             for index, pixels in enumerate(result.images):
-                self.run.log_image(f"final/face_{index:03d}", pixels, step=result.step)
+                # At step 0 in every domain, though each chose its own: the UI shows one at a time.
+                self.run.log_image(f"final/face_{index:03d}", pixels, step=0)
             self.finish("FINISHED")
 
     def finish(self, status: str) -> None:

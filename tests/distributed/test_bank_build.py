@@ -13,6 +13,7 @@ from itportrait.adapt import Adapter, adapt_domain, load_references
 from itportrait.bundle import load_bundle
 from itportrait.distributed.bank_build import BankBuild
 from itportrait.distributed.bank_eval import score_versions, truth_images
+from itportrait.distributed.bank_models import BankModels
 from itportrait.distributed.bank_plan import Outcome, check_date, plan_build
 from itportrait.distributed.bank_spec import parse_bank_spec
 from itportrait.distributed.trainers import ADAPTER, TrainedDomain
@@ -21,7 +22,7 @@ from itportrait.evaluate import ProbeConfig
 from itportrait.image import decode, encode
 from itportrait.publish.bank import Bank
 from itportrait.publish.card import curve_parquet
-from itportrait.tracking import NullTracker
+from itportrait.tracking import open_tracker
 from tests.helpers.tiny_folder import write_tiny_bundle
 
 SPEC = """\
@@ -104,15 +105,18 @@ def here(tmp_path, base):
     return tmp_path, spec
 
 
-def night(here, date, *overrides, without=("none",), spoil=(), base=None):
+def night(here, date, *overrides, without=("none",), spoil=(), tracking="none"):
     folder, make = here
     spec = make(*overrides, without=without)
     bank = Bank(str(folder / "bank"))
     engine = LocalEngine(spec.base, spoil=spoil)
-    plan = plan_build(spec, bank, model_id=engine.bundle.model_id, date=date)
-    said = []
-    build = BankBuild(spec, plan, bank, NullTracker(), NoLease(), engine, say=said.append)
-    return build.run(), engine, bank, said
+    plan = plan_build(spec, bank, model_id=engine.bundle.model_id, date=date, tracking_uri=tracking)
+    said, models = [], BankModels(bank, tracking)
+    with open_tracker(tracking, f"bank-{plan.bank_id}") as tracker:
+        build = BankBuild(
+            spec, plan, bank, tracker, NoLease(), engine, models=models, say=said.append
+        )
+        return build.run(), engine, bank, said
 
 
 def outcomes(report):
@@ -232,6 +236,57 @@ def test_same_night_again_gives_the_same_names(here):
     for card in (after, before := json.loads(before)):
         card["info"]["training"].pop("seconds", None)
     assert after == before
+
+
+def test_mlflow_has_every_build_with_its_domains_and_their_models(here, mlflow_uri):
+    from mlflow import MlflowClient
+
+    client = MlflowClient(mlflow_uri)
+    without = ("broken",)
+    first, _, bank, _ = night(here, "2026-01-01", without=without, tracking=mlflow_uri)
+    change = "domains.zombie.prompt=a red zombie"
+    second, *_ = night(here, "2026-01-02", change, without=without, tracking=mlflow_uri)
+    assert outcomes(second) == {"zombie": "champion", "pencil": "unchanged"}
+
+    experiment = client.get_experiment_by_name("style-bank").experiment_id
+    runs = {run.info.run_name: run for run in reversed(client.search_runs([experiment]))}
+    parents = [runs[f"bank-{report.plan.bank_id}"] for report in (first, second)]
+    for report, parent in zip((first, second), parents, strict=True):
+        assert parent.data.tags["bank_id"] == report.plan.bank_id
+        assert {item.path for item in client.list_artifacts(parent.info.run_id)} == {
+            "build.json",
+            "images",
+        }
+        (sheet,) = [
+            item.path
+            for item in client.list_artifacts(parent.info.run_id, "images")
+            if item.path.endswith(".png")
+        ]
+        assert "contact_sheet" in sheet
+        assert "+step+2+" in sheet  # both domains are on it, the unchanged one too
+    children = client.search_runs(
+        [experiment], f"tags.\"mlflow.parentRunId\" = '{parents[0].info.run_id}'"
+    )
+    assert {child.data.tags["domain"] for child in children} == {"zombie", "pencil"}
+    for child in children:
+        assert child.data.params["fingerprint"] == child.data.tags["fingerprint"]
+
+    for domain, count in (("zombie", 2), ("pencil", 1)):
+        name = f"bank-{domain}"
+        assert len(client.search_model_versions(f"name='{name}'")) == count
+        serving = client.get_model_version_by_alias(name, "champion")
+        assert serving.tags["itportrait.version"] == bank.champion(domain).version
+        assert client.get_run(serving.run_id).data.tags["domain"] == domain
+
+
+def test_build_goes_on_while_mlflow_is_down(here, monkeypatch, caplog):
+    monkeypatch.setenv("ITPORTRAIT_RUNS", str(here[0] / "runs"))
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    away = "http://127.0.0.1:9"
+    report, *_ = night(here, "2026-01-01", without=("broken", "zombie"), tracking=away)
+    assert outcomes(report) == {"pencil": "champion"}
+    assert "registered models follow with the next build" in caplog.text
+    assert list((here[0] / "runs" / "mlflow_spool").glob("*.jsonl"))
 
 
 def test_plan_refuses_domains_that_the_specification_lacks(here):
