@@ -50,6 +50,8 @@ def connect(address: str | None = None, *, num_cpus: int | None = None) -> None:
     common = {"logging_level": logging.ERROR, "log_to_driver": False, "runtime_env": _runtime_env()}
     if address in (None, "local"):
         _secure_embedded()
+        # No node of one machine is taken away; the watcher is a process of its own a training.
+        os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
         _start_embedded(num_cpus=num_cpus, include_dashboard=False, **common)
         return
     try:
