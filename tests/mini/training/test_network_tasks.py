@@ -45,7 +45,8 @@ def test_losses_fall_and_a_resumed_run_is_identical(name, fake, fake_held_out, t
     assert all(torch.isfinite(torch.tensor(value)) for value in figures.values())
     if name != "encoder":  # its losses are others in its second phase
         last = whole.backward(0.99, torch.Generator().manual_seed(0))
-        assert sum(last.values()) < sum(first.values())
+        begun = [key for key, value in first.items() if value > 0]  # some weights rise from 0
+        assert sum(last[key] for key in begun) < sum(first[key] for key in begun)
     TrainingLoop(make_task(name, fake, fake_held_out, tmp_path), config, tmp_path / "part").run(
         stop_after=6
     )
