@@ -5,7 +5,7 @@ import each other. Images are `[N, 3, H, W]` in [-1, 1]; every function returns 
 unless it says otherwise, and none of them keeps gradients back.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -101,11 +101,10 @@ def clip_direction(
 
     Source: StyleGAN-NADA, section 4.1; METHOD.md, "What is measured".
     """
-    scores = []
-    for model in models:
-        moved = model.encode_image(stylized) - model.encode_image(source)
-        text = model.encode_prompt(prompt) - model.encode_prompt(source_prompt)
-        scores.append(F.cosine_similarity(moved, text.expand_as(moved), dim=-1))
+    scores = [
+        F.cosine_similarity(moved, words.expand_as(moved), dim=-1)
+        for moved, words in _changes(stylized, source, models, prompt, source_prompt)
+    ]
     return torch.stack(scores).mean(0)
 
 
@@ -125,12 +124,24 @@ def clip_reach(
     Args:
         stylized, source, models, prompt, source_prompt: as in `clip_direction`.
     """
-    scores = []
+    scores = [
+        moved @ words / words.square().sum().clamp_min(1e-12)
+        for moved, words in _changes(stylized, source, models, prompt, source_prompt)
+    ]
+    return torch.stack(scores).mean(0)
+
+
+def _changes(
+    stylized: Tensor,
+    source: Tensor,
+    models: Sequence[ImageText],
+    prompt: str,
+    source_prompt: str,
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield of each model the pictures' change `[N, D]` and the words' change `[D]`."""
     for model in models:
         moved = model.encode_image(stylized) - model.encode_image(source)
-        text = model.encode_prompt(prompt) - model.encode_prompt(source_prompt)
-        scores.append(moved @ text / text.square().sum().clamp_min(1e-12))
-    return torch.stack(scores).mean(0)
+        yield moved, model.encode_prompt(prompt) - model.encode_prompt(source_prompt)
 
 
 def clip_image(image: Tensor, references: Tensor, models: Sequence[ImageText]) -> Tensor:
