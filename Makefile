@@ -4,7 +4,7 @@ RUNS ?= $(or $(ITPORTRAIT_RUNS),runs)
 BIN := .venv/bin
 STAMP := .venv/.ready
 
-.PHONY: help setup demo test test-all check format tree pretrain ui clean
+.PHONY: help setup demo test test-slow check format tree pretrain ui clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -15,7 +15,7 @@ setup: $(STAMP)  ## virtual environment with all dependencies
 $(STAMP): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet uv
-	$(BIN)/uv pip install --quiet --python $(BIN)/python --editable ".[dev]"
+	$(BIN)/uv pip install --quiet --compile-bytecode --python $(BIN)/python --editable ".[dev]"
 	touch $@
 
 demo: $(STAMP)  ## stylize the demo portraits: open runs/demo/gallery/index.html afterwards
@@ -26,8 +26,8 @@ demo: $(STAMP)  ## stylize the demo portraits: open runs/demo/gallery/index.html
 test: $(STAMP)  ## the test suite without the slow tests
 	$(BIN)/python -m pytest -m "not slow"
 
-test-all: $(STAMP)  ## the whole suite: clusters that lose nodes, the 512 px goldens, local stacks
-	$(BIN)/python -m pytest
+test-slow: $(STAMP)  ## the slow tests: jobs that are killed, clusters that lose nodes, 512 px goldens
+	$(BIN)/python -m pytest -m slow
 
 check: $(STAMP)  ## lint, format, types, layers: what CI runs before the tests
 	$(BIN)/ruff check .
