@@ -105,12 +105,13 @@ def stylize(
     from itportrait.bundle import load_bundle
     from itportrait.distributed.job_config import load_job
     from itportrait.distributed.local import committed_shards
+    from itportrait.distributed.ready_made import find_champion
     from itportrait.publish.bank import Bank
 
     job = load_job(config or None, set_, required=("output",), output=out, bank=bank)
     model_id, styles = load_bundle(job.bundle).model_id, Bank(job.bank)
     for name in [n for n in domains.split(",") if n] or styles.domains():
-        version = styles.champion(name)
+        version = find_champion(name, styles, job.bundle)
         recipe = job.recipe("stylize", model_id, device=_device(device), version=version)
         _run_stage(recipe, committed_shards(recipe, "invert"))
 
@@ -218,6 +219,7 @@ def export_mesh(
 
     from itportrait.distributed.job_config import load_job
     from itportrait.distributed.kernels import build_stylizer, warm_bundle
+    from itportrait.distributed.ready_made import find_champion
     from itportrait.io import uris
     from itportrait.publish import MeshOptions, encode_mesh, extract_mesh
     from itportrait.publish.bank import Bank
@@ -230,7 +232,7 @@ def export_mesh(
     code = _find_code(job.recipe("invert", models.model_id), record)
     generator = models.generator
     if domain:
-        version = Bank(job.bank).champion(domain)
+        version = find_champion(domain, Bank(job.bank), job.bundle)
         recipe = job.recipe("stylize", models.model_id, device=_device(device), version=version)
         generator = build_stylizer(recipe).generator(domain)
     ws = torch.as_tensor(code.w_plus).view(1, generator.num_ws, generator.w_dim)

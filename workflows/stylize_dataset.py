@@ -97,7 +97,7 @@ def show_plan(job: StylizeJob) -> int:
         console.print(f"{name}: {done} shards done, {plan.to_compute[name]} to compute")
     for domain in job.domains:
         if domain.recipe is None:
-            console.print(f"domain {domain.name}: not in the bank, would be adapted first")
+            console.print(f"domain {domain.name}: not in the bank; first of all: {domain.doing}")
     return 0
 
 

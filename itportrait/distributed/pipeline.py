@@ -28,11 +28,13 @@ class Domain:
         name: of the domain.
         recipe: its stylize stage; None while its adapter is still to be made.
         adapt: starts the adaptation; the future gives the recipe.
+        doing: what `adapt` does, for people.
     """
 
     name: str
     recipe: Recipe | None
     adapt: Callable[[], "Future[Recipe]"] | None = None
+    doing: str = "adapting"
     error: Exception | None = None
     future: "Future[Recipe] | None" = None
     waiting: list[tuple[int, str, int]] = field(default_factory=list)
@@ -133,7 +135,7 @@ class Pipeline:
             for domain in self.domains:
                 if domain.adapt is not None:
                     domain.future = domain.adapt()
-                    self._note(domain, "adapting")
+                    self._note(domain, domain.doing)
             while listing or len(self.window) or self._adapting():
                 while listing and self.window.has_room:
                     shard = next(source, None)
@@ -266,7 +268,7 @@ class Pipeline:
                 self._note(domain, "failed")
                 self._say(f"domain {domain.name}: {error}")
                 continue
-            self._note(domain, "adapted")
+            self._note(domain, "ready")
             for shard, inputs, items in waiting:
                 self._stylize(domain, shard, inputs, items)
 

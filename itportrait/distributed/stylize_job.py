@@ -2,10 +2,11 @@
 
 import datetime as dt
 import json
+import logging
 import platform
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any
 
 import ray
@@ -20,6 +21,12 @@ from itportrait.distributed.job_config import JobConfig, StageShare
 from itportrait.distributed.lease import Lease
 from itportrait.distributed.pipeline import Domain, Pipeline
 from itportrait.distributed.progress import Progress
+from itportrait.distributed.ready_made import (
+    bundle_folder,
+    find_champion,
+    is_ready_made,
+    record_version,
+)
 from itportrait.distributed.recipes import ALIGN, INVERT, STYLIZE, Recipe
 from itportrait.distributed.review import ReviewJob, make_review
 from itportrait.distributed.shards import Shard, iter_shards
@@ -40,6 +47,8 @@ from itportrait.ingest import list_sources
 from itportrait.io import uris
 from itportrait.publish.bank import Bank, BankVersion
 from itportrait.publish.report import render_report
+
+logger = logging.getLogger(__name__)
 
 RUN, REPORT = "run.json", "report.html"
 
@@ -66,6 +75,7 @@ class StylizeJob:
         self.align = self._recipe(ALIGN)
         self.invert = self._recipe(INVERT)
         self._pool: TrainerPool | None = None
+        self._records: list[ray.ObjectRef] = []
         self.deliverables: dict[str, Any] = {}
         self.domains = [self._domain(domain) for domain in self.config.domains]
         self.started = dt.datetime.now(dt.UTC)
@@ -244,9 +254,15 @@ class StylizeJob:
         }
 
     def finish_tracking(self) -> None:
-        """Close the parent of the runs of this job's adaptations, if there were any."""
-        if self._pool is not None and self.config.tracking.uri != "none":
-            fetch(ray.remote(_finish_run).options(num_cpus=0.1).remote(self._tracking()))
+        """Close the parent of the runs of this job's domains, if there were any."""
+        if self.config.tracking.uri == "none" or not (self._pool or self._records):
+            return
+        for record in self._records:
+            try:
+                fetch(record)
+            except (ItportraitError, OSError, ray.exceptions.RayError) as error:
+                logger.warning("a ready-made domain is not tracked: %s", uris.redact(str(error)))
+        fetch(ray.remote(_finish_run).options(num_cpus=0.1).remote(self._tracking()))
 
     def failed_domains(self) -> list[Domain]:
         """Return the domains that could not be adapted."""
@@ -265,7 +281,7 @@ class StylizeJob:
     def _domain(self, domain: str | DomainSpec) -> Domain:
         """Take a domain from the bank, or prepare its adaptation where the bank lacks it."""
         if isinstance(domain, str):
-            return Domain(domain, self._recipe(STYLIZE, self._champion(domain)))
+            return self._named_domain(domain)
         adapt, align = self.config.adapt, self.config.align
         wanted = domain_fingerprint(domain, adapt, align, self.model_id)
         found = self.bank.find(domain.name, wanted)
@@ -285,12 +301,30 @@ class StylizeJob:
             lambda: self._trainers().submit(lambda: self._adapt(job), domain.name),
         )
 
-    def _champion(self, name: str) -> BankVersion:
+    def _named_domain(self, name: str) -> Domain:
+        """Take the champion of the bank, or the one that comes with the bundle."""
         try:
-            return self.bank.champion(name)
+            found = find_champion(name, self.bank, self.config.bundle)
         except UnknownNameError as error:
             known = {*error.known, *self.config.domain_names()} - {name}
             raise UnknownNameError("domain", name, sorted(known)) from None
+        recipe = self._recipe(STYLIZE, found)
+        if not is_ready_made(found, self.config.bundle):
+            return Domain(name, recipe)
+        return Domain(name, None, lambda: self._adopt(found), "coming with the bundle")
+
+    def _adopt(self, ready: BankVersion) -> "Future[Recipe]":
+        """Copy a ready-made version into the bank, which all nodes reach, and track it."""
+        future: Future[Recipe] = Future()
+        try:
+            version = self.bank.adopt(ready)
+            future.set_result(self._recipe(STYLIZE, version))
+        except ItportraitError as error:
+            future.set_exception(error)
+            return future
+        task = ray.remote(max_retries=2)(record_version).options(num_cpus=0.1)
+        self._records.append(task.remote(version, self._tracking()))
+        return future
 
     def _trainers(self) -> TrainerPool:
         if self._pool is None:
@@ -343,11 +377,8 @@ def _describe_bundle(bundle: str) -> str:
 
 
 def _bundle_key(bundle: str) -> str | None:
-    embedded = Path(itportrait.__file__).parent / "mini" / "weights"
     try:
-        data = uris.read_bytes(
-            uris.join(str(embedded) if bundle == "mini" else bundle, "model.json")
-        )
+        data = uris.read_bytes(uris.join(bundle_folder(bundle), "model.json"))
     except OSError:
         return None
     return fingerprint(bundle, itportrait.__version__, data)

@@ -188,6 +188,15 @@ def list_names(uri: str) -> list[str]:
     return sorted(name for name in names if name and not name.endswith(".tmp"))
 
 
+def read_tree(uri: str) -> dict[str, bytes]:
+    """Return the contents of all files below a folder, by their path in it, past any cache."""
+    fs, path = open_fs(uri)
+    fs.invalidate_cache(path)
+    root = str(fs._strip_protocol(path)).rstrip("/") + "/"
+    names = sorted(str(fs._strip_protocol(item)) for item in fs.find(path))
+    return {name.removeprefix(root): fs.cat_file(name) for name in names}
+
+
 def remove(uri: str, *, recursive: bool = False) -> None:
     """Remove a file (or a folder) if it is there."""
     fs, path = open_fs(uri)

@@ -177,6 +177,16 @@ class Bank:
         self._change(add)
         return version
 
+    def adopt(self, version: BankVersion) -> BankVersion:
+        """Publish a version of another bank here as champion, files and card as they are.
+
+        Raises:
+            OutputError: no space or no permission; the index is as before.
+        """
+        files = uris.read_tree(version.uri)
+        files.pop(CARD, None)
+        return self.publish(version, files)
+
     def promote(self, domain: str, version: str) -> None:
         """Make a version champion; the present champion is remembered for `rollback`.
 

@@ -24,6 +24,7 @@ align: {size: 128}
 invert: {steps: 4, batch_size: 2, statistics_samples: 256}
 domains:
   - {name: zombie, mode: text, prompt: a zombie, source_prompt: a photo of a person, steps: 2}
+  - clown
 adapt:
   probe: {every: 1, count: 2, images: 1}
 stylize: {views_deg: [[20, 0]], turntable_frames: 4, batch_size: 2}
@@ -71,7 +72,8 @@ def statuses(root, record_type) -> list[str]:
 def test_photos_to_stylized_portraits(place):
     plan = run(place, "--dry-run")
     assert plan.returncode == 0, plan.stderr[-3000:]
-    assert "domain zombie: not in the bank, would be adapted first" in plan.stdout
+    assert "domain zombie: not in the bank; first of all: adapting" in plan.stdout
+    assert "domain clown: not in the bank; first of all: coming with the bundle" in plan.stdout
     assert not (place / "out").exists()
 
     done = run(place)
@@ -81,6 +83,7 @@ def test_photos_to_stylized_portraits(place):
     assert statuses(out / "aligned", AlignedRecord) == ["failed", "ok", "ok", "rejected"]
     assert statuses(out / "inverted", InvertedRecord) == ["ok", "ok"]
     assert statuses(out / "stylized" / "domain=zombie", StylizedRecord) == ["ok", "ok"]
+    assert statuses(out / "stylized" / "domain=clown", StylizedRecord) == ["ok", "ok"]
     for record in read_committed(
         str(out / "stylized" / "domain=zombie"), StylizedRecord, pixels=True
     ):
@@ -94,6 +97,7 @@ def test_photos_to_stylized_portraits(place):
     assert about["stages"]["align"]["inputs"] == 4
     gallery = {path.name for path in (out / "gallery").iterdir()}
     assert {"index.html", "contact_sheet.png", "turntable_zombie.mp4"} <= gallery
+    assert Bank(str(place / "bank")).domains() == ["clown", "zombie"]
     champion = Bank(str(place / "bank")).champion("zombie")
     assert champion.metrics["identity"] > 0
     assert not (place / "bank" / "_training" / f"zombie-{champion.fingerprint}").exists()
@@ -119,7 +123,7 @@ def test_second_run_finds_nothing_to_do(place):
 def test_unknown_domain_and_missing_input_are_one_clear_line(place):
     unknown = run(place, "--domains", "zombie,nobody")
     assert unknown.returncode == 2
-    assert unknown.stderr.strip().endswith("unknown domain 'nobody'; known: zombie")
+    assert unknown.stderr.strip().endswith("unknown domain 'nobody'; known: clown, zombie")
     assert "Traceback" not in unknown.stderr
     missing = run(place, "--input", f"{place}/nowhere")
     assert missing.returncode == 2

@@ -1,0 +1,87 @@
+"""Domains that come with a bundle, adapted already: taken into the user's bank on first use."""
+
+import io
+from pathlib import Path
+
+import itportrait
+from itportrait.distributed.trainers import TrackingTarget
+from itportrait.errors import UnknownNameError
+from itportrait.image import decode
+from itportrait.io import uris
+from itportrait.publish.bank import Bank, BankVersion
+
+BANK, CURVE, FACES = "bank", "curve.parquet", "faces"
+
+
+def bundle_folder(bundle: str) -> str:
+    """Return the folder or URI of a bundle; `mini` is inside the package."""
+    return (
+        str(Path(itportrait.__file__).parent / "mini" / "weights") if bundle == "mini" else bundle
+    )
+
+
+def ready_made_bank(bundle: str) -> Bank:
+    """Return the bank that comes with a bundle, `bank/` in its folder; most have none."""
+    return Bank(uris.join(bundle_folder(bundle), BANK))
+
+
+def find_champion(domain: str, bank: Bank, bundle: str) -> BankVersion:
+    """Return the champion of a domain: that of the bank, else the bundle's ready-made one.
+
+    Raises:
+        UnknownNameError: neither has it; lists all names that either has.
+    """
+    try:
+        return bank.champion(domain)
+    except UnknownNameError as error:
+        ready = ready_made_bank(bundle)
+        known = {*error.known, *ready.domains()}
+        if domain not in known:
+            raise UnknownNameError("domain", domain, sorted(known)) from None
+        return ready.champion(domain)
+
+
+def is_ready_made(version: BankVersion, bundle: str) -> bool:
+    """Tell whether a version lies in the bundle's own bank."""
+    return version.uri.startswith(ready_made_bank(bundle).uri)
+
+
+def record_version(version: BankVersion, target: TrackingTarget) -> None:
+    """Show a version as a run like those that are trained here: curve, pictures, final scalars.
+
+    Raises:
+        OSError: a file of the version cannot be read.
+    """
+    from itportrait.tracking import open_tracker, probe_image_key
+
+    parent = open_tracker(
+        target.uri, target.parent, experiment=target.experiment, spool=target.spool
+    )
+    tags = {"domain": version.domain, "fingerprint": version.fingerprint, "ready_made": "true"}
+    key = f"{version.domain}-{version.fingerprint}"
+    with parent.child(version.domain, key=key, tags=tags) as run:
+        names = ("mode", "method", "prompt", "steps", "train", "seed")
+        params = {name: version.spec.get(name) or "" for name in names}
+        run.log_params({**params, "base": version.info.get("base", "")})
+        for row in _curve(version):
+            step = int(row.pop("step"))
+            run.log_metrics({k: v for k, v in row.items() if v is not None}, step=step)
+        step = int(version.info.get("step") or 0)
+        finals = version.info.get("training") or version.metrics
+        run.log_metrics({f"final/{name}": value for name, value in finals.items()}, step=step)
+        for index, face in enumerate(_faces(version)):
+            run.log_image(probe_image_key(index), face, step=step)
+            run.log_image(f"final/face_{index:03d}", face, step=0)
+
+
+def _curve(version: BankVersion) -> list[dict[str, float | None]]:
+    import pyarrow.parquet as pq
+
+    data = uris.read_bytes(uris.join(version.uri, CURVE))
+    return pq.read_table(io.BytesIO(data)).to_pylist()
+
+
+def _faces(version: BankVersion) -> list:
+    folder = uris.join(version.uri, FACES)
+    names = [name for name in uris.list_names(folder) if name.endswith(".png")]
+    return [decode(uris.read_bytes(uris.join(folder, name))) for name in names]
