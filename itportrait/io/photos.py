@@ -80,7 +80,8 @@ def read_source(source: Source, *, max_bytes: int = MAX_BYTES) -> bytes:
             data = file.read(max_bytes + 1)
     elif source.container.split("?")[0].lower().endswith((".parquet", ".pq")):
         group, row = source.span
-        data = _row_group(source.container, source.version, group)[row]
+        table_version = source.version.rpartition(":")[0]  # without the row: one entry a table
+        data = _row_group(source.container, table_version, group)[row]
     else:
         offset, size = source.span
         fs, path = open_fs(source.container)

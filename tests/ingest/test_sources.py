@@ -261,3 +261,19 @@ def test_listing_streams(tmp_path):
     first = list(islice(stream, 1))
     (tmp_path / "f2" / "b.jpg").write_bytes(b"late")
     assert len(first) + len(list(stream)) == 4
+
+
+def test_a_tables_row_group_is_read_once_for_all_of_its_rows(tmp_path, monkeypatch):
+    path = tmp_path / "t.parquet"
+    photos_ = [f"photo {i}".encode() for i in range(6)]
+    pq.write_table(pa.table({"image": photos_}), path, row_group_size=3)
+    sources = list(list_sources(str(path)))
+    read, groups = pq.ParquetFile.read_row_group, []
+
+    def counted(table, group, **options):
+        groups.append(group)
+        return read(table, group, **options)
+
+    monkeypatch.setattr(pq.ParquetFile, "read_row_group", counted)
+    assert [read_source(source) for source in sources] == photos_
+    assert groups == [0, 1]
