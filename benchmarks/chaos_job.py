@@ -1,0 +1,32 @@
+"""The main job with the stages of `chaos_stages`, in a process of its own, to be killed.
+
+Arguments: configuration, output, kernels, Ray's address.
+"""
+
+import sys
+from dataclasses import replace
+
+from itportrait.distributed.job_config import load_job
+from itportrait.distributed.lease import Lease
+from itportrait.distributed.session import ray_session, stop_on_sigterm
+from itportrait.distributed.stylize_job import StylizeJob, find_model_id
+
+
+def main(config_file: str, output: str, kernels: str, address: str) -> None:
+    """Run the job to its end."""
+    config = load_job(config_file, output=output)
+    with stop_on_sigterm(), ray_session(address):
+        job = StylizeJob(config, find_model_id(config))
+        job.align = replace(job.align, kernels=kernels)
+        job.invert = replace(job.invert, kernels=kernels)
+        for domain in job.domains:
+            assert domain.recipe is not None
+            domain.recipe = replace(domain.recipe, kernels=kernels)
+        with Lease(output, what="chaos_job", wait_s=120) as lease:
+            job.pipeline(lease=lease).run(job.shards())
+            job.write_run("finished")
+    print(job.final_counts())
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

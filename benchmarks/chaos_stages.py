@@ -1,0 +1,41 @@
+"""The real stages, with a record that ends its process and a storage that fails now and then."""
+
+import os
+
+from itportrait.distributed.kernels import build as build_real
+from itportrait.distributed.recipes import ALIGN, Recipe
+from itportrait.distributed.work import Kernel
+from itportrait.io import commits, uris
+
+CALM, WILD = "benchmarks.chaos_stages:build", "benchmarks.chaos_stages:build_on_flaky_storage"
+POISON = "portrait_000777.png"
+FAILS_EVERY = 50
+
+
+def build(recipe: Recipe) -> Kernel:
+    """Return a stage's real computation; in `align`, one record kills the process that opens it."""
+    compute = build_real(recipe)
+    if recipe.stage != ALIGN:
+        return compute
+
+    def align(sources):
+        if any(source.uri.endswith(POISON) for source in sources):
+            os.kill(os.getpid(), 9)
+        return compute(sources)
+
+    return align
+
+
+def build_on_flaky_storage(recipe: Recipe) -> Kernel:
+    """The same, in a process of which every 50th write fails from now on."""
+    if not hasattr(commits.uris, "_whole_put"):
+        commits.uris._whole_put, calls = uris.put_bytes, [0]
+
+        def flaky(uri: str, data: bytes) -> None:
+            calls[0] += 1
+            if calls[0] % FAILS_EVERY == 0:
+                raise ConnectionError("the storage hung up")
+            commits.uris._whole_put(uri, data)
+
+        commits.uris.put_bytes = flaky
+    return build(recipe)
