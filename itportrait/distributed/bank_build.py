@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import as_completed
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -105,7 +106,7 @@ class BankBuild:
                 )
             self.say(f"{len(self.plan.jobs)} to build, {engine.limit} at once")
             futures = [
-                engine.submit(lambda j=job: self._build(j, engine), job.spec.name)
+                engine.submit(partial(self._build, job, engine), job.spec.name)
                 for job in self.plan.jobs
             ]
         for future in as_completed(futures):
