@@ -125,8 +125,11 @@ def kill_a_worker() -> bool:
     """Kill a process that works on a shard, if there is one."""
     names = ("align", "invert", "stylize")
     found = []
-    for process in psutil.process_iter(["cmdline"]):
-        title = " ".join(process.info["cmdline"] or [])
+    for process in psutil.Process().children(recursive=True):
+        try:
+            title = " ".join(process.cmdline())
+        except psutil.Error:
+            continue
         if title.startswith("ray::") and any(name in title for name in names):
             found.append(process)
     if found:

@@ -8,7 +8,7 @@ from itportrait.distributed.work import Kernel
 from itportrait.io import commits, uris
 
 CALM, WILD = "benchmarks.chaos_stages:build", "benchmarks.chaos_stages:build_on_flaky_storage"
-POISON = "portrait_000777.png"
+POISON = "portrait_000077.png"
 FAILS_EVERY = 50
 
 

@@ -127,40 +127,35 @@ class StylizeJob:
         Returns:
             URI of the gallery's page, None if none is wanted.
         """
-        self._review()
-        recipes = tuple(domain.recipe for domain in self.domains if domain.recipe)
-        if self.config.publish.portraits == 0 or not recipes:
+        shown = self._shown()
+        review = ReviewJob(portraits=self.config.publish.review, **shown)
+        if review.portraits and not review.stands() and self.totals.stage(ALIGN).inputs:
+            fetch(ray.remote(max_retries=2)(make_review).options(num_cpus=1).remote(review))
+        if self.config.publish.portraits == 0 or not shown["stylize"]:
             return None
-        aligned = self.totals.stage(ALIGN)
         job = GalleryJob(
-            output=self.config.output,
-            align=self.align,
-            invert=self.invert,
-            stylize=tuple(replace(recipe, retry_failed=False) for recipe in recipes),
             portraits=self.config.publish.portraits,
             turntables=self.config.publish.turntables,
             counts=self.final_counts(),
             means={d.name: self._means(d.stage_name) for d in self.domains},
-            inputs=self._digest(),
+            **shown,
         )
-        if not job.stands() and aligned.inputs:
+        if not job.stands() and self.totals.stage(ALIGN).inputs:
             share = self.config.resources.stylize
             task = ray.remote(max_retries=2)(make_gallery)
             ray.get(task.options(num_cpus=share.cpus, num_gpus=self._gpus_of(share)).remote(job))
         return uris.join(self.config.output, FOLDER, "index.html")
 
-    def _review(self) -> None:
+    def _shown(self) -> dict[str, Any]:
+        """Return what the pages about this run have in common."""
         domains = (domain.recipe for domain in self.domains if domain.recipe)
-        job = ReviewJob(
-            output=self.config.output,
-            align=self.align,
-            invert=self.invert,
-            stylize=tuple(replace(recipe, retry_failed=False) for recipe in domains),
-            portraits=self.config.publish.review,
-            inputs=self._digest(),
-        )
-        if job.portraits and not job.stands() and self.totals.stage(ALIGN).inputs:
-            fetch(ray.remote(max_retries=2)(make_review).options(num_cpus=1).remote(job))
+        return {
+            "output": self.config.output,
+            "align": self.align,
+            "invert": self.invert,
+            "stylize": tuple(replace(recipe, retry_failed=False) for recipe in domains),
+            "inputs": self._digest(),
+        }
 
     def _digest(self) -> str:
         """Return a digest of all rows of all stages."""

@@ -23,7 +23,6 @@ from itportrait.image import decode, encode
 from itportrait.publish.bank import Bank
 from itportrait.publish.card import curve_parquet
 from itportrait.tracking import open_tracker
-from tests.helpers.tiny_folder import write_tiny_bundle
 
 SPEC = """\
 base: {base}
@@ -82,13 +81,6 @@ class NoLease:
 
     def check(self):
         """Do nothing."""
-
-
-@pytest.fixture(scope="module")
-def base(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tiny")
-    write_tiny_bundle(folder)
-    return folder
 
 
 @pytest.fixture

@@ -25,13 +25,6 @@ from tests.helpers.tiny_folder import write_tiny_bundle
 FEW = {"steps": 1, "yaw_deg": [-20.0, 20.0]}
 
 
-@pytest.fixture(scope="module")
-def base(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tiny")
-    write_tiny_bundle(folder)
-    return folder
-
-
 @pytest.fixture
 def bank(tmp_path, base):
     styles = Bank(str(tmp_path / "bank"))

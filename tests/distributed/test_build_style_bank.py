@@ -2,10 +2,13 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from itportrait.distributed.lease import Lease
@@ -39,7 +42,7 @@ def place(tmp_path):
     return tmp_path
 
 
-def run(place: Path, *options: str) -> subprocess.CompletedProcess:
+def start(place: Path, *options: str) -> subprocess.Popen:
     command = [sys.executable, str(ROOT / "workflows/build_style_bank.py")]
     command += ["--spec", str(place / "bank.yaml"), "--bank", str(place / "bank"), *options]
     paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
@@ -48,9 +51,33 @@ def run(place: Path, *options: str) -> subprocess.CompletedProcess:
         "PYTHONPATH": os.pathsep.join(filter(None, paths)),
     }
     env.pop("RAY_ADDRESS", None)
-    return subprocess.run(
-        command, env=env, capture_output=True, text=True, check=False, timeout=540, cwd=place
+    return subprocess.Popen(
+        command,
+        env=env,
+        cwd=place,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
     )
+
+
+def run(place: Path, *options: str) -> subprocess.CompletedProcess:
+    process = start(place, *options)
+    out, err = process.communicate(timeout=540)
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def wait_for(condition, process: subprocess.Popen, timeout_s: float = 300) -> None:
+    deadline = time.monotonic() + timeout_s
+    while not condition() and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert condition(), "it did not come about in time"
+
+
+def trainers_below(process: subprocess.Popen) -> list[psutil.Process]:
+    found = psutil.Process(process.pid).children(recursive=True)
+    return [item for item in found if "TrainWorker" in " ".join(item.cmdline()[:1])]
 
 
 @pytest.mark.slow
@@ -106,3 +133,41 @@ def test_nights_on_ray(place):
     assert (place / "bank" / "bank.json").read_bytes() == index
     builds = sorted((place / "bank" / "_builds").iterdir())
     assert [json.loads(item.read_text())["date"] for item in builds] == ["2026-01-01", "2026-01-02"]
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_build_survives_its_workers_and_its_driver(place):
+    text = (place / "bank.yaml").read_text().replace("steps: 4}", "steps: 60}", 1)
+    (place / "bank.yaml").write_text(text)
+    bank, training = Bank(str(place / "bank")), place / "bank" / "_training"
+    first = start(place, "--date", "2026-01-01", "--set", "train.max_concurrent=1")
+    wait_for(lambda: list(training.glob("*/checkpoint*")) and trainers_below(first), first)
+    killed = trainers_below(first)[0]
+    killed.kill()
+    wait_for(bank.domains, first)
+    published = {name: bank.champion(name) for name in bank.domains()}
+    os.killpg(first.pid, signal.SIGKILL)
+    first.communicate()
+
+    again = run(place, "--date", "2026-01-01", "--set", "train.max_concurrent=1")
+    assert again.returncode == 1, again.stdout + again.stderr  # the unreadable reference
+    assert "absent.png" in again.stdout
+    assert bank.domains() == ["bronze", "zombie"]
+    for name, version in published.items():
+        assert bank.champion(name) == version
+        assert f"{name}: unchanged" in again.stdout
+    assert [len(bank.versions(name)) for name in bank.domains()] == [1, 1]
+    assert not list(training.iterdir())
+
+    from mlflow import MlflowClient
+
+    client = MlflowClient(f"sqlite:///{place}/runs/mlflow.db")
+    experiment = client.get_experiment_by_name("style-bank")
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id], "tags.domain != ''")
+    assert sorted(item.data.tags["domain"] for item in runs) == ["bronze", "zombie"]
+    for item in runs:
+        steps = [p.step for p in client.get_metric_history(item.info.run_id, "identity")]
+        assert steps == sorted(set(steps))
+        assert steps[-1] <= 60
