@@ -68,7 +68,8 @@ def record_version(version: BankVersion, target: TrackingTarget) -> None:
             run.log_metrics(values, step=step)
         step = int(version.info.get("step") or 0)
         finals = version.info.get("training") or version.metrics
-        run.log_metrics({f"final/{name}": value for name, value in finals.items()}, step=step)
+        run.log_metrics({f"final/{name}": value for name, value in finals.items()}, step=0)
+        run.set_tags({"step": str(step)})
         for index, face in enumerate(_faces(version)):
             run.log_image(probe_image_key(index), face, step=step)
             run.log_image(f"final/face_{index:03d}", face, step=0)
