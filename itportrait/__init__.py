@@ -1,6 +1,10 @@
 """itportrait: folders and buckets of portrait photos into 3D-consistent stylized portraits."""
 
 from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from itportrait.bundle import load_bundle
 
 try:
     __version__ = version("itportrait")

@@ -4,13 +4,16 @@ import functools
 import json
 import sys
 from collections.abc import Callable, Iterable
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.table import Table
 
 from itportrait.errors import InvalidArgumentError, ItportraitError, NoInputError
+
+if TYPE_CHECKING:
+    from itportrait.records import InvertedRecord
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -22,7 +25,7 @@ app.add_typer(bank_app, name="bank")
 
 Config = Annotated[str, typer.Option(help="YAML of a job, such as configs/demo.yaml.")]
 Set = Annotated[
-    list[str], typer.Option("--set", metavar="KEY=VALUE", help="Such as align.size=256")
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Such as align.size=256")
 ]
 Device = Annotated[str, typer.Option(help="cpu, cuda, or auto: cuda where there is one.")]
 Out = Annotated[str, typer.Argument(metavar="OUT", help="Folder or URI of the stages' tables.")]
@@ -415,9 +418,9 @@ def _run_stage(recipe, shards: Iterable) -> None:
     _print_mapping(recipe.name, {k: v for k, v in totals.to_json().items() if v != {}})
 
 
-def _find_code(recipe, record: str):
+def _find_code(recipe, record: str) -> "InvertedRecord":
     """Return the inverted record with this id, or whose photo's URI contains the text."""
-    from itportrait.records import Status
+    from itportrait.records import InvertedRecord, Status
 
     aligned = recipe.upstream("align")
     for commit in recipe.table().commits():
@@ -426,7 +429,9 @@ def _find_code(recipe, record: str):
         ids = {r.record.record_id for r in rows if record in getattr(r.record, "uri", "")}
         for row in recipe.table().read_rows(commit, pixels=False):
             found = row.record
-            if found.status is Status.OK and (found.record_id == record or found.record_id in ids):
+            if not isinstance(found, InvertedRecord) or found.status is not Status.OK:
+                continue
+            if found.record_id == record or found.record_id in ids:
                 return found
     raise NoInputError(f"no inverted portrait {record!r} in {recipe.output}; see inverted/records")
 

@@ -94,6 +94,7 @@ def adapt_domain(
     world_size: int = 1,
     reduce_gradients: ReduceGradients | None = None,
     resume_state: dict[str, Any] | None = None,
+    on_start: Callable[[AdaptReport], None] | None = None,
     on_report: Callable[[AdaptReport], None] | None = None,
 ) -> AdaptResult:
     """Adapt the bundle's generator to a style domain.
@@ -109,6 +110,7 @@ def adapt_domain(
         reduce_gradients: averages the gradients of the given parameters over the workers; needed
             for more than one.
         resume_state: a report's `state()`; the run continues bit-identically.
+        on_start: called with the unadapted generator's scores, at step 0; not in a resumed run.
         on_report: called after every probe, on every rank.
 
     Raises:
@@ -129,6 +131,8 @@ def adapt_domain(
     elif references is None:
         references = load_references(spec.references)
     run = _Run(bundle, spec, config, list(references), rank, resume_state)
+    if on_start is not None and run.step == 0:
+        on_start(run.baseline())
     return run.finish(run.train(reduce_gradients, on_report))
 
 
@@ -185,6 +189,11 @@ class _Run:
             "method": self.method.state_dict(),
             "selection": self.selection.state_dict(),
         }
+
+    def baseline(self) -> AdaptReport:
+        """Score the generator as it is before the first step; it takes no part in the selection."""
+        scores, images = self.probe.score(self.method.students[self.method.result].scored())
+        return AdaptReport(0, scores, self.probe.pictures(images), False, self.state_dict, False)
 
     def train(
         self,

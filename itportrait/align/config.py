@@ -33,39 +33,39 @@ class Reason(StrEnum):
 class AlignConfig(Settings):
     """Which faces are taken, how large the crop is, and what is turned away."""
 
-    size: int = Field(512, ge=16, le=4096)
+    size: int = Field(default=512, ge=16, le=4096)
     """Side of the aligned picture, pixels: made at 512 as EG3D was trained, then resized."""
     faces: Literal["largest", "all"] = "largest"
     """One row for the largest face of a photo, or one for every face."""
-    crop_scale: float = Field(1.0, gt=0.5, lt=2)
+    crop_scale: float = Field(default=1.0, gt=0.5, lt=2)
     """Side of the crop, of EG3D's: 1 for generators trained on EG3D's crops."""
     crop_shift: tuple[float, float] = (0.0, 0.0)
     """Of the crop from EG3D's, x right and y down, as fractions of its side. With `crop_scale` for
     generators whose training pictures were framed otherwise; a crop that is given is kept."""
-    min_confidence: float = Field(0.9, ge=0, le=1)
+    min_confidence: float = Field(default=0.9, ge=0, le=1)
     """Detections below this are no faces (EG3D's own preprocessing: 0.9)."""
-    min_face_px: float = Field(20, ge=0)
+    min_face_px: float = Field(default=20, ge=0)
     """`too_small`: the mean side of the face box, pixels of the photo. Below about 60 the crop is
     an enlargement; 20 is the least the detector resolves."""
-    max_faces: int = Field(0, ge=0)
+    max_faces: int = Field(default=0, ge=0)
     """`several_faces`: more faces than this in the photo; 0 turns it off."""
-    min_visible: float = Field(0.5, ge=0, le=1)
+    min_visible: float = Field(default=0.5, ge=0, le=1)
     """`cut_by_border`: fraction of the crop inside the photo. 0 turns it off."""
-    max_yaw_deg: float = Field(90, gt=0, le=90)
+    max_yaw_deg: float = Field(default=90, gt=0, le=90)
     """`extreme_yaw`: the head is turned further than this; 90 turns it off."""
-    min_sharpness: float = Field(0, ge=0)
+    min_sharpness: float = Field(default=0, ge=0)
     """`blurred`: variance of the Laplacian of the 512-pixel crop's luma, 8-bit units squared; 0
     turns it off. Enlarging a small face lowers it as blur does."""
-    max_covered: float = Field(1, ge=0, le=1)
+    max_covered: float = Field(default=1, ge=0, le=1)
     """`occluded`: share of the face whose color is not the face's own (a mask, dark glasses); 1
     turns it off, about 0.25 is a start. Look at the review page first: beards and hard shadows
     count, hands do not."""
-    confident_yaw_deg: float = Field(28, gt=0, le=90)
+    confident_yaw_deg: float = Field(default=28, gt=0, le=90)
     """`pose_confident` is false beyond this *estimated* yaw. Five points see a head turned by 35
     deg, where their error begins to grow (6 deg there, 12 at 45), as turned by 28."""
-    max_pixels: int = Field(MAX_PIXELS, gt=0)
+    max_pixels: int = Field(default=MAX_PIXELS, gt=0)
     """Photos with more are `failed: decode` before memory is taken."""
-    max_bytes: int = Field(MAX_BYTES, gt=0)
+    max_bytes: int = Field(default=MAX_BYTES, gt=0)
     """Files with more are `failed: decode`, and are not read further."""
 
     @model_serializer(mode="wrap")

@@ -6,7 +6,7 @@ import shutil
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, BinaryIO, Self, cast
 
 import torch
 from torch import nn
@@ -240,7 +240,7 @@ def _fetch(uri: str) -> Path:
         temporary = target.with_suffix(target.suffix + ".tmp")
         fs, path = uris.open_fs(uris.join(uri, name))
         try:
-            with fs.open(path, "rb") as source, temporary.open("wb") as sink:
+            with cast(BinaryIO, fs.open(path, "rb")) as source, temporary.open("wb") as sink:
                 shutil.copyfileobj(source, sink, 1 << 20)
         except FileNotFoundError:
             raise MissingModelError(f"{uris.redact(uri)}/{name} is absent") from None

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import as_completed
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -105,7 +106,7 @@ class BankBuild:
                 )
             self.say(f"{len(self.plan.jobs)} to build, {engine.limit} at once")
             futures = [
-                engine.submit(lambda j=job: self._build(j, engine), job.spec.name)
+                engine.submit(partial(self._build, job, engine), job.spec.name)
                 for job in self.plan.jobs
             ]
         for future in as_completed(futures):
@@ -238,11 +239,10 @@ class BankBuild:
         self, job: DomainJob, version: BankVersion, decision: GateDecision, scores: Scores
     ) -> None:
         run = self._child(job)
-        step = int(version.info.get("step") or 0)
-        values = {f"probe/{name}": value for name, value in version.metrics.items()}
+        values = {f"gate/{name}": value for name, value in version.metrics.items()}
         former = scores.metrics.get(CHAMPION, {})
-        values |= {f"probe_champion/{name}": value for name, value in former.items()}
-        run.log_metrics(values, step=step)
+        values |= {f"gate_champion/{name}": value for name, value in former.items()}
+        run.log_metrics(values, step=0)  # single values: the UI draws them as bars
         run.log_params({"fingerprint": job.fingerprint, "version": version.version})
         run.set_tags({"gate": decision.verdict, "gate_reasons": "; ".join(decision.reasons)[:500]})
         run.finish(RunStatus.FINISHED)
@@ -269,11 +269,11 @@ class BankBuild:
         text = uris.redact(uris.to_json(summary).decode())
         uris.put_bytes(target, text.encode())
         counts = {str(o): sum(r.outcome is o for r in report.results) for o in Outcome}
-        self.tracker.log_metrics({f"domains/{name}": float(n) for name, n in counts.items()})
         self.tracker.log_params({"bank": uris.redact(self.bank.uri), "base": self.spec.base})
         failed = [result.domain for result in report.results if result.outcome is Outcome.FAILED]
         self.tracker.set_tags(
             {
+                "domains": ", ".join(f"{n} {name}" for name, n in counts.items() if n),
                 "failed": ", ".join(failed) or "none",
                 "bank_id": self.plan.bank_id,
                 "spec_fingerprint": summary["spec_fingerprint"],

@@ -83,7 +83,7 @@ class BankModels:
     def _sync_domain(self, registry: ModelRegistry, domain: str) -> list[str]:
         name = model_name(self.bank.uri, domain)
         owner = uris.redact(uris.absolute(self.bank.uri))
-        registry.claim(name, owner, description=f"Style domain {domain} of {owner}")
+        registry.claim(name, owner, description=f"Style domain {domain}")
         while True:
             entry = self.bank.index()["domains"].get(domain)
             if entry is None:

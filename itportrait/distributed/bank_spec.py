@@ -199,8 +199,10 @@ def merge(defaults: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
     merged = dict(defaults)
     for key, value in body.items():
         under = merged.get(key)
-        both = isinstance(under, dict) and isinstance(value, dict)
-        merged[key] = merge(under, value) if both else value
+        if isinstance(under, dict) and isinstance(value, dict):
+            merged[key] = merge(under, value)
+        else:
+            merged[key] = value
     return merged
 
 

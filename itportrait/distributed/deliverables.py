@@ -104,8 +104,8 @@ class DeliverablesJob:
             OutputError: no space or no permission; names the path.
             OSError: storage failed again and again.
         """
-        remote = ray.remote(max_retries=_TRIES, retry_exceptions=[OSError])(_work).options(
-            num_cpus=resources.num_cpus, num_gpus=resources.num_gpus
+        remote = ray.remote(max_retries=_TRIES)(_work).options(
+            num_cpus=resources.num_cpus, num_gpus=resources.num_gpus, retry_exceptions=[OSError]
         )
         pending: dict[ray.ObjectRef, str] = {}
         totals = {recipe.domain: _Totals() for recipe in self.stylize}

@@ -29,7 +29,7 @@ class IngestConfig(Settings):
 
     patterns: tuple[str, ...] = PATTERNS
     """File names that count as photos in a folder."""
-    shard_size: int = Field(64, ge=1)
+    shard_size: int = Field(default=64, ge=1)
     """Photos of a shard: what one task computes, one file holds, and a kill can cost."""
 
 
@@ -38,18 +38,18 @@ class OutputConfig(Settings):
 
     format: Literal["png", "jpeg", "webp"] = "png"
     """Encoding in the pixels tables; only png gives back every bit."""
-    quality: int = Field(92, ge=1, le=100)
+    quality: int = Field(default=92, ge=1, le=100)
     """Of jpeg and webp."""
 
 
 class PublishConfig(Settings):
     """What is made to look at, at the end."""
 
-    portraits: int = Field(24, ge=0)
+    portraits: int = Field(default=24, ge=0)
     """Portraits in the gallery and the contact sheet; 0 makes neither."""
-    turntables: int = Field(1, ge=0)
+    turntables: int = Field(default=1, ge=0)
     """Portraits that get a turntable video in every domain."""
-    review: int = Field(6, ge=0)
+    review: int = Field(default=6, ge=0)
     """Portraits of each reason on the review page, the worst first; 0 makes none."""
     deliverables: DeliverablesConfig = DeliverablesConfig()
     """Files of every portrait: pasted back, films, depth, meshes."""
@@ -67,22 +67,22 @@ class TrackingConfig(Settings):
 class StageShare(Settings):
     """What one task of a stage takes of the cluster, and how long it may."""
 
-    cpus: float = Field(1.0, ge=0)
+    cpus: float = Field(default=1.0, ge=0)
     """Cores of a task; also its threads."""
-    gpus: float | None = Field(None, ge=0)
+    gpus: float | None = Field(default=None, ge=0)
     """GPUs of a task (0.25: four share one); None: 1 where the cluster has any, else 0."""
-    timeout_s: float = Field(600.0, gt=0)
+    timeout_s: float = Field(default=600.0, gt=0)
     """Seconds a task may take, loading of models included, …"""
-    item_timeout_s: float = Field(120.0, gt=0)
+    item_timeout_s: float = Field(default=120.0, gt=0)
     """… plus these for each of its records."""
 
 
 class CpuShare(StageShare):
     """The same for a stage that gains nothing from a GPU."""
 
-    gpus: float | None = Field(0.0, ge=0)
+    gpus: float | None = Field(default=0.0, ge=0)
     """GPUs of a task; None: 1 where the cluster has any."""
-    item_timeout_s: float = Field(60.0, gt=0)
+    item_timeout_s: float = Field(default=60.0, gt=0)
     """Seconds for each record, besides `timeout_s`."""
 
 
@@ -95,17 +95,17 @@ class ResourcesConfig(Settings):
     """Of the invert stage."""
     stylize: StageShare = StageShare()
     """Of the stylize stage."""
-    in_flight: int | None = Field(None, ge=1)
+    in_flight: int | None = Field(default=None, ge=1)
     """Shard tasks submitted at once; None: twice what the cluster can run."""
-    storage_retries: int = Field(6, ge=0)
+    storage_retries: int = Field(default=6, ge=0)
     """Further tries after storage failed, with pauses that double from half a second."""
-    crash_retries: int = Field(1, ge=0)
+    crash_retries: int = Field(default=1, ge=0)
     """Further tries of a shard whose process died, before the record that ends it is looked for."""
-    lease_ttl_s: float = Field(60.0, gt=0)
+    lease_ttl_s: float = Field(default=60.0, gt=0)
     """Seconds after which a dead job's hold on the output ends (at once on its own machine)."""
-    lease_wait_s: float = Field(0.0, ge=0)
+    lease_wait_s: float = Field(default=0.0, ge=0)
     """Seconds to wait for another job on the same output before giving up."""
-    num_cpus: int | None = Field(None, ge=1)
+    num_cpus: int | None = Field(default=None, ge=1)
     """Cores of the embedded Ray; None: all of this machine."""
 
 

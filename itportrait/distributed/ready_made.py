@@ -1,6 +1,7 @@
 """Domains that come with a bundle, adapted already: taken into the user's bank on first use."""
 
 import io
+from collections.abc import Iterator
 from pathlib import Path
 
 import itportrait
@@ -63,22 +64,25 @@ def record_version(version: BankVersion, target: TrackingTarget) -> None:
         names = ("mode", "method", "prompt", "steps", "train", "seed")
         params = {name: version.spec.get(name) or "" for name in names}
         run.log_params({**params, "base": version.info.get("base", "")})
-        for row in _curve(version):
-            step = int(row.pop("step"))
-            run.log_metrics({k: v for k, v in row.items() if v is not None}, step=step)
+        for step, values in _curve(version):
+            run.log_metrics(values, step=step)
         step = int(version.info.get("step") or 0)
         finals = version.info.get("training") or version.metrics
-        run.log_metrics({f"final/{name}": value for name, value in finals.items()}, step=step)
+        run.log_metrics({f"final/{name}": value for name, value in finals.items()}, step=0)
+        run.set_tags({"step": str(step)})
         for index, face in enumerate(_faces(version)):
             run.log_image(probe_image_key(index), face, step=step)
             run.log_image(f"final/face_{index:03d}", face, step=0)
 
 
-def _curve(version: BankVersion) -> list[dict[str, float | None]]:
+def _curve(version: BankVersion) -> Iterator[tuple[int, dict[str, float]]]:
+    """Yield each step of the training with the values that it has."""
     import pyarrow.parquet as pq
 
     data = uris.read_bytes(uris.join(version.uri, CURVE))
-    return pq.read_table(io.BytesIO(data)).to_pylist()
+    for row in pq.read_table(io.BytesIO(data)).to_pylist():
+        step = int(row.pop("step"))
+        yield step, {name: value for name, value in row.items() if value is not None}
 
 
 def _faces(version: BankVersion) -> list:

@@ -166,7 +166,8 @@ def _groups(job: ReviewJob, recipe: Recipe) -> Iterator[ReviewGroup]:
     for commit in recipe.table().commits():
         for position, row in enumerate(recipe.table().read_columns(commit, columns)):
             kind = (row["error"] or {}).get("type")
-            reasons[kind] += kind is not None
+            if kind is not None:
+                reasons[kind] += 1
             for gate, worst in zip(gates, by_gate, strict=True):
                 value = row[gate.column]
                 # Of those that another reason has turned away, nothing is to be decided here.

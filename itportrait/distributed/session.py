@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import ray
+from ray._raylet import Config  # pyright: ignore[reportAttributeAccessIssue]  (not in its stub)
 
 import itportrait
 from itportrait.errors import InvalidArgumentError, ItportraitError
@@ -107,7 +108,7 @@ def _secure_embedded() -> None:
         os.environ["RAY_AUTH_MODE"] = "token"
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
         # Ray read the mode when it was imported, and its own `init` refreshes it this way too.
-        ray._raylet.Config.initialize("")
+        Config.initialize("")
 
 
 def _runtime_env() -> dict:

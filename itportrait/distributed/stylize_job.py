@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import ray
+from ray.exceptions import RayError
 
 import itportrait
 from itportrait.adapt.config import DomainSpec
@@ -255,7 +256,7 @@ class StylizeJob:
         for record in self._records:
             try:
                 fetch(record)
-            except (ItportraitError, OSError, ray.exceptions.RayError) as error:
+            except (ItportraitError, OSError, RayError) as error:
                 logger.warning("a ready-made domain is not tracked: %s", uris.redact(str(error)))
         fetch(ray.remote(_finish_run).options(num_cpus=0.1).remote(self._tracking()))
 

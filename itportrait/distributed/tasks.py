@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import ray
+from ray.exceptions import RayTaskError
 
 from itportrait.distributed.recipes import Recipe
 from itportrait.distributed.work import ShardTask, run_shard
@@ -22,7 +23,7 @@ def watchdog(timeout_s: float) -> Iterator[None]:
 
     The clock starts with the task and not with its place in a queue.
     """
-    faulthandler.dump_traceback_later(timeout_s, exit=True, file=sys.__stderr__)
+    faulthandler.dump_traceback_later(timeout_s, exit=True, file=sys.__stderr__ or sys.stderr)
     try:
         yield
     finally:
@@ -43,7 +44,7 @@ def fetch(ref: ray.ObjectRef) -> Any:
     """Return a task's result; its error comes as it was raised, without Ray's wrapping."""
     try:
         return ray.get(ref)
-    except ray.exceptions.RayTaskError as error:
+    except RayTaskError as error:
         raise unwrap(error) from None
 
 

@@ -35,23 +35,23 @@ _STATE = "state.pt"
 class TrainConfig(Settings):
     """How a domain's training is spread, retried and bounded."""
 
-    num_workers: int = Field(1, ge=1)
+    num_workers: int = Field(default=1, ge=1)
     """Workers of one domain; each draws its own codes and cameras."""
     min_workers: int | None = None
     """Fewest workers to go on with when nodes are lost; None: always `num_workers`."""
-    cpus_per_worker: float = Field(1.0, gt=0)
+    cpus_per_worker: float = Field(default=1.0, gt=0)
     """Cores of a worker."""
-    gpus_per_worker: float | None = Field(None, ge=0)
+    gpus_per_worker: float | None = Field(default=None, ge=0)
     """GPUs of a worker; None: 1 where the cluster has any, else 0."""
-    max_concurrent: int | None = Field(None, ge=1)
+    max_concurrent: int | None = Field(default=None, ge=1)
     """Domains trained at once; None: as many as the cluster holds."""
-    max_failures: int = Field(3, ge=0)
+    max_failures: int = Field(default=3, ge=0)
     """Restarts of the workers from the last checkpoint."""
-    controller_failures: int = Field(3, ge=0)
+    controller_failures: int = Field(default=3, ge=0)
     """Restarts of the run's controller, failed starts included (Ray's own default is endless)."""
-    deadline_s: float = Field(6 * 3600.0, gt=0)
+    deadline_s: float = Field(default=6 * 3600.0, gt=0)
     """Seconds after which a run is given up."""
-    checkpoints_kept: int = Field(2, ge=1)
+    checkpoints_kept: int = Field(default=2, ge=1)
     """Checkpoints kept while it runs."""
 
 
@@ -278,6 +278,7 @@ def _train_loop(config: dict[str, Any]) -> None:
             world_size=world,
             reduce_gradients=_average_gradients(world) if world > 1 else None,
             resume_state=_load_state(),
+            on_start=reporter.start if rank == 0 else None,
             on_report=reporter.report,
         )
     except BaseException:
@@ -306,10 +307,12 @@ class _Reporter:
             self.run.log_params(_short_params(job))
             self.run.log_text("spec.json", uris.redact(job.spec.model_dump_json(indent=1)))
 
+    def start(self, report) -> None:
+        """Show the unadapted generator at step 0: where the curves begin."""
+        self._track(report)
+
     def report(self, report) -> None:
         """Hand a probe's numbers on; on rank 0 with a checkpoint."""
-        from itportrait.tracking import probe_image_key
-
         if time.monotonic() > self.deadline:
             raise TimeoutError(f"domain {self.job.spec.name!r} ran past its deadline")
         metrics = {"step": report.step, **report.metrics}
@@ -317,11 +320,16 @@ class _Reporter:
             _report_to_ray(metrics, None)
         else:
             _report_to_ray(metrics, lambda folder: _save_state(folder, report.state()))
-        if self.run is not None:
-            # After the checkpoint, so that a retry repeats as little as it can.
-            self.run.log_metrics(report.metrics, step=report.step)
-            for index, pixels in enumerate(report.images):
-                self.run.log_image(probe_image_key(index), pixels, step=report.step)
+        self._track(report)  # after the checkpoint, so that a retry repeats as little as it can
+
+    def _track(self, report) -> None:
+        from itportrait.tracking import probe_image_key
+
+        if self.run is None:
+            return
+        self.run.log_metrics(report.metrics, step=report.step)
+        for index, pixels in enumerate(report.images):
+            self.run.log_image(probe_image_key(index), pixels, step=report.step)
 
     def finish_with(self, result, model_id: str, references: Sequence) -> None:
         """Store the result; on rank 0 close the tracked run with its final scalars."""
@@ -334,10 +342,12 @@ class _Reporter:
         files = {**trained.files, RESULT: json.dumps(about).encode()}
         _report_to_ray(metrics, lambda folder: _save_files(folder, files))
         if self.run is not None:
-            finals = {f"final/{name}": value for name, value in metrics.items()}
-            self.run.log_metrics(finals, step=result.step)
+            # At step 0 in every domain, though each chose its own: the UI then draws a bar a run,
+            # and shows the pictures of all runs at one place of its slider.
+            finals = {f"final/{name}": value for name, value in result.metrics.items()}
+            self.run.log_metrics(finals, step=0)
+            self.run.set_tags({"step": str(result.step)})
             for index, pixels in enumerate(result.images):
-                # At step 0 in every domain, though each chose its own: the UI shows one at a time.
                 self.run.log_image(f"final/face_{index:03d}", pixels, step=0)
             self.finish("FINISHED")
 

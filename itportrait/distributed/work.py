@@ -11,7 +11,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -33,6 +33,8 @@ from itportrait.records import (
     StylizedRecord,
     content_id,
 )
+
+R = TypeVar("R", bound=Record)
 
 MEASURES = {
     ALIGN: ("face_confidence",),
@@ -140,18 +142,18 @@ def load_items(recipe: Recipe, shard: Shard) -> tuple[list[Item], str | list[str
     if recipe.stage == ALIGN:
         keys = shard.keys()
         return [Item(key, source) for key, source in zip(keys, shard.sources)], keys
-    aligned, outputs = _upstream_rows(recipe, ALIGN, shard.index)
+    aligned, outputs = _upstream_records(recipe, ALIGN, AlignedRecord, shard.index)
     portraits: dict[str, AlignedRecord] = {}
-    for row in aligned:
-        if row.record.status is Status.OK:
-            portraits.setdefault(row.record.record_id, row.record)
+    for photo in aligned:
+        if photo.status is Status.OK:
+            portraits.setdefault(photo.record_id, photo)
     if recipe.stage == INVERT:
         return [Item(row_digest(photo), photo) for photo in portraits.values()], outputs
-    inverted, codes = _upstream_rows(recipe, INVERT, shard.index)
+    inverted, codes = _upstream_records(recipe, INVERT, InvertedRecord, shard.index)
     pairs = [
-        (portraits[row.record.record_id], row.record)
-        for row in inverted
-        if row.record.status is Status.OK and row.record.record_id in portraits
+        (portraits[code.record_id], code)
+        for code in inverted
+        if code.status is Status.OK and code.record_id in portraits
     ]
     items = [Item(fingerprint(row_digest(a), row_digest(b)), (a, b)) for a, b in pairs]
     return items, stylize_inputs(outputs, codes)
@@ -162,15 +164,17 @@ def stylize_inputs(aligned_outputs: str, inverted_outputs: str) -> str:
     return fingerprint(aligned_outputs, inverted_outputs)
 
 
-def _upstream_rows(recipe: Recipe, stage: str, shard: int) -> tuple[list[Row], str]:
+def _upstream_records(recipe: Recipe, stage: str, kind: type[R], shard: int) -> tuple[list[R], str]:
+    """Return what an earlier stage committed of a shard, and the digest of it."""
     table = recipe.upstream(stage)
     commit = table.read_commit(shard)
     if commit is None:
         raise UpstreamDamagedError(stage, f"{uris.redact(table.marker(shard))} is gone")
     try:
-        return table.read_rows(commit), commit.outputs
+        records = [row.record for row in table.read_rows(commit)]
     except (DamagedFileError, FileNotFoundError) as error:
         raise UpstreamDamagedError(stage, str(error)) from error
+    return [record for record in records if isinstance(record, kind)], commit.outputs
 
 
 def _is_whole(table, commit: Commit) -> bool:
@@ -265,7 +269,8 @@ def _same_content(
         return todo, {}
     seen: dict[tuple, Item] = {}
     for item in items:
-        if item.key in kept and (first := kept[item.key][0].record).duplicate_of is None:
+        first = kept[item.key][0].record if item.key in kept else None
+        if isinstance(first, AlignedRecord) and first.duplicate_of is None:
             seen[_content(item.value, first.sha256)] = item
     firsts, repeats = [], {}
     for item in todo:

@@ -5,6 +5,8 @@ Source:
     ECCV 2020), marching by mid-points as in MipNeRF.
 """
 
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -37,13 +39,16 @@ class Decoder(nn.Module):
 
         The margin is linear, so `with_margin` can come after compositing: fewer passes.
         """
-        first, _, last = self.net
+        first, last = self._layers()
         return decode_features(features, first.effective(), last.effective())
 
     def density(self, features: Tensor) -> Tensor:
         """Map `[M, C]` to `sigma [M, 1]` alone."""
-        first, _, last = self.net
+        first, last = self._layers()
         return decode_features(features, first.effective(), last.effective(slice(0, 1)))[0]
+
+    def _layers(self) -> tuple[FullyConnected, FullyConnected]:
+        return cast(FullyConnected, self.net[0]), cast(FullyConnected, self.net[2])
 
 
 def with_margin(color: Tensor, alpha: Tensor | float = 1.0) -> Tensor:

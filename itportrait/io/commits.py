@@ -11,7 +11,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 
@@ -103,10 +103,12 @@ class StageTable:
         """Return the commits of several shards that have one, in one round where storage can."""
         fs, _ = uris.open_fs(self.root)
         paths = {uris.open_fs(self.marker(shard))[1]: shard for shard in shards}
-        found = fs.cat(list(paths), on_error="omit") if len(paths) > 1 else {}
         if len(paths) == 1:
             single = self.read_commit(shards[0])
             return {} if single is None else {shards[0]: single}
+        if not paths:
+            return {}
+        found = cast(dict[str, bytes], fs.cat(list(paths), on_error="omit"))
         return {paths[path]: Commit.from_json(json.loads(data)) for path, data in found.items()}
 
     def discard(self, shard: int) -> None:
@@ -162,7 +164,7 @@ class StageTable:
         fs.invalidate_cache(fs._parent(path))
         size = fs.info(path)["size"]
         tail = fs.cat_file(path, start=max(size - _footer_bytes(data), 0), end=size)
-        parquet.check_footer(tail, size, rows)
+        parquet.check_footer(cast(bytes, tail), size, rows)
         return FileEntry(name, len(data), digest, rows)
 
     def commit(self, commit: Commit, *, replaces: Commit | None = None) -> Commit:

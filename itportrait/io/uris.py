@@ -12,7 +12,7 @@ import re
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import fsspec
 from fsspec.core import split_protocol
@@ -153,7 +153,7 @@ def _local_temporary(path: str, data: bytes) -> Iterator[Path]:
 def read_bytes(uri: str) -> bytes:
     """Return the content of a file. FileNotFoundError if there is none."""
     fs, path = open_fs(uri)
-    return fs.cat_file(path)
+    return cast(bytes, fs.cat_file(path))
 
 
 def read_json(uri: str) -> Any:
@@ -194,7 +194,7 @@ def read_tree(uri: str) -> dict[str, bytes]:
     fs.invalidate_cache(path)
     root = str(fs._strip_protocol(path)).rstrip("/") + "/"
     names = sorted(str(fs._strip_protocol(item)) for item in fs.find(path))
-    return {name.removeprefix(root): fs.cat_file(name) for name in names}
+    return {name.removeprefix(root): cast(bytes, fs.cat_file(name)) for name in names}
 
 
 def remove(uri: str, *, recursive: bool = False) -> None:

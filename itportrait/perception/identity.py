@@ -141,7 +141,7 @@ class ExternalIdentityModel(IdentityModel):
 
 def _onnx_session(path: Path):
     try:
-        import onnxruntime
+        import onnxruntime  # pyright: ignore[reportMissingImports]  (an extra)
     except ImportError as error:
         raise MissingModelError(
             f"{path} needs onnxruntime; install it with `pip install itportrait[onnx]`"

@@ -18,13 +18,13 @@ class StylizeConfig(Settings):
     """Share of the adapter's difference: 0 the base generator, 1 the domain, past 1 beyond it."""
     metrics: bool = True
     """Whether CLIP, identity and depth metrics are written with the records."""
-    batch_size: int = Field(8, ge=1)
+    batch_size: int = Field(default=8, ge=1)
     """Portraits at once; their planes are made once for all views."""
-    turntable_frames: int = Field(48, ge=2)
+    turntable_frames: int = Field(default=48, ge=2)
     """Frames of a turntable."""
-    turntable_yaw_deg: float = Field(35.0, gt=0)
+    turntable_yaw_deg: float = Field(default=35.0, gt=0)
     """Largest yaw of the turntable, degrees."""
-    turntable_pitch_deg: float = Field(8.0, ge=0)
+    turntable_pitch_deg: float = Field(default=8.0, ge=0)
     """Largest pitch of the turntable, degrees."""
 
 
@@ -33,7 +33,7 @@ class DeliverablesConfig(Settings):
 
     pasted: bool = False
     """The input's own view in the original photo: `pasted.png`."""
-    feather: float = Field(0.15, gt=0, le=0.5)
+    feather: float = Field(default=0.15, gt=0, le=0.5)
     """Width of the soft edge of what is pasted, of the crop's side."""
     turntable: tuple[Film, ...] = ()
     """The portrait turning, with the stylize stage's frames and angles: `turntable.*`."""
@@ -41,15 +41,15 @@ class DeliverablesConfig(Settings):
     """Distances in the input's own view, 16 bit: `depth.png`."""
     mesh: tuple[Literal["glb", "ply", "obj"], ...] = ()
     """The colored surface: `mesh.*`."""
-    mesh_resolution: int = Field(160, ge=16)
+    mesh_resolution: int = Field(default=160, ge=16)
     """Samples along each side of the mesh's cube."""
     strength: tuple[Film, ...] = ()
     """A film from the base generator to the domain at the stage's strength: `strength.*`."""
     between: tuple[Film, ...] = ()
     """A film from the domain before this one in the job's list: `from_NAME.*`."""
-    frames: int = Field(36, ge=2)
+    frames: int = Field(default=36, ge=2)
     """Frames of these two films."""
-    portraits: int | None = Field(None, ge=1)
+    portraits: int | None = Field(default=None, ge=1)
     """Only the first so many portraits of the run; None: all."""
 
     @property

@@ -16,7 +16,7 @@ from itportrait.tracking.base import (
     Tracker,
     probe_image_key,
 )
-from itportrait.tracking.mlflow_store import RefusedError
+from itportrait.tracking.mlflow_store import RefusedError, check_driver
 from itportrait.tracking.mlflow_tracker import (
     DEFAULT_URI,
     MlflowTracker,
@@ -69,7 +69,11 @@ def open_tracker(
         key: identity across restarts: the same key finds the same run (default: name).
         tags: set on the run.
         spool: folder for what the service cannot take.
+
+    Raises:
+        InvalidArgumentError: the URI is of a database whose driver is not installed.
     """
     if uri in (None, "", "none"):
         return NullTracker()
+    check_driver(str(uri))
     return MlflowTracker(name, experiment=experiment, uri=str(uri), key=key, tags=tags, spool=spool)

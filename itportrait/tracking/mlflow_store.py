@@ -12,6 +12,7 @@ from urllib.parse import unquote
 
 from PIL import Image
 
+from itportrait.errors import InvalidArgumentError
 from itportrait.tracking.spool import Event, unpack_bytes
 
 logger = logging.getLogger(__name__)
@@ -64,6 +65,30 @@ def absolute_uri(uri: str) -> str:
         return uri
     path.parent.mkdir(parents=True, exist_ok=True)
     return f"sqlite:///{path}"
+
+
+def check_driver(uri: str) -> None:
+    """Refuse a database that cannot be reached from here: that is no outage, it will not pass.
+
+    Raises:
+        InvalidArgumentError: its driver is not installed; names it.
+    """
+    scheme = uri.partition("://")[0]
+    if scheme.partition("+")[0] not in ("postgresql", "mysql", "mssql"):
+        return
+    from sqlalchemy.engine import make_url
+    from sqlalchemy.exc import ArgumentError, NoSuchModuleError
+
+    try:
+        make_url(uri).get_dialect().import_dbapi()
+    except (ImportError, NoSuchModuleError, ArgumentError) as error:
+        raise InvalidArgumentError(
+            "tracking URI",
+            expected="a database whose driver is installed",
+            actual=f"{scheme}:// ({error})",
+            remedy="put an MLflow server in front of it and give its http:// address, "
+            "or install the driver",
+        ) from None
 
 
 class MlflowStore:

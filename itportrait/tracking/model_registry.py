@@ -152,12 +152,13 @@ def _save(card: ModelCard, folder: Path) -> Path:
     for name, content in card.files.items():
         (data / name).parent.mkdir(parents=True, exist_ok=True)
         (data / name).write_bytes(content)
+    # Of the inputs no schema: it would refuse an array of pixels where files are usual.
+    signature = infer_signature(params=dict(card.params)) if card.params else None
     mlflow.pyfunc.save_model(
         folder / "model",
         loader_module=card.loader,
         data_path=str(data),
-        # Of the inputs no schema: it would refuse an array of pixels where files are usual.
-        signature=infer_signature(params=dict(card.params)) if card.params else None,
+        signature=signature,  # pyright: ignore[reportArgumentType]  (None is its default)
         pip_requirements=list(card.requirements),
         model_config=dict(card.config),
     )

@@ -219,3 +219,22 @@ def test_the_fingerprint_follows_what_matters(bundle, config, make_spec, referen
         )
         == 7
     )
+
+
+def test_the_unadapted_generator_is_shown_before_the_first_step(bundle, config, make_spec):
+    begun, states = [], []
+    plain = adapt_domain(bundle, make_spec(), config)
+    shown = adapt_domain(
+        bundle,
+        make_spec(),
+        config,
+        on_start=begun.append,
+        on_report=lambda report: states.append(report.state()),
+    )
+    assert [report.step for report in begun] == [0]
+    assert begun[0].metrics["identity"] == pytest.approx(1, abs=1e-4)
+    assert begun[0].metrics["depth_variance"] == pytest.approx(1, abs=1e-4)
+    assert len(begun[0].images) == 2
+    assert same(shown.adapter, plain.adapter)  # to look changes nothing
+    adapt_domain(bundle, make_spec(), config, resume_state=states[0], on_start=begun.append)
+    assert len(begun) == 1  # a resumed run has begun already

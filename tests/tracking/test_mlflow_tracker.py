@@ -220,3 +220,10 @@ def test_no_tracking(uri, tmp_path):
         child.log_text("spec.json", "{}")
         child.log_artifact(tmp_path / "absent")
         assert child.run_id is None
+
+
+def test_a_database_without_its_driver_is_no_outage():
+    with pytest.raises(InvalidArgumentError, match=r"mysql:// \(No module named 'MySQLdb'\)"):
+        open_tracker("mysql://user:secret@127.0.0.1/mlflow", "run")
+    with pytest.raises(InvalidArgumentError, match="MLflow server in front"):
+        open_tracker("postgresql+nosuch://127.0.0.1/mlflow", "run")

@@ -75,11 +75,15 @@ class Blob:
         return (*self.center, max(self.radii))
 
 
+def _ball(center: tuple[float, float, float], radius: float) -> Blob:
+    return Blob(center, (radius, radius, radius))
+
+
 def _group(blobs: list[Blob], sharpness: float) -> EllipsoidGroup:
     shape = np.stack([blob.quadratic(1) for blob in blobs], 1)
     gradient = np.stack([blob.quadratic(2) for blob in blobs], 1)
     bounds = np.array([blob.bounds for blob in blobs])
-    return EllipsoidGroup(*map(_tensor, (shape, gradient, bounds)), sharpness)
+    return EllipsoidGroup(_tensor(shape), _tensor(gradient), _tensor(bounds), sharpness)
 
 
 def _bumps(blobs: list[Blob]) -> Bumps:
@@ -164,15 +168,14 @@ def build_head(t: Traits, style: Style, p: Proportions) -> Head:
     """Sculpt the head of the given traits."""
     skull = _group(_head_blobs(t, p), 13)
     bumps = _bumps(_face_bumps(t, p) + _mouth_bumps(t, p) + _age_bumps(t) + _style_bumps(style))
-    x, y, z = p.eye
     # two buns, not one on the crown: an aligned photo is cut right above the crown
     bun = Blob((0.60 * p.width + 0.5 * p.hair_thickness, 0.74, -0.10), (0.22, 0.21, 0.22))
     ellipsoids = {
         "head": skull,
         "nose": _group(_nose_blobs(t, style, p), 26),
         "ears": _group(_ear_blobs(t, style, p), 20),
-        "lids": _group(Blob((x, y, z), (p.eye_radius + 0.028,) * 3).pair(), 40),
-        "eyes": _group(Blob((x, y, z), (p.eye_radius,) * 3).pair(), 200),
+        "lids": _group(_ball(p.eye, p.eye_radius + 0.028).pair(), 40),
+        "eyes": _group(_ball(p.eye, p.eye_radius).pair(), 200),
         "hair": _group(_hair_blobs(t, style, p), 16),
         "bun": _group(bun.pair(), 16),
         "torso": _group(_torso_blobs(t), 10),

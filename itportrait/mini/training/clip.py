@@ -19,7 +19,7 @@ Source:
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import open_clip
 import torch
@@ -161,8 +161,9 @@ class ClipTask(NetworkTask[Any]):
         self.tokenizer = open_clip.get_tokenizer(MINI_NAME)
         self.used = self._used_tokens()
         # Three quarters of the parameters are embeddings of tokens that no caption has.
+        embedding = cast(nn.Embedding, model.token_embedding)
         model.token_embedding = nn.Embedding.from_pretrained(
-            model.token_embedding.weight.detach()[self.used], freeze=False
+            embedding.weight.detach()[self.used], freeze=False
         )
         model = model.to(device)
         plain = [p for n, p in model.named_parameters() if p.ndim < 2 or "embedding" in n]

@@ -87,8 +87,8 @@ def update_average(average: nn.Module, module: nn.Module, step: int, *, limit: f
     """
     keep = min(limit, (1 + step) / (20 + step))
     pairs = list(zip(average.parameters(), module.parameters(), strict=True))
-    old, new = [a for a, _ in pairs], [m.detach() for _, m in pairs]
-    torch._foreach_lerp_(old, new, 1 - keep)  # pyright: ignore[reportPrivateImportUsage]
+    old: list[Tensor] = [a for a, _ in pairs]
+    torch._foreach_lerp_(old, [m.detach() for _, m in pairs], 1 - keep)
     for a, m in zip(average.buffers(), module.buffers(), strict=True):
         a.copy_(m)
 
