@@ -3,10 +3,10 @@
     python -m benchmarks.bm_chaos --records 2000 --every 20
 
 Runs the job (real stages, tiny models, noise) once in peace and once with a fault every few
-seconds, in turn: a worker killed with -9; a node removed without notice and another one added; the driver
-killed with -9 and submitted again. Two more are there all the time, and two turns of five are left
-to them: one record ends every process that opens it (in the run in peace too), and every 50th write
-of a process fails. Compares the two outputs row by row.
+seconds, in turn: a worker killed with -9; a node removed without notice and another one added;
+the driver killed with -9 and submitted again. Two more are there all the time, and two turns of
+five are left to them: one record ends every process that opens it (in the run in peace too), and
+every 50th write of a process fails. Compares the two outputs row by row.
 """
 
 import argparse
