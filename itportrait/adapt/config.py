@@ -1,5 +1,6 @@
 """What a style domain is, and how its adaptation runs; published values are the defaults."""
 
+from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -7,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 from itportrait.adapt.presets import PRESETS, merge
 from itportrait.config import Settings
 from itportrait.errors import InvalidArgumentError, UnknownNameError
+from itportrait.io import uris
 
 Mode = Literal["image", "text", "image_text"]
 
@@ -48,6 +50,13 @@ class DomainSpec(Settings):
                 f"references: mode {self.mode!r} of domain {self.name!r} needs at least one picture"
             )
         return self
+
+    def portable(self) -> dict[str, Any]:
+        """Return plain data for other machines: local references by name, URIs without secrets."""
+        references = [
+            Path(uri).name if uris.is_local(uri) else uris.redact(uri) for uri in self.references
+        ]
+        return {**self.model_dump(mode="json"), "references": references}
 
     @property
     def uses_text(self) -> bool:

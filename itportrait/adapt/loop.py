@@ -264,7 +264,7 @@ class _Run:
         self, student: str, kept: dict[str, float], pairs: list[dict[str, Any]]
     ) -> Adapter:
         info = {
-            "spec": self.spec.model_dump(mode="json"),
+            "spec": self.spec.portable(),
             "fingerprint": self.fingerprint,
             "student": student,
             "step": int(kept["step"]),

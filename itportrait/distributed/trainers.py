@@ -129,7 +129,7 @@ class TrainedDomain:
             version=name or self.job.fingerprint,
             fingerprint=self.job.fingerprint,
             base_model_id=self.base_model_id,
-            spec={**spec.model_dump(mode="json"), "references": _portable(spec.references)},
+            spec=spec.portable(),
             metrics=self.metrics,
             info={
                 **self.info,
@@ -496,14 +496,6 @@ def _card(trained: TrainedDomain) -> str:
     lines += ["| metric | value |", "| --- | --- |"]
     lines += [f"| {name} | {value:.4g} |" for name, value in sorted(trained.metrics.items())]
     return "\n".join(lines) + "\n"
-
-
-def _portable(references: Sequence[str]) -> list[str]:
-    """Return URIs without secrets, and of local files the names: other machines have no such path.
-
-    The pictures themselves are kept with the version.
-    """
-    return [Path(uri).name if uris.is_local(uri) else uris.redact(uri) for uri in references]
 
 
 def _short_params(job: DomainJob) -> dict[str, Any]:

@@ -33,7 +33,8 @@ def test_shipped_domain_belongs_to_the_shipped_models(shipped):
     change = styled.state_dict()["backbone.synthesis.b32.conv0.weight"]
     assert not change.equal(bundle.generator.state_dict()["backbone.synthesis.b32.conv0.weight"])
     assert len(shipped.reference_pictures()) == len(shipped.references) == 1
-    assert shipped.spec["references"] == ["clown.png"]  # no path of the machine that made it
+    # No path of the machine that made it.
+    assert shipped.spec["references"] == adapter.info["spec"]["references"] == ["clown.png"]
 
 
 def test_the_users_bank_comes_first_and_both_are_named_in_an_error(tmp_path, shipped):
