@@ -5,7 +5,7 @@ import os
 from itportrait.distributed.kernels import build as build_real
 from itportrait.distributed.recipes import ALIGN, Recipe
 from itportrait.distributed.work import Kernel
-from itportrait.io import commits, uris
+from tests.helpers.flaky_storage import fail_every
 
 CALM, WILD = "benchmarks.chaos_stages:build", "benchmarks.chaos_stages:build_on_flaky_storage"
 POISON = "portrait_000077.png"
@@ -28,14 +28,5 @@ def build(recipe: Recipe) -> Kernel:
 
 def build_on_flaky_storage(recipe: Recipe) -> Kernel:
     """The same, in a process of which every 50th write fails from now on."""
-    if not hasattr(commits.uris, "_whole_put"):
-        commits.uris._whole_put, calls = uris.put_bytes, [0]
-
-        def flaky(uri: str, data: bytes) -> None:
-            calls[0] += 1
-            if calls[0] % FAILS_EVERY == 0:
-                raise ConnectionError("the storage hung up")
-            commits.uris._whole_put(uri, data)
-
-        commits.uris.put_bytes = flaky
+    fail_every(FAILS_EVERY, first=FAILS_EVERY)
     return build(recipe)

@@ -14,7 +14,7 @@ import numpy as np
 from itportrait.distributed.recipes import ALIGN, INVERT, STYLIZE, Recipe
 from itportrait.distributed.work import Kernel
 from itportrait.errors import DecodeError, RecordRejectedError
-from itportrait.io import commits, uris
+from itportrait.io import uris
 from itportrait.records import (
     AlignedRecord,
     InvertedRecord,
@@ -22,6 +22,7 @@ from itportrait.records import (
     StylizedRecord,
     content_id,
 )
+from tests.helpers.flaky_storage import fail_every
 
 KERNELS = "tests.distributed.fake_stages:build"
 FLAKY = "tests.distributed.fake_stages:build_on_flaky_storage"
@@ -67,16 +68,7 @@ def build(recipe: Recipe) -> Kernel:
 
 def build_on_flaky_storage(recipe: Recipe) -> Kernel:
     """The same, in a process whose storage fails every n-th time from now on."""
-    if not hasattr(commits.uris, "_whole_put"):
-        commits.uris._whole_put, calls = uris.put_bytes, [0]
-
-        def flaky(uri: str, data: bytes) -> None:
-            calls[0] += 1
-            if calls[0] % STORAGE_FAILS_EVERY == 1:
-                raise ConnectionError("the storage hung up")
-            commits.uris._whole_put(uri, data)
-
-        commits.uris.put_bytes = flaky
+    fail_every(STORAGE_FAILS_EVERY, first=1)
     return build(recipe)
 
 

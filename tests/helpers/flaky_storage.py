@@ -1,0 +1,20 @@
+"""A storage that fails now and then, in place of the real one."""
+
+from itportrait.io import uris
+
+_whole_put = uris.put_bytes
+
+
+def fail_every(count: int, *, first: int) -> None:
+    """Let every `count`-th write of this process fail from now on, the `first`-th the first."""
+    if uris.put_bytes is not _whole_put:
+        return
+    calls = [0]
+
+    def flaky(uri: str, data: bytes) -> None:
+        calls[0] += 1
+        if (calls[0] - first) % count == 0 and calls[0] >= first:
+            raise ConnectionError("the storage hung up")
+        _whole_put(uri, data)
+
+    uris.put_bytes = flaky
