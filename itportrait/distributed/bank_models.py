@@ -148,7 +148,7 @@ def model_card(name: str, version: BankVersion) -> ModelCard:
         config={"bundle": settings.base, "device": "auto"},
         params=settings.params(),
         requirements=(f"itportrait=={__version__}",),
-        run_key=f"{version.domain}-{version.fingerprint}",
+        run_key=version.run_name,
         tags={
             "domain": version.domain,
             "fingerprint": version.fingerprint,

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import itportrait
-from itportrait.distributed.trainers import TrackingTarget
+from itportrait.distributed.trainers import TrackingTarget, short_params
 from itportrait.errors import UnknownNameError
 from itportrait.image import decode
 from itportrait.io import uris
@@ -59,11 +59,8 @@ def record_version(version: BankVersion, target: TrackingTarget) -> None:
         target.uri, target.parent, experiment=target.experiment, spool=target.spool
     )
     tags = {"domain": version.domain, "fingerprint": version.fingerprint, "ready_made": "true"}
-    key = f"{version.domain}-{version.fingerprint}"
-    with parent.child(version.domain, key=key, tags=tags) as run:
-        names = ("mode", "method", "prompt", "steps", "train", "seed")
-        params = {name: version.spec.get(name) or "" for name in names}
-        run.log_params({**params, "base": version.info.get("base", "")})
+    with parent.child(version.domain, key=version.run_name, tags=tags) as run:
+        run.log_params(short_params(version.spec, version.info.get("base", "")))
         for step, values in _curve(version):
             run.log_metrics(values, step=step)
         step = int(version.info.get("step") or 0)

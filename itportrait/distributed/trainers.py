@@ -10,7 +10,7 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -304,7 +304,7 @@ class _Reporter:
                 spool=target.spool,
             )
             self.run = parent.child(job.spec.name, key=job.run_name, tags=job.tags)
-            self.run.log_params(_short_params(job))
+            self.run.log_params(short_params(job.spec.model_dump(mode="json"), job.bundle))
             self.run.log_text("spec.json", uris.redact(job.spec.model_dump_json(indent=1)))
 
     def start(self, report) -> None:
@@ -498,17 +498,10 @@ def _card(trained: TrainedDomain) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _short_params(job: DomainJob) -> dict[str, Any]:
-    spec = job.spec
-    return {
-        "mode": spec.mode,
-        "method": spec.method,
-        "prompt": spec.prompt or "",
-        "steps": spec.steps,
-        "train": spec.train,
-        "seed": spec.seed,
-        "base": job.bundle,
-    }
+def short_params(spec: Mapping[str, Any], base: str) -> dict[str, Any]:
+    """Return what the tracked run of a domain shows of its specification, the same for all."""
+    names = ("mode", "method", "prompt", "steps", "train", "seed")
+    return {**{name: "" if spec.get(name) is None else spec[name] for name in names}, "base": base}
 
 
 def _gpus_per_worker(train: TrainConfig) -> float:

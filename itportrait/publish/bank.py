@@ -51,6 +51,11 @@ class BankVersion:
     references: tuple[str, ...] = ()
     created: str = ""
 
+    @property
+    def run_name(self) -> str:
+        """Return the name of the training that made it, and the key of its tracked run."""
+        return f"{self.domain}-{self.fingerprint}"
+
     def reference_pictures(self) -> list:
         """Return the reference images, uint8 `[S, S, 3]`; none for a domain of words alone."""
         from itportrait.image import decode
