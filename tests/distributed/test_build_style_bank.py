@@ -1,21 +1,16 @@
 """The job itself, in processes of its own: command line, lease, and nights on a real Ray."""
 
 import json
-import os
-import signal
 import subprocess
-import sys
-import time
 from pathlib import Path
 
-import psutil
 import pytest
 
 from itportrait.distributed.lease import Lease
 from itportrait.publish.bank import Bank
+from tests.helpers.build_job import ROOT, BuildJob
 from tests.helpers.tiny_folder import write_tiny_bundle
 
-ROOT = Path(__file__).parents[2]
 SPEC = """\
 base: {base}
 defaults: {{source_prompt: a photo of a person, steps: 4}}
@@ -42,42 +37,8 @@ def place(tmp_path):
     return tmp_path
 
 
-def start(place: Path, *options: str) -> subprocess.Popen:
-    command = [sys.executable, str(ROOT / "workflows/build_style_bank.py")]
-    command += ["--spec", str(place / "bank.yaml"), "--bank", str(place / "bank"), *options]
-    paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
-    env = os.environ | {
-        "ITPORTRAIT_RUNS": str(place / "runs"),
-        "PYTHONPATH": os.pathsep.join(filter(None, paths)),
-    }
-    env.pop("RAY_ADDRESS", None)
-    return subprocess.Popen(
-        command,
-        env=env,
-        cwd=place,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-
-
 def run(place: Path, *options: str) -> subprocess.CompletedProcess:
-    process = start(place, *options)
-    out, err = process.communicate(timeout=540)
-    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
-
-
-def wait_for(condition, process: subprocess.Popen, timeout_s: float = 300) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.05)
-    assert condition(), "it did not come about in time"
-
-
-def trainers_below(process: subprocess.Popen) -> list[psutil.Process]:
-    found = psutil.Process(process.pid).children(recursive=True)
-    return [item for item in found if "TrainWorker" in " ".join(item.cmdline()[:1])]
+    return BuildJob(place, *options).finish()
 
 
 @pytest.mark.slow
@@ -145,14 +106,12 @@ def test_build_survives_its_workers_and_its_driver(place):
     text = (place / "bank.yaml").read_text().replace("steps: 4}", "steps: 60}", 1)
     (place / "bank.yaml").write_text(text)
     bank, training = Bank(str(place / "bank")), place / "bank" / "_training"
-    first = start(place, "--date", "2026-01-01", "--set", "train.max_concurrent=1")
-    wait_for(lambda: list(training.glob("*/checkpoint*")) and trainers_below(first), first)
-    killed = trainers_below(first)[0]
-    killed.kill()
-    wait_for(bank.domains, first)
+    first = BuildJob(place, "--date", "2026-01-01", "--set", "train.max_concurrent=1")
+    first.wait_for(lambda: list(training.glob("*/checkpoint*")) and first.trainers())
+    first.trainers()[0].kill()
+    first.wait_for(bank.domains)
     published = {name: bank.champion(name) for name in bank.domains()}
-    os.killpg(first.pid, signal.SIGKILL)
-    first.communicate()
+    first.kill()
 
     again = run(place, "--date", "2026-01-01", "--set", "train.max_concurrent=1")
     assert again.returncode == 1, again.stdout + again.stderr  # the unreadable reference
