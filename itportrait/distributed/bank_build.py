@@ -154,11 +154,12 @@ class BankBuild:
         version = self._version(trained, metrics, decision)
         files = trained.files | self._pages(trained, version, decision, scores)
         self.lease.check()
+        # Before it is published: a domain that stands in the bank is not looked at again.
+        self._track(job, version, decision, scores)
         self.bank.publish(version, files, promote=decision.promote)
         uris.remove(uris.join(self.storage, job.run_name), recursive=True)
         self.faces.setdefault("base", scores.faces["base"])
         self.faces[job.spec.name] = scores.faces[CANDIDATE]
-        self._track(job, version, decision, scores)
         self._follow([job.spec.name])
         return DomainResult(
             domain=job.spec.name,

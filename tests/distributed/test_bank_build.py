@@ -271,6 +271,33 @@ def test_mlflow_has_every_build_with_its_domains_and_their_models(here, mlflow_u
         assert client.get_run(serving.run_id).data.tags["domain"] == domain
 
 
+def test_verdict_is_tracked_when_the_driver_dies_right_after_publication(
+    here, mlflow_uri, monkeypatch
+):
+    publish = Bank.publish
+
+    def publish_and_die(bank, *arguments, **options):
+        publish(bank, *arguments, **options)
+        raise KeyboardInterrupt
+
+    without = ("broken", "zombie")
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Bank, "publish", publish_and_die)
+        night(here, "2026-01-01", without=without, tracking=mlflow_uri)
+    again, engine, bank, _ = night(here, "2026-01-01", without=without, tracking=mlflow_uri)
+    assert outcomes(again) == {"pencil": "unchanged"}
+    assert engine.trained == []
+
+    from mlflow import MlflowClient
+
+    client = MlflowClient(mlflow_uri)
+    experiment = client.get_experiment_by_name("style-bank")
+    (run,) = client.search_runs([experiment.experiment_id], "tags.domain = 'pencil'")
+    assert run.data.tags["gate"] == "champion"
+    expected = {f"gate/{name}": value for name, value in bank.champion("pencil").metrics.items()}
+    assert {name: run.data.metrics.get(name) for name in expected} == pytest.approx(expected)
+
+
 def test_build_goes_on_while_mlflow_is_down(here, monkeypatch, caplog):
     monkeypatch.setenv("ITPORTRAIT_RUNS", str(here[0] / "runs"))
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
