@@ -281,9 +281,10 @@ def test_verdict_is_tracked_when_the_driver_dies_right_after_publication(
         raise KeyboardInterrupt
 
     without = ("broken", "zombie")
-    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patch:
         patch.setattr(Bank, "publish", publish_and_die)
-        night(here, "2026-01-01", without=without, tracking=mlflow_uri)
+        with pytest.raises(KeyboardInterrupt):
+            night(here, "2026-01-01", without=without, tracking=mlflow_uri)
     again, engine, bank, _ = night(here, "2026-01-01", without=without, tracking=mlflow_uri)
     assert outcomes(again) == {"pencil": "unchanged"}
     assert engine.trained == []
