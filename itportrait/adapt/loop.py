@@ -12,13 +12,14 @@ import numpy as np
 from itportrait.adapt.adapter import Adapter
 from itportrait.adapt.config import AdaptConfig, DomainSpec, resolve
 from itportrait.adapt.methods import METHODS, AdaptationMethod, MethodContext
-from itportrait.adapt.methods.base import ReduceGradients, with_weights
+from itportrait.adapt.methods.base import with_weights
 from itportrait.adapt.probe import Probe
 from itportrait.adapt.references import Reference, load_references
 from itportrait.adapt.selection import Selection
+from itportrait.adapt.workers import Workers
 from itportrait.bundle import Bundle
 from itportrait.config import fingerprint
-from itportrait.errors import CheckpointError, InvalidArgumentError
+from itportrait.errors import CheckpointError
 
 logger = logging.getLogger(__name__)
 
@@ -90,9 +91,7 @@ def adapt_domain(
     config: AdaptConfig | None = None,
     *,
     references: Sequence[Reference] | None = None,
-    rank: int = 0,
-    world_size: int = 1,
-    reduce_gradients: ReduceGradients | None = None,
+    workers: Workers | None = None,
     resume_state: dict[str, Any] | None = None,
     on_start: Callable[[AdaptReport], None] | None = None,
     on_report: Callable[[AdaptReport], None] | None = None,
@@ -105,35 +104,26 @@ def adapt_domain(
         config: how; the domain's `options` are laid over it.
         references: aligned style images with their cameras; None reads `spec.references`, which
             must then be aligned pictures, and estimates the cameras.
-        rank: of this worker: its codes and cameras are its own.
-        world_size: number of workers; each probes alike, so all take the same decisions.
-        reduce_gradients: averages the gradients of the given parameters over the workers; needed
-            for more than one.
+        workers: those that adapt it together, this process among them; None: it is alone.
         resume_state: a report's `state()`; the run continues bit-identically.
         on_start: called with the unadapted generator's scores, at step 0; not in a resumed run.
         on_report: called after every probe, on every rank.
 
     Raises:
-        InvalidArgumentError: options, references or workers do not fit.
+        InvalidArgumentError: options or references do not fit.
         UnknownNameError: no such method or preset of layers.
         CheckpointError: the state is of another domain, configuration or base model.
         NoInputError: a reference cannot be read.
     """
     config = resolve(spec, config or AdaptConfig())
-    if world_size > 1 and reduce_gradients is None:
-        raise InvalidArgumentError(
-            "reduce_gradients",
-            expected=f"a function that averages over {world_size} workers",
-            actual="None",
-        )
     if not spec.uses_images:
         references = []
     elif references is None:
         references = load_references(spec.references)
-    run = _Run(bundle, spec, config, list(references), rank, resume_state)
+    run = _Run(bundle, spec, config, list(references), workers or Workers(), resume_state)
     if on_start is not None and run.step == 0:
         on_start(run.baseline())
-    return run.finish(run.train(reduce_gradients, on_report))
+    return run.finish(run.train(on_report))
 
 
 class _Run:
@@ -145,15 +135,15 @@ class _Run:
         spec: DomainSpec,
         config: AdaptConfig,
         references: list[Reference],
-        rank: int,
+        workers: Workers,
         resume_state: dict[str, Any] | None,
     ) -> None:
-        self.bundle, self.spec, self.config = bundle, spec, config
+        self.bundle, self.spec, self.config, self.workers = bundle, spec, config, workers
         self.fingerprint = adapt_fingerprint(spec, config, bundle.model_id, references)
         self.step, self.seconds = 0, 0.0
         started = time.perf_counter()
         state = resume_state and self._checked(resume_state)
-        context = MethodContext(bundle, spec, config, references, rank)
+        context = MethodContext(bundle, spec, config, references, workers)
         method = METHODS.get(spec.method)
         self.method: AdaptationMethod = method(context, state["method"] if state else None)
         self.selection = Selection(config.selection)
@@ -195,16 +185,12 @@ class _Run:
         scores, images = self.probe.score(self.method.students[self.method.result].scored())
         return AdaptReport(0, scores, self.probe.pictures(images), False, self.state_dict, False)
 
-    def train(
-        self,
-        reduce_gradients: ReduceGradients | None,
-        on_report: Callable[[AdaptReport], None] | None,
-    ) -> list[dict[str, Any]]:
+    def train(self, on_report: Callable[[AdaptReport], None] | None) -> list[dict[str, Any]]:
         """Run to the last step, or until nothing improves; return the pairs' reports."""
         terms: dict[str, list[float]] = defaultdict(list)
         while self.step < self.spec.steps and not self.selection.exhausted:
             part = self.method.loss(self.step)
-            self.method.students[part.student].update(part.loss, reduce_gradients)
+            self.method.students[part.student].update(part.loss, self.workers)
             self.step += 1
             for name, value in part.log.items():
                 terms[name].append(value)
@@ -217,6 +203,7 @@ class _Run:
         self, terms: dict[str, list[float]], on_report: Callable[[AdaptReport], None] | None
     ) -> None:
         scores, images = self.probe.score(self.method.students[self.method.result].scored())
+        scores = self.workers.from_first(scores)  # other machines round otherwise
         weights = {name: student.weights() for name, student in self.method.students.items()}
         kept = self.selection.add(self.step, scores, weights)
         means = {f"train/{name}": sum(values) / len(values) for name, values in terms.items()}

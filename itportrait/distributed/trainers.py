@@ -260,10 +260,11 @@ def _train_loop(config: dict[str, Any]) -> None:
 
     from itportrait.adapt import adapt_domain
     from itportrait.distributed.kernels import warm_bundle
+    from itportrait.distributed.torch_workers import TorchWorkers
 
     job: DomainJob = config["job"]
     context = train.get_context()
-    rank, world = context.get_world_rank(), context.get_world_size()
+    rank, count = context.get_world_rank(), context.get_world_size()
     device = "cuda" if torch.cuda.is_available() and ray.get_gpu_ids() else "cpu"
     bundle = warm_bundle(job.bundle, device)
     references = reference_images(job.spec.references, bundle, job.align)
@@ -274,9 +275,7 @@ def _train_loop(config: dict[str, Any]) -> None:
             job.spec,
             job.adapt,
             references=references or None,
-            rank=rank,
-            world_size=world,
-            reduce_gradients=_average_gradients(world) if world > 1 else None,
+            workers=TorchWorkers(rank, count, device) if count > 1 else None,
             resume_state=_load_state(),
             on_start=reporter.start if rank == 0 else None,
             on_report=reporter.report,
@@ -397,17 +396,6 @@ def _load_state() -> dict[str, Any] | None:
     with checkpoint.as_directory() as folder:
         path = Path(folder) / _STATE
         return torch.load(path, weights_only=True, map_location="cpu") if path.exists() else None
-
-
-def _average_gradients(world: int) -> Callable:
-    import torch.distributed as dist
-
-    def average(parameters: list) -> None:
-        for parameter in parameters:
-            dist.all_reduce(parameter.grad)
-            parameter.grad /= world
-
-    return average
 
 
 def reference_images(references: Sequence[str], bundle, align: AlignConfig) -> list:

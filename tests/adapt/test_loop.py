@@ -1,4 +1,4 @@
-"""The whole stage on a tiny family: modes, resume, workers, and what is refused."""
+"""The whole stage on a tiny family: modes, resume, and what is refused."""
 
 import io
 import math
@@ -6,11 +6,10 @@ import math
 import pytest
 import torch
 
-from itportrait.adapt import METHODS, AdaptConfig, adapt_domain, adapt_fingerprint, resolve
-from itportrait.adapt.methods import MethodContext
+from itportrait.adapt import AdaptConfig, adapt_domain, adapt_fingerprint, resolve
 from itportrait.adapt.sampling import step_rng
 from itportrait.adapt.scenes import SceneSource
-from itportrait.errors import CheckpointError, InvalidArgumentError, NoInputError, UnknownNameError
+from itportrait.errors import CheckpointError, NoInputError, UnknownNameError
 
 
 def collect(bundle, spec, config, references=None, **kwargs):
@@ -142,32 +141,6 @@ def test_the_base_is_left_alone(bundle, config, make_spec, reference):
 def test_only_the_preset_is_trained(bundle, config, make_spec):
     result = adapt_domain(bundle, make_spec(train="planes_only"), config)
     assert all(name.startswith("backbone.synthesis.") for name in result.adapter.delta)
-
-
-def test_ranks_draw_their_own_codes_and_share_the_gradient(bundle, config, make_spec):
-    spec = make_spec(steps=1)
-
-    def gradient(rank):
-        method = METHODS.get("itportrait")(MethodContext(bundle, spec, config, [], rank))
-        method.loss(0).loss.backward()
-        return torch.cat([p.grad.flatten() for p in method.students["text"].trained.values()])
-
-    assert torch.equal(gradient(0), gradient(0))
-    assert not torch.equal(gradient(0), gradient(1))
-    seen = []
-
-    def reduce_gradients(parameters):
-        seen.append(len(parameters))
-        for parameter in parameters:
-            parameter.grad.zero_()
-
-    result = adapt_domain(
-        bundle, spec, config, rank=1, world_size=2, reduce_gradients=reduce_gradients
-    )
-    assert seen == [len(result.adapter.delta)]
-    assert all(float(delta.abs().max()) == 0 for delta in result.adapter.delta.values())
-    with pytest.raises(InvalidArgumentError, match="averages over 2 workers"):
-        adapt_domain(bundle, spec, config, world_size=2)
 
 
 def test_an_average_of_the_weights_can_be_kept(bundle, config, make_spec):

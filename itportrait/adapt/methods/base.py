@@ -2,8 +2,8 @@
 
 import copy
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -13,11 +13,10 @@ from itportrait.adapt.config import AdaptConfig, DomainSpec
 from itportrait.adapt.layers import trained_names
 from itportrait.adapt.pair import PairReport
 from itportrait.adapt.references import Reference
+from itportrait.adapt.workers import Workers
 from itportrait.bundle import Bundle
 from itportrait.generator import TriPlaneGenerator
 from itportrait.registry import Registry
-
-ReduceGradients = Callable[[list[nn.Parameter]], None]
 
 
 @dataclass(frozen=True)
@@ -29,14 +28,14 @@ class MethodContext:
         spec: the domain.
         config: already resolved with the domain's options.
         references: aligned style images; empty in mode `text`.
-        rank: of this worker; its codes and cameras are its own.
+        workers: those that train the domain together; each draws its own codes and cameras.
     """
 
     bundle: Bundle
     spec: DomainSpec
     config: AdaptConfig
     references: Sequence[Reference]
-    rank: int = 0
+    workers: Workers = field(default_factory=Workers)
 
 
 @dataclass(frozen=True)
@@ -80,15 +79,11 @@ class Student:
             {name: value.detach().clone() for name, value in self.trained.items()} if ema else None
         )
 
-    def update(self, loss: Tensor, reduce_gradients: ReduceGradients | None = None) -> None:
-        """Take one optimization step; gradients are reduced over the workers in between."""
+    def update(self, loss: Tensor, workers: Workers) -> None:
+        """Take one optimization step; gradients are averaged over the workers in between."""
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
-        if reduce_gradients is not None:
-            for parameter in self.trained.values():  # a rank without a gradient still takes part
-                if parameter.grad is None:
-                    parameter.grad = torch.zeros_like(parameter)
-            reduce_gradients(list(self.trained.values()))
+        workers.average_gradients(list(self.trained.values()))
         self.optimizer.step()
         if self._average is not None:
             for name, value in self.trained.items():

@@ -12,6 +12,7 @@ from itportrait.adapt.sampling import (
 )
 from itportrait.adapt.scenes import Scene, SceneSource, render_views
 from itportrait.adapt.threshold import Threshold
+from itportrait.adapt.workers import Workers
 from itportrait.bundle import Bundle
 from itportrait.generator import Rendering, TriPlaneGenerator
 from itportrait.losses import (
@@ -51,6 +52,7 @@ class ImageTextEmbedding:
         changes: what the change should be, `[D]` a model, with lengths: the words'.
         scenes: where codes, cameras and frozen renders come from.
         threshold: the balance with the image-adapted copy; its state is the run's.
+        workers: decide alike about the balance of every step.
     """
 
     def __init__(
@@ -60,8 +62,9 @@ class ImageTextEmbedding:
         changes: Features,
         scenes: SceneSource,
         threshold: Threshold | None = None,
+        workers: Workers | None = None,
     ) -> None:
-        self.config, self.changes = config, changes
+        self.config, self.changes, self.workers = config, changes, workers or Workers()
         self.scenes, self.threshold = scenes, threshold
         self.clip = DirectionalLoss(bundle.clips, config.ite.clip_weights)
         self.perceptual = PerceptualLoss(bundle.perceptual, config.apt.size)
@@ -79,6 +82,7 @@ class ImageTextEmbedding:
         """
         ite = self.config.ite
         skips_image = self.threshold is not None and self.threshold.skips_image(rng)
+        skips_image = self.workers.from_first(skips_image)
         scene = self.scenes.draw(rng)
         views = [
             Distortion.draw(len(scene.image), ite.augment_color, rng) for _ in range(ite.augment)
@@ -124,7 +128,7 @@ class ImageTextEmbedding:
         styled = final_image(self._render(image_student, scene))
         changes = [new - old for new, old in zip(self._encode(styled, views), before, strict=True)]
         whole = len(scene.image)  # rows of plain pictures come first; copies do not count
-        distance = float(changes[0][:whole].norm(dim=1).mean())
+        distance = self.workers.average(float(changes[0][:whole].norm(dim=1).mean()))
         text, image = self.threshold.weights(distance)
         pairs = list(zip(self.changes, changes, strict=True))
         return _Guidance(

@@ -42,15 +42,17 @@ class ItportraitMethod(AdaptationMethod):
         self.students: dict[str, Student] = {}
         if spec.uses_images:
             self.students["image"] = self._student(config.apt.learning_rate, config.apt.betas)
-            scenes = SceneSource(bundle, config, [], spec.seed, context.rank)
+            scenes = SceneSource(bundle, config, [], spec.seed, context.workers.rank)
             self.apt = PairedTransfer(bundle, config, self.pairs, scenes)
         if spec.uses_text:
             self.students["text"] = self._student(config.ite.learning_rate, config.ite.betas)
             words = [  # encoded here, once
                 text_change(clip, str(spec.prompt), spec.source_prompt) for clip in bundle.clips
             ]
-            scenes = SceneSource(bundle, config, self.pairs, spec.seed, context.rank)
-            self.ite = ImageTextEmbedding(bundle, config, words, scenes, self.threshold)
+            scenes = SceneSource(bundle, config, self.pairs, spec.seed, context.workers.rank)
+            self.ite = ImageTextEmbedding(
+                bundle, config, words, scenes, self.threshold, context.workers
+            )
         self.result = "text" if spec.uses_text else "image"
 
     def _student(self, learning_rate: float, betas: tuple[float, float]) -> Student:
@@ -86,7 +88,7 @@ class ItportraitMethod(AdaptationMethod):
     def loss(self, step: int) -> StepLoss:
         context = self.context
         stage = self.stage(step)
-        rng = step_rng(context.spec.seed, context.rank, step, stage)
+        rng = step_rng(context.spec.seed, context.workers.rank, step, stage)
         generator = self.students[stage].generator
         if stage == "image":
             loss, log = self.apt.loss(generator, rng)
