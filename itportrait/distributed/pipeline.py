@@ -191,7 +191,7 @@ class Pipeline:
         if standing is not None:
             self._settled(self.align, shard, standing, kept=True)
         else:
-            self.window.add(self.align, shard, len(shard.sources))
+            self.window.add(self.align, shard, len(shard.sources), shard.keys())
 
     def _committed(self, recipe: Recipe, shard: Shard, commit: Commit) -> None:
         counts = {"ok": commit.ok, "rejected": commit.rejected, "failed": commit.failed}
@@ -210,7 +210,7 @@ class Pipeline:
             if standing is not None:
                 self._settled(self.invert, shard, standing, kept=True)
             else:
-                self.window.add(self.invert, shard, commit.rows_ok)
+                self.window.add(self.invert, shard, commit.rows_ok, commit.outputs)
         elif recipe.stage == INVERT:
             inputs = stylize_inputs(self._align_outputs.pop(shard.index), commit.outputs)
             if commit.rows_ok == 0:
@@ -229,7 +229,7 @@ class Pipeline:
         if standing is not None:
             self._settled(domain.recipe, Shard(shard, ()), standing, kept=True)
         else:
-            self.window.add(domain.recipe, Shard(shard, ()), items)
+            self.window.add(domain.recipe, Shard(shard, ()), items, inputs)
 
     def _standing_of(self, recipe: Recipe) -> _Standing:
         if recipe.name not in self._standing:

@@ -9,12 +9,19 @@ import heapq
 import itertools
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import ray
 from ray import exceptions as ray_errors
 
 from itportrait.distributed.recipes import ALIGN, INVERT, STYLIZE, Recipe
+from itportrait.distributed.search import (
+    Search,
+    list_searches,
+    put_search,
+    read_search,
+    search_target,
+)
 from itportrait.distributed.shards import Shard
 from itportrait.distributed.tasks import submit, unwrap
 from itportrait.distributed.work import ShardTask, UpstreamDamagedError
@@ -71,35 +78,37 @@ class _Piece:
 
     recipe: Recipe
     shard: Shard
-    items: int
-    start: int = 0
-    stop: int | None = None
-    crashes: int = 0
+    search: Search
+    """Shared by all pieces of the shard."""
+    start: int
+    stop: int
+    final_crashes: int = 0
+    """Processes lost since there was nothing left to search."""
     storage_failures: int = 0
-    quarantined: dict[int, tuple[str, str]] = field(default_factory=dict)
     submitted: float = 0.0
     cancelled: bool = False
 
     @property
-    def whole(self) -> bool:
-        return self.start == 0 and self.stop is None
+    def items(self) -> int:
+        return self.stop - self.start
 
     @property
-    def key(self) -> tuple[str, int]:
-        return self.recipe.name, self.shard.index
+    def whole(self) -> bool:
+        return self.items == self.search.items
 
     @property
     def time_limit_s(self) -> float:
         return self.recipe.timeout_s + self.recipe.item_timeout_s * self.items
 
-
-@dataclass
-class _Split:
-    """A shard that is being searched for the records that end its process."""
-
-    items: int
-    open_ranges: int = 0
-    quarantined: dict[int, tuple[str, str]] = field(default_factory=dict)
+    def task(self) -> ShardTask:
+        # Later stages read their inputs from the tables: only `align` takes sources along.
+        sources = self.shard.sources if self.recipe.stage == ALIGN else ()
+        shard = Shard(self.shard.index, sources)
+        if not self.whole:
+            return ShardTask(shard, self.start, self.stop)
+        return ShardTask(
+            shard, quarantined=dict(self.search.quarantined), searched=self.search.begun
+        )
 
 
 class Window:
@@ -127,12 +136,20 @@ class Window:
         self._live: dict[ray.ObjectRef, _Piece] = {}
         self._ready: list[tuple[int, int, _Piece]] = []
         self._paused: list[tuple[float, int, _Piece]] = []
-        self._splits: dict[tuple[str, int], _Split] = {}
+        self._searched: dict[str, frozenset[int]] = {}
         self._order = itertools.count()
 
-    def add(self, recipe: Recipe, shard: Shard, items: int) -> None:
-        """Queue a shard of a stage; later stages go first, so that shards leave the window."""
-        self._push(_Piece(recipe, shard, items))
+    def add(self, recipe: Recipe, shard: Shard, items: int, inputs: str | list[str]) -> None:
+        """Queue a shard of a stage; later stages go first, so that shards leave the window.
+
+        Args:
+            recipe: of the stage.
+            shard: number, and for `align` the sources.
+            items: how many inputs of the stage it has.
+            inputs: their digest; a search that an earlier driver left goes on if it is the same.
+        """
+        search = self._search_of(recipe, shard, search_target(recipe, inputs), items)
+        self._push_open(recipe, shard, search)
 
     def __len__(self) -> int:
         """Return how many pieces are in flight, ready or paused."""
@@ -191,13 +208,9 @@ class Window:
         while self._ready and len(self._live) < self.limits.in_flight:
             piece = heapq.heappop(self._ready)[2]
             resources = self.resources[piece.recipe.stage]
-            # Later stages read their inputs from the tables: only `align` takes sources along.
-            sources = piece.shard.sources if piece.recipe.stage == ALIGN else ()
-            shard = Shard(piece.shard.index, sources)
-            task = ShardTask(shard, piece.start, piece.stop, piece.quarantined)
             ref = submit(
                 piece.recipe,
-                task,
+                piece.task(),
                 items=piece.items,
                 num_cpus=resources.num_cpus,
                 num_gpus=resources.num_gpus,
@@ -207,10 +220,10 @@ class Window:
 
     def _succeeded(self, piece: _Piece, commit: Commit) -> None:
         if piece.whole:
-            self._splits.pop(piece.key, None)
             self.on_commit(piece.recipe, piece.shard, commit)
         else:
-            self._range_done(piece)
+            piece.search.close(piece.start, piece.stop)
+            self._put_together(piece)
 
     def _failed(self, piece: _Piece, error: Exception) -> None:
         cause = unwrap(error)
@@ -242,57 +255,75 @@ class Window:
         heapq.heappush(self._paused, entry)
 
     def _lost(self, piece: _Piece, error: Exception) -> None:
-        piece.crashes += 1
-        single = piece.items <= 1
-        retries = self.limits.crash_retries
-        if piece.quarantined:
+        search, retries = piece.search, self.limits.crash_retries
+        if search.over:
             # Its records have been computed: whatever ended it now is another fault.
-            retries = max(retries, _FINAL_RETRIES)
-        if (piece.whole or single) and piece.crashes <= retries:
-            self._say(piece, f"its process was lost ({_short(error)}); again")
-            self._push(piece)
-        elif piece.whole and not single and not piece.quarantined:
-            self._say(piece, "its process was lost again; looking for the record that ends it")
-            self._splits[piece.key] = _Split(piece.items)
-            self._halve(piece, 0, piece.items)
-        elif not single and not piece.whole:
-            self._splits[piece.key].open_ranges -= 1
-            self._halve(piece, piece.start, piece.start + piece.items)
-        elif single and not piece.quarantined:
-            self._quarantine(piece, error)
+            piece.final_crashes += 1
+            if piece.final_crashes > max(retries, _FINAL_RETRIES):
+                raise ItportraitError(
+                    f"{piece.recipe.name}, shard {piece.shard.index}: its process ends even "
+                    f"without the records that ended it before: {_short(error)}"
+                ) from error
+            self._again(piece, error)
+            return
+        crashes = search.count_crash(piece.start, piece.stop)
+        single = piece.items <= 1
+        if (piece.whole or single) and crashes <= retries:
+            self._again(piece, error)
+        elif single:
+            self._quarantine(piece, crashes, error)
         else:
-            raise ItportraitError(
-                f"{piece.recipe.name}, shard {piece.shard.index}: its process ends even without "
-                f"the records that ended it before: {_short(error)}"
-            ) from error
+            self._say(piece, "its process was lost; looking for the record that ends it")
+            for start, stop in search.halve(piece.start, piece.stop):
+                self._push(_Piece(piece.recipe, piece.shard, search, start, stop))
+        self._keep(piece)
+        if search.over:
+            self._put_together(piece)
 
-    def _halve(self, piece: _Piece, start: int, stop: int) -> None:
-        middle = (start + stop) // 2
-        for first, last in ((start, middle), (middle, stop)):
-            if last > first:
-                self._splits[piece.key].open_ranges += 1
-                part = _Piece(piece.recipe, piece.shard, last - first, first, last)
-                self._push(part)
+    def _again(self, piece: _Piece, error: Exception) -> None:
+        self._say(piece, f"its process was lost ({_short(error)}); again")
+        self._push(piece)
 
-    def _quarantine(self, piece: _Piece, error: Exception) -> None:
+    def _quarantine(self, piece: _Piece, crashes: int, error: Exception) -> None:
         timed_out = time.monotonic() - piece.submitted >= piece.time_limit_s
         kind = "TimedOut" if timed_out else "WorkerLost"
-        message = f"alone in its process, it ended that process {piece.crashes} times"
+        message = f"alone in its process, it ended that process {crashes} times"
         if timed_out:
             message = f"alone in its process, it ran past {piece.time_limit_s:g} s"
         message += f" ({_short(error)})"
         self._say(piece, f"record {piece.start} is quarantined ({kind})")
-        split = self._splits.setdefault(piece.key, _Split(piece.items, open_ranges=1))
-        split.quarantined[piece.start] = (kind, message)
-        self._range_done(piece)
+        piece.search.quarantine(piece.start, kind, message)
 
-    def _range_done(self, piece: _Piece) -> None:
-        split = self._splits[piece.key]
-        split.open_ranges -= 1
-        if split.open_ranges == 0:
-            self._push(
-                _Piece(piece.recipe, piece.shard, split.items, quarantined=split.quarantined)
-            )
+    def _put_together(self, piece: _Piece) -> None:
+        """Queue the whole shard once nothing of it is open."""
+        if piece.search.over:
+            self._push_open(piece.recipe, piece.shard, piece.search)
+
+    def _push_open(self, recipe: Recipe, shard: Shard, search: Search) -> None:
+        """Queue what is still to be computed of a shard; with nothing open, the shard itself."""
+        for start, stop in search.ranges or {(0, search.items): 0}:
+            self._push(_Piece(recipe, shard, search, start, stop))
+
+    def _search_of(self, recipe: Recipe, shard: Shard, target: str, items: int) -> Search:
+        """Return the search that an earlier driver left of a shard, or a new one."""
+        try:
+            if recipe.name not in self._searched:
+                self._searched[recipe.name] = list_searches(recipe)
+            if shard.index in self._searched[recipe.name]:
+                found = read_search(recipe, shard.index, target)
+                if found is not None:
+                    self.on_event(f"{recipe.name}, shard {shard.index}: its search goes on")
+                    return found
+        except _STORAGE as error:
+            self.on_event(f"{recipe.name}: searches cannot be read: {uris.redact(str(error))}")
+        return Search.begin(target, items)
+
+    def _keep(self, piece: _Piece) -> None:
+        """Leave the search to whoever comes after this driver."""
+        try:
+            put_search(piece.recipe, piece.shard.index, piece.search)
+        except _STORAGE as error:
+            self._say(piece, f"its search is not kept: {uris.redact(str(error))}")
 
     def _cancel_lost(self) -> None:
         now = time.monotonic()

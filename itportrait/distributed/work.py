@@ -72,12 +72,14 @@ class ShardTask:
         start, stop: range of the shard's items; the whole shard is committed, a range is kept
             aside until the shard is put together.
         quarantined: position -> (error type, message) of items that no task shall touch.
+        searched: what a search has kept aside goes once the shard is committed.
     """
 
     shard: Shard
     start: int = 0
     stop: int | None = None
     quarantined: dict[int, tuple[str, str]] = field(default_factory=dict)
+    searched: bool = False
 
     @property
     def whole(self) -> bool:
@@ -108,7 +110,8 @@ def run_shard(recipe: Recipe, task: ShardTask) -> Commit:
     redo = recipe.retry_failed and standing is not None and standing.failed > 0
     if standing and standing.fingerprint == target and not redo and _is_whole(table, standing):
         return strip_files(standing)
-    kept = _kept_rows(recipe, index, standing, {item.key for item in items}) if items else {}
+    whole = standing if task.whole else recipe.table().read_commit(index)
+    kept = _kept_rows(recipe, index, whole, {item.key for item in items}) if items else {}
     if any(item.key not in kept for item in items):
         build_kernel(recipe)  # warm, so that the seconds below are those of the work
     began = time.perf_counter()
@@ -132,7 +135,7 @@ def run_shard(recipe: Recipe, task: ShardTask) -> Commit:
             commit = table.commit(replace(commit, files=files), replaces=taken.commit)
         else:
             commit = taken.commit
-    if task.quarantined:
+    if task.searched:
         uris.remove(recipe.partial_table(index).root, recursive=True)
     return strip_files(commit)
 
@@ -192,12 +195,11 @@ def _is_whole(table, commit: Commit) -> bool:
 def _kept_rows(
     recipe: Recipe, shard: int, standing: Commit | None, wanted: set[str]
 ) -> dict[str, list[Row]]:
-    """Return rows by key that earlier commits of the same recipe hold."""
+    """Return rows by key that earlier commits of the shard, and of parts of it, hold."""
     kept: dict[str, list[Row]] = {}
     partial = recipe.partial_table(shard)
-    sources = [(partial, commit) for commit in partial.commits()]
-    if standing is not None and standing.shard == shard:
-        sources.append((recipe.table(), standing))
+    sources = [] if standing is None else [(recipe.table(), standing)]
+    sources += [(partial, commit) for commit in partial.commits()]  # newer, and so the last word
     for table, commit in sources:
         if commit.recipe != recipe.fingerprint:
             continue

@@ -1,6 +1,6 @@
 """A job on the engine in a process of its own, with the lease, to be killed by the tests.
 
-Arguments: folder of photos, output, log, Ray's address ("" for an embedded one).
+Arguments: folder of photos, output, log, Ray's address ("" for an embedded one), shard size (2).
 """
 
 import json
@@ -17,7 +17,7 @@ from itportrait.ingest import list_sources
 from tests.distributed.fake_stages import chain
 
 
-def main(folder: str, output: str, log: str, address: str) -> None:
+def main(folder: str, output: str, log: str, address: str, shard_size: str = "2") -> None:
     """Run the job and print its totals as JSON."""
     align, invert, *styles = chain(output, ("bronze", "clay"), log=log)
     totals = Totals()
@@ -33,7 +33,7 @@ def main(folder: str, output: str, log: str, address: str) -> None:
             lease=lease,
         )
         print("running", flush=True)
-        engine.run(iter_shards(list_sources(folder, patterns=["*"]), 2))
+        engine.run(iter_shards(list_sources(folder, patterns=["*"]), int(shard_size)))
     print(json.dumps({name: stage.to_json() for name, stage in totals.stages.items()}))
 
 

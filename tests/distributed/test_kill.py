@@ -25,8 +25,8 @@ def job(photos, tmp_path, ray_cluster):
     (tmp_path / "log").mkdir()
     address = ray_cluster.get_runtime_context().gcs_address
 
-    def start() -> subprocess.Popen:
-        arguments = [folder, tmp_path / "out", tmp_path / "log", address]
+    def start(shard_size: int = 2) -> subprocess.Popen:
+        arguments = [folder, tmp_path / "out", tmp_path / "log", address, shard_size]
         return subprocess.Popen(
             [sys.executable, "-m", "tests.distributed.engine_job", *map(str, arguments)],
             cwd=REPOSITORY,
@@ -93,3 +93,34 @@ def test_sigterm_ends_the_job_within_seconds_and_frees_the_lease(job, tmp_path):
     print(f"ended after {time.monotonic() - began:.1f} s")
     assert process.returncode == 128 + signal.SIGTERM
     check_nothing_lost(tmp_path / "out", run_to_the_end(job()))
+
+
+@pytest.mark.slow
+def test_search_for_a_poison_record_outlives_its_drivers(job, photos, tmp_path):
+    """Every driver is killed as soon as its search has come one step further."""
+    for path in photos().iterdir():
+        path.unlink()
+    photos("a.png", "b.png", "poison.png", "z.png")
+    kept = tmp_path / "out" / "aligned" / "_partial" / "00000" / "search.json"
+    steps = []
+    for _ in range(20):
+        process = job(shard_size=4)
+        while process.poll() is None:
+            if kept.exists() and (content := kept.read_text()) not in steps:
+                steps.append(content)
+                os.killpg(process.pid, signal.SIGKILL)
+                break
+            time.sleep(0.01)
+        if process.wait() == 0:
+            break
+        process.communicate()
+    totals = run_to_the_end(process)
+    counts = [totals["align"][name] for name in ("inputs", "ok", "failed")]
+    assert (counts, totals["align"]["reasons"]) == ([4, 3, 1], {"WorkerLost": 1})
+    # The whole twice, its second half, and the record alone twice.
+    assert len(steps) == 5
+    assert json.loads(steps[-1])["quarantined"][0][:2] == [2, "WorkerLost"]
+    # One more at most for each killed driver: what was in flight.
+    found = Counter(computed(tmp_path / "log", "align"))
+    assert 5 <= found["poison.png"] <= 10
+    assert not kept.parent.exists()

@@ -140,10 +140,19 @@ def test_ranges_are_kept_aside_and_put_together(photos, tmp_path, log):
     for start, stop in ((0, 2), (2, 3)):
         run_shard(align, ShardTask(shard, start, stop))
     assert rows_of(align) == []
-    commit = run_shard(align, ShardTask(shard, quarantined={3: ("WorkerLost", "")}))
+    task = ShardTask(shard, quarantined={3: ("WorkerLost", "")}, searched=True)
+    commit = run_shard(align, task)
     assert (commit.inputs, commit.ok, commit.failed, commit.computed) == (4, 3, 1, 0)
     assert sorted(computed(log, "align")) == ["a.png", "b.png", "c.png"]
     assert uris.list_names(align.partial_table(0).root) == []
+
+
+def test_range_of_a_shard_keeps_what_the_whole_has(photos, tmp_path, log):
+    run_chain(photos("a.png", "b.png"), tmp_path / "out", log)
+    shard = only_shard(photos("c.png"))
+    commit = run_shard(recipe(ALIGN, tmp_path / "out", log=log), ShardTask(shard, 1, 3))
+    assert (commit.inputs, commit.computed) == (2, 1)
+    assert computed(log, "align") == ["a.png", "b.png", "c.png"]
 
 
 def test_truncated_upstream_file_is_told_with_its_stage(photos, tmp_path, log):

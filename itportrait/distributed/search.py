@@ -1,0 +1,129 @@
+"""The search for records that end their process: halves until the culprit stands alone.
+
+What a shard's crashes have taught is kept beside the rows of its halves, in
+`TABLE/_partial/00012/search.json`, after every crash: a driver that is killed leaves it to the
+next one, and records that are quarantined stay so until the shard is committed.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from itportrait.config import fingerprint
+from itportrait.distributed.recipes import Recipe
+from itportrait.io import uris
+
+FILE = "search.json"
+
+Range = tuple[int, int]
+"""Items from the first up to, and without, the second."""
+
+
+@dataclass
+class Search:
+    """What is known of a shard whose process was lost.
+
+    Args:
+        target: of the shard, see `search_target`: another one is another search.
+        items: of the shard.
+        ranges: still to be computed -> processes that they have ended; at first the whole shard.
+        quarantined: position -> (error type, message) of items that no task shall touch.
+    """
+
+    target: str
+    items: int
+    ranges: dict[Range, int]
+    quarantined: dict[int, tuple[str, str]] = field(default_factory=dict)
+
+    @classmethod
+    def begin(cls, target: str, items: int) -> Self:
+        """Return a search that suspects the whole shard."""
+        return cls(target, items, {(0, items): 0})
+
+    @property
+    def begun(self) -> bool:
+        """Tell whether a process was lost, so that there is something kept aside."""
+        return self.ranges != {(0, self.items): 0}
+
+    @property
+    def over(self) -> bool:
+        """Tell whether every item is computed or quarantined, so the shard can be put together."""
+        return not self.ranges
+
+    def count_crash(self, start: int, stop: int) -> int:
+        """Count a process that a range ended; return how many there are by now."""
+        self.ranges[start, stop] = self.ranges.get((start, stop), 0) + 1
+        return self.ranges[start, stop]
+
+    def halve(self, start: int, stop: int) -> list[Range]:
+        """Replace a range of two or more by its halves, and return these."""
+        middle = (start + stop) // 2
+        halves = [(start, middle), (middle, stop)]
+        del self.ranges[start, stop]
+        self.ranges.update(dict.fromkeys(halves, 0))
+        return halves
+
+    def quarantine(self, position: int, kind: str, message: str) -> None:
+        """Give up on an item that stands alone."""
+        self.quarantined[position] = kind, uris.redact(message)
+        self.close(position, position + 1)
+
+    def close(self, start: int, stop: int) -> None:
+        """Take out a range that has been computed."""
+        self.ranges.pop((start, stop), None)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the search as plain data."""
+        return {
+            "target": self.target,
+            "items": self.items,
+            "ranges": [[start, stop, crashes] for (start, stop), crashes in self.ranges.items()],
+            "quarantined": [[at, *reason] for at, reason in self.quarantined.items()],
+        }
+
+    @classmethod
+    def from_json(cls, data: dict[str, Any]) -> Self:
+        """Read what `to_json` returned. KeyError, TypeError, ValueError if it did not."""
+        return cls(
+            data["target"],
+            data["items"],
+            {(start, stop): crashes for start, stop, crashes in data["ranges"]},
+            {at: (kind, message) for at, kind, message in data["quarantined"]},
+        )
+
+
+def search_target(recipe: Recipe, inputs: str | list[str]) -> str:
+    """Return what a search belongs to: recipe, inputs, and whether failed records are retried.
+
+    `--retry failed` gives quarantined records another chance: it takes up no search but its own.
+    """
+    return fingerprint(recipe.of_inputs(inputs), recipe.retry_failed)
+
+
+def list_searches(recipe: Recipe) -> frozenset[int]:
+    """Return the shards of a stage that may have a search, in one listing."""
+    names = uris.list_names(uris.join(recipe.table().root, "_partial"))
+    return frozenset(int(name) for name in names if name.isdigit())
+
+
+def read_search(recipe: Recipe, shard: int, target: str) -> Search | None:
+    """Return the search that an earlier driver left, unless it is another shard's or recipe's."""
+    try:
+        data = uris.read_json(_uri(recipe, shard))
+        search = None if data is None else Search.from_json(data)
+    except (KeyError, TypeError, ValueError):
+        return None  # not ours: the search begins anew
+    return search if search is not None and search.target == target else None
+
+
+def put_search(recipe: Recipe, shard: int, search: Search) -> None:
+    """Keep a search for the next driver.
+
+    Raises:
+        OutputError: no space or no permission; names the path.
+        OSError: storage failed; this driver's search goes on all the same.
+    """
+    uris.put_bytes(_uri(recipe, shard), uris.to_json(search.to_json()))
+
+
+def _uri(recipe: Recipe, shard: int) -> str:
+    return uris.join(recipe.partial_table(shard).root, FILE)
