@@ -31,7 +31,7 @@ from itportrait.records import (
 from itportrait.stylize.config import DeliverablesConfig
 
 FOLDER, STAGE = "deliverables", "deliver"
-DELIVERABLES_VERSION = 1
+DELIVERABLES_VERSION = 2
 """Raised when the code behind the files changes what they are."""
 
 

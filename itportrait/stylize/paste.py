@@ -19,7 +19,7 @@ _ICC_SPACE = slice(16, 20)
 def paste_back(
     photo: np.ndarray, view: np.ndarray, crop: np.ndarray, *, feather: float = 0.15
 ) -> np.ndarray:
-    """Put the input's own view in the place of the crop, with a soft edge.
+    """Put the input's own view in the place of the crop, with a soft edge inside of the photo.
 
     No color is changed: past the crop every pixel is the photo's, and inside of the soft edge every
     pixel is the view's.
@@ -67,7 +67,10 @@ def paste_back(
     box = ((x0 - left) * scale, (y0 - top) * scale, (x1 - left) * scale, (y1 - top) * scale)
     box = tuple(min(max(edge, 0.0), float(view.shape[0])) for edge in box)
     picture = Image.fromarray(view).resize((x1 - x0, y1 - y0), Image.Resampling.LANCZOS, box=box)
-    mask = np.outer(_ramp(y0, y1, top, side, feather), _ramp(x0, x1, left, side, feather))
+    height, width = photo.shape[:2]
+    mask = np.outer(
+        _ramp(y0, y1, top, side, feather, height), _ramp(x0, x1, left, side, feather, width)
+    )
     result = photo.copy()
     below = photo[y0:y1, x0:x1].astype(np.float32)
     blend = below + mask[..., None] * (np.asarray(picture, dtype=np.float32) - below)
@@ -97,8 +100,15 @@ def _whole_pixels(first: float, side: float, size: int) -> tuple[int, int]:
     return max(math.ceil(first), 0), min(math.floor(first + side), size)
 
 
-def _ramp(start: int, stop: int, first: float, side: float, feather: float) -> np.ndarray:
-    """Return the mask along an axis: 0 at the crop's ends, 1 further in than `feather`, smooth."""
+def _ramp(
+    start: int, stop: int, first: float, side: float, feather: float, size: int
+) -> np.ndarray:
+    """Return the mask along an axis: 0 at the crop's ends, 1 further in than `feather`, smooth.
+
+    An end past the photo's own edge has no seam to soften: there the mask stays 1.
+    """
     share = (np.arange(start, stop) + 0.5 - first) / side
-    rise = np.clip(np.minimum(share, 1 - share) / feather, 0, 1)
+    near = share if first > 0 else np.ones_like(share)
+    far = 1 - share if first + side < size else np.ones_like(share)
+    rise = np.clip(np.minimum(near, far) / feather, 0, 1)
     return (rise * rise * (3 - 2 * rise)).astype(np.float32)

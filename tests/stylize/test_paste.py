@@ -60,6 +60,13 @@ def test_a_crop_past_the_border_is_cut_there():
     np.testing.assert_array_equal(made[:, 40:], photo[:, 40:])
 
 
+def test_no_soft_edge_where_the_crop_ends_past_the_photo():
+    photo, view = noise(50, 50), noise(40, 40, 1)
+    made = paste_back(photo, view, np.array([-2, -3, 40]), feather=0.25)
+    np.testing.assert_array_equal(made[:27, :28], view[3:30, 2:30])
+    assert (made[30:37, :38] != view[33:40, 2:40]).any()
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
