@@ -107,9 +107,11 @@ start head ray start --head --block --port "$ray_port" --node-ip-address 127.0.0
   --temp-dir "$session" --disable-usage-stats
 wait_for head 90 ray health-check --address "127.0.0.1:$ray_port"
 wait_for head 90 listens "$dashboard_port"
+# A folder for each node: in a shared one, a node that unpacks a job's code takes the working folder
+# from under a driver that another node has started there.
 for ((worker = 1; worker <= workers; worker++)); do
   start "worker-$worker" ray start --block --address "127.0.0.1:$ray_port" \
-    --node-ip-address 127.0.0.1 --num-cpus "$cpus" --temp-dir "$session" \
+    --node-ip-address 127.0.0.1 --num-cpus "$cpus" --temp-dir "$session-$worker" \
     --dashboard-agent-listen-port "$((52370 + worker))" --disable-usage-stats
 done
 wait_for mlflow 120 curl --silent --fail "http://127.0.0.1:$mlflow_port/health"

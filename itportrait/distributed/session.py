@@ -134,13 +134,25 @@ def _own_sigterm() -> Iterator[None]:
 
 @contextlib.contextmanager
 def stop_on_sigterm() -> Iterator[None]:
-    """Turn SIGTERM into SystemExit: `ray job stop` gives 3 seconds to let tasks and lease go."""
+    """Turn SIGTERM into SystemExit: `ray job stop` gives 3 seconds to let tasks and lease go.
+
+    A process that was stopped ends as soon as the block is left: a training in another thread
+    would hold up the interpreter's own end for longer than these seconds.
+    """
+    stopped = False
 
     def stop(number: int, frame: object) -> None:
-        raise SystemExit(128 + number)
+        nonlocal stopped
+        if not stopped:
+            stopped = True
+            raise SystemExit(128 + number)
 
     former = signal.signal(signal.SIGTERM, stop)
     try:
         yield
     finally:
+        if stopped:
+            sys.stdout.flush()
+            sys.stderr.flush()
+            os._exit(128 + signal.SIGTERM)
         signal.signal(signal.SIGTERM, former)

@@ -47,7 +47,7 @@ class LocalCluster:
             with contextlib.suppress(psutil.NoSuchProcess):
                 below = psutil.Process(process.pid).children(recursive=True)
                 process.terminate()
-                _, left = psutil.wait_procs([psutil.Process(process.pid), *below], timeout=20)
+                _, left = psutil.wait_procs([psutil.Process(process.pid), *below], timeout=5)
                 for survivor in left:
                     survivor.kill()
             process.wait()
@@ -58,6 +58,11 @@ class LocalCluster:
         env = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "RAY_ADDRESS")}
         env["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{env['PATH']}"
         return env | {"RAY_AUTH_MODE": "disabled", "RAY_USAGE_STATS_ENABLED": "0"}
+
+    def job_log(self, submission: str) -> str:
+        """Return what a submitted job printed; of nodes with one address the jobs API asks one."""
+        found = self._folder.glob(f"*/session_latest/logs/job-driver-{submission}.log")
+        return "".join(path.read_text() for path in found)
 
     def _start_all(self) -> None:
         port, dashboard = free_port(), free_port()
@@ -78,10 +83,13 @@ class LocalCluster:
 
     def _start(self, name: str, *options: str) -> None:
         command = [str(Path(sys.executable).parent / "ray"), "start", "--block", *options]
-        command += ["--node-ip-address=127.0.0.1", f"--temp-dir={self._folder}"]
+        # A folder for each: in a shared one, a node that unpacks a job's code takes the working
+        # folder from under a driver that another node has started there.
+        command += ["--node-ip-address=127.0.0.1", f"--temp-dir={self._folder / name}"]
         command += ["--min-worker-port=0", "--max-worker-port=0", "--disable-usage-stats"]
         command += [f"--object-store-memory={_STORE_BYTES}"]
         command += [f"--dashboard-agent-listen-port={free_port()}"]
+        (self._folder / name).mkdir()
         with (self._folder / f"{name}.log").open("w") as log:
             process = subprocess.Popen(
                 command,
