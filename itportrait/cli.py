@@ -77,7 +77,7 @@ def align(
 
     job = load_job(config or None, set_, input=photos, output=out)
     sources = list_sources(job.input, patterns=job.ingest.patterns)
-    shards = iter_shards(sources, job.ingest.shard_size)
+    shards = iter_shards(sources, job.shard_size())
     _run_stage(job.recipe("align", "", device=_device(device)), shards)
 
 

@@ -24,13 +24,22 @@ RUNS = "{runs}"
 """In a URI of a configuration: `$ITPORTRAIT_RUNS`, or `runs` below the working folder."""
 
 
+COPIES = {"png": 6, "jpeg": 3, "webp": 3}
+"""Largest memory of a shard while it is written, in sizes of its raw pictures: measured on noise,
+which no format makes smaller."""
+
+
 class IngestConfig(Settings):
     """Which files are inputs, and how they are cut into shards."""
 
     patterns: tuple[str, ...] = PATTERNS
     """File names that count as photos in a folder."""
     shard_size: int = Field(default=64, ge=1)
-    """Photos of a shard: what one task computes, one file holds, and a kill can cost."""
+    """Photos of a shard: what one task computes, one file holds, and a kill can cost. Fewer where
+    their pictures would not fit into `shard_mb`."""
+    shard_mb: int = Field(default=4096, ge=1)
+    """Memory that the pictures of a shard may take in a task, MiB; models and the batches in work
+    are apart."""
 
 
 class OutputConfig(Settings):
@@ -168,6 +177,16 @@ class JobConfig(Settings):
     def domain_names(self) -> list[str]:
         """Return the names of all domains, in order."""
         return [d.name if isinstance(d, DomainSpec) else d for d in self.domains]
+
+    def shard_size(self) -> int:
+        """Return the photos of a shard: as set, or as many as the memory budget holds.
+
+        It depends on the configuration alone and not on the machine, because another size would
+        give all shards other numbers.
+        """
+        pictures = 2 + len(self.stylize.views_deg)  # the aligned one, its own view, the others
+        each = pictures * 3 * self.align.size**2 * COPIES[self.pixels.format]
+        return min(self.ingest.shard_size, max(self.ingest.shard_mb * 2**20 // each, 1))
 
     def recipe(
         self,

@@ -87,10 +87,8 @@ class StylizeJob:
         Raises:
             NoInputError: nothing was found; names the URI and the patterns tried.
         """
-        config = self.config.ingest
-        return iter_shards(
-            list_sources(self.config.input, patterns=config.patterns), config.shard_size
-        )
+        sources = list_sources(self.config.input, patterns=self.config.ingest.patterns)
+        return iter_shards(sources, self.config.shard_size())
 
     def pipeline(self, progress: Progress | None = None, lease: Lease | None = None) -> Pipeline:
         """Return the engine, ready to run or to plan."""

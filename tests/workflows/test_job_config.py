@@ -45,7 +45,7 @@ def test_command_line_goes_over_the_file():
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("ingest.shard=7", "unknown key 'shard'; known: patterns, shard_size"),
+        ("ingest.shard=7", "unknown key 'shard'; known: patterns, shard_mb, shard_size"),
         ("nothing=1", "unknown key 'nothing'; known: adapt, align"),
         ("invert.steps=many", "invert.steps: Input should be a valid integer"),
         ("domains=[{name: a, mode: text}]", "needs a prompt"),
@@ -81,3 +81,18 @@ def test_configuration_does_not_load_the_models():
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=REPOSITORY, check=True
     )
     assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("settings", "expected"),
+    [
+        ([], 64),
+        (["stylize.views_deg=[]", "ingest.shard_mb=18"], 2),  # 2 pictures of 0.75 MiB, 6 times
+        (["stylize.views_deg=[]", "ingest.shard_mb=18", "pixels.format=webp"], 4),
+        (["align.size=4096"], 2),
+        (["ingest.shard_mb=1"], 1),
+    ],
+)
+def test_shard_has_as_many_photos_as_its_memory_holds(settings, expected):
+    config = load_job(None, settings, input="in", output="out")
+    assert config.shard_size() == expected
