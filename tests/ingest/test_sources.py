@@ -1,9 +1,12 @@
 """Listing: what each kind of URI holds, in which order, and what is said when it holds nothing."""
 
+import functools
+import http.server
 import io
 import json
 import os
 import tarfile
+import threading
 from itertools import islice
 
 import fsspec
@@ -126,6 +129,31 @@ def test_memory_store():
     assert read_source(found[2]) == b"/store/sub/c.png"
     (one,) = list_sources("memory://store/**/*.png")
     assert read_source(one) == b"/store/sub/c.png"
+
+
+@pytest.fixture
+def web(tmp_path):
+    """The address of a server of `tmp_path`, with two pictures and a list of them."""
+    (tmp_path / "a b").mkdir()
+    (tmp_path / "a.png").write_bytes(b"A")
+    (tmp_path / "a b" / "c.png").write_bytes(b"C")
+    (tmp_path / "photos.txt").write_text("a.png\na%20b/c.png\n")
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+
+
+@pytest.mark.parametrize(
+    ("place", "expected"),
+    [("a.png", b"A"), ("photos.txt", b"AC"), ("", b"AC"), ("*.png", b"A")],
+)
+def test_pictures_lists_and_folders_over_http(web, place, expected):
+    found = list(list_sources(f"{web}/{place}"))
+    assert b"".join(read_source(source) for source in found) == expected
+    with pytest.raises(NoInputError):
+        list(list_sources(f"{web}/nowhere.png"))
 
 
 def test_table_of_uris(tmp_path):
