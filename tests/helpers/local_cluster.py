@@ -47,8 +47,8 @@ class LocalCluster:
             with contextlib.suppress(psutil.NoSuchProcess):
                 below = psutil.Process(process.pid).children(recursive=True)
                 process.terminate()
-                _, left = psutil.wait_procs([psutil.Process(process.pid), *below], timeout=5)
-                for survivor in left:
+                ours = [psutil.Process(process.pid), *below]
+                for survivor in psutil.wait_procs(ours, timeout=5)[1]:
                     survivor.kill()
             process.wait()
         shutil.rmtree(self._folder, ignore_errors=True)

@@ -12,7 +12,9 @@ from typing import NamedTuple
 import av
 import numpy as np
 import pytest
+import trimesh
 from PIL import Image
+from trimesh.visual import ColorVisuals
 
 from itportrait.adapt import Adapter
 from itportrait.distributed.ready_made import ready_made_bank
@@ -138,6 +140,12 @@ def read_film(path: Path) -> np.ndarray:
     return np.stack(frames)
 
 
+def colors_of(mesh: trimesh.Trimesh) -> np.ndarray:
+    """Return the color of every vertex, `[V, 3]`."""
+    assert isinstance(mesh.visual, ColorVisuals)
+    return np.asarray(mesh.visual.vertex_colors)[:, :3]
+
+
 def difference(a: np.ndarray, b: np.ndarray) -> float:
     """Return the mean absolute difference of two pictures, in levels of 255."""
     return float(np.abs(a.astype(int) - b.astype(int)).mean())
@@ -221,8 +229,6 @@ def test_depth_and_mesh_have_the_head_in_world_units(output, portraits):
             np.testing.assert_allclose(mesh.bounds, meshes["glb"].bounds, atol=1e-4)
             assert mesh.is_watertight
             assert np.abs(mesh.bounds).max() <= 0.52
-            colors = np.asarray(mesh.visual.vertex_colors)[:, :3]
+            colors = colors_of(mesh)
             assert colors.std(axis=0).max() > 10
-            np.testing.assert_allclose(
-                colors.mean(0), meshes["glb"].visual.vertex_colors[:, :3].mean(0), atol=1
-            )
+            np.testing.assert_allclose(colors.mean(0), colors_of(meshes["glb"]).mean(0), atol=1)

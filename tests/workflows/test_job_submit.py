@@ -4,6 +4,7 @@ import json
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -140,7 +141,8 @@ def test_stopped_job_ends_at_once_and_keeps_what_it_committed(cluster, client, s
     name = submit("first", *workflow(place, "clown"))
     wait_until(lambda: len(commits(place)) >= 3, cluster, client, name)
     driver = client.get_job_info(name).driver_node_id
-    heads = [n.node_id for n in list_nodes(address=cluster.jobs) if n.is_head_node]
+    nodes: list[Any] = list_nodes(address=cluster.jobs)
+    heads = [node.node_id for node in nodes if node.is_head_node]
     assert driver not in heads
     before = commits(place)
     print(f"{len(before)} shards committed: {stop(cluster, client, name, place)}")
