@@ -1,8 +1,10 @@
 """Train the mini CLIP: an open_clip model on drawn portraits and their captions.
 
 Contrastive learning, where equal captions in a batch count as equally right, and classification by
-prompts of the domain and of attributes. More losses serve what the product uses the model for,
-which is to be followed uphill by a generator:
+prompts of the domain and of attributes. A linear head, dropped at the end, classifies attributes
+too: what neither pictures nor prompts tell apart yet teaches neither by prompts alone, and stays
+unlearned (prompts of long and short hair once ended 0.01 apart). More losses serve what the product
+uses the model for, which is to be followed uphill by a generator:
 
 - direction: two pictures of one person, as a photo and in a domain, should differ as the two
   prompts do, in direction and in length;
@@ -23,7 +25,7 @@ from typing import Any, cast
 
 import open_clip
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -35,8 +37,16 @@ from itportrait.mini.training.attributes import ATTRIBUTES, attribute_labels
 from itportrait.mini.training.augment import between, move, recolor, soften
 from itportrait.mini.training.data import PortraitData, pairs_across
 from itportrait.mini.training.loop import draw_batch
+from itportrait.mini.training.prompts import (
+    PERSON_WORDS,
+    SUBJECT_TEMPLATES,
+    TEMPLATES,
+    attribute_prompts,
+    domain_prompts,
+    vocabulary,
+)
 from itportrait.mini.training.task import NetworkTask
-from itportrait.perception.clip import MINI_NAME, ImageTextModel, split_words
+from itportrait.perception.clip import MINI_NAME, ImageTextModel
 
 MODEL_CONFIG: dict[str, Any] = {
     "embed_dim": 128,
@@ -56,25 +66,17 @@ MODEL_CONFIG: dict[str, Any] = {
 }
 """In open_clip's format. A convolutional tower: some thousand pictures teach it small things such
 as glasses, which they do not teach a transformer."""
-TEMPLATES = (
-    "{}",
-    "a {}",
-    "a portrait of a {}",
-    "a picture of a {}",
-    "a {} of a person",
-    "{} style",
-)
-"""For prompts such as `bronze statue`; `encode_prompt` averages over them."""
-PERSON_WORDS = ("a person", "a man", "a woman", "someone", "a face", "a human", "people")
-SUBJECT_TEMPLATES = ("{}", "a photo of {}", "a portrait of {}", "a picture of {}")
-"""For prompts of attributes, on pictures of all domains."""
+HEAD_SCALE = 10.0
+"""Unit vectors are enlarged for the head of attributes, whose weights begin small."""
 
 
 class ClipTraining(Settings):
     """Hyper-parameters of the mini CLIP's training."""
 
-    batch: int = 40
+    batch: int = 48
     """Pictures and captions in a batch."""
+    photo_share: float = 0.6
+    """Of them, photos: these show most people, and attributes are learned from people."""
     pairs: int = 8
     """Pairs of photo and domain in a batch, each with two pictures between them."""
     learning_rate: float = 2e-3
@@ -87,6 +89,8 @@ class ClipTraining(Settings):
     """Weight of the classification by one prompt for each domain."""
     attribute_weight: float = 2.0
     """Weight of the classification by pairs of prompts, see `attributes`."""
+    head_weight: float = 1.0
+    """Weight of the classification of attributes by a head on the picture's vector."""
     direction_weight: float = 1.0
     """Weight of the direction loss."""
     between_weight: float = 2.0
@@ -95,9 +99,10 @@ class ClipTraining(Settings):
     """Weight of the loss of pictures changed against the model."""
     adversary: float = 0.08
     """Largest root mean square of that change, of pictures in [-1, 1]."""
-    still_from: tuple[float, float] = (0.2, 0.5)
+    still_from: tuple[float, float] = (0.4, 0.6)
     """Shares of the budget between which the weights of `between` and `adversary` rise from 0:
-    at once they would hold all pictures in one place, where nothing is learned."""
+    at once they would hold all pictures in one place, where nothing is learned. Until then they
+    are not computed, which is a third of a step."""
 
 
 def build_model(folder: Path) -> nn.Module:
@@ -109,31 +114,6 @@ def build_model(folder: Path) -> nn.Module:
     return open_clip.create_model(MINI_NAME)
 
 
-def domain_prompts(name: str) -> list[str]:
-    """Return prompts for a domain, as users write them: its words in templates, its phrases."""
-    domain = get_domain(name)
-    prompts = [template.format(word) for word in domain.words for template in TEMPLATES]
-    return prompts + [phrase.format("a person") for phrase in domain.phrases]
-
-
-def vocabulary(captions: list[list[str]], domains: tuple[str, ...]) -> list[str]:
-    """Return the words of captions and prompts, sorted."""
-    texts = [text for row in captions for text in row]
-    texts += [prompt for name in domains for prompt in domain_prompts(name)]
-    texts += list(PERSON_WORDS) + attribute_prompts()
-    return sorted({word for text in set(texts) for word in split_words(text)})
-
-
-def attribute_prompts() -> list[str]:
-    """Return every prompt of `ATTRIBUTES`."""
-    return [
-        template.format(subject)
-        for attribute in ATTRIBUTES.values()
-        for subject in attribute.has + attribute.lacks
-        for template in SUBJECT_TEMPLATES
-    ]
-
-
 class ClipTask(NetworkTask[Any]):
     """The mini CLIP in training.
 
@@ -142,6 +122,7 @@ class ClipTask(NetworkTask[Any]):
         train: portraits with captions, in all domains.
         held_out: the same of other people.
         config: hyper-parameters.
+        start: an exported model to begin with, of the same configuration.
     """
 
     def __init__(
@@ -151,6 +132,7 @@ class ClipTask(NetworkTask[Any]):
         held_out: PortraitData,
         config: ClipTraining | None = None,
         *,
+        start: Path | None = None,
         seed: int = 0,
         device: torch.device | str = "cpu",
     ) -> None:
@@ -158,6 +140,8 @@ class ClipTask(NetworkTask[Any]):
         self.config, self.seed, self.device = config, seed, torch.device(device)
         self.train, self.held_out = train, held_out
         model = build_model(folder)
+        if start is not None:
+            model.load_state_dict(load_file(start / "clip.safetensors"))
         self.tokenizer = open_clip.get_tokenizer(MINI_NAME)
         self.used = self._used_tokens()
         # Three quarters of the parameters are embeddings of tokens that no caption has.
@@ -165,7 +149,10 @@ class ClipTask(NetworkTask[Any]):
         model.token_embedding = nn.Embedding.from_pretrained(
             embedding.weight.detach()[self.used], freeze=False
         )
+        # Dropped at export; there so that it is trained, averaged and kept with the rest.
+        model.attribute_head = nn.Linear(MODEL_CONFIG["embed_dim"], len(ATTRIBUTES))
         model = model.to(device)
+        cast(nn.Module, model.visual).to(memory_format=torch.channels_last)  # faster on a CPU
         plain = [p for n, p in model.named_parameters() if p.ndim < 2 or "embedding" in n]
         matrices = [p for n, p in model.named_parameters() if p.ndim >= 2 and "embedding" not in n]
         groups = [
@@ -181,7 +168,9 @@ class ClipTask(NetworkTask[Any]):
             resize(train.floats(rows), size).add(1).mul(127.5).round().clamp(0, 255).byte()
             for rows in torch.arange(len(train)).split(256)
         ])  # fmt: skip
-        self.labels = attribute_labels(train)
+        self.labels = torch.stack(list(attribute_labels(train).values()), dim=1)
+        is_photo = train.domain == train.domains.index(PHOTO)
+        self.photo_rows, self.styled_rows = (m.nonzero().flatten() for m in (is_photo, ~is_photo))
         self.styles = [
             name
             for index, name in enumerate(train.domains)
@@ -216,12 +205,16 @@ class ClipTask(NetworkTask[Any]):
         visual = self.module.visual
         mean = torch.tensor(visual.image_mean, device=self.device).view(1, 3, 1, 1)
         std = torch.tensor(visual.image_std, device=self.device).view(1, 3, 1, 1)
-        return F.normalize(self.module.encode_image(((image + 1) / 2 - mean) / std), dim=1)
+        pixels = ((image + 1) / 2 - mean) / std
+        pixels = pixels.contiguous(memory_format=torch.channels_last)
+        return F.normalize(self.module.encode_image(pixels), dim=1)
 
     def losses(self, progress: float, rng: torch.Generator) -> dict[str, Tensor]:
         """Return the weighted losses of one batch."""
         config = self.config
-        rows = draw_batch(len(self.train), config.batch, self.steps, self.seed)
+        first, last = config.still_from
+        still = min(max((progress - first) / (last - first), 0.0), 1.0)
+        rows = self._rows()
         captions = [self._caption(row, rng) for row in rows.tolist()]
         domains, subjects = self._domain_prompts(rng), self._attribute_prompts(rng)
         text = self._encode_texts(captions + domains + subjects)
@@ -231,33 +224,44 @@ class ClipTask(NetworkTask[Any]):
         pair_rows, pair_domain = self._pairs(rng)
         photo, styled = self.images(pair_rows.flatten(), rng).unflatten(0, (-1, 2)).unbind(1)
         ends = torch.cat([photo, styled])
-        middle, share = between(photo.repeat(2, 1, 1, 1), styled.repeat(2, 1, 1, 1), rng)
-        adverse, kept = self._adversary(ends, named.detach(), rng)
-        count, pairs = len(images), len(photo)
-        parts = [count, pairs, pairs, len(middle), len(adverse)]
-        feature, source, target, mid, moved = self.encode(
-            torch.cat([images, ends, middle, adverse])
-        ).split(parts)
-
+        extra: list[Tensor] = []
+        if still:
+            middle, share = between(photo.repeat(2, 1, 1, 1), styled.repeat(2, 1, 1, 1), rng)
+            adverse, kept = self._adversary(ends, named.detach(), rng)
+            extra = [middle, adverse]
+        feature, source, target, *moved = self.encode(torch.cat([images, ends, *extra])).split(
+            [len(part) for part in (images, photo, styled, *extra)]
+        )
         scale = self.module.logit_scale.exp().clamp(max=50.0)
-        truth = self.train.domain[rows].to(self.device)
-        wanted = (1 - share)[:, None] * source.repeat(2, 1) + share[:, None] * target.repeat(2, 1)
-        wanted = F.normalize(wanted.detach(), dim=1)
-        still = torch.cat([source, target]).detach()[kept]
-        first, last = config.still_from
-        still_weight = min(max((progress - first) / (last - first), 0.0), 1.0)
+        margins = {  # has, lacks, has, lacks, ...
+            "attribute": scale * feature @ (subject[0::2] - subject[1::2]).T,
+            "head": self.module.attribute_head(HEAD_SCALE * feature),
+        }
+        labels = self.labels[rows].to(self.device)
         losses = {
             "contrast": config.contrast_weight * _contrast(feature, said, captions, scale),
-            "domain": config.domain_weight * F.cross_entropy(scale * feature @ named.T, truth),
-            "attribute": config.attribute_weight * self._attributes(rows, feature, subject, scale),
+            "domain": config.domain_weight
+            * _classify(scale * feature @ named.T, self.train.domain[rows].to(self.device)),
+            "attribute": config.attribute_weight * _tell_apart(margins["attribute"], labels),
+            "head": config.head_weight * _tell_apart(margins["head"], labels),
             "direction": config.direction_weight
             * _direction(target - source, named[pair_domain] - named[self._photo]),
-            "between": still_weight * config.between_weight * (1 - (mid * wanted).sum(1)).mean(),
-            "adversary": still_weight
-            * config.adversary_weight
-            * (1 - (moved * still).sum(1)).mean(),
         }
+        if still:
+            source, target = source.detach(), target.detach()
+            place = torch.lerp(source.repeat(2, 1), target.repeat(2, 1), share[:, None])
+            kept_place = torch.cat([source, target])[kept]
+            losses["between"] = still * config.between_weight * _off(moved[0], place)
+            losses["adversary"] = still * config.adversary_weight * _off(moved[1], kept_place)
         return losses
+
+    def _rows(self) -> Tensor:
+        """Return the rows of a step's batch: photos, and pictures of all other domains."""
+        photos = round(self.config.batch * self.config.photo_share)
+        kinds = ((self.photo_rows, photos), (self.styled_rows, self.config.batch - photos))
+        return torch.cat([
+            rows[draw_batch(len(rows), count, self.steps, self.seed)] for rows, count in kinds
+        ])  # fmt: skip
 
     @property
     def _photo(self) -> int:
@@ -293,18 +297,6 @@ class ClipTask(NetworkTask[Any]):
         names = [_any(self.styles, rng) for _ in range(self.config.pairs)]
         rows = [_any(self.pairs[name], rng) for name in names]
         return torch.stack(rows), torch.tensor([self.train.domains.index(name) for name in names])
-
-    def _attributes(self, rows: Tensor, image: Tensor, text: Tensor, scale: Tensor) -> Tensor:
-        """Return the mean cross-entropy of the right prompts, over attributes that are seen."""
-        logits = scale * image @ text.T  # has, lacks, has, lacks, ...
-        losses = []
-        for index, labels in enumerate(self.labels.values()):
-            label = labels[rows].to(self.device)
-            has = logits[:, 2 * index] - logits[:, 2 * index + 1]
-            for value, sign in ((1, -1.0), (0, 1.0)):  # the rarer side counts as much
-                if (label == value).any():
-                    losses.append(F.softplus(sign * has[label == value]).mean())
-        return torch.stack(losses).mean()
 
     def _adversary(
         self, image: Tensor, named: Tensor, rng: torch.Generator
@@ -346,7 +338,8 @@ class ClipTask(NetworkTask[Any]):
         words = vocabulary(self.train.captions, self.train.domains)
         state = {
             name: value.half().contiguous().cpu()
-            for name, value in (self.average.state_dict().items())
+            for name, value in self.average.state_dict().items()
+            if not name.startswith("attribute_head.")
         }
         used = state["token_embedding.weight"]
         whole = used.new_zeros(MODEL_CONFIG["text_cfg"]["vocab_size"], used.shape[1])
@@ -359,6 +352,31 @@ class ClipTask(NetworkTask[Any]):
 
 def _any(options, rng: torch.Generator):
     return options[int(torch.randint(len(options), (1,), generator=rng))]
+
+
+def _classify(logits: Tensor, truth: Tensor) -> Tensor:
+    """Return the cross-entropy, in which every class of the batch counts as much."""
+    weight = 1 / torch.bincount(truth, minlength=logits.shape[1]).clamp_min(1)
+    return F.cross_entropy(logits, truth, weight=weight)
+
+
+def _tell_apart(margin: Tensor, label: Tensor) -> Tensor:
+    """Return the cross-entropy of margins `[n, attributes]`, over those that are seen.
+
+    The rarer side of an attribute counts as much as the other.
+    """
+    losses = []
+    for value, sign in ((1, -1.0), (0, 1.0)):
+        chosen = (label == value).float()
+        known = chosen.sum(0) > 0
+        mean = (F.softplus(sign * margin) * chosen).sum(0) / chosen.sum(0).clamp_min(1)
+        losses.append(mean[known])
+    return torch.cat(losses).mean()
+
+
+def _off(vector: Tensor, place: Tensor) -> Tensor:
+    """Return how far unit vectors are from the directions of places."""
+    return (1 - F.cosine_similarity(vector, place, dim=1)).mean()
 
 
 def _contrast(image: Tensor, text: Tensor, captions: Sequence[str], scale: Tensor) -> Tensor:

@@ -55,6 +55,9 @@ class Paths:
     """Checkpoints and curves."""
     weights: Path
     """The shipped bundle."""
+    start: Path | None = None
+    """A bundle with whose networks the training of the same begins, where there is no checkpoint
+    (the image-text model alone does so); none begins anew."""
 
 
 def dataset_specs(*, people: int = 4000, styled_people: int = 500) -> dict[str, DatasetSpec]:
@@ -139,7 +142,10 @@ def train_clip(paths: Paths, loop: LoopConfig, *, device: str = "cpu") -> None:
     """Train and export the mini CLIP."""
     torch.manual_seed(loop.seed)
     train, held_out = portraits(paths, all_views=False)
-    task = ClipTask(paths.runs / "clip", train, held_out, seed=loop.seed, device=device)
+    start = None if paths.start is None else paths.start / CLIP_FOLDER
+    task = ClipTask(
+        paths.runs / "clip", train, held_out, start=start, seed=loop.seed, device=device
+    )
     _run(task, loop, paths)
     task.export(paths.weights / CLIP_FOLDER)
 

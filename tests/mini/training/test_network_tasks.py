@@ -2,9 +2,10 @@
 
 import pytest
 import torch
+from safetensors import safe_open
 
 from itportrait.generator import TriPlaneGenerator
-from itportrait.mini.training.clip import ClipTask, ClipTraining, vocabulary
+from itportrait.mini.training.clip import ClipTask, ClipTraining, _classify, _tell_apart
 from itportrait.mini.training.encoder import EncoderTask, EncoderTraining
 from itportrait.mini.training.identity import (
     IdentityTask,
@@ -14,6 +15,7 @@ from itportrait.mini.training.identity import (
 )
 from itportrait.mini.training.loop import LoopConfig, TrainingLoop
 from itportrait.mini.training.perceptual import PerceptualTask, PerceptualTraining
+from itportrait.mini.training.prompts import vocabulary
 from itportrait.perception.clip import ImageTextModel
 from itportrait.perception.encoder import EncoderModel
 from itportrait.perception.identity import MiniIdentityModel
@@ -94,6 +96,48 @@ def test_an_exported_clip_is_an_open_clip_model_and_knows_its_words(fake, fake_h
     assert model.unknown_words("A bronze spaceship, of a person") == ["spaceship"]
     plain, odd = model.encode_text(["a bronze statue", "a bronze spaceship statue"])
     assert plain @ odd < 1
+
+
+def test_a_clip_goes_on_from_an_exported_one_without_its_head(fake, fake_held_out, tmp_path):
+    task = make_task("clip", fake, fake_held_out, tmp_path)
+    TrainingLoop(task, LoopConfig(steps=3), tmp_path / "run").run()
+    task.export(tmp_path / "clip")
+    with safe_open(tmp_path / "clip" / "clip.safetensors", framework="pt") as file:
+        assert not [key for key in file.keys() if "attribute_head" in key]  # noqa: SIM118
+    torch.manual_seed(1)
+    again = ClipTask(tmp_path, fake, fake_held_out, start=tmp_path / "clip")
+    image = fake.floats(torch.arange(4))
+    with torch.no_grad():
+        old, new = (item.wrapped().encode_image(image) for item in (task, again))
+    assert torch.allclose(old, new, atol=2e-2)
+
+
+def test_a_batch_of_clip_has_its_share_of_photos(fake, fake_held_out, tmp_path):
+    task = make_task("clip", fake, fake_held_out, tmp_path)
+    domains = fake.domain[task._rows()]
+    assert len(domains) == 12
+    assert int((domains == fake.domains.index("photo")).sum()) == 7
+
+
+def test_clip_holds_pictures_in_place_only_once_they_have_one(fake, fake_held_out, tmp_path):
+    task = make_task("clip", fake, fake_held_out, tmp_path)
+    rng = torch.Generator().manual_seed(0)
+    assert not {"between", "adversary"} & set(task.losses(0.1, rng))
+    assert {"between", "adversary"} <= set(task.losses(0.9, rng))
+
+
+def test_attributes_count_alike_on_both_sides_and_unseen_ones_not_at_all():
+    margin = torch.tensor([[0.0, 9.0], [0.0, 9.0], [100.0, 9.0]])
+    label = torch.tensor([[1, -1], [0, -1], [0, -1]])
+    log2 = torch.tensor(2.0).log()
+    assert _tell_apart(margin, label) == pytest.approx(float((log2 + (log2 + 100) / 2) / 2))
+
+
+def test_classes_of_a_batch_count_alike():
+    logits = torch.tensor([[3.0, 0.0], [3.0, 0.0], [3.0, 0.0], [3.0, 0.0]])
+    right, wrong = (torch.nn.functional.softplus(torch.tensor(x)) for x in (-3.0, 3.0))
+    loss = _classify(logits, torch.tensor([0, 0, 0, 1]))
+    assert loss == pytest.approx(float((right + wrong) / 2))
 
 
 def test_the_vocabulary_holds_captions_and_prompts():
