@@ -2,6 +2,8 @@
 
     python workflows/pretrain_mini.py --budget-minutes 90
     python workflows/pretrain_mini.py --only generator --budget-minutes 180 --device cuda
+    python workflows/pretrain_mini.py --only clip --start itportrait/mini/weights
+    python workflows/pretrain_mini.py --measure-only
 
 The budget is training time and is divided among the networks (`--only` gives it to one). The same
 command again goes on where the last one stopped: drawn shards, checkpoints and exported networks
@@ -13,12 +15,19 @@ import logging
 import os
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 
 import itportrait
-from itportrait.mini.evaluation import evaluate, table, write_card, write_report
-from itportrait.mini.portraits import TRAIN_SEED
+from itportrait.align import AlignConfig, Aligner
+from itportrait.bundle import load_bundle
+from itportrait.invert import InvertConfig, Inverter
+from itportrait.mini.evaluation.faces import measure_aligner
+from itportrait.mini.evaluation.inversion import choose_people, measure_inversion
+from itportrait.mini.evaluation.models import evaluate
+from itportrait.mini.evaluation.report import table, write_card, write_report
+from itportrait.mini.portraits import HELD_OUT_SEED, TRAIN_SEED, sample_people
 from itportrait.mini.training.data import read_portraits
 from itportrait.mini.training.loop import LoopConfig
 from itportrait.mini.training.run import (
@@ -34,6 +43,10 @@ from itportrait.mini.training.run import (
 
 RUNS = Path(os.environ.get("ITPORTRAIT_RUNS", "runs"))
 WEIGHTS = Path(itportrait.__file__).parent / "mini" / "weights"
+ALIGN = AlignConfig(size=256, crop_scale=0.932, crop_shift=(0.0, 0.028))
+"""The family's own crop, see `configs/demo.yaml`."""
+INVERT = InvertConfig(refine_camera=False)
+"""From the true camera: the aligner's error is a figure of its own."""
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -44,6 +57,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, default=RUNS / "mini-data", help="drawn portraits")
     parser.add_argument("--runs", type=Path, default=RUNS / "pretrain", help="checkpoints, curves")
     parser.add_argument("--weights", type=Path, default=WEIGHTS, help="where the bundle is written")
+    parser.add_argument("--start", type=Path, help="bundle to begin with instead of from nothing")
+    parser.add_argument("--measure-only", action="store_true", help="train nothing, only report")
     parser.add_argument("--people", type=int, default=4000, help="people drawn as photos")
     parser.add_argument("--styled-people", type=int, default=500, help="people in every domain")
     parser.add_argument("--device", default="cpu")
@@ -56,23 +71,20 @@ def main() -> None:
     """Draw -> train each -> export -> report."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     arguments = parse_arguments()
-    paths = Paths(arguments.data, arguments.runs, arguments.weights)
+    paths = Paths(arguments.data, arguments.runs, arguments.weights, arguments.start)
     start = time.monotonic()
     specs = dataset_specs(people=arguments.people, styled_people=arguments.styled_people)
-    draw(paths, specs, workers=arguments.workers)
+    held_out = {name: spec for name, spec in specs.items() if name.endswith("val")}
+    draw(paths, held_out if arguments.measure_only else specs, workers=arguments.workers)
 
-    chosen = [name for name in NETWORKS if arguments.only is None or name in arguments.only]
-    whole = sum(SHARES[name] for name in chosen)
-    budgets = {name: arguments.budget_minutes * SHARES[name] / whole for name in chosen}
-    for name in chosen:
-        logging.info("training %s for %.1f minutes", name, budgets[name])
-        loop = LoopConfig(minutes=budgets[name], seed=arguments.seed)
+    budgets = {} if arguments.measure_only else share_out(arguments)
+    for name, minutes in budgets.items():
+        logging.info("training %s for %.1f minutes", name, minutes)
+        loop = LoopConfig(minutes=minutes, seed=arguments.seed)
         TRAINERS[name](paths, loop, device=arguments.device)
         finish_bundle(paths)
 
-    photos = read_portraits(paths.data / "photo-val", geometry=True)
-    styled = read_portraits(paths.data / "domains-val", geometry=True)
-    figures = evaluate(paths.weights, photos, styled)
+    figures = measure(paths, people=specs["photo-val"].people)
     extra = {
         "budget_minutes": budgets,
         "wall_minutes": (time.monotonic() - start) / 60,
@@ -81,17 +93,37 @@ def main() -> None:
         "device": arguments.device,
         "threads": torch.get_num_threads(),
     }
+    paths.runs.mkdir(parents=True, exist_ok=True)
     write_report(paths.runs / "report.json", figures, extra)
-    write_card(
-        paths.weights / "card.md",
-        figures,
-        portraits=sum(spec.rows for name, spec in specs.items() if name.endswith("train")),
-        seeds=TRAIN_SEED,
-        held_out=specs["photo-val"].people,
-        budget=", ".join(f"{name} {value:.0f} min" for name, value in budgets.items()),
-        licence=LICENCE,
-    )
+    if budgets:
+        write_card(
+            paths.weights / "card.md",
+            figures,
+            portraits=sum(spec.rows for name, spec in specs.items() if name not in held_out),
+            seeds=TRAIN_SEED,
+            held_out=specs["photo-val"].people,
+            budget=", ".join(f"{name} {value:.0f} min" for name, value in budgets.items()),
+            licence=LICENCE,
+        )
     print(table(figures))
+
+
+def share_out(arguments: argparse.Namespace) -> dict[str, float]:
+    """Return the minutes of each network that is to be trained, in their order."""
+    chosen = [name for name in NETWORKS if arguments.only is None or name in arguments.only]
+    whole = sum(SHARES[name] for name in chosen)
+    return {name: arguments.budget_minutes * SHARES[name] / whole for name in chosen}
+
+
+def measure(paths: Paths, *, people: int) -> dict[str, Any]:
+    """Return all figures of the bundle: of its models, and of the stages that run on them."""
+    photos = read_portraits(paths.data / "photo-val", geometry=True)
+    styled = read_portraits(paths.data / "domains-val", geometry=True)
+    figures = evaluate(paths.weights, photos, styled)
+    bundle, held_out = load_bundle(paths.weights), sample_people(people, HELD_OUT_SEED)
+    figures |= measure_aligner(Aligner(ALIGN, bundle.detector).align, held_out)
+    inverted = choose_people(held_out, count=16, each=6)
+    return figures | measure_inversion(bundle, Inverter(INVERT, bundle).invert, inverted)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,1 @@
+"""Measure the embedded family on held-out people, whose truth is all known."""

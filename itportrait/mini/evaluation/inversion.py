@@ -1,0 +1,129 @@
+"""What inversion keeps of a drawn portrait: its pixels, the views it does not show, its traits."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from itportrait.bundle import Bundle
+from itportrait.geometry.camera import look_at_camera
+from itportrait.image import to_tensor
+from itportrait.metrics import psnr
+from itportrait.mini.evaluation.models import attribute_scores
+from itportrait.mini.portraits import Person, build_face, render_portrait
+from itportrait.mini.portraits.prior import decode_traits
+from itportrait.mini.training.attributes import ATTRIBUTES
+from itportrait.records import AlignedRecord, InvertedRecord
+
+YAWS_DEG = (0.0, -30.0, 30.0)
+"""The view that is inverted, and those that its code is rendered from."""
+KEPT = ("glasses", "beard", "bun", "bald", "long_hair")
+"""Names in `ATTRIBUTES` that an inversion should keep."""
+
+Invert = Callable[[list[AlignedRecord]], list[InvertedRecord]]
+"""The invert stage, which the workflow hands in: it is no business of this package."""
+
+
+@dataclass(frozen=True)
+class Views:
+    """Drawn people from the same cameras each."""
+
+    images: np.ndarray
+    """`[people, len(YAWS_DEG), S, S, 3]` uint8."""
+    cameras: Tensor
+    """`[len(YAWS_DEG), 25]`."""
+
+    def floats(self, view: int) -> Tensor:
+        """Return the pictures `[people, 3, S, S]` of a view, in [-1, 1]."""
+        return torch.stack([to_tensor(image) for image in self.images[:, view]])
+
+
+def choose_people(people: Sequence[Person], *, count: int, each: int) -> list[Person]:
+    """Return the first people, and more of those who clearly have one of `KEPT`.
+
+    Args:
+        people: to choose from.
+        count: of the first, whoever they are.
+        each: how many should have each attribute, where there are as many.
+    """
+    chosen = {person.index: person for person in people[:count]}
+    traits = {person.index: decode_traits(person) for person in people}
+    for name in KEPT:
+        attribute = ATTRIBUTES[name]
+        having = [p for p in people if attribute.amount(traits[p.index]) >= attribute.high]
+        more = [person for person in having if person.index not in chosen]
+        missing = max(each - (len(having) - len(more)), 0)
+        chosen |= {person.index: person for person in more[:missing]}
+    return list(chosen.values())
+
+
+def draw_views(people: Sequence[Person], size: int) -> Views:
+    """Draw people from `YAWS_DEG`."""
+    cameras = look_at_camera(torch.deg2rad(torch.tensor(YAWS_DEG)), 0.0)
+    images = []
+    for person in people:
+        face = build_face(person)
+        images.append(np.stack([render_portrait(face, c, size).image for c in cameras]))
+    return Views(np.stack(images), cameras)
+
+
+def measure_inversion(bundle: Bundle, invert: Invert, people: Sequence[Person]) -> dict[str, float]:
+    """Invert drawn people from their first view and compare with the truth.
+
+    Args:
+        bundle: brings the generator and the image-text model.
+        invert: the invert stage for that bundle.
+        people: held-out ones, e.g. of `choose_people`.
+
+    Returns:
+        `inversion_psnr`, `inversion_psnr_novel`: means over people and views, dB;
+        `inversion_keeps_NAME`: of the people who have an attribute, and in whose portrait the
+        image-text model sees it, the share in whose inversion it sees it too (absent where there
+        is nobody); `inversion_failed`: share without a code.
+    """
+    views = draw_views(people, bundle.generator.image_resolution)
+    rows = invert([
+        AlignedRecord(
+            record_id=str(person.index), uri="", pixels=image, camera=views.cameras[0].numpy()
+        )
+        for person, image in zip(people, views.images[:, 0], strict=True)
+    ])  # fmt: skip
+    codes = {n: torch.as_tensor(row.w_plus) for n, row in enumerate(rows) if row.w_plus is not None}
+    figures = {"inversion_failed": 1 - len(codes) / len(rows)}
+    return figures | (_compare(bundle, people, views, codes) if codes else {})
+
+
+@torch.no_grad()
+def _compare(
+    bundle: Bundle, people: Sequence[Person], views: Views, codes: dict[int, Tensor]
+) -> dict[str, float]:
+    """Compare the renders of codes, by the number of the person, with what was drawn."""
+    generator, good = bundle.generator, list(codes)
+    ws = torch.stack(list(codes.values())).view(-1, generator.num_ws, generator.w_dim)
+    renders = [_render(bundle, ws, camera) for camera in views.cameras]
+    quality = [psnr(image, views.floats(view)[good]) for view, image in enumerate(renders)]
+    figures = {
+        "inversion_psnr": float(quality[0].mean()),
+        "inversion_psnr_novel": float(torch.cat(quality[1:]).mean()),
+    }
+    before = attribute_scores(bundle.clips[0], views.floats(0)[good])
+    after = attribute_scores(bundle.clips[0], renders[0])
+    traits = [decode_traits(people[place]) for place in good]
+    for name in KEPT:
+        attribute = ATTRIBUTES[name]
+        amount = torch.tensor([attribute.amount(t) for t in traits])
+        seen = (amount >= attribute.high) & (before[name] > 0)
+        if seen.any():
+            figures[f"inversion_keeps_{name}"] = float((after[name][seen] > 0).float().mean())
+    return figures
+
+
+def _render(bundle: Bundle, ws: Tensor, camera: Tensor) -> Tensor:
+    images = []
+    for part in ws.split(8):
+        image = bundle.generator.synthesize(part, camera.expand(len(part), -1)).image
+        assert image is not None
+        images.append(image.clamp(-1, 1))
+    return torch.cat(images)
