@@ -16,6 +16,9 @@ from itportrait.generator.io import MODEL_FILE
 from itportrait.geometry.camera import FFHQ_FOCAL, FFHQ_PIVOT, FFHQ_RADIUS, look_at_camera
 
 FORMAT = 1
+READY_MADE_FOLDER = "bank"
+"""Domains that come with a bundle. They are made from its models and name its `model_id`, so they
+cannot be among the files that this comes from."""
 
 
 class CameraPrior(Settings):
@@ -181,7 +184,9 @@ def _hash_files(directory: Path) -> dict[str, Any]:
     return {
         str(p.relative_to(directory)): hash_file(p)
         for p in files
-        if p.name != MODEL_FILE and p.suffix not in (".py", ".pyc", ".md")
+        if p.name != MODEL_FILE
+        and p.suffix not in (".py", ".pyc", ".md")
+        and p.relative_to(directory).parts[0] != READY_MADE_FOLDER
     }
 
 

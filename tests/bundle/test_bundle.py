@@ -66,6 +66,14 @@ def test_model_id_follows_the_content(folder):
     assert load_bundle(folder).model_id != first
 
 
+def test_ready_made_domains_do_not_change_the_model_they_are_made_of(folder):
+    first = load_bundle(folder).model_id
+    (folder / "bank").mkdir()
+    (folder / "bank" / "bank.json").write_text("{}")
+    write_bundle(folder, name="tiny", family="mini", licence="none", perception=PERCEPTION)
+    assert load_bundle(folder).model_id == first
+
+
 def test_components_are_loaded_when_asked_for(folder):
     (folder / "identity.safetensors").unlink()
     bundle = load_bundle(folder)
