@@ -93,9 +93,10 @@ class ClipTraining(Settings):
     """Weight of the classification of attributes by a head on the picture's vector."""
     direction_weight: float = 1.0
     """Weight of the direction loss."""
-    between_weight: float = 2.0
-    """Weight of the loss of pictures between photo and domain."""
-    adversary_weight: float = 1.0
+    between_weight: float = 5.0
+    """Weight of the loss of pictures between photo and domain. With 2, and 1 for the adversary, a
+    model that knows attributes is fooled: it takes a generator's first tint for the style."""
+    adversary_weight: float = 3.0
     """Weight of the loss of pictures changed against the model."""
     adversary: float = 0.08
     """Largest root mean square of that change, of pictures in [-1, 1]."""
