@@ -6,7 +6,8 @@ Runs the job (real stages, tiny models, noise) once in peace and once with a fau
 seconds, in turn: a worker killed with -9; a node removed without notice and another one added;
 the driver killed with -9 and submitted again. Two more are there all the time, and two turns of
 five are left to them: one record ends every process that opens it (in the run in peace too), and
-every 50th write of a process fails. Compares the two outputs row by row.
+every 50th write of a worker fails, as does every 50th call of the driver, reading or writing.
+Compares the two outputs row by row.
 """
 
 import argparse

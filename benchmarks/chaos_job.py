@@ -6,14 +6,18 @@ Arguments: configuration, output, kernels, Ray's address.
 import sys
 from dataclasses import replace
 
+from benchmarks.chaos_stages import FAILS_EVERY, WILD
 from itportrait.distributed.job_config import load_job
 from itportrait.distributed.lease import Lease
 from itportrait.distributed.session import ray_session, stop_on_sigterm
 from itportrait.distributed.stylize_job import StylizeJob, find_model_id
+from tests.helpers.flaky_storage import hang_up_every
 
 
 def main(config_file: str, output: str, kernels: str, address: str) -> None:
     """Run the job to its end."""
+    if kernels == WILD:
+        hang_up_every(FAILS_EVERY)  # the driver's own calls, too
     config = load_job(config_file, output=output)
     with stop_on_sigterm(), ray_session(address):
         job = StylizeJob(config, find_model_id(config))

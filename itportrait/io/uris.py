@@ -1,18 +1,21 @@
 """Files by URI on anything fsspec knows, with the two guarantees that commits rest on.
 
 A `put` is whole or absent (a rename locally, one object put elsewhere), and a `create` has exactly
-one winner. Credentials come from the environment, and no message or record ever carries one.
+one winner. What fails in passing is tried again, for two seconds; `create` alone is not, since its
+first try may have won. Credentials come from the environment, and no message or record carries one.
 """
 
 import contextlib
 import errno
+import functools
 import json
 import os
 import re
+import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, ParamSpec, TypeVar, cast
 
 import fsspec
 from fsspec.core import split_protocol
@@ -22,12 +25,36 @@ from fsspec.spec import AbstractFileSystem
 from itportrait.errors import InvalidArgumentError, OutputError
 
 _PERMANENT = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EFBIG}
+_PASSING = {errno.EIO, errno.EBUSY, errno.EAGAIN, errno.ESTALE, errno.ETIMEDOUT}
+_PAUSES_S = (0.25, 0.5, 1.0)
 _EXTRA = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
 _USERINFO = re.compile(r"(?<=://)[^/\s@]+@")
 _SECRET_PARAMETER = re.compile(
     r"(?i)([?&;](?:[\w-]*(?:signature|token|secret|password|credential|accesskeyid|api[_-]?key)|sig|key"
     r"|access_key)=)[^&;\s#'\"]+"
 )
+
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def _patient(call: Callable[P, T]) -> Callable[P, T]:
+    """Try again what failed in passing: a lost connection, a busy store, an I/O error."""
+
+    @functools.wraps(call)
+    def patient(*args: P.args, **kwargs: P.kwargs) -> T:
+        for pause in _PAUSES_S:
+            try:
+                return call(*args, **kwargs)
+            except OSError as error:
+                broken = isinstance(error, ConnectionError | TimeoutError)
+                if not broken and error.errno not in _PASSING:
+                    raise
+            time.sleep(pause)
+        return call(*args, **kwargs)
+
+    return patient
 
 
 def redact(text: str) -> str:
@@ -100,6 +127,7 @@ def writing(uri: str) -> Iterator[None]:
         raise
 
 
+@_patient
 def put_bytes(uri: str, data: bytes) -> None:
     """Write a file whole or not at all, replacing an existing one.
 
@@ -150,6 +178,7 @@ def _local_temporary(path: str, data: bytes) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+@_patient
 def read_bytes(uri: str) -> bytes:
     """Return the content of a file. FileNotFoundError if there is none."""
     fs, path = open_fs(uri)
@@ -169,6 +198,7 @@ def to_json(data: Any) -> bytes:
     return (json.dumps(data, indent=1, sort_keys=True) + "\n").encode()
 
 
+@_patient
 def exists(uri: str) -> bool:
     """Tell whether a file exists, past any listing cache."""
     fs, path = open_fs(uri)
@@ -176,6 +206,7 @@ def exists(uri: str) -> bool:
     return fs.exists(path)
 
 
+@_patient
 def list_names(uri: str) -> list[str]:
     """Return the sorted names in a folder, past any cache; of a missing folder: none."""
     fs, path = open_fs(uri)
@@ -188,6 +219,7 @@ def list_names(uri: str) -> list[str]:
     return sorted(name for name in names if name and not name.endswith(".tmp"))
 
 
+@_patient
 def read_tree(uri: str) -> dict[str, bytes]:
     """Return the contents of all files below a folder, by their path in it, past any cache."""
     fs, path = open_fs(uri)
@@ -197,6 +229,7 @@ def read_tree(uri: str) -> dict[str, bytes]:
     return {name.removeprefix(root): cast(bytes, fs.cat_file(name)) for name in names}
 
 
+@_patient
 def remove(uri: str, *, recursive: bool = False) -> None:
     """Remove a file (or a folder) if it is there."""
     fs, path = open_fs(uri)

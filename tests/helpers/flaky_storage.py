@@ -1,5 +1,9 @@
 """A storage that fails now and then, in place of the real one."""
 
+import itertools
+
+from fsspec.implementations.local import LocalFileSystem
+
 from itportrait.io import uris
 
 _whole_put = uris.put_bytes
@@ -18,3 +22,20 @@ def fail_every(count: int, *, first: int) -> None:
         _whole_put(uri, data)
 
     uris.put_bytes = flaky
+
+
+def hang_up_every(count: int) -> None:
+    """Let every `count`-th call of this process to a local disk fail as a remote one does."""
+    calls = itertools.count(1)
+
+    def flaky(whole):
+        def call(*args, **kwargs):
+            if next(calls) % count == 0:
+                raise ConnectionError("the storage hung up")
+            return whole(*args, **kwargs)
+
+        return call
+
+    for name in ("cat_file", "ls", "find", "exists", "rm"):
+        setattr(LocalFileSystem, name, flaky(getattr(LocalFileSystem, name)))
+    uris._local_temporary = flaky(uris._local_temporary)

@@ -1,5 +1,6 @@
 """Files by URI: whole or absent, one winner, and nothing secret in a message."""
 
+import errno
 import subprocess
 import sys
 import threading
@@ -120,3 +121,58 @@ def test_no_space_names_the_path_and_keeps_the_former_file(tmp_path):
     assert str(uri) in done.stdout
     assert uri.read_bytes() == b"former"
     assert [path.name for path in tmp_path.iterdir()] == ["big.bin"]
+
+
+CALLS = {
+    "put_bytes": lambda uri: uris.put_bytes(uri, b"2"),
+    "read_bytes": uris.read_bytes,
+    "read_json": uris.read_json,
+    "exists": uris.exists,
+    "list_names": lambda uri: uris.list_names(uri.rpartition("/")[0]),
+    "read_tree": lambda uri: uris.read_tree(uri.rpartition("/")[0]),
+    "remove": uris.remove,
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_what_fails_in_passing_is_tried_again(name, tmp_path, monkeypatch):
+    uri, pauses = str(tmp_path / "a.json"), []
+    uris.put_bytes(uri, b"1")
+    monkeypatch.setattr(uris.time, "sleep", pauses.append)
+    expected = CALLS[name](uri)
+    uris.put_bytes(uri, b"2" if name == "put_bytes" else b"1")
+
+    whole, failures = uris.open_fs, [ConnectionError("hung up"), OSError(errno.EIO, "broken")]
+
+    def flaky(uri):
+        if failures:
+            raise failures.pop()
+        return whole(uri)
+
+    monkeypatch.setattr(uris, "open_fs", flaky)
+    assert CALLS[name](uri) == expected
+    assert pauses == [0.25, 0.5]
+
+
+def test_patience_ends_and_is_not_for_lasting_failures(tmp_path, monkeypatch):
+    pauses, calls = [], []
+    monkeypatch.setattr(uris.time, "sleep", pauses.append)
+
+    def broken(uri):
+        calls.append(uri)
+        raise error
+
+    monkeypatch.setattr(uris, "open_fs", broken)
+    error = ConnectionError("away")
+    with pytest.raises(ConnectionError):
+        uris.read_bytes("x")
+    assert (len(calls), len(pauses)) == (4, 3)
+    for error in (PermissionError(errno.EACCES, "no"), FileNotFoundError(errno.ENOENT, "none")):
+        calls.clear()
+        with pytest.raises(type(error)):
+            uris.read_bytes("x")
+        assert len(calls) == 1
+    error, calls[:] = ConnectionError("away"), []
+    with pytest.raises(ConnectionError):
+        uris.create_bytes("x", b"")  # the first try may have won
+    assert len(calls) == 1
