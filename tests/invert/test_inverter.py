@@ -60,13 +60,14 @@ def test_w_plus_fits_better_than_w_and_w_has_equal_rows(bundle, portraits):
 
 
 def test_result_does_not_depend_on_batch_mates(bundle, portraits):
-    together = make(bundle, batch_size=3).invert(portraits)
-    alone = make(bundle, batch_size=1).invert(portraits)
-    turned = make(bundle, batch_size=2).invert(portraits[::-1])[::-1]
+    # Few steps: a library's kernels may sum in another order for another batch size, and every step
+    # drives such roundings further apart.
+    together = make(bundle, steps=20, batch_size=3).invert(portraits)
+    alone = make(bundle, steps=20, batch_size=1).invert(portraits)
+    turned = make(bundle, steps=20, batch_size=2).invert(portraits[::-1])[::-1]
     for one, two, three in zip(together, alone, turned, strict=True):
-        # Not to the bit: a library's kernels may sum in another order for another batch size.
-        np.testing.assert_allclose(one.w_plus, two.w_plus, atol=2e-2)
-        np.testing.assert_allclose(one.w_plus, three.w_plus, atol=2e-2)
+        np.testing.assert_allclose(one.w_plus, two.w_plus, atol=1e-3)
+        np.testing.assert_allclose(one.w_plus, three.w_plus, atol=1e-3)
         assert one.psnr == pytest.approx(two.psnr, abs=0.1)
 
 

