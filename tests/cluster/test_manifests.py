@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 import jsonschema
+import kubernetes_validate
 import pytest
 import yaml
 
@@ -91,15 +92,12 @@ def test_jobs_bring_the_same_cluster_as_the_standing_one(name):
 
 @pytest.mark.parametrize("path", sorted(KUBERAY.glob("*.yaml")), ids=lambda p: p.name)
 def test_kubernetes_objects_fit_kubernetes_schema(path):
-    validator = pytest.importorskip(
-        "kubernetes_validate", reason="pip install kubernetes-validate: Kubernetes' own schemas"
-    )
     for resource in documents(path):
         if resource["apiVersion"] != "ray.io/v1":
-            validator.validate(resource, "1.32", strict=True)
+            kubernetes_validate.validate(resource, "1.32", strict=True)
         for spec in pod_specs(resource):
             pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x"}, "spec": spec}
-            validator.validate(pod, "1.32", strict=True)
+            kubernetes_validate.validate(pod, "1.32", strict=True)
 
 
 def test_cronjob_forbids_two_at_once_and_names_its_submission_by_the_day():
