@@ -26,7 +26,7 @@ os.environ.setdefault("RAY_AUTH_MODE", "disabled")
 import yaml
 
 from itportrait.publish.bank import Bank
-from tests.helpers.build_job import ROOT, BuildJob
+from tests.helpers.build_job import BuildJob, mini_bank_spec
 
 BAD = "pencil"
 DATE = "2026-01-01"
@@ -163,11 +163,7 @@ def write_spec(target: Path) -> tuple[list[str], int]:
     Returns:
         Names of the other domains, and the steps between two points of a curve.
     """
-    folder = ROOT / "configs"
-    spec = yaml.safe_load((folder / "bank.yaml").read_text())
-    for domain in spec["domains"].values():
-        if "references" in domain:
-            domain["references"] = [str(folder / name) for name in domain["references"]]
+    spec = mini_bank_spec()
     spec["domains"][BAD]["references"] = ["absent.png"]
     target.write_text(yaml.safe_dump(spec, sort_keys=False))
     good = [name for name in spec["domains"] if name != BAD]

@@ -21,7 +21,7 @@ import yaml
 
 from itportrait.adapt.config import AdaptConfig
 from itportrait.publish.bank import Bank
-from tests.helpers.build_job import ROOT, BuildJob
+from tests.helpers.build_job import BuildJob, mini_bank_spec
 
 METRICS = (
     "clip_direction",
@@ -72,11 +72,8 @@ def final_metrics(
         workers: of Ray Train; one worker gets twice the batch and twice the pool.
     """
     place.mkdir()
-    folder = ROOT / "configs"
-    spec = yaml.safe_load((folder / "bank.yaml").read_text())
+    spec = mini_bank_spec()
     wanted = spec["domains"][domain]
-    if "references" in wanted:
-        wanted["references"] = [str(folder / name) for name in wanted["references"]]
     if workers == 1:
         adapt = AdaptConfig.parse(spec["adapt"], source="configs/bank.yaml")
         wanted["options"] = {

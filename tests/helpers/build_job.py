@@ -8,10 +8,22 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import psutil
+import yaml
 
 ROOT = Path(__file__).parents[2]
+
+
+def mini_bank_spec() -> dict[str, Any]:
+    """Return `configs/bank.yaml` as plain data that may be written elsewhere."""
+    folder = ROOT / "configs"
+    spec = yaml.safe_load((folder / "bank.yaml").read_text())
+    for domain in spec["domains"].values():
+        if "references" in domain:
+            domain["references"] = [str(folder / name) for name in domain["references"]]
+    return spec
 
 
 class BuildJob:
