@@ -222,18 +222,25 @@ def _kept_rows(
 
 
 def _without_orphans(kept: dict[str, list[Row]]) -> dict[str, list[Row]]:
-    """Leave out duplicates whose original is not kept: only that one has the pictures."""
+    """Leave out duplicates whose original is not kept: only that one brings the pictures."""
     originals = {
-        row.record.record_id
-        for rows in kept.values()
-        for row in rows
-        if getattr(row.record, "duplicate_of", None) is None
+        row.record.record_id for rows in kept.values() for row in rows if not _is_duplicate(row)
     }
     return {
-        key: rows
+        key: [_without_pictures(row) if _is_duplicate(row) else row for row in rows]
         for key, rows in kept.items()
         if all(row.record.record_id in originals for row in rows)
     }
+
+
+def _is_duplicate(row: Row) -> bool:
+    return isinstance(row.record, AlignedRecord) and row.record.duplicate_of is not None
+
+
+def _without_pictures(row: Row) -> Row:
+    """Return a duplicate as it was computed: tables find its pictures by the id that it shares."""
+    assert isinstance(row.record, AlignedRecord)
+    return Row(row.key, replace(row.record, pixels=None))
 
 
 def _rows_of(
@@ -379,7 +386,8 @@ def row_digest(record: Record) -> str:
         pictures = value if isinstance(value, tuple) else (value,)
         for picture in pictures:
             if picture is not None:
-                data = np.ascontiguousarray(picture).tobytes()
+                kind = np.uint8 if name == "pixels" else np.float32  # as tables hold them
+                data = np.ascontiguousarray(picture, dtype=kind).tobytes()
                 parts.append([name, hashlib.sha256(data).hexdigest()])
     return fingerprint(*parts)
 

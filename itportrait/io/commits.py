@@ -9,7 +9,7 @@ Readers take their files from markers, never from a listing.
 import contextlib
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, cast
 
@@ -203,18 +203,25 @@ class StageTable:
             if entry.path not in kept:
                 uris.remove(uris.join(self.root, entry.path))
 
-    def read_rows(self, commit: Commit, *, pixels: bool = True) -> list[Row]:
+    def read_rows(
+        self, commit: Commit, *, pixels: bool = True, keys: Container[str] | None = None
+    ) -> list[Row]:
         """Return the rows of a commit, with their pictures where asked.
+
+        Args:
+            commit: with its files.
+            pixels: read the pictures, too.
+            keys: of the rows that are wanted; None: all.
 
         Raises:
             OSError: a file is missing, truncated, or not what was committed.
         """
         pictures = None
         if pixels and "pixels" in commit.files:
-            pictures = parquet.decode_pixels(self._read(commit.files["pixels"]))
+            pictures = parquet.read_pictures(self._read(commit.files["pixels"]))
         try:
             data = self._read(commit.files["records"])
-            return parquet.decode_records(data, self.record_type, pictures)
+            return parquet.decode_records(data, self.record_type, pictures, keys=keys)
         except pa.ArrowInvalid as error:
             raise OSError(f"{uris.redact(self.root)}: {error}") from error
 

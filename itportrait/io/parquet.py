@@ -9,7 +9,7 @@ import io
 import json
 import types
 import typing
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,6 +45,8 @@ class Row:
 
     key: str
     record: Record
+    pictures: tuple[bytes, ...] = dataclasses.field(default=(), repr=False)
+    """Its pictures as a table held them, encoded: a row that is kept keeps every byte of them."""
 
 
 @dataclass(frozen=True)
@@ -132,13 +134,11 @@ def encode_pixels(rows: Iterable[Row], pixel_format: PixelFormat) -> bytes | Non
     """Return a Parquet file of all pictures of the rows, or None if there is none."""
     columns: dict[str, list] = {name: [] for name in PIXEL_SCHEMA.names}
     for row in rows:
-        pixels = getattr(row.record, "pixels", None)
-        views = () if pixels is None else pixels if isinstance(pixels, tuple) else (pixels,)
-        for view, picture in enumerate(views):
+        for view, data in enumerate(row.pictures or _encoded(row.record, pixel_format)):
             columns["record_id"].append(row.record.record_id)
             columns["view"].append(view)
             columns["format"].append(pixel_format.kind)
-            columns["data"].append(encode(picture, pixel_format.kind, pixel_format.quality))
+            columns["data"].append(data)
     if not columns["data"]:
         return None
     table = pa.Table.from_pydict(columns, schema=PIXEL_SCHEMA)
@@ -152,6 +152,13 @@ def encode_pixels(rows: Iterable[Row], pixel_format: PixelFormat) -> bytes | Non
     )
 
 
+def _encoded(record: Record, pixel_format: PixelFormat) -> Iterator[bytes]:
+    pixels = getattr(record, "pixels", None)
+    views = () if pixels is None else pixels if isinstance(pixels, tuple) else (pixels,)
+    for picture in views:
+        yield encode(picture, pixel_format.kind, pixel_format.quality)
+
+
 def _write(table: pa.Table, rows_per_group: int, **options: Any) -> bytes:
     buffer = io.BytesIO()
     pq.write_table(
@@ -161,14 +168,19 @@ def _write(table: pa.Table, rows_per_group: int, **options: Any) -> bytes:
 
 
 def decode_records(
-    data: bytes, record_type: type[Record], pixels: dict[str, list[np.ndarray]] | None = None
+    data: bytes,
+    record_type: type[Record],
+    pictures: dict[str, list[bytes]] | None = None,
+    *,
+    keys: Container[str] | None = None,
 ) -> list[Row]:
     """Return the rows of a records file.
 
     Args:
         data: content of the file.
         record_type: type that the rows become; columns it does not know are ignored.
-        pixels: pictures by record_id, in the order of the views, from `decode_pixels`.
+        pictures: encoded, by record_id, in the order of the views, from `read_pictures`.
+        keys: of the rows that are wanted; None: all. Pictures of others are not decoded.
 
     Raises:
         pyarrow.ArrowInvalid: the file is truncated or not Parquet.
@@ -178,11 +190,14 @@ def decode_records(
     several = "pixels" in hints and typing.get_origin(hints["pixels"]) is tuple
     rows = []
     for item in pq.read_table(io.BytesIO(data)).to_pylist():
+        if keys is not None and item["input_key"] not in keys:
+            continue
         values = {name: _rich(name, value) for name, value in item.items() if name in names}
-        pictures = (pixels or {}).get(item["record_id"])
-        if pictures:
-            values["pixels"] = tuple(pictures) if several else pictures[0]
-        rows.append(Row(item["input_key"], record_type(**values)))
+        views = (pictures or {}).get(item["record_id"], [])[: None if several else 1]
+        if views:
+            decoded = tuple(decode(view) for view in views)
+            values["pixels"] = decoded if several else decoded[0]
+        rows.append(Row(item["input_key"], record_type(**values), tuple(views)))
     return rows
 
 
@@ -210,11 +225,11 @@ def _rich(name: str, value: Any) -> Any:
     return Status(value) if name == "status" else value
 
 
-def decode_pixels(data: bytes) -> dict[str, list[np.ndarray]]:
-    """Return the pictures of a pixels file by record_id: uint8 `[H, W, 3]`, ordered by view."""
-    pictures: dict[str, list[np.ndarray]] = {}
+def read_pictures(data: bytes) -> dict[str, list[bytes]]:
+    """Return the encoded pictures of a pixels file by record_id, ordered by view."""
+    pictures: dict[str, list[bytes]] = {}
     for item in pq.read_table(io.BytesIO(data), columns=["record_id", "view", "data"]).to_pylist():
-        pictures.setdefault(item["record_id"], []).append(decode(item["data"]))
+        pictures.setdefault(item["record_id"], []).append(item["data"])
     return pictures
 
 
