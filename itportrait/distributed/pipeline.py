@@ -9,6 +9,7 @@ from itportrait.distributed.counters import count_shard
 from itportrait.distributed.lease import Lease
 from itportrait.distributed.progress import Progress
 from itportrait.distributed.recipes import ALIGN, INVERT, STYLIZE, Recipe
+from itportrait.distributed.repeats import Repeats
 from itportrait.distributed.shards import Shard
 from itportrait.distributed.totals import Totals
 from itportrait.distributed.window import StageResources, Window, WindowLimits
@@ -119,6 +120,7 @@ class Pipeline:
             on_event=self._say,
         )
         self._standing = {recipe.name: _Standing(recipe) for recipe in (align, invert)}
+        self._repeats = Repeats(align)
         self._align_outputs: dict[int, str] = {}
         for name in (align.name, invert.name, *(domain.stage_name for domain in domains)):
             totals.stage(name)
@@ -202,6 +204,7 @@ class Pipeline:
         """Count a shard of a stage and send it on."""
         self.totals.stage(recipe.name).add(commit, kept=kept)
         if recipe.stage == ALIGN:
+            self._repeats.aligned(shard.index, commit.photos)
             if commit.rows_ok == 0:
                 self._nothing_follows(shard.index, INVERT)
                 return
@@ -210,8 +213,10 @@ class Pipeline:
             if standing is not None:
                 self._settled(self.invert, shard, standing, kept=True)
             else:
-                self.window.add(self.invert, shard, commit.rows_ok, commit.outputs)
-        elif recipe.stage == INVERT:
+                self._compute(self.invert, shard.index, commit.rows_ok, commit.outputs)
+            return
+        self._repeats.end(recipe, shard.index)
+        if recipe.stage == INVERT:
             inputs = stylize_inputs(self._align_outputs.pop(shard.index), commit.outputs)
             if commit.rows_ok == 0:
                 self._nothing_follows(shard.index, STYLIZE)
@@ -229,7 +234,15 @@ class Pipeline:
         if standing is not None:
             self._settled(domain.recipe, Shard(shard, ()), standing, kept=True)
         else:
-            self.window.add(domain.recipe, Shard(shard, ()), items, inputs)
+            self._compute(domain.recipe, shard, items, inputs)
+
+    def _compute(self, recipe: Recipe, shard: int, items: int, inputs: str) -> None:
+        """Queue a shard of a later stage, behind those that it copies repeated photos from."""
+
+        def start(copy_from: tuple[int, ...]) -> None:
+            self.window.add(recipe, Shard(shard, ()), items, inputs, copy_from)
+
+        self._repeats.begin(recipe, shard, start)
 
     def _standing_of(self, recipe: Recipe) -> _Standing:
         if recipe.name not in self._standing:

@@ -82,6 +82,8 @@ class _Piece:
     """Shared by all pieces of the shard."""
     start: int
     stop: int
+    copy_from: tuple[int, ...]
+    """Shards whose rows it may copy."""
     final_crashes: int = 0
     """Processes lost since there was nothing left to search."""
     storage_failures: int = 0
@@ -105,9 +107,12 @@ class _Piece:
         sources = self.shard.sources if self.recipe.stage == ALIGN else ()
         shard = Shard(self.shard.index, sources)
         if not self.whole:
-            return ShardTask(shard, self.start, self.stop)
+            return ShardTask(shard, self.start, self.stop, copy_from=self.copy_from)
         return ShardTask(
-            shard, quarantined=dict(self.search.quarantined), searched=self.search.begun
+            shard,
+            quarantined=dict(self.search.quarantined),
+            searched=self.search.begun,
+            copy_from=self.copy_from,
         )
 
 
@@ -139,7 +144,14 @@ class Window:
         self._searched: dict[str, frozenset[int]] = {}
         self._order = itertools.count()
 
-    def add(self, recipe: Recipe, shard: Shard, items: int, inputs: str | list[str]) -> None:
+    def add(
+        self,
+        recipe: Recipe,
+        shard: Shard,
+        items: int,
+        inputs: str | list[str],
+        copy_from: tuple[int, ...] = (),
+    ) -> None:
         """Queue a shard of a stage; later stages go first, so that shards leave the window.
 
         Args:
@@ -147,9 +159,10 @@ class Window:
             shard: number, and for `align` the sources.
             items: how many inputs of the stage it has.
             inputs: their digest; a search that an earlier driver left goes on if it is the same.
+            copy_from: shards of the stage whose rows are copied where they are the same.
         """
         search = self._search_of(recipe, shard, search_target(recipe, inputs), items)
-        self._push_open(recipe, shard, search)
+        self._push_open(recipe, shard, search, copy_from)
 
     def __len__(self) -> int:
         """Return how many pieces are in flight, ready or paused."""
@@ -275,7 +288,8 @@ class Window:
         else:
             self._say(piece, "its process was lost; looking for the record that ends it")
             for start, stop in search.halve(piece.start, piece.stop):
-                self._push(_Piece(piece.recipe, piece.shard, search, start, stop))
+                half = _Piece(piece.recipe, piece.shard, search, start, stop, piece.copy_from)
+                self._push(half)
         self._keep(piece)
         if search.over:
             self._put_together(piece)
@@ -297,12 +311,14 @@ class Window:
     def _put_together(self, piece: _Piece) -> None:
         """Queue the whole shard once nothing of it is open."""
         if piece.search.over:
-            self._push_open(piece.recipe, piece.shard, piece.search)
+            self._push_open(piece.recipe, piece.shard, piece.search, piece.copy_from)
 
-    def _push_open(self, recipe: Recipe, shard: Shard, search: Search) -> None:
+    def _push_open(
+        self, recipe: Recipe, shard: Shard, search: Search, copy_from: tuple[int, ...]
+    ) -> None:
         """Queue what is still to be computed of a shard; with nothing open, the shard itself."""
         for start, stop in search.ranges or {(0, search.items): 0}:
-            self._push(_Piece(recipe, shard, search, start, stop))
+            self._push(_Piece(recipe, shard, search, start, stop, copy_from))
 
     def _search_of(self, recipe: Recipe, shard: Shard, target: str, items: int) -> Search:
         """Return the search that an earlier driver left of a shard, or a new one."""

@@ -17,10 +17,17 @@ import numpy as np
 
 from itportrait.config import fingerprint
 from itportrait.distributed.recipes import ALIGN, INVERT, STYLIZE, Recipe
+from itportrait.distributed.repeats import NO_PORTRAIT
 from itportrait.distributed.shards import Shard
 from itportrait.errors import ItportraitError
 from itportrait.io import uris
-from itportrait.io.commits import Commit, CommitTakenError, DamagedFileError, strip_files
+from itportrait.io.commits import (
+    Commit,
+    CommitTakenError,
+    DamagedFileError,
+    StageTable,
+    strip_files,
+)
 from itportrait.io.parquet import Row
 from itportrait.io.photos import read_source
 from itportrait.records import (
@@ -73,6 +80,7 @@ class ShardTask:
             aside until the shard is put together.
         quarantined: position -> (error type, message) of items that no task shall touch.
         searched: what a search has kept aside goes once the shard is committed.
+        copy_from: shards of the stage whose rows are copied where they are of the same content.
     """
 
     shard: Shard
@@ -80,6 +88,7 @@ class ShardTask:
     stop: int | None = None
     quarantined: dict[int, tuple[str, str]] = field(default_factory=dict)
     searched: bool = False
+    copy_from: tuple[int, ...] = ()
 
     @property
     def whole(self) -> bool:
@@ -111,7 +120,7 @@ def run_shard(recipe: Recipe, task: ShardTask) -> Commit:
     if standing and standing.fingerprint == target and not redo and _is_whole(table, standing):
         return strip_files(standing)
     whole = standing if task.whole else recipe.table().read_commit(index)
-    kept = _kept_rows(recipe, index, whole, {item.key for item in items}) if items else {}
+    kept = _kept_rows(recipe, task, whole, {item.key for item in items}) if items else {}
     if any(item.key not in kept for item in items):
         build_kernel(recipe)  # warm, so that the seconds below are those of the work
     began = time.perf_counter()
@@ -123,6 +132,7 @@ def run_shard(recipe: Recipe, task: ShardTask) -> Commit:
         fingerprint=target,
         recipe=recipe.fingerprint,
         computed=computed,
+        photos=_photos(items, rows) if recipe.stage == ALIGN else "",
         seconds=time.perf_counter() - began,
         committed_at=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
     )
@@ -193,32 +203,50 @@ def _is_whole(table, commit: Commit) -> bool:
 
 
 def _kept_rows(
-    recipe: Recipe, shard: int, standing: Commit | None, wanted: set[str]
+    recipe: Recipe, task: ShardTask, standing: Commit | None, wanted: set[str]
 ) -> dict[str, list[Row]]:
-    """Return rows by key that earlier commits of the shard, and of parts of it, hold."""
+    """Return rows by key that need not be computed: those of other shards and earlier commits.
+
+    The shard's own have the last word, and among them those of its parts, which are newer.
+    """
+    table, partial = recipe.table(), recipe.partial_table(task.shard.index)
     kept: dict[str, list[Row]] = {}
-    partial = recipe.partial_table(shard)
-    sources = [] if standing is None else [(recipe.table(), standing)]
-    sources += [(partial, commit) for commit in partial.commits()]  # newer, and so the last word
-    for table, commit in sources:
-        if commit.recipe != recipe.fingerprint:
-            continue
-        try:
-            rows = table.read_rows(commit)
-        except (OSError, KeyError, ValueError):
-            continue  # damaged: its rows are computed again
-        found: dict[str, list[Row]] = {}
-        for row in rows:
-            if row.key in wanted:
-                found.setdefault(row.key, []).append(row)
-        kept.update(found)
-    if recipe.retry_failed:
-        kept = {
-            key: rows
-            for key, rows in kept.items()
-            if all(row.record.status is not Status.FAILED for row in rows)
-        }
+    for shard in task.copy_from:
+        found = _rows_by_key(recipe, table, table.read_commit(shard), wanted)
+        kept.update(_without_failed({key: _copied(rows) for key, rows in found.items()}))
+    own = _rows_by_key(recipe, table, standing, wanted)
+    for commit in partial.commits():
+        own.update(_rows_by_key(recipe, partial, commit, wanted))
+    kept.update(_without_failed(own) if recipe.retry_failed else own)
     return _without_orphans(kept)
+
+
+def _rows_by_key(
+    recipe: Recipe, table: StageTable, commit: Commit | None, wanted: set[str]
+) -> dict[str, list[Row]]:
+    """Return the wanted rows of a commit; none of a missing, damaged or other recipe's one."""
+    found: dict[str, list[Row]] = {}
+    if commit is None or commit.recipe != recipe.fingerprint:
+        return found
+    try:
+        rows = table.read_rows(commit, keys=wanted)
+    except (OSError, KeyError, ValueError):
+        return found  # they are computed again
+    for row in rows:
+        found.setdefault(row.key, []).append(row)
+    return found
+
+
+def _copied(rows: list[Row]) -> list[Row]:
+    return [replace(row, record=replace(row.record, seconds=0.0)) for row in rows]
+
+
+def _without_failed(rows: dict[str, list[Row]]) -> dict[str, list[Row]]:
+    return {
+        key: group
+        for key, group in rows.items()
+        if all(row.record.status is not Status.FAILED for row in group)
+    }
 
 
 def _without_orphans(kept: dict[str, list[Row]]) -> dict[str, list[Row]]:
@@ -276,7 +304,7 @@ def _same_content(
     """Split photos into those to compute and exact repeats of one of them (key -> original)."""
     if recipe.stage != ALIGN:
         return todo, {}
-    seen: dict[tuple, Item] = {}
+    seen: dict[str, Item] = {}
     for item in items:
         first = kept[item.key][0].record if item.key in kept else None
         if isinstance(first, AlignedRecord) and first.duplicate_of is None:
@@ -297,10 +325,24 @@ def _same_content(
     return firsts, repeats
 
 
-def _content(source: Source, sha256: str) -> tuple:
-    """Return what decides a photo's rows apart from its name: its bytes, and what came along."""
+def _content(source: Source, sha256: str) -> str:
+    """Return a digest of what decides a photo's rows: its bytes, and what came along with them."""
     arrays = (source.landmarks, source.camera, source.crop)
-    return sha256, *(None if array is None else array.tobytes() for array in arrays)
+    parts = [sha256, *(None if array is None else array.tobytes() for array in arrays)]
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def _photos(items: Sequence[Item], rows: Sequence[Row]) -> str:
+    """Return the contents of a shard's photos for its commit, by which repeats are found."""
+    contents = {
+        row.key: row.record.sha256
+        for row in rows
+        if isinstance(row.record, AlignedRecord) and row.record.status is Status.OK
+    }
+    return "".join(
+        _content(item.value, contents[item.key])[:16] if contents.get(item.key) else NO_PORTRAIT
+        for item in items
+    )
 
 
 def _repeated(item: Item, original: Item, record: Record) -> Record:

@@ -61,6 +61,9 @@ class Commit:
     """Rows computed, as against kept from an earlier commit."""
     sums: dict[str, list[float]] = field(default_factory=dict)
     """Measure -> [sum, count] over the rows that are ok."""
+    photos: str = ""
+    """Of `align`: 16 hexadecimal digits of each photo's content, in the order of the inputs; zeros
+    where no portrait came of it."""
     committed_at: str = ""
 
     @classmethod
