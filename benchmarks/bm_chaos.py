@@ -7,7 +7,8 @@ seconds, in turn: a worker killed with -9; a node removed without notice and ano
 the driver killed with -9 and submitted again. Two more are there all the time, and two turns of
 five are left to them: one record ends every process that opens it (in the run in peace too), and
 every 50th write of a worker fails, as does every 50th call of the driver, reading or writing.
-Compares the two outputs row by row.
+Every eighth portrait (`--repeat-every`) has the picture of an earlier one. Compares the two outputs
+row by row.
 """
 
 import argparse
@@ -46,10 +47,16 @@ def main() -> None:
     parser.add_argument("--records", type=int, default=2000)
     parser.add_argument("--every", type=float, default=20, help="seconds between two faults")
     parser.add_argument("--shard-size", type=int, default=50)
+    parser.add_argument("--repeat-every", type=int, default=8, help="0: no picture twice")
     arguments = parser.parse_args()
     os.environ["PYTHONPATH"] = str(ROOT)
     with tempfile.TemporaryDirectory() as folder, SimulatedCluster() as cluster:
-        config = write_job(Path(folder), arguments.records, shard_size=arguments.shard_size)
+        config = write_job(
+            Path(folder),
+            arguments.records,
+            shard_size=arguments.shard_size,
+            repeat_every=arguments.repeat_every,
+        )
         calm, wild = f"{folder}/calm", f"{folder}/wild"
         began = time.perf_counter()
         finish(submit(config, calm, CALM, cluster))
@@ -149,7 +156,8 @@ def compare(calm: str, wild: str, records: int) -> None:
         repeated = [key for key, rows in theirs.items() if len(rows) != 1]
         differing += len(odd) + len(repeated)
         print(
-            f"{stage}: {len(theirs)} inputs, {len(repeated)} without exactly one row, "
+            f"{stage}: {len(theirs)} inputs, {computed(calm, stage, domain)} computed in peace and "
+            f"{computed(wild, stage, domain)} in chaos, {len(repeated)} without exactly one row, "
             f"{len(odd)} rows that differ from the run in peace"
         )
     aligned = len(rows_of(wild, ALIGN, ""))
@@ -158,15 +166,22 @@ def compare(calm: str, wild: str, records: int) -> None:
     print("exactly one row per input and stage; outputs bit-identical")
 
 
-def rows_of(output: str, stage: str, domain: str) -> dict[str, list[tuple]]:
-    """Return the rows of a table by their key: status, kind of error, digest of the content."""
+def computed(output: str, stage: str, domain: str) -> int:
+    """Return how many rows the last attempt at each shard computed itself."""
     table = StageTable(table_root(output, stage, domain), RECORD_TYPES[stage])
-    found: dict[str, list[tuple]] = {}
+    return sum(commit.computed for commit in table.commits())
+
+
+def rows_of(output: str, stage: str, domain: str) -> dict[tuple, list[tuple]]:
+    """Return rows by shard and key: status, kind of error, digest of the content, pictures."""
+    table = StageTable(table_root(output, stage, domain), RECORD_TYPES[stage])
+    found: dict[tuple, list[tuple]] = {}
     for commit in table.commits():
         for row in table.read_rows(commit):
             record = row.record
             error = record.error.type if record.error else ""
-            found.setdefault(row.key, []).append((str(record.status), error, row_digest(record)))
+            content = (str(record.status), error, row_digest(record), row.pictures)
+            found.setdefault((commit.shard, row.key), []).append(content)
     return found
 
 

@@ -23,13 +23,16 @@ SIDE = 48
 DOMAIN = "flat"
 
 
-def write_job(root: Path, records: int, *, shard_size: int, **settings) -> Path:
+def write_job(
+    root: Path, records: int, *, shard_size: int, repeat_every: int = 0, **settings
+) -> Path:
     """Write bundle, bank, table of photos (with crops and cameras) and the job's configuration.
 
     Args:
         root: a new folder.
-        records: rows of the table; each its own picture.
+        records: rows of the table.
         shard_size: records a shard.
+        repeat_every: every so many records, one has the picture of an earlier one; 0: none has.
         settings: more top-level keys of the configuration.
 
     Returns:
@@ -38,7 +41,7 @@ def write_job(root: Path, records: int, *, shard_size: int, **settings) -> Path:
     root.mkdir(parents=True, exist_ok=True)
     write_tiny_bundle(root / "model")
     _publish_domain(root)
-    write_table(root / "photos.parquet", records, shard_size)
+    write_table(root / "photos.parquet", records, shard_size, repeat_every=repeat_every)
     config = {
         "bundle": str(root / "model"),
         "input": str(root / "photos.parquet"),
@@ -74,7 +77,7 @@ def _publish_domain(root: Path) -> None:
     Bank(str(root / "bank")).publish(version, {"adapter.safetensors": adapter.to_bytes()})
 
 
-def write_table(path: Path, records: int, group: int) -> None:
+def write_table(path: Path, records: int, group: int, *, repeat_every: int = 0) -> None:
     """Write a table of noise with crops and cameras, `group` rows a row group."""
     camera = frontal_camera()[0].tolist()
     rng = np.random.default_rng(0)
@@ -86,13 +89,22 @@ def write_table(path: Path, records: int, group: int) -> None:
             ("camera", pa.list_(pa.float64())),
         ]
     )
+    pictures: list[bytes] = []
+
+    def picture(number: int) -> bytes:
+        repeats = pictures and repeat_every and number % repeat_every == 0
+        new = pictures[int(rng.integers(len(pictures)))] if repeats else _noise(rng)
+        if repeat_every:
+            pictures.append(new)
+        return new
+
     with pq.ParquetWriter(path, schema) as writer:
         for start in range(0, records, group):
             numbers = range(start, min(start + group, records))
             rows = [
                 {
                     "uri": f"portrait_{number:06d}.png",
-                    "image": _noise(rng),
+                    "image": picture(number),
                     "crop": [0.0, 0.0, float(SIDE)],
                     "camera": camera,
                 }
