@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Iterable, Iterator
 
-from itportrait.distributed.recipes import Recipe
+from itportrait.distributed.recipes import ALIGN, Recipe
+from itportrait.distributed.repeats import Repeats
 from itportrait.distributed.shards import Shard
 from itportrait.distributed.totals import StageTotals
 from itportrait.distributed.trainers import DomainJob, TrainedDomain, collect_result
@@ -24,9 +25,11 @@ def run_stage(
         shards: with their sources for `align`; their numbers alone otherwise.
         on_commit: called after each.
     """
-    totals = StageTotals()
+    totals, repeats = StageTotals(), Repeats()
     for shard in shards:
-        commit = run_shard(recipe, ShardTask(shard))
+        copy_from = () if recipe.stage == ALIGN else repeats.sources(recipe, shard.index)
+        commit = run_shard(recipe, ShardTask(shard, copy_from=copy_from))
+        repeats.end(recipe, shard.index)
         totals.add(commit, kept=False)
         on_commit(commit)
     return totals

@@ -120,7 +120,7 @@ class Pipeline:
             on_event=self._say,
         )
         self._standing = {recipe.name: _Standing(recipe) for recipe in (align, invert)}
-        self._repeats = Repeats(align)
+        self._repeats = Repeats()
         self._align_outputs: dict[int, str] = {}
         for name in (align.name, invert.name, *(domain.stage_name for domain in domains)):
             totals.stage(name)

@@ -12,8 +12,8 @@ from functools import partial
 
 import numpy as np
 
-from itportrait.distributed.recipes import Recipe
-from itportrait.io.commits import Commit
+from itportrait.distributed.recipes import ALIGN, Recipe
+from itportrait.io.commits import Commit, StageTable
 
 NO_PORTRAIT = "0" * 16
 """In place of a photo of which no portrait came."""
@@ -87,14 +87,10 @@ class _Stage:
 
 
 class Repeats:
-    """Says when a shard of a stage after `align` begins, and whose rows it copies.
+    """Says when a shard of a stage after `align` begins, and whose rows it copies."""
 
-    Args:
-        align: recipe of the first stage.
-    """
-
-    def __init__(self, align: Recipe) -> None:
-        self._align, self._holders = align, Holders()
+    def __init__(self) -> None:
+        self._holders = Holders()
         self._aligned: set[int] = set()
         self._recalled: set[str] = set()
         self._stages: dict[str, _Stage] = {}
@@ -106,17 +102,21 @@ class Repeats:
 
     def begin(self, recipe: Recipe, shard: int, start: Start) -> None:
         """Start a shard of a stage, at once or when those are through that it copies from."""
-        self._recall(recipe)
-        stage = self._stage(recipe)
-        found = (stage.source(holders) for holders in self._holders.of_repeats(shard))
-        sources = {source for source in found if source is not None}
+        stage, sources = self._stage(recipe), self.sources(recipe, shard)
         stage.done.discard(shard)
         stage.running.add(shard)
-        begin = partial(start, tuple(sorted(sources)))
-        if unfinished := sources & stage.running:
+        begin = partial(start, sources)
+        if unfinished := stage.running.intersection(sources):
             stage.waiting.append((unfinished, begin))
         else:
             begin()
+
+    def sources(self, recipe: Recipe, shard: int) -> tuple[int, ...]:
+        """Return the shards of a stage, through or on their way, that a shard copies from."""
+        self._recall(recipe)
+        stage = self._stage(recipe)
+        found = (stage.source(holders) for holders in self._holders.of_repeats(shard))
+        return tuple(sorted({source for source in found if source is not None}))
 
     def end(self, recipe: Recipe, shard: int) -> None:
         """Note that a shard of a stage stands committed; who waited for it alone starts."""
@@ -136,18 +136,18 @@ class Repeats:
     def _recall(self, recipe: Recipe) -> None:
         """Read what earlier runs have left, once there is something to compute."""
         if not self._recalled:
-            for commit in _standing(self._align):
+            for commit in _standing(recipe.upstream(ALIGN)):
                 if commit.shard not in self._aligned:
                     self._holders.put(commit.shard, commit.photos)
         if recipe.name not in self._recalled:
             self._recalled.add(recipe.name)
-            same = (c.shard for c in _standing(recipe) if c.recipe == recipe.fingerprint)
+            commits = _standing(recipe.table())
+            same = (c.shard for c in commits if c.recipe == recipe.fingerprint)
             self._stage(recipe).earlier.update(same)
 
 
-def _standing(recipe: Recipe) -> Iterator[Commit]:
+def _standing(table: StageTable) -> Iterator[Commit]:
     """Yield the commits of a stage, from its markers alone; one that cannot be read is left out."""
-    table = recipe.table()
     shards = table.shards()
     for start in range(0, len(shards), _MARKERS_PER_ROUND):
         yield from table.read_commits(shards[start : start + _MARKERS_PER_ROUND]).values()

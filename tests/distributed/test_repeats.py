@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from itportrait.distributed.local import committed_shards, run_stage
 from itportrait.distributed.pipeline import Domain, Pipeline
 from itportrait.distributed.recipes import ALIGN, INVERT, STYLIZE
 from itportrait.distributed.repeats import NO_PORTRAIT, Holders, Repeats
@@ -85,8 +86,8 @@ def test_holders_of_a_photo_are_found_and_replaced():
 
 
 def test_shard_waits_for_those_that_compute_its_photos_and_for_no_others(tmp_path):
-    align, invert, bronze, clay = chain(tmp_path, ("bronze", "clay"))
-    repeats, begun = Repeats(align), []
+    _, invert, bronze, clay = chain(tmp_path, ("bronze", "clay"))
+    repeats, begun = Repeats(), []
 
     def begin(recipe, shard):
         repeats.begin(recipe, shard, lambda sources: begun.append((recipe.name, shard, sources)))
@@ -151,6 +152,15 @@ def test_copies_stay_when_the_shard_they_come_from_changes(ray_cluster, folder, 
     assert counts(log) == [6, 6, 6]
     assert totals.stage("stylize bronze").ok == 7
     assert totals.stage("stylize bronze").shards_kept == 3
+
+
+def test_stages_of_the_command_line_copy_as_well(folder, tmp_path, log):
+    align, invert, stylize = chain(tmp_path / "out", log=log)
+    run_stage(align, shards_of(folder))
+    for recipe in (invert, stylize):
+        totals = run_stage(recipe, committed_shards(recipe, ALIGN))
+        assert (totals.ok, totals.computed) == (7, 4)
+    assert counts(log) == [4, 4, 0]
 
 
 @pytest.mark.parametrize("harm", ["gone", "damaged", "another recipe"])
