@@ -5,6 +5,7 @@ Bad inputs are rows, and a second run finds nothing to do.
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -116,6 +117,32 @@ def test_second_run_finds_nothing_to_do(place):
     assert again.returncode == 0, again.stderr[-3000:]
     assert "Nothing to do" in again.stdout
     assert {path: path.stat().st_mtime_ns for path in files} == files
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_failed_records_are_computed_again_where_that_is_asked_for(place):
+    """A list tells nothing of its photos' versions: only `--retry failed` looks at one again."""
+    first, second = sorted((place / "photos").glob("*.png"))[1:3]
+    late = place / "late.png"
+    (place / "photos.txt").write_text(f"{first}\n{late}\n")
+    call = ("--input", f"{place}/photos.txt", "--output", f"{place}/listed", "--domains", "clown")
+
+    def stages(*arguments: str) -> tuple[dict, str]:
+        done = run(place, *call, *arguments)
+        assert done.returncode == 0, done.stderr[-3000:]
+        about = json.loads((place / "listed" / "run.json").read_text())
+        computed = {name: stage["computed"] for name, stage in about["stages"].items()}
+        return {**about["counts"], **computed}, done.stdout
+
+    names = ("ok", "rejected", "failed", "align", "invert", "stylize clown")
+    assert stages()[0] == dict(zip(names, (1, 0, 1, 2, 1, 1), strict=True))
+    shutil.copy(second, late)
+    found, printed = stages()
+    assert (found["failed"], found["align"]) == (1, 0)
+    assert "Nothing to do" in printed
+    assert stages("--retry", "failed")[0] == dict(zip(names, (2, 0, 0, 1, 1, 1), strict=True))
+    assert "Nothing to do" in stages("--retry", "failed")[1]
 
 
 @pytest.mark.slow
