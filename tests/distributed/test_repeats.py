@@ -1,5 +1,10 @@
 """The same photo in several shards: inverted and stylized once, and whole in each of them."""
 
+import os
+import signal
+import subprocess
+import sys
+import time
 from dataclasses import replace
 
 import pytest
@@ -14,6 +19,7 @@ from itportrait.distributed.window import StageResources, WindowLimits
 from itportrait.distributed.work import ShardTask, row_digest, run_shard
 from itportrait.ingest import list_sources
 from itportrait.io import uris
+from tests.conftest import REPOSITORY
 from tests.distributed.fake_stages import chain, computed
 
 A, B, C = (digit * 16 for digit in "abc")
@@ -141,6 +147,25 @@ def test_run_that_goes_on_copies_from_what_stands_and_gives_the_same(
     # Photo 1 stands in shard 2 as well, photo 3 in 3; of the first two shards only 2 was lost.
     assert counts(log) == [4 + 1, 4 + 2, 4]
     assert content_of(out) == before
+
+
+@pytest.mark.slow
+def test_killed_drivers_leave_the_same_bytes_as_a_run_in_peace(ray_cluster, folder, tmp_path, log):
+    address = ray_cluster.get_runtime_context().gcs_address
+    wild, calm = tmp_path / "wild", tmp_path / "calm"
+    command = [sys.executable, "-m", "tests.distributed.engine_job"]
+    command += map(str, (folder, wild, log, address))
+    for kill_at in (5, 9, None):
+        process = subprocess.Popen(command, cwd=REPOSITORY, start_new_session=True)
+        while kill_at and process.poll() is None:
+            if len(list(wild.rglob("_commits/*.json"))) >= kill_at:
+                os.killpg(process.pid, signal.SIGKILL)
+                break
+            time.sleep(0.01)
+        process.wait()
+    assert process.returncode == 0
+    run(folder, calm, None)
+    assert content_of(wild) == content_of(calm)
 
 
 def test_copies_stay_when_the_shard_they_come_from_changes(ray_cluster, folder, tmp_path, log):
