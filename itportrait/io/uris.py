@@ -174,6 +174,8 @@ def _local_temporary(path: str, data: bytes) -> Iterator[Path]:
             file.flush()
             os.fsync(file.fileno())
         yield temporary
+    except FileNotFoundError:  # a job that finished has swept the folder
+        raise OSError(errno.EAGAIN, f"{temporary} was removed by another process") from None
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -1,6 +1,7 @@
 """Files by URI: whole or absent, one winner, and nothing secret in a message."""
 
 import errno
+import os
 import subprocess
 import sys
 import threading
@@ -176,3 +177,30 @@ def test_patience_ends_and_is_not_for_lasting_failures(tmp_path, monkeypatch):
     with pytest.raises(ConnectionError):
         uris.create_bytes("x", b"")  # the first try may have won
     assert len(calls) == 1
+
+
+@pytest.mark.parametrize("write", [uris.put_bytes, uris.create_bytes])
+def test_a_write_that_another_job_sweeps_away_fails_in_passing_only(write, tmp_path, monkeypatch):
+    target, real = tmp_path / "a", {name: getattr(os, name) for name in ("replace", "link")}
+    swept = []
+
+    def sweep_first(name):
+        def call(source, path):
+            if not swept:
+                swept.append(source)
+                source.unlink()
+            real[name](source, path)
+
+        return call
+
+    for name in real:
+        monkeypatch.setattr(os, name, sweep_first(name))
+    try:
+        write(str(target), b"text")
+    except OutputError:
+        pytest.fail("the disk is neither full nor closed")
+    except OSError:  # an exclusive write is tried again by the task, which asks who won
+        write(str(target), b"text")
+    assert swept
+    assert target.read_bytes() == b"text"
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
