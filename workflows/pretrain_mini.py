@@ -59,8 +59,9 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--weights", type=Path, default=WEIGHTS, help="where the bundle is written")
     parser.add_argument("--start", type=Path, help="bundle to begin with instead of from nothing")
     parser.add_argument("--measure-only", action="store_true", help="train nothing, only report")
-    parser.add_argument("--people", type=int, default=4000, help="people drawn as photos")
+    parser.add_argument("--people", type=int, default=8000, help="people drawn as photos")
     parser.add_argument("--styled-people", type=int, default=500, help="people in every domain")
+    parser.add_argument("--held-out-people", type=int, default=64, help="people to measure on")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="of drawing")
     parser.add_argument("--seed", type=int, default=0)
@@ -73,7 +74,11 @@ def main() -> None:
     arguments = parse_arguments()
     paths = Paths(arguments.data, arguments.runs, arguments.weights, arguments.start)
     start = time.monotonic()
-    specs = dataset_specs(people=arguments.people, styled_people=arguments.styled_people)
+    specs = dataset_specs(
+        people=arguments.people,
+        styled_people=arguments.styled_people,
+        held_out_people=arguments.held_out_people,
+    )
     held_out = {name: spec for name, spec in specs.items() if name.endswith("val")}
     draw(paths, held_out if arguments.measure_only else specs, workers=arguments.workers)
 

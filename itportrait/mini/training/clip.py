@@ -105,6 +105,11 @@ class ClipTraining(Settings):
     at once they would hold all pictures in one place, where nothing is learned. Until then they
     are not computed, which is a third of a step."""
 
+    @classmethod
+    def of_trained(cls) -> "ClipTraining":
+        """Return the hyper-parameters of a model that was trained before: all losses at once."""
+        return cls(learning_rate=1.5e-3, still_from=(0.0, 0.0))
+
 
 def build_model(folder: Path) -> nn.Module:
     """Write the configuration to `folder/itportrait-mini.json` and build the untrained model."""
@@ -214,7 +219,7 @@ class ClipTask(NetworkTask[Any]):
         """Return the weighted losses of one batch."""
         config = self.config
         first, last = config.still_from
-        still = min(max((progress - first) / (last - first), 0.0), 1.0)
+        still = min(max((progress - first) / max(last - first, 1e-9), 0.0), 1.0)
         rows = self._rows()
         captions = [self._caption(row, rng) for row in rows.tolist()]
         domains, subjects = self._domain_prompts(rng), self._attribute_prompts(rng)

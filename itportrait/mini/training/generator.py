@@ -44,6 +44,8 @@ class LossWeights(Settings):
 
     image: float = 1.0
     """Absolute error of the picture, more over the face."""
+    square: float = 3.0
+    """Squared error of the picture: outlines that lie wrong, which absolute errors count little."""
     pooled: float = 0.5
     """Absolute error of the picture pooled to 16 pixels: colors and light."""
     raw: float = 0.4
@@ -81,6 +83,11 @@ class GeneratorTraining(Settings):
     """Weights of the losses, on images in [0, 1] and depths in world units."""
     noise_latents: int = 64 - len(INPUTS)
     """Trailing entries of the latent that the picture does not show: drawn anew every step."""
+
+    @classmethod
+    def of_trained(cls) -> "GeneratorTraining":
+        """Return the hyper-parameters of a generator that was trained before: full size only."""
+        return cls(learning_rate=8e-3, hold=0.3, stages=(Stage(until=1.0, rays=32, blocks=2),))
 
 
 def face_weight(camera: Tensor, size: int) -> Tensor:
@@ -137,6 +144,7 @@ def losses(rendering: Rendering, target: Mapping[str, Tensor], camera: Tensor) -
     off = (weights * (depths - target["depth"].flatten(1)[..., None]).abs()).sum(-1)
     return {
         "image": (error.abs() * weight).mean(),
+        "square": error.square().mean(),
         "pooled": F.avg_pool2d(error, size // 16).abs().mean(),
         "raw": (raw - F.adaptive_avg_pool2d(target["image"], rays)).abs().mean(),
         "gradient": (right * weight[..., 1:]).mean() + (down * weight[..., 1:, :]).mean(),

@@ -20,10 +20,10 @@ from itportrait.generator.presets import mini_config
 from itportrait.mini import dataset
 from itportrait.mini.dataset import DatasetSpec, draw_dataset
 from itportrait.mini.portraits import DOMAINS, HELD_OUT_SEED, PHOTO, TRAIN_SEED
-from itportrait.mini.training.clip import ClipTask
+from itportrait.mini.training.clip import ClipTask, ClipTraining
 from itportrait.mini.training.data import PortraitData, read_portraits
 from itportrait.mini.training.encoder import EncoderTask
-from itportrait.mini.training.generator import GeneratorTask, set_mean_code
+from itportrait.mini.training.generator import GeneratorTask, GeneratorTraining, set_mean_code
 from itportrait.mini.training.identity import IdentityTask
 from itportrait.mini.training.loop import LoopConfig, Task, TrainingLoop
 from itportrait.mini.training.perceptual import PerceptualTask
@@ -56,18 +56,19 @@ class Paths:
     weights: Path
     """The shipped bundle."""
     start: Path | None = None
-    """A bundle with whose networks the training of the same begins, where there is no checkpoint
-    (the image-text model alone does so); none begins anew."""
+    """A bundle with whose generator and image-text model the training of the same begins, where
+    there is no checkpoint; none begins anew."""
 
 
-def dataset_specs(*, people: int = 4000, styled_people: int = 500) -> dict[str, DatasetSpec]:
+def dataset_specs(
+    *, people: int, styled_people: int, held_out_people: int
+) -> dict[str, DatasetSpec]:
     """Return the datasets by name: photos in three views, and every domain in one view."""
-    held = 64
     return {
-        "photo-val": DatasetSpec(people=held, people_seed=HELD_OUT_SEED, shard_size=96),
+        "photo-val": DatasetSpec(people=held_out_people, people_seed=HELD_OUT_SEED, shard_size=96),
         "photo-train": DatasetSpec(people=people, people_seed=TRAIN_SEED),
         "domains-val": DatasetSpec(
-            people=held,
+            people=held_out_people,
             people_seed=HELD_OUT_SEED,
             views_per_person=1,
             domains=(PHOTO, *DOMAINS),
@@ -114,8 +115,12 @@ def train_generator(paths: Paths, loop: LoopConfig, *, device: str = "cpu") -> N
     """Train the generator; export its averaged weights with their mean code."""
     torch.manual_seed(loop.seed)
     train, held_out = photos(paths)
-    network = TriPlaneGenerator(mini_config()).to(device)
-    task = GeneratorTask(network, train, held_out, seed=loop.seed, device=device)
+    if paths.start is None:
+        network, config = TriPlaneGenerator(mini_config()), GeneratorTraining()
+    else:
+        network, config = load_generator(paths.start).train(), GeneratorTraining.of_trained()
+    network.requires_grad_(True).to(device)
+    task = GeneratorTask(network, train, held_out, config, seed=loop.seed, device=device)
     _run(task, loop, paths)
     set_mean_code(task.average)
     save_generator(task.average, paths.weights, half=True)
@@ -144,7 +149,13 @@ def train_clip(paths: Paths, loop: LoopConfig, *, device: str = "cpu") -> None:
     train, held_out = portraits(paths, all_views=False)
     start = None if paths.start is None else paths.start / CLIP_FOLDER
     task = ClipTask(
-        paths.runs / "clip", train, held_out, start=start, seed=loop.seed, device=device
+        paths.runs / "clip",
+        train,
+        held_out,
+        ClipTraining() if start is None else ClipTraining.of_trained(),
+        start=start,
+        seed=loop.seed,
+        device=device,
     )
     _run(task, loop, paths)
     task.export(paths.weights / CLIP_FOLDER)
@@ -163,7 +174,6 @@ def train_encoder(paths: Paths, loop: LoopConfig, *, device: str = "cpu") -> Non
         generator,
         *photos(paths),
         perceptual=PerceptualModel.load(path).to(device) if path.exists() else None,
-        trunk=_trunk(paths),
         seed=loop.seed,
         device=device,
     )

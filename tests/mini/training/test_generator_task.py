@@ -53,6 +53,16 @@ def test_a_stage_shares_the_weights_and_gives_the_first_blocks_image(generator):
     assert generator.decoder.net[0].bias.data.mean() > 0.5
 
 
+def test_a_trained_generator_goes_on_at_full_size(generator, fake, fake_held_out):
+    small, photos = {"people": 4}, fake.in_domain("photo")
+    for config, side in (
+        (GeneratorTraining(), 32),
+        (GeneratorTraining.of_trained(), 128),
+    ):
+        task = GeneratorTask(generator, photos, photos, config.model_copy(update=small))
+        assert task.config.stages[0].rays * 2 ** task.config.stages[0].blocks == side
+
+
 def test_the_truth_compared_with_itself_has_no_loss(fake):
     rows = torch.arange(3)
     target = truth(fake, rows, 8, torch.device("cpu"))
