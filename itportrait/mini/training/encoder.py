@@ -1,8 +1,10 @@
 """Train the encoder on the finished generator: picture -> W+ and camera.
 
-First it learns the codes of drawn portraits, whose latents are known: cheap. Then renders of its
-codes by the frozen generator are compared with the pictures, and the rows of W+ learn to differ.
-The generator's own samples are mixed in, whose codes are exact.
+First it learns the codes of drawn portraits, whose latents are known: cheap. An error of a code
+counts as much as it shows: by the mean change of the picture (`picture_metric`), of which a few
+directions have nearly all. Then renders of its codes by the frozen generator are compared with the
+pictures, and the rows of W+ learn to differ. The generator's own samples are mixed in, whose codes
+are exact.
 """
 
 import torch
@@ -22,6 +24,9 @@ from itportrait.perception.encoder import EncoderModel
 from itportrait.perception.perceptual import PerceptualModel
 from itportrait.perception.trunk import ConvTrunk
 
+WIDTHS, DEPTHS = (32, 64, 96, 160), (1, 2, 2, 3)
+"""Of the encoder's own trunk, larger than the perceptual network's: codes need finer things."""
+
 
 class EncoderTraining(Settings):
     """Hyper-parameters of the encoder's training."""
@@ -30,16 +35,20 @@ class EncoderTraining(Settings):
     """Drawn portraits in a batch of the first phase."""
     render_batch: int = 6
     """Drawn portraits of a batch that are also rendered, in the second phase."""
-    render_from: float = 0.8
+    render_from: float = 0.5
     """Share of the budget after which renders are compared."""
     learning_rate: float = 2e-3
     """Of Adam."""
-    code_weight: float = 0.5
-    """Weight of the code's error, in units of its own spread, in the second phase (1 before)."""
+    picture_share: float = 0.9
+    """Of the code's error: what shows; the rest is of the code in units of its own spread."""
+    code_weight: float = 0.3
+    """Weight of the code's error in the second phase (1 before)."""
     angle_weight: float = 2.0
     """Weight of the angles' absolute error, in radians."""
     image_weight: float = 4.0
     """Weight of the absolute error of pictures in [0, 1]."""
+    square_weight: float = 20.0
+    """Weight of their squared error."""
     perceptual_weight: float = 0.5
     """Weight of the perceptual distance."""
     offset_weight: float = 0.01
@@ -57,7 +66,6 @@ class EncoderTask(NetworkTask[EncoderModel]):
         held_out: photos of other people.
         config: hyper-parameters.
         perceptual: a network for the loss.
-        trunk: to start from, e.g. the perceptual network's.
     """
 
     def __init__(
@@ -68,21 +76,21 @@ class EncoderTask(NetworkTask[EncoderModel]):
         config: EncoderTraining | None = None,
         *,
         perceptual: PerceptualModel | None = None,
-        trunk: ConvTrunk | None = None,
         seed: int = 0,
         device: torch.device | str = "cpu",
     ) -> None:
         config = config or EncoderTraining()
-        own = ConvTrunk()
-        if trunk is not None:
-            own.load_state_dict(trunk.state_dict())
-        encoder = EncoderModel(own, generator.num_ws, generator.w_dim).to(device)
+        trunk = ConvTrunk(WIDTHS, DEPTHS)
+        encoder = EncoderModel(trunk, generator.num_ws, generator.w_dim).to(device)
         self.generator = generator.eval().requires_grad_(False)
         self.config, self.seed, self.device = config, seed, torch.device(device)
         self.train, self.held_out, self.perceptual = train, held_out, perceptual
         codes = self._codes(train.latent[:10_000].to(device))
         encoder.w_avg.copy_(codes.mean(0))
         encoder.w_std.copy_(codes.std(0).clamp_min(1e-3))
+        shown = picture_metric(self.generator, codes, train.camera.to(device), encoder.w_std)
+        plain = torch.eye(len(shown), device=device)
+        self.metric = torch.lerp(plain, shown, config.picture_share)
         optimizer = torch.optim.AdamW(
             encoder.parameters(), lr=config.learning_rate, weight_decay=1e-4
         )
@@ -137,7 +145,7 @@ class EncoderTask(NetworkTask[EncoderModel]):
         true_angles = torch.stack(camera_angles(camera), dim=1)
         mean = w_plus.mean(1)
         return {
-            "code": weight * ((mean - code) / spread).square().mean(),
+            "code": weight * _length(self.metric, (mean - code) / spread),
             "angle": config.angle_weight * (angles - true_angles).abs().mean(),
             "offset": config.offset_weight * ((w_plus - mean[:, None]) / spread).square().mean(),
         }
@@ -159,6 +167,7 @@ class EncoderTask(NetworkTask[EncoderModel]):
         losses["image"] = config.image_weight * (
             (error.abs() * weight).mean() + 0.5 * F.avg_pool2d(error, 8).abs().mean()
         )
+        losses["square"] = config.square_weight * error.square().mean()
         if self.perceptual is not None:
             distance = self.perceptual.distance(render, target).mean()
             losses["perceptual"] = config.perceptual_weight * distance
@@ -171,6 +180,56 @@ class EncoderTask(NetworkTask[EncoderModel]):
     def export(self) -> EncoderModel:
         """Return the model that is shipped."""
         return self.average.eval().requires_grad_(False)
+
+
+@torch.no_grad()
+def picture_metric(
+    generator: TriPlaneGenerator,
+    codes: Tensor,
+    camera: Tensor,
+    spread: Tensor,
+    *,
+    count: int = 16,
+    step: float = 0.25,
+    seed: int = 0,
+) -> Tensor:
+    """Return how much errors of a code change pictures, as a quadratic form.
+
+    Args:
+        generator: finished.
+        codes: `[n, w_dim]`, of which some are changed, one entry after the other.
+        camera: `[m, 25]`, of which some are looked from.
+        spread: `[w_dim]`: the unit of each entry.
+        count: codes that are changed.
+        step: of a change, in units of `spread`.
+
+    Returns:
+        `[w_dim, w_dim]`, symmetric, of mean diagonal 1: the mean of `J^T J` over the codes, where
+        `J` is the derivative of all pixels by the entries in units of `spread`.
+    """
+    rng = torch.Generator().manual_seed(seed)
+    total = torch.zeros(len(spread), len(spread), device=codes.device)
+    for _ in range(count):
+        code = codes[int(torch.randint(len(codes), (), generator=rng))]
+        view = camera[int(torch.randint(len(camera), (), generator=rng))][None]
+        moved = torch.cat([code[None], code + step * torch.diag(spread)])
+        pixels = torch.cat([_pixels(generator, part, view) for part in moved.split(16)])
+        change = pixels[1:] - pixels[:1]
+        total += change @ change.T
+    return total / total.diagonal().mean()
+
+
+def _pixels(generator: TriPlaneGenerator, codes: Tensor, camera: Tensor) -> Tensor:
+    """Return the pixels `[n, 3 * S * S]` of codes `[n, w_dim]` from one camera `[1, 25]`."""
+    ws = codes[:, None].expand(-1, generator.num_ws, -1)
+    image = generator.synthesize(ws, camera.expand(len(codes), -1)).image
+    assert image is not None
+    return image.flatten(1)
+
+
+def _length(metric: Tensor, error: Tensor) -> Tensor:
+    """Return the mean square of errors `[n, w_dim]` by a metric, over entries."""
+    return ((error @ metric) * error).mean()
 
 
 @torch.no_grad()

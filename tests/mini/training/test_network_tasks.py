@@ -6,7 +6,7 @@ from safetensors import safe_open
 
 from itportrait.generator import TriPlaneGenerator
 from itportrait.mini.training.clip import ClipTask, ClipTraining, _classify, _tell_apart
-from itportrait.mini.training.encoder import EncoderTask, EncoderTraining
+from itportrait.mini.training.encoder import EncoderTask, EncoderTraining, picture_metric
 from itportrait.mini.training.identity import (
     IdentityTask,
     IdentityTraining,
@@ -85,6 +85,28 @@ def test_the_encoder_starts_around_the_generators_mean_code(fake, fake_held_out,
     assert (w_plus[:, 0] - codes.mean(0)).abs().mean() < 2 * codes.std(0).mean()
 
 
+def test_the_picture_metric_tells_what_an_error_of_a_code_shows(fake, fake_held_out, tmp_path):
+    task = make_task("encoder", fake, fake_held_out, tmp_path)
+    generator, codes = task.generator, task._codes(fake.latent)
+    unit = torch.ones(generator.w_dim)
+    metric = picture_metric(generator, codes, fake.camera[:1], unit, count=4, step=0.01)
+    assert torch.allclose(metric, metric.T)
+    assert float(metric.diagonal().mean()) == pytest.approx(1)
+
+    values, directions = torch.linalg.eigh(metric)
+    rng = torch.Generator().manual_seed(0)
+    code = codes[torch.randint(len(codes), (1,), generator=rng)][0]
+    change = 0.01 * directions.T[[0, -1]]  # what shows least, and most
+
+    def render(code):
+        ws = code[:, None].expand(-1, generator.num_ws, -1)
+        return generator.synthesize(ws, fake.camera[:1].expand(len(code), -1)).image.flatten(1)
+
+    least, most = (render(code + change) - render(code[None])).square().sum(1)
+    assert values[-1] > 3
+    assert most > 100 * least
+
+
 def test_an_exported_clip_is_an_open_clip_model_and_knows_its_words(fake, fake_held_out, tmp_path):
     task = make_task("clip", fake, fake_held_out, tmp_path)
     task.export(tmp_path / "clip")
@@ -124,6 +146,9 @@ def test_clip_holds_pictures_in_place_only_once_they_have_one(fake, fake_held_ou
     rng = torch.Generator().manual_seed(0)
     assert not {"between", "adversary"} & set(task.losses(0.1, rng))
     assert {"between", "adversary"} <= set(task.losses(0.9, rng))
+    trained = ClipTraining.of_trained().model_copy(update={"batch": 12, "pairs": 4})
+    task = ClipTask(tmp_path, fake, fake_held_out, trained)
+    assert {"between", "adversary"} <= set(task.losses(0.001, rng))
 
 
 def test_attributes_count_alike_on_both_sides_and_unseen_ones_not_at_all():
