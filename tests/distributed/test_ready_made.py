@@ -87,7 +87,7 @@ def test_its_run_shows_curve_pictures_and_final_scalars(tmp_path, shipped):
     assert runs[0].info.status == "FINISHED"
     assert runs[0].data.tags["ready_made"] == "true"
     identity = client.get_metric_history(runs[0].info.run_id, "identity")
-    assert [point.step for point in identity] == [20, 40]
+    assert [point.step for point in identity] == [10, 20, 30, 40]
     finals = shipped.info["training"]
     assert runs[0].data.metrics["final/identity"] == pytest.approx(finals["identity"])
     images = client.list_artifacts(runs[0].info.run_id, "images")
