@@ -22,7 +22,7 @@ from itportrait.records import (
     StylizedRecord,
     content_id,
 )
-from tests.helpers.flaky_storage import fail_every
+from tests.helpers.flaky_storage import fail_every, work_again
 
 KERNELS = "tests.distributed.fake_stages:build"
 FLAKY = "tests.distributed.fake_stages:build_on_flaky_storage"
@@ -59,6 +59,11 @@ def computed(log, stage: str) -> list[str]:
 
 def build(recipe: Recipe) -> Kernel:
     """Return the computation of a stage."""
+    work_again()
+    return _kernel(recipe)
+
+
+def _kernel(recipe: Recipe) -> Kernel:
     if recipe.stage == ALIGN:
         return lambda sources: [[_align(source, recipe)] for source in sources]
     if recipe.stage == INVERT:
@@ -69,7 +74,7 @@ def build(recipe: Recipe) -> Kernel:
 def build_on_flaky_storage(recipe: Recipe) -> Kernel:
     """The same, in a process whose storage fails every n-th time from now on."""
     fail_every(STORAGE_FAILS_EVERY, first=1)
-    return build(recipe)
+    return _kernel(recipe)
 
 
 def _note(recipe: Recipe, stage: str, name: str) -> None:

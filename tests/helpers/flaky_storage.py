@@ -24,6 +24,11 @@ def fail_every(count: int, *, first: int) -> None:
     uris.put_bytes = flaky
 
 
+def work_again() -> None:
+    """Undo `fail_every`: Ray gives a process that one test has spoiled to the next."""
+    uris.put_bytes = _whole_put
+
+
 def hang_up_every(count: int) -> None:
     """Let every `count`-th call of this process to a local disk fail as a remote one does."""
     calls = itertools.count(1)
