@@ -43,7 +43,7 @@ format: $(STAMP)  ## rewrite the sources in the house format
 tree: $(STAMP)  ## rewrite the tree in README.md from the modules' first sentences
 	$(BIN)/python docs/tree.py
 
-pretrain: $(STAMP)  ## remake the embedded models from nothing (about 90 minutes on 2 cores)
+pretrain: $(STAMP)  ## remake the embedded models from nothing (about two hours on 2 cores)
 	$(BIN)/python workflows/pretrain_mini.py --runs $(RUNS)/pretrain
 
 ui: $(STAMP)  ## MLflow on http://127.0.0.1:5000, to compare domains
