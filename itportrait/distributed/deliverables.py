@@ -8,7 +8,7 @@ OUT/deliverables/_commit.json                       the whole: equal fingerprint
 
 import itertools
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,15 +21,14 @@ from itportrait.distributed.delivery import (
     Delivery,
     DeliveryTask,
     deliver,
-    discard,
     domain_root,
+    sweep,
 )
 from itportrait.distributed.recipes import Recipe
 from itportrait.distributed.shards import Shard
 from itportrait.distributed.tasks import fetch, watchdog
 from itportrait.distributed.window import StageResources
 from itportrait.io import uris
-from itportrait.io.commits import COMMITS
 from itportrait.stylize.config import DeliverablesConfig
 
 MARKER = "_commit.json"
@@ -98,7 +97,7 @@ class DeliverablesJob:
             check: called at every turn; raises to stop.
 
         Returns:
-            Domain -> portraits, files, failed, reasons.
+            Domain -> portraits, files, failed, reasons, seconds.
 
         Raises:
             OutputError: no space or no permission; names the path.
@@ -122,14 +121,20 @@ class DeliverablesJob:
             for ref in ready:
                 totals[pending.pop(ref)].add(fetch(ref))
             check()
-        return self.finish({name: total.to_json() for name, total in totals.items()})
+        stale = {name for name, total in totals.items() if total.stale}
+        return self.finish({name: total.to_json() for name, total in totals.items()}, stale)
 
-    def finish(self, summary: dict[str, Any]) -> dict[str, Any]:
-        """Remove what belongs to shards that the run no longer has, and write the marker."""
+    def finish(
+        self, summary: dict[str, Any], stale: Collection[str] = frozenset()
+    ) -> dict[str, Any]:
+        """Remove what no shard of the run has any more, and write the marker.
+
+        Args:
+            summary: what `run` returns.
+            stale: domains with shards that named stale files.
+        """
         for recipe in self.stylize:
-            for name in uris.list_names(uris.join(domain_root(recipe), COMMITS)):
-                if int(name.partition(".")[0]) >= self.shards:
-                    discard(domain_root(recipe), uris.join(domain_root(recipe), COMMITS, name))
+            sweep(domain_root(recipe), self.shards, stale=recipe.domain in stale)
         about = {"fingerprint": self._fingerprint(), "domains": summary}
         uris.put_bytes(uris.join(self.output, FOLDER, MARKER), uris.to_json(about))
         return summary
@@ -143,12 +148,16 @@ class DeliverablesJob:
 class _Totals:
     portraits: int = 0
     files: int = 0
+    seconds: float = 0.0
+    stale: bool = False
     reasons: Counter[str] = field(default_factory=Counter)
 
     def add(self, made: Delivery | None) -> None:
         if made is not None:
             self.portraits += made.portraits
             self.files += len(made.files)
+            self.seconds += made.seconds
+            self.stale |= bool(made.stale)
             self.reasons.update(error["type"] for error in made.errors)
 
     def to_json(self) -> dict[str, Any]:
@@ -159,6 +168,7 @@ class _Totals:
             "files": self.files,
             "failed": failed,
             "reasons": reasons,
+            "seconds": round(self.seconds, 3),
         }
 
 

@@ -1,12 +1,14 @@
 """The files of one shard of one domain that somebody asked for: made, written, and marked as done.
 
-A shard's marker is written after its files and bears the fingerprint of all that determined them;
-what a former marker named and the new one does not is removed. One file that cannot be made is a
+A shard's marker is written after its files and bears the fingerprint of all that determined them.
+What a former marker named and the new one does not is stale; it is removed when all shards are
+done, since the same photo in another shard has the same folder. One file that cannot be made is a
 line in the marker, and `--retry failed` tries it again. Where they go: `deliverables.py`.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -40,11 +42,16 @@ class Delivery:
     """What was made of one shard of one domain; the content of its marker."""
 
     fingerprint: str
+    """Of all that determined the files; empty where the shard has no stylized portraits."""
     portraits: int = 0
     files: tuple[str, ...] = ()
     """Paths below `OUT/deliverables/domain=NAME`."""
     errors: tuple[dict[str, str], ...] = ()
     """Of each file that could not be made: file, type, message."""
+    seconds: float = 0.0
+    """Of making and writing, without the loading of models."""
+    stale: tuple[str, ...] = ()
+    """Paths that this shard has no use for any more; see `sweep`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,42 +98,54 @@ def deliver(task: DeliveryTask) -> Delivery | None:
     """Make the files of one shard of one domain, unless they stand.
 
     Returns:
-        What is there now, or None where the shard has no stylized portraits.
+        What is there now, or None where the shard neither has nor had stylized portraits.
 
     Raises:
         OutputError: no space or no permission; names the path.
         OSError: storage failed; to be tried again.
     """
     commit = task.recipe.table().read_commit(task.shard.index)
-    if commit is None:
-        discard(task.root, task.marker)
-        return None
-    target = task.fingerprint_of(commit)
     standing = read_delivery(task.marker)
+    former = {*standing.files, *standing.stale} if standing else set()
+    if commit is None:
+        return _mark(task.marker, Delivery("", stale=tuple(sorted(former)))) if standing else None
+    target = task.fingerprint_of(commit)
     redo = task.recipe.retry_failed and standing is not None and standing.errors
     if standing is not None and standing.fingerprint == target and not redo:
         return standing
     files: list[str] = []
     errors: list[dict[str, str]] = []
-    count = 0
+    count, seconds = 0, 0.0
     for portrait in _portraits(task, commit):
         count += 1
         for name, make in _makers(task, portrait):
             path = uris.join(portrait.styled.record_id, name)
-            try:
-                data = make()
-            # Whatever one portrait does to the code, the others get their files.
-            except Exception as error:
-                reason = RecordError.of(STAGE, error)[1]
-                message = uris.redact(reason.message)
-                errors.append({"file": path, "type": reason.type, "message": message})
-                continue
-            uris.put_bytes(uris.join(task.root, path), data)
-            files.append(path)
-    made = Delivery(target, count, tuple(files), tuple(errors))
-    uris.put_bytes(task.marker, uris.to_json(asdict(made)))
-    for path in set(standing.files if standing else ()) - set(files):
-        uris.remove(uris.join(task.root, path))
+            start = time.perf_counter()
+            error = _write(make, uris.join(task.root, path))
+            seconds += time.perf_counter() - start
+            if error is None:
+                files.append(path)
+            else:
+                message = uris.redact(error.message)
+                errors.append({"file": path, "type": error.type, "message": message})
+    stale = tuple(sorted(former - set(files)))
+    made = Delivery(target, count, tuple(files), tuple(errors), round(seconds, 3), stale)
+    return _mark(task.marker, made)
+
+
+def _write(make: Callable[[], bytes], path: str) -> RecordError | None:
+    """Make a file; an error of making is returned, one of the storage raised."""
+    try:
+        data = make()
+    # Whatever one portrait does to the code, the others get their files.
+    except Exception as error:
+        return RecordError.of(STAGE, error)[1]
+    uris.put_bytes(path, data)
+    return None
+
+
+def _mark(marker: str, made: Delivery) -> Delivery:
+    uris.put_bytes(marker, uris.to_json(asdict(made)))
     return made
 
 
@@ -135,18 +154,51 @@ def read_delivery(marker: str) -> Delivery | None:
     data = uris.read_json(marker)
     if data is None:
         return None
-    return Delivery(
-        data["fingerprint"], data["portraits"], tuple(data["files"]), tuple(data["errors"])
-    )
+    lists = {name: tuple(data.get(name, ())) for name in ("files", "errors", "stale")}
+    seconds = data.get("seconds", 0.0)
+    return Delivery(data["fingerprint"], data["portraits"], seconds=seconds, **lists)
 
 
-def discard(root: str, marker: str) -> None:
-    """Remove the files of a shard and then its marker, where there is one."""
-    standing = read_delivery(marker)
-    if standing is not None:
-        for path in standing.files:
-            uris.remove(uris.join(root, path))
-        uris.remove(marker)
+def sweep(root: str, shards: int, *, stale: bool) -> None:
+    """Remove the files of a domain that no shard of a finished run has, and then their traces.
+
+    Args:
+        root: folder of the domain's files.
+        shards: how many the run has; markers of further ones go, with what they name.
+        stale: whether a marker names stale files. If not, and no shard is gone, none is read.
+    """
+    folder = uris.join(root, COMMITS)
+    markers = {name: uris.join(folder, name) for name in uris.list_names(folder)}
+    gone = {marker for name, marker in markers.items() if int(name.partition(".")[0]) >= shards}
+    if not gone and not stale:
+        return
+    unneeded: set[str] = set()
+    spent: dict[str, Delivery | None] = {}
+    for marker, made in _read_all(markers.values()):
+        if marker in gone or not made.fingerprint:
+            unneeded.update(made.files, made.stale)
+            spent[marker] = None
+        elif made.stale:
+            unneeded.update(made.stale)
+            spent[marker] = replace(made, stale=())
+    for marker, made in _read_all(markers.values()):
+        if spent.get(marker, made) is not None:
+            unneeded.difference_update(made.files)
+    for path in sorted(unneeded):
+        uris.remove(uris.join(root, path))
+    for marker, made in spent.items():
+        if made is None:
+            uris.remove(marker)
+        else:
+            _mark(marker, made)
+
+
+def _read_all(markers: Iterable[str]) -> Iterator[tuple[str, Delivery]]:
+    """Yield markers one at a time: memory does not grow with the files that they name."""
+    for marker in markers:
+        made = read_delivery(marker)
+        if made is not None:
+            yield marker, made
 
 
 @dataclass(frozen=True)

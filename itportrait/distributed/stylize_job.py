@@ -219,6 +219,19 @@ class StylizeJob:
         for name, totals in self.totals.stages.items():
             share = shares[name.split()[0]]
             stages[name] = {**totals.to_json(), **totals.cost(share.num_cpus, share.num_gpus)}
+        share = shares[STYLIZE]
+        deliverables = {
+            name: {
+                **made,
+                **cost_of(
+                    made.get("seconds", 0.0) * share.num_cpus,
+                    made.get("seconds", 0.0) * share.num_gpus,
+                    made["portraits"],
+                ),
+            }
+            for name, made in self.deliverables.items()
+        }
+        costs = [*stages.values(), *deliverables.values()]
         return {
             "status": status,
             "started": self.started.isoformat(timespec="seconds"),
@@ -239,10 +252,10 @@ class StylizeJob:
             "shards": self.totals.shards,
             "counts": self.final_counts(),
             "stages": stages,
-            "deliverables": self.deliverables,
+            "deliverables": deliverables,
             "cost": cost_of(
-                sum(stage["cpu_seconds"] for stage in stages.values()),
-                sum(stage["gpu_seconds"] for stage in stages.values()),
+                sum(item["cpu_seconds"] for item in costs),
+                sum(item["gpu_seconds"] for item in costs),
                 self.totals.listed,
             ),
         }

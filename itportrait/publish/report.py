@@ -81,20 +81,22 @@ def _reasons(stages: Mapping[str, Any], most: int) -> str:
 
 
 def _costs(run: Mapping[str, Any]) -> str:
+    made = {f"deliver {name}": files for name, files in run.get("deliverables", {}).items()}
+    parts = {**run["stages"], **made}
     rows: list[Sequence[object]] = [
-        [stage, float(totals.get("seconds", 0)), *(totals.get(name) for name in _COSTS)]
-        for stage, totals in run["stages"].items()
+        [name, float(part.get("seconds", 0)), *(part.get(cost) for cost in _COSTS)]
+        for name, part in parts.items()
     ]
     if not rows:
         return ""
     total = run.get("cost", {})
-    seconds = float(sum(totals.get("seconds", 0) for totals in run["stages"].values()))
+    seconds = float(sum(part.get("seconds", 0) for part in parts.values()))
     rows.append(["all stages", seconds, *(total.get(name) for name in _COSTS)])
     note = (
         "Seconds of the tasks that computed the shards, those of earlier runs included, without "
         "the loading of models; CPU and GPU seconds: times the share that a task takes of the "
-        "cluster. Per 1,000 inputs of the stage, in the last line of the run. The adaptation of "
-        "domains is not part of it."
+        "cluster. Per 1,000 inputs of the stage (of deliverables: portraits), in the last line of "
+        "the run. The adaptation of domains is not part of it."
     )
     return f'{table(("stage", "seconds", *_COST_NAMES), rows)}<p class="note">{note}</p>'
 

@@ -1,6 +1,7 @@
 """Files of every portrait: which are made, that they stand, and that one bad one stops nobody."""
 
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 
 from itportrait.distributed import delivery
 from itportrait.distributed.deliverables import DeliverablesJob
-from itportrait.distributed.delivery import DeliveryTask, deliver
+from itportrait.distributed.delivery import DeliveryTask, deliver, read_delivery, sweep
 from itportrait.distributed.recipes import ALIGN, INVERT, STYLIZE, Recipe
 from itportrait.distributed.shards import Shard
 from itportrait.image import decode, encode
@@ -108,8 +109,46 @@ def test_what_stands_is_not_made_again_and_what_is_stale_goes(world, monkeypatch
     monkeypatch.setattr(delivery, "build_stylizer", None)
     assert deliver(task(world, DeliverablesConfig(pasted=True, depth=True))) == made
     less = task(world, DeliverablesConfig(pasted=True))  # needs no models
-    assert len(deliver(less).files) == 2
+    again = deliver(less)
+    assert len(again.files) == 2
+    assert set(again.stale) == {f"{r}/depth.png" for r in world[2]}
+    sweep(less.root, 1, stale=True)
     assert files_of(less) == {"_commits/00000.json", *(f"{r}/pasted.png" for r in world[2])}
+    assert read_delivery(less.marker) == replace(again, stale=())
+
+
+def test_a_photo_that_leaves_one_shard_keeps_its_files_in_another(world):
+    shard, recipes, ids = world
+    work = task(world, DeliverablesConfig(pasted=True))
+    rows = [row.record for row in recipes[1].table().read_rows(recipes[1].table().read_commit(0))]
+    second = Shard(1, shard.sources[1:])
+    for stage in (ALIGN, INVERT):
+        table = work.recipe.upstream(stage)
+        records = [row.record for row in table.read_rows(table.read_commit(0))][1:]
+        upstream = Recipe(stage=stage, output=work.recipe.output, config="")
+        commit_rows(upstream, 1, records, keys=second.keys() if stage == ALIGN else None)
+    commit_rows(recipes[1], 1, rows[1:])
+    other = replace(work, shard=second)
+    assert set(deliver(work).files) > set(deliver(other).files) == {f"{ids[1]}/pasted.png"}
+
+    recipes[1].table().discard(0)
+    gone = deliver(work)
+    assert (gone.portraits, gone.files, len(gone.stale)) == (0, (), 2)
+    deliver(other)
+    sweep(work.root, 2, stale=True)
+    assert files_of(work) == {"_commits/00001.json", f"{ids[1]}/pasted.png"}
+    assert deliver(work) is None
+
+
+def test_seconds_are_those_of_making(world, monkeypatch):
+    def slow(*_):
+        time.sleep(0.05)
+        raise OSError("no photo")
+
+    monkeypatch.setattr(delivery, "_pasted", slow)
+    made = deliver(task(world, DeliverablesConfig(pasted=True)))
+    assert len(made.errors) == 2
+    assert 0.1 <= made.seconds < 5
 
 
 def test_one_bad_portrait_stops_nobody_and_is_tried_again(world):

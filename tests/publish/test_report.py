@@ -80,6 +80,13 @@ def test_failed_deliverables_are_told():
     assert "bronze 9 40 2 EmptyMeshError 2" in words
 
 
+def test_deliverables_have_their_share_of_the_cost():
+    made = {"portraits": 9, "files": 40, "failed": 0, "reasons": {}, "seconds": 12.5}
+    made |= {"cpu_seconds": 25.0, "gpu_seconds": 0.0}
+    text = render_report(run(deliverables={"bronze": made}))
+    assert "deliver bronze 12.50 25.00" in Page(text).words()
+
+
 def test_an_older_or_foreign_file_is_refused_with_a_remedy():
     with pytest.raises(InvalidArgumentError, match=r"nothing under stages, counts.*run the job"):
         render_report({"inputs": 3})

@@ -156,10 +156,15 @@ def difference(a: np.ndarray, b: np.ndarray) -> float:
 def test_every_portrait_has_every_file(output, portraits):
     about = json.loads((output / "run.json").read_text())
     assert about["counts"] == {"ok": 2, "rejected": 0, "failed": 0}
-    assert about["deliverables"] == {
-        "faint": {"portraits": 2, "files": 2 * 9, "failed": 0, "reasons": {}},
-        "clown": {"portraits": 2, "files": 2 * 11, "failed": 0, "reasons": {}},
-    }
+    for name, count in (("faint", 9), ("clown", 11)):
+        made = about["deliverables"][name]
+        assert (made["portraits"], made["files"], made["failed"]) == (2, 2 * count, 0)
+        assert made["reasons"] == {}
+        assert made["cpu_seconds_per_1000"] == pytest.approx(500 * made["cpu_seconds"], rel=1e-3)
+    parts = [*about["stages"].values(), *about["deliverables"].values()]
+    assert min(part["cpu_seconds"] for part in parts) > 0
+    whole = sum(part["cpu_seconds"] for part in parts)
+    assert about["cost"]["cpu_seconds"] == pytest.approx(whole, abs=0.01)
     for domain, names in (("faint", FILES), ("clown", FILES | FILMS)):
         folder = output / "deliverables" / f"domain={domain}"
         found = {path.relative_to(folder).as_posix() for path in folder.glob("*/*.*")}
