@@ -7,18 +7,11 @@ from dataclasses import replace
 
 import pytest
 
-from itportrait.distributed.pipeline import Domain, Pipeline
-from itportrait.distributed.recipes import ALIGN, INVERT, STYLIZE
-from itportrait.distributed.shards import iter_shards
-from itportrait.distributed.totals import Totals
-from itportrait.distributed.window import StageResources, WindowLimits
+from itportrait.distributed.pipeline import Domain
 from itportrait.errors import ItportraitError, OutputError
-from itportrait.ingest import list_sources
 from itportrait.io import uris
+from tests.distributed.fake_engine import LIMITS, engine, shards_of
 from tests.distributed.fake_stages import FLAKY, chain, computed
-
-RESOURCES = {stage: StageResources(num_cpus=1) for stage in (ALIGN, INVERT, STYLIZE)}
-LIMITS = WindowLimits(in_flight=4, backoff_s=0.05)
 
 
 @pytest.fixture
@@ -27,14 +20,10 @@ def job(ray_cluster, tmp_path):
     (tmp_path / "log").mkdir()
 
     def run(folder, *, output=None, domains=("bronze",), shard_size=3, limits=LIMITS, **values):
-        align, invert, *styles = chain(
-            output or tmp_path / "out", domains, log=tmp_path / "log", **values
-        )
-        totals = Totals()
-        styled = [Domain(recipe.domain, recipe) for recipe in styles]
-        engine = Pipeline(align, invert, styled, limits=limits, resources=RESOURCES, totals=totals)
-        engine.run(iter_shards(list_sources(str(folder), patterns=["*"]), shard_size))
-        return totals
+        recipes = chain(output or tmp_path / "out", domains, log=tmp_path / "log", **values)
+        made = engine(recipes, limits=limits)
+        made.run(shards_of(folder, shard_size))
+        return made.totals
 
     return run
 
@@ -158,7 +147,7 @@ def test_two_jobs_at_once_commit_every_shard_once(job, photos, tmp_path):
 
 def test_domain_that_is_still_adapted_holds_up_no_other_stage(ray_cluster, photos, tmp_path):
     folder = photos("a.png", "b.png")
-    align, invert, stylize = chain(tmp_path / "out")
+    recipes = chain(tmp_path / "out")
     late: Future = Future()
     broken: Future = Future()
     broken.set_exception(ItportraitError("its reference is gone"))
@@ -166,43 +155,32 @@ def test_domain_that_is_still_adapted_holds_up_no_other_stage(ray_cluster, photo
         Domain("bronze", None, lambda: late),
         Domain("zombie", None, lambda: broken),
     ]
-    totals = Totals()
-    engine = Pipeline(align, invert, domains, limits=LIMITS, resources=RESOURCES, totals=totals)
+    made = engine(recipes, domains)
 
     def finish():
-        while totals.stage("invert").ok < 2:
+        while made.totals.stage("invert").ok < 2:
             time.sleep(0.05)
-        late.set_result(stylize)
+        late.set_result(recipes[2])
 
     threading.Thread(target=finish, daemon=True).start()
-    engine.run(iter_shards(list_sources(str(folder), patterns=["*"]), 1))
-    assert counts(totals, "stylize bronze") == (2, 2, 0, 0)
-    assert counts(totals, "stylize zombie") == (0, 0, 0, 0)
+    made.run(shards_of(folder, 1))
+    assert counts(made.totals, "stylize bronze") == (2, 2, 0, 0)
+    assert counts(made.totals, "stylize zombie") == (0, 0, 0, 0)
     assert str(domains[1].error) == "its reference is gone"
 
 
 def test_plan_writes_nothing_and_tells_what_is_done(ray_cluster, photos, tmp_path):
     folder = photos("a.png", "b.png")
-    align, invert, stylize = chain(tmp_path / "out")
+    recipes = chain(tmp_path / "out")
 
     def planned():
-        domains = [Domain("bronze", stylize), Domain("new", None, Future)]
-        engine = Pipeline(
-            align, invert, domains, limits=LIMITS, resources=RESOURCES, totals=Totals()
-        )
-        return engine.plan(iter_shards(list_sources(str(folder), patterns=["*"]), 1))
+        domains = [Domain("bronze", recipes[2]), Domain("new", None, Future)]
+        return engine(recipes, domains).plan(shards_of(folder, 1))
 
     before = planned()
     assert (before.done["align"], before.to_compute["align"]) == (0, 2)
     assert not (tmp_path / "out").exists()
-    Pipeline(
-        align,
-        invert,
-        [Domain("bronze", stylize)],
-        limits=LIMITS,
-        resources=RESOURCES,
-        totals=Totals(),
-    ).run(iter_shards(list_sources(str(folder), patterns=["*"]), 1))
+    engine(recipes).run(shards_of(folder, 1))
     after = planned()
     assert (after.done["stylize bronze"], after.to_compute["stylize bronze"]) == (2, 0)
     assert (after.done["stylize new"], after.to_compute["stylize new"]) == (0, 2)

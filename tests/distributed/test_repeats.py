@@ -10,16 +10,12 @@ from dataclasses import replace
 import pytest
 
 from itportrait.distributed.local import committed_shards, run_stage
-from itportrait.distributed.pipeline import Domain, Pipeline
-from itportrait.distributed.recipes import ALIGN, INVERT, STYLIZE
+from itportrait.distributed.recipes import ALIGN
 from itportrait.distributed.repeats import NO_PORTRAIT, Holders, Repeats
-from itportrait.distributed.shards import iter_shards
-from itportrait.distributed.totals import Totals
-from itportrait.distributed.window import StageResources, WindowLimits
 from itportrait.distributed.work import ShardTask, row_digest, run_shard
-from itportrait.ingest import list_sources
 from itportrait.io import uris
 from tests.conftest import REPOSITORY
+from tests.distributed.fake_engine import engine, shards_of
 from tests.distributed.fake_stages import chain, computed
 
 A, B, C = (digit * 16 for digit in "abc")
@@ -43,23 +39,11 @@ def folder(tmp_path):
     return folder
 
 
-def shards_of(folder, size=2):
-    return iter_shards(list_sources(str(folder), patterns=["*"]), size)
-
-
 def run(folder, output, log, **values):
     """Run the real engine on Ray; return its totals."""
-    align, invert, *styles = chain(output, ("bronze", "clay"), log=log, **values)
-    totals = Totals()
-    Pipeline(
-        align,
-        invert,
-        [Domain(recipe.domain, recipe) for recipe in styles],
-        limits=WindowLimits(in_flight=4, backoff_s=0.05),
-        resources={stage: StageResources(num_cpus=1) for stage in (ALIGN, INVERT, STYLIZE)},
-        totals=totals,
-    ).run(shards_of(folder))
-    return totals
+    made = engine(chain(output, ("bronze", "clay"), log=log, **values))
+    made.run(shards_of(folder, 2))
+    return made.totals
 
 
 def content_of(output):
@@ -181,7 +165,7 @@ def test_copies_stay_when_the_shard_they_come_from_changes(ray_cluster, folder, 
 
 def test_stages_of_the_command_line_copy_as_well(folder, tmp_path, log):
     align, invert, stylize = chain(tmp_path / "out", log=log)
-    run_stage(align, shards_of(folder))
+    run_stage(align, shards_of(folder, 2))
     for recipe in (invert, stylize):
         totals = run_stage(recipe, committed_shards(recipe, ALIGN))
         assert (totals.ok, totals.computed) == (7, 4)
@@ -191,7 +175,7 @@ def test_stages_of_the_command_line_copy_as_well(folder, tmp_path, log):
 @pytest.mark.parametrize("harm", ["gone", "damaged", "another recipe"])
 def test_what_cannot_be_copied_is_computed(folder, tmp_path, log, harm):
     align, invert, _ = chain(tmp_path / "out", log=log)
-    first, second, *_ = shards_of(folder)
+    first, second, *_ = shards_of(folder, 2)
     for shard in (first, second):
         run_shard(align, ShardTask(shard))
     run_shard(invert, ShardTask(first))
@@ -212,7 +196,7 @@ def test_what_cannot_be_copied_is_computed(folder, tmp_path, log, harm):
 
 def test_failed_row_is_not_copied(folder, tmp_path, log):
     _, invert, _ = chain(tmp_path / "out", log=log)
-    first, second, *_ = shards_of(folder)
+    first, second, *_ = shards_of(folder, 2)
     for shard in (first, second):
         run_shard(chain(tmp_path / "out")[0], ShardTask(shard))
     run_shard(invert, ShardTask(first, quarantined={0: ("WorkerLost", "it ended its process")}))
@@ -227,7 +211,7 @@ def test_failed_row_is_not_copied(folder, tmp_path, log):
 
 def test_copied_row_keeps_every_byte_of_its_pictures(folder, tmp_path, log):
     align, _, stylize = chain(tmp_path / "out", log=log)
-    first, second, *_ = shards_of(folder)
+    first, second, *_ = shards_of(folder, 2)
     lossy = replace(stylize.pixel_format, kind="jpeg", quality=50)
     for shard, sources in ((first, ()), (second, (0,))):
         for recipe in (align, *chain(tmp_path / "out", log=log)[1:]):

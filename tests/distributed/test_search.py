@@ -4,8 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from itportrait.distributed.pipeline import Domain, Pipeline
-from itportrait.distributed.recipes import ALIGN, INVERT, STYLIZE
+from itportrait.distributed.recipes import ALIGN
 from itportrait.distributed.search import (
     FILE,
     Search,
@@ -14,12 +13,9 @@ from itportrait.distributed.search import (
     read_search,
     search_target,
 )
-from itportrait.distributed.shards import iter_shards
-from itportrait.distributed.totals import Totals
-from itportrait.distributed.window import StageResources, WindowLimits
 from itportrait.distributed.work import ShardTask, run_shard
-from itportrait.ingest import list_sources
 from itportrait.io import uris
+from tests.distributed.fake_engine import engine, shards_of
 from tests.distributed.fake_stages import chain, computed, recipe
 
 
@@ -83,24 +79,15 @@ def job(ray_cluster, tmp_path):
     (tmp_path / "log").mkdir()
 
     def run(shard, **values):
-        align, invert, *styles = chain(tmp_path / "out", log=tmp_path / "log", **values)
-        totals = Totals()
-        engine = Pipeline(
-            align,
-            invert,
-            [Domain(recipe.domain, recipe) for recipe in styles],
-            limits=WindowLimits(in_flight=4, backoff_s=0.05),
-            resources={stage: StageResources(num_cpus=1) for stage in (ALIGN, INVERT, STYLIZE)},
-            totals=totals,
-        )
-        engine.run([shard])
-        return totals.stage(ALIGN)
+        made = engine(chain(tmp_path / "out", log=tmp_path / "log", **values))
+        made.run([shard])
+        return made.totals.stage(ALIGN)
 
     return run
 
 
 def shard_of(folder):
-    (shard,) = iter_shards(list_sources(str(folder), patterns=["*"]), 8)
+    (shard,) = shards_of(folder, 8)
     return shard
 
 

@@ -1,0 +1,35 @@
+"""The real engine on the fake stages."""
+
+from collections.abc import Iterator, Sequence
+
+from itportrait.distributed.pipeline import Domain, Pipeline
+from itportrait.distributed.recipes import ALIGN, INVERT, STYLIZE, Recipe
+from itportrait.distributed.shards import Shard, iter_shards
+from itportrait.distributed.totals import Totals
+from itportrait.distributed.window import StageResources, WindowLimits
+from itportrait.ingest import list_sources
+
+LIMITS = WindowLimits(in_flight=4, backoff_s=0.05)
+RESOURCES = {stage: StageResources(num_cpus=1) for stage in (ALIGN, INVERT, STYLIZE)}
+
+
+def engine(
+    recipes: Sequence[Recipe], domains: Sequence[Domain] | None = None, **values
+) -> Pipeline:
+    """Return the engine, ready to run.
+
+    Args:
+        recipes: of `fake_stages.chain`.
+        domains: in place of those of the recipes.
+        values: of `Pipeline`, in place of small ones.
+    """
+    align, invert, *styles = recipes
+    if domains is None:
+        domains = [Domain(recipe.domain, recipe) for recipe in styles]
+    values = {"limits": LIMITS, "resources": RESOURCES, "totals": Totals(), **values}
+    return Pipeline(align, invert, list(domains), **values)
+
+
+def shards_of(folder, size: int) -> Iterator[Shard]:
+    """Return the shards of a folder, whatever its files are called."""
+    return iter_shards(list_sources(str(folder), patterns=["*"]), size)
