@@ -160,7 +160,7 @@ class IteConfig(Settings):
     views: ViewConfig = ViewConfig()
     """Cameras."""
     clip_weights: tuple[float, ...] | None = None
-    """One an image-text model of the bundle; None: 1 each."""
+    """One an image-text model of the bundle; None: those of the bundle, 1 each if it has none."""
     follow: float = Field(default=0.0, ge=0)
     """Weight, in the share that the image has of a step, of the perceptual and squared distance to
     the image-adapted copy's render. 0 is published: then the picture guides through CLIP alone."""

@@ -63,6 +63,11 @@ class Bundle:
         """The image-text models; at least one."""
         return [self._place(self._load_clip(item)) for item in self.spec.perception.clips]
 
+    @property
+    def clip_weights(self) -> list[float]:
+        """The part that each of `clips` has in guiding an adaptation."""
+        return [item.weight for item in self.spec.perception.clips]
+
     @cached_property
     def perceptual(self) -> "PerceptualModel | LpipsModel":
         """The perceptual distance."""

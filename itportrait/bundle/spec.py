@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 from torch import Tensor
 
 from itportrait.config import Settings
@@ -65,6 +65,16 @@ class ClipSpec(Settings):
     """open_clip's name of the architecture."""
     path: str | None = None
     """Folder (mini) or weight file, in the bundle or absolute; none where it is yet to be put."""
+    weight: float = Field(default=1.0, gt=0)
+    """Its part in guiding an adaptation, see `ite.clip_weights`."""
+
+    @model_serializer(mode="wrap")
+    def _without_equal_weight(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out the weight of old, so that bundles from before it keep their `model_id`."""
+        data = handler(self)
+        if self.weight == 1:
+            data.pop("weight", None)
+        return data
 
 
 class PerceptionSpec(Settings):

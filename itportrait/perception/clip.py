@@ -3,8 +3,11 @@
 The embedded model is an ordinary open_clip model whose configuration lies beside its weights:
 
     FOLDER/itportrait-mini.json     open_clip's own configuration format
-    FOLDER/clip.safetensors         weights, fp16
+    FOLDER/clip.pt                  weights, fp16, compressed
     FOLDER/vocabulary.json          the words that its captions were made of
+
+Two thirds of the weights are embeddings of tokens that no caption has, and zero: compressed, which
+safetensors cannot be, the file has 3 MB instead of 9.5.
 """
 
 import json
@@ -27,6 +30,7 @@ from itportrait.image import resize
 from itportrait.perception.trunk import check_image
 
 MINI_NAME = "itportrait-mini"
+WEIGHTS_FILE = "clip.pt"
 PLAIN_TEMPLATES = ("{}",)
 WEIGHTS_REMEDY = (
     "open_clip's own weights are fetched once with `huggingface-cli download "
@@ -97,7 +101,7 @@ class ImageTextModel(nn.Module):
             CheckpointError: the weights do not fit the configuration.
         """
         folder = Path(folder)
-        for file in (f"{MINI_NAME}.json", "clip.safetensors", "vocabulary.json"):
+        for file in (f"{MINI_NAME}.json", WEIGHTS_FILE, "vocabulary.json"):
             if not (folder / file).is_file():
                 raise MissingModelError(
                     f"{folder / file} is missing; `make pretrain` remakes the embedded models"
@@ -105,7 +109,7 @@ class ImageTextModel(nn.Module):
         open_clip.add_model_config(folder / f"{MINI_NAME}.json")
         words = json.loads((folder / "vocabulary.json").read_text())
         return cls(
-            _create(MINI_NAME, folder / "clip.safetensors"),
+            _create(MINI_NAME, folder / WEIGHTS_FILE),
             open_clip.get_tokenizer(MINI_NAME),
             name=MINI_NAME,
             vocabulary=frozenset(words["words"]),

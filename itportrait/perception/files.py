@@ -1,6 +1,8 @@
-"""Small networks as one safetensors file each: weights in half precision, configuration inside."""
+"""Files of weights: small networks as safetensors, and compressed archives that open_clip reads."""
 
+import io
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +22,25 @@ def save_network(module: nn.Module, config: dict[str, Any], path: str | Path) ->
     }
     temporary = Path(path).with_suffix(".tmp")
     save_file(state, str(temporary), metadata={"config": json.dumps(config)})
+    temporary.replace(path)
+
+
+def save_compressed(state: dict[str, torch.Tensor], path: str | Path) -> None:
+    """Write tensors as `torch.save` does, deflated; atomic. The same tensors give the same bytes.
+
+    `torch.load(path, weights_only=True)` reads it, and so `open_clip.create_model`. For tensors
+    that are mostly zero: safetensors knows no compression.
+    """
+    plain, temporary = io.BytesIO(), Path(path).with_suffix(".tmp")
+    torch.save(state, plain)
+    with (
+        zipfile.ZipFile(plain) as source,
+        zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as packed,
+    ):
+        for name in source.namelist():
+            entry = zipfile.ZipInfo(name)  # of a fixed date
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            packed.writestr(entry, source.read(name))
     temporary.replace(path)
 
 

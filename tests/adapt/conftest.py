@@ -74,7 +74,9 @@ def bundle():
     }
     for module in parts.values():
         module.eval().requires_grad_(False)
-    return SimpleNamespace(name="tiny", model_id="tiny-0", clips=[ColorWords()], **parts)
+    return SimpleNamespace(
+        name="tiny", model_id="tiny-0", clips=[ColorWords()], clip_weights=[1.0], **parts
+    )
 
 
 @pytest.fixture(scope="session")

@@ -277,3 +277,10 @@ def test_our_own_pickles_are_no_checkpoints(tmp_path):
     (tmp_path / "x.pkl").write_bytes(pickle.dumps({"accuracy": 0.9}))
     with pytest.raises(CheckpointError, match="holds no generator"):
         import_eg3d(tmp_path / "x.pkl", tmp_path / "out")
+
+
+def test_equal_parts_of_image_text_models_leave_no_trace_in_the_model_id():
+    plain, lesser = (ClipSpec(kind="mini", path="clip", weight=weight) for weight in (1.0, 0.2))
+    assert "weight" not in plain.model_dump(mode="json")
+    assert lesser.model_dump(mode="json")["weight"] == 0.2
+    assert ClipSpec.model_validate(lesser.model_dump(mode="json")) == lesser

@@ -72,7 +72,12 @@ def tiny_bundle(*, encoder=False):
         module.eval().requires_grad_(False)
     parts.setdefault("encoder", None)
     return SimpleNamespace(
-        name="tiny", family="mini", model_id="tiny-0", clips=[ColorWords()], **parts
+        name="tiny",
+        family="mini",
+        model_id="tiny-0",
+        clips=[ColorWords()],
+        clip_weights=[1.0],
+        **parts,
     )
 
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import open_clip
 import torch
-from safetensors.torch import save_file
 
 from itportrait.bundle import BundleSpec, PerceptionSpec, write_bundle
 from itportrait.generator import save_generator
-from itportrait.perception.clip import MINI_NAME
+from itportrait.perception.clip import MINI_NAME, WEIGHTS_FILE
 from itportrait.perception.encoder import EncoderModel
+from itportrait.perception.files import save_compressed
 from itportrait.perception.identity import MiniIdentityModel
 from itportrait.perception.perceptual import PerceptualModel
 from itportrait.perception.trunk import ConvTrunk
@@ -70,7 +70,6 @@ def _write_clip(folder: Path) -> None:
     config.write_text(json.dumps(CLIP_CONFIG))
     open_clip.add_model_config(config)
     model = open_clip.create_model(MINI_NAME)
-    state = {key: value.contiguous() for key, value in model.state_dict().items()}
-    save_file(state, folder / "clip.safetensors")
+    save_compressed(dict(model.state_dict()), folder / WEIGHTS_FILE)
     words = {"words": WORDS, "templates": ["{}"]}
     (folder / "vocabulary.json").write_text(json.dumps(words))

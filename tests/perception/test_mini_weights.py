@@ -3,6 +3,7 @@
 import time
 from pathlib import Path
 
+import open_clip
 import pytest
 import torch
 
@@ -45,6 +46,16 @@ def test_clip_encodes_to_unit_vectors_with_gradients(bundle):
     prompt = model.encode_prompt("bronze statue")
     assert prompt.ndim == 1
     assert prompt.norm() == pytest.approx(1, abs=1e-5)
+
+
+def test_open_clip_itself_opens_the_image_text_models(bundle):
+    image = torch.rand(2, 3, 96, 96)
+    for ours, item in zip(bundle.clips, bundle.spec.perception.clips, strict=True):
+        folder = FOLDER / item.path
+        open_clip.add_model_config(folder / "itportrait-mini.json")
+        weights = str(folder / "clip.pt")
+        theirs = open_clip.create_model("itportrait-mini", pretrained=weights).eval()
+        assert torch.allclose(theirs.encode_image(image), ours.model.encode_image(image), atol=1e-5)
 
 
 def test_clip_knows_its_vocabulary(bundle):

@@ -12,7 +12,7 @@ import torch
 
 from itportrait.bundle import load_bundle
 from itportrait.mini.evaluation.report import BARS
-from itportrait.mini.training.run import LICENCE
+from itportrait.mini.training.run import CLIPS, LICENCE
 from tests.conftest import REPOSITORY
 
 SIZES = {"people": 30, "styled-people": 4, "held-out-people": 4}
@@ -29,7 +29,7 @@ def pretrain(folder: Path, *more: str, budget: float = 0.25) -> str:
 
 
 def digests(weights: Path) -> dict[str, str]:
-    files = weights.rglob("*.safetensors")
+    files = [*weights.rglob("*.safetensors"), *weights.rglob("*.pt")]
     return {str(f.relative_to(weights)): sha256(f.read_bytes()).hexdigest() for f in files}
 
 
@@ -44,7 +44,9 @@ def test_everything_is_made_from_nothing_and_measured(made):
     folder, table = made
     bundle = load_bundle(folder / "weights")
     bundle.verify()
-    assert bundle.clips
+    assert [item.path for item in bundle.spec.perception.clips] == list(CLIPS)
+    assert len(bundle.clips) == len(CLIPS)
+    assert bundle.clip_weights == list(CLIPS.values())
     assert bundle.encoder is not None
     assert bundle.identity is not None
     assert float(bundle.generator.w_avg.abs().sum()) > 0

@@ -66,7 +66,7 @@ class ImageTextEmbedding:
     ) -> None:
         self.config, self.changes, self.workers = config, changes, workers or Workers()
         self.scenes, self.threshold = scenes, threshold
-        self.clip = DirectionalLoss(bundle.clips, config.ite.clip_weights)
+        self.clip = DirectionalLoss(bundle.clips, config.ite.clip_weights or bundle.clip_weights)
         self.perceptual = PerceptualLoss(bundle.perceptual, config.apt.size)
         self.identity = IdentityLoss(bundle.identity) if config.ite.identity else None
 

@@ -5,6 +5,7 @@ they were drawn with.
 """
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +44,7 @@ def evaluate(folder: str | Path, photos: PortraitData, styled: PortraitData) -> 
     figures |= latency(bundle)
     perception = bundle.spec.perception
     if perception.clips:
-        measured = measure_clip(bundle.clips[0], styled, count=len(styled))
+        measured = measure_clip(bundle.clips, styled, count=len(styled))
         figures |= {f"clip_{name}": value for name, value in measured.items()}
         figures |= attribute_accuracy(bundle, photos)
     if perception.identity_path:
@@ -66,7 +67,7 @@ def attribute_accuracy(bundle: Bundle, photos: PortraitData) -> dict[str, float]
     Only clear cases count: an old or a young person but no middle-aged one, blond or black hair.
     """
     parts = [photos.floats(part) for part in torch.arange(len(photos)).split(64)]
-    scores = [attribute_scores(bundle.clips[0], part) for part in parts]
+    scores = [attribute_scores(bundle.clips, part) for part in parts]
     labels, figures = attribute_labels(photos), {}
     for name in ATTRIBUTES:
         score = torch.cat([part[name] for part in scores])
@@ -79,21 +80,23 @@ def attribute_accuracy(bundle: Bundle, photos: PortraitData) -> dict[str, float]
 
 
 @torch.no_grad()
-def attribute_scores(clip: ImageTextModel, images: Tensor) -> dict[str, Tensor]:
+def attribute_scores(clips: Sequence[ImageTextModel], images: Tensor) -> dict[str, Tensor]:
     """Return for every one of `ATTRIBUTES` `[N]`: positive where pictures are nearer to having it.
 
     Args:
-        clip: the image-text model.
+        clips: image-text models, whose similarities are averaged.
         images: `[N, 3, S, S]` in [-1, 1].
     """
-    vectors, scores = clip.encode_image(images), {}
-    for name, attribute in ATTRIBUTES.items():
-        has, lacks = (
-            clip.encode_prompt(f"a photo of {subjects[0]}", ("{}",))
-            for subjects in (attribute.has, attribute.lacks)
-        )
-        scores[name] = vectors @ (has - lacks)
-    return scores
+    vectors = [clip.encode_image(images) for clip in clips]
+
+    def nearness(subject: str) -> Tensor:
+        words = [clip.encode_prompt(f"a photo of {subject}", ("{}",)) for clip in clips]
+        return torch.stack([v @ w for v, w in zip(vectors, words, strict=True)]).mean(0)
+
+    return {
+        name: nearness(attribute.has[0]) - nearness(attribute.lacks[0])
+        for name, attribute in ATTRIBUTES.items()
+    }
 
 
 @torch.no_grad()

@@ -40,9 +40,9 @@ BARS = AT_LEAST | AT_MOST
 
 CARD = """# Card of the embedded model family
 
-What it is: a tri-plane generator of portraits (128 x 128), an image-text model, a perceptual and an
-identity network, and an encoder, small enough to ship. They let the whole program run on a laptop,
-and be measured against the truth. They are no models of real people.
+What it is: a tri-plane generator of portraits (128 x 128), two image-text models, a perceptual and
+an identity network, and an encoder, small enough to ship. They let the whole program run on a
+laptop, and be measured against the truth. They are no models of real people.
 
 **Data.** {portraits} portraits drawn by `itportrait.mini.portraits` (seed {seeds}): people,
 cameras, depth, domains and captions all come from that code. No photo, no foreign model.
@@ -56,8 +56,8 @@ This version: {budget}.
 {table}
 
 **Limits.** Drawn people look drawn. Hair strands, thin frames of glasses and teeth are soft. An
-attribute whose accuracy above is near 0.5 is not known to the image-text model. The
-image-text model knows the words of its captions only (`clip/vocabulary.json`);
+attribute whose accuracy above is near 0.5 is not known to the image-text models, which know
+the words of their captions only (`clip/vocabulary.json`);
 `ImageTextModel.unknown_words` names the others. The encoder and the networks expect aligned crops.
 
 **Licence.** {licence}

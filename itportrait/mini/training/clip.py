@@ -1,10 +1,14 @@
 """Train the mini CLIP: an open_clip model on drawn portraits and their captions.
 
+The family has two of them, as the published method follows two: one of styles, and one of traits,
+which begins as a copy of the first and learns people too. A generator that follows the first alone
+reaches the style; the second alone takes a tint for it, but it knows a beard (docs/decisions.md).
+
 Contrastive learning, where equal captions in a batch count as equally right, and classification by
-prompts of the domain and of attributes. A linear head, dropped at the end, classifies attributes
-too: what neither pictures nor prompts tell apart yet teaches neither by prompts alone, and stays
-unlearned (prompts of long and short hair once ended 0.01 apart). More losses serve what the product
-uses the model for, which is to be followed uphill by a generator:
+prompts of the domain and of attributes. For traits a linear head, dropped at the end, classifies
+attributes too: what neither pictures nor prompts tell apart yet teaches neither by prompts alone,
+and stays unlearned (prompts of long and short hair once ended 0.01 apart). More losses serve what
+the product uses the models for, which is to be followed uphill by a generator:
 
 - direction: two pictures of one person, as a photo and in a domain, should differ as the two
   prompts do, in direction and in length;
@@ -25,7 +29,6 @@ from typing import Any, cast
 
 import open_clip
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -46,7 +49,8 @@ from itportrait.mini.training.prompts import (
     vocabulary,
 )
 from itportrait.mini.training.task import NetworkTask
-from itportrait.perception.clip import MINI_NAME, ImageTextModel
+from itportrait.perception.clip import MINI_NAME, WEIGHTS_FILE, ImageTextModel
+from itportrait.perception.files import save_compressed
 
 MODEL_CONFIG: dict[str, Any] = {
     "embed_dim": 128,
@@ -71,7 +75,7 @@ HEAD_SCALE = 10.0
 
 
 class ClipTraining(Settings):
-    """Hyper-parameters of the mini CLIP's training."""
+    """Hyper-parameters of the mini CLIP's training; by default those of the model of styles."""
 
     batch: int = 48
     """Pictures and captions in a batch."""
@@ -89,18 +93,17 @@ class ClipTraining(Settings):
     """Weight of the classification by one prompt for each domain."""
     attribute_weight: float = 2.0
     """Weight of the classification by pairs of prompts, see `attributes`."""
-    head_weight: float = 1.0
+    head_weight: float = 0.0
     """Weight of the classification of attributes by a head on the picture's vector."""
     direction_weight: float = 1.0
     """Weight of the direction loss."""
-    between_weight: float = 5.0
-    """Weight of the loss of pictures between photo and domain. With 2, and 1 for the adversary, a
-    model that knows attributes is fooled: it takes a generator's first tint for the style."""
-    adversary_weight: float = 3.0
+    between_weight: float = 2.0
+    """Weight of the loss of pictures between photo and domain."""
+    adversary_weight: float = 1.0
     """Weight of the loss of pictures changed against the model."""
     adversary: float = 0.08
     """Largest root mean square of that change, of pictures in [-1, 1]."""
-    still_from: tuple[float, float] = (0.4, 0.6)
+    still_from: tuple[float, float] = (0.2, 0.5)
     """Shares of the budget between which the weights of `between` and `adversary` rise from 0:
     at once they would hold all pictures in one place, where nothing is learned. Until then they
     are not computed, which is a third of a step."""
@@ -109,6 +112,16 @@ class ClipTraining(Settings):
     def of_trained(cls) -> "ClipTraining":
         """Return the hyper-parameters of a model that was trained before: all losses at once."""
         return cls(learning_rate=1.5e-3, still_from=(0.0, 0.0))
+
+    @classmethod
+    def of_traits(cls) -> "ClipTraining":
+        """Return those of the model of traits, which begins as the model of styles.
+
+        With the lesser weights of `between` and `adversary`, a model that knows attributes is
+        fooled even more: it takes a generator's first tint for the style.
+        """
+        more = {"head_weight": 1.0, "between_weight": 5.0, "adversary_weight": 3.0}
+        return cls.of_trained().model_copy(update=more)
 
 
 def build_model(folder: Path) -> nn.Module:
@@ -128,7 +141,8 @@ class ClipTask(NetworkTask[Any]):
         train: portraits with captions, in all domains.
         held_out: the same of other people.
         config: hyper-parameters.
-        start: an exported model to begin with, of the same configuration.
+        start: folder of an exported model to begin with, of the same configuration.
+        name: of the task; tells the family's two models apart.
     """
 
     def __init__(
@@ -139,6 +153,7 @@ class ClipTask(NetworkTask[Any]):
         config: ClipTraining | None = None,
         *,
         start: Path | None = None,
+        name: str = "clip",
         seed: int = 0,
         device: torch.device | str = "cpu",
     ) -> None:
@@ -147,7 +162,7 @@ class ClipTask(NetworkTask[Any]):
         self.train, self.held_out = train, held_out
         model = build_model(folder)
         if start is not None:
-            model.load_state_dict(load_file(start / "clip.safetensors"))
+            model.load_state_dict(torch.load(start / WEIGHTS_FILE, weights_only=True))
         self.tokenizer = open_clip.get_tokenizer(MINI_NAME)
         self.used = self._used_tokens()
         # Three quarters of the parameters are embeddings of tokens that no caption has.
@@ -167,7 +182,7 @@ class ClipTask(NetworkTask[Any]):
         ]
         optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98))
         super().__init__(
-            "clip", model, [optimizer], average=0.99, clip_gradient=1.0, warmup_steps=100
+            name, model, [optimizer], average=0.99, clip_gradient=1.0, warmup_steps=100
         )
         size = MODEL_CONFIG["vision_cfg"]["image_size"]
         self.small = torch.cat([
@@ -331,7 +346,7 @@ class ClipTask(NetworkTask[Any]):
 
     def measure(self) -> dict[str, float]:
         """Return the share of right domains and the mean cosine of directions."""
-        return measure_clip(self.wrapped(), self.held_out)
+        return measure_clip([self.wrapped()], self.held_out)
 
     def export(self, folder: Path) -> None:
         """Write configuration, weights (fp16) and vocabulary; see `itportrait.perception.clip`.
@@ -351,7 +366,7 @@ class ClipTask(NetworkTask[Any]):
         whole = used.new_zeros(MODEL_CONFIG["text_cfg"]["vocab_size"], used.shape[1])
         whole[self.used] = used
         state["token_embedding.weight"] = whole
-        save_file(state, str(folder / "clip.safetensors"))
+        save_compressed(state, folder / WEIGHTS_FILE)
         content = {"words": words, "templates": list(TEMPLATES)}
         (folder / "vocabulary.json").write_text(json.dumps(content, indent=0) + "\n")
 
@@ -406,9 +421,9 @@ def _direction(image: Tensor, text: Tensor) -> Tensor:
 
 @torch.no_grad()
 def measure_clip(
-    model: ImageTextModel, data: PortraitData, *, count: int = 450
+    clips: Sequence[ImageTextModel], data: PortraitData, *, count: int = 450
 ) -> dict[str, float]:
-    """Measure domains and directions on pictures.
+    """Measure domains and directions on pictures, by the mean similarity of some models.
 
     Returns:
         `domain_top1`: share of pictures whose nearest prompt is their domain's; `direction`: mean
@@ -416,26 +431,33 @@ def measure_clip(
         `direction_least`: of the worst domain.
     """
     names = [name for i, name in enumerate(data.domains) if bool((data.domain == i).any())]
-    prompts = torch.stack([
-        model.encode_prompt(get_domain(name).phrases[0].format("a person"), ("{}",))
-        for name in names
-    ])  # fmt: skip
     rows = torch.linspace(0, len(data) - 1, min(count, len(data))).long().unique()
-    images = torch.cat(
-        [model.encode_image(data.floats(part, model.device)) for part in rows.split(64)]
-    )
-    guess = (images @ prompts.T).argmax(1).cpu()
+    likeness, cosines = [], []
+    for model in clips:
+        phrases = [get_domain(name).phrases[0].format("a person") for name in names]
+        prompts = torch.stack([model.encode_prompt(phrase, ("{}",)) for phrase in phrases])
+        images = [model.encode_image(data.floats(part, model.device)) for part in rows.split(64)]
+        likeness.append((torch.cat(images) @ prompts.T).cpu())
+        if PHOTO in names:
+            cosines.append(_cosines(model, dict(zip(names, prompts, strict=True)), data))
+    guess = torch.stack(likeness).mean(0).argmax(1)
     true = torch.tensor([names.index(data.domains[int(d)]) for d in data.domain[rows]])
     figures = {"domain_top1": float((guess == true).float().mean())}
+    if cosines and cosines[0]:
+        means = [sum(row[name] for row in cosines) / len(cosines) for name in cosines[0]]
+        figures["direction"] = sum(means) / len(means)
+        figures["direction_least"] = min(means)
+    return figures
+
+
+def _cosines(
+    model: ImageTextModel, prompts: dict[str, Tensor], data: PortraitData
+) -> dict[str, float]:
+    """Return how far each domain's pictures change as its words do."""
     cosines = {}
-    for name in names:
-        if name == PHOTO or PHOTO not in names:
-            continue
+    for name in prompts.keys() - {PHOTO}:
         pairs = pairs_across(data, PHOTO, name)[:64]
         first, second = (model.encode_image(data.floats(side, model.device)) for side in pairs.T)
-        text = F.normalize(prompts[names.index(name)] - prompts[names.index(PHOTO)], dim=0)
+        text = F.normalize(prompts[name] - prompts[PHOTO], dim=0)
         cosines[name] = float((F.normalize(second - first, dim=1) @ text).mean())
-    if cosines:
-        figures["direction"] = sum(cosines.values()) / len(cosines)
-        figures["direction_least"] = min(cosines.values())
-    return figures
+    return cosines

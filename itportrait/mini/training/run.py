@@ -27,18 +27,29 @@ from itportrait.mini.training.generator import GeneratorTask, GeneratorTraining,
 from itportrait.mini.training.identity import IdentityTask
 from itportrait.mini.training.loop import LoopConfig, Task, TrainingLoop
 from itportrait.mini.training.perceptual import PerceptualTask
+from itportrait.perception.clip import MINI_NAME, WEIGHTS_FILE
 from itportrait.perception.perceptual import PerceptualModel
 from itportrait.perception.trunk import ConvTrunk
 
 logger = logging.getLogger(__name__)
 
-NETWORKS = ("generator", "perceptual", "identity", "clip", "encoder")
-"""In the order of training: the encoder needs the generator and the perceptual network."""
-SHARES = {"generator": 0.6, "perceptual": 0.07, "identity": 0.05, "clip": 0.14, "encoder": 0.14}
+NETWORKS = ("generator", "perceptual", "identity", "clip", "clip-traits", "encoder")
+"""In the order of training: the encoder needs the generator and the perceptual network, the
+image-text model of traits begins as that of styles (`clip`)."""
+SHARES = {
+    "generator": 0.55,
+    "perceptual": 0.06,
+    "identity": 0.05,
+    "clip": 0.1,
+    "clip-traits": 0.12,
+    "encoder": 0.12,
+}
 """Of the whole budget."""
 KINDS = ("photo", "domains")
 """Datasets: photos in several views, and every domain in one view."""
-CLIP_FOLDER = "clip"
+CLIPS = {"clip": 1.0, "clip-traits": 0.2}
+"""Networks that are image-text models, each in a folder of its name, with their parts in guiding an
+adaptation. With equal parts eyes are washed out and noses run (docs/decisions.md)."""
 LICENCE = (
     "Apache-2.0. Weights made by this project from portraits that it draws itself; no photo of a "
     "person and no foreign model took part."
@@ -56,7 +67,7 @@ class Paths:
     weights: Path
     """The shipped bundle."""
     start: Path | None = None
-    """A bundle with whose generator and image-text model the training of the same begins, where
+    """A bundle with whose generator and image-text models the training of the same begins, where
     there is no checkpoint; none begins anew."""
 
 
@@ -144,21 +155,44 @@ def train_identity(paths: Paths, loop: LoopConfig, *, device: str = "cpu") -> No
 
 
 def train_clip(paths: Paths, loop: LoopConfig, *, device: str = "cpu") -> None:
-    """Train and export the mini CLIP."""
+    """Train and export the image-text model of styles."""
+    if paths.start is None:
+        _train_clip("clip", paths, loop, ClipTraining(), None, device)
+    else:
+        _train_clip("clip", paths, loop, ClipTraining.of_trained(), paths.start / "clip", device)
+
+
+def train_clip_traits(paths: Paths, loop: LoopConfig, *, device: str = "cpu") -> None:
+    """Train and export the image-text model of traits, which begins as that of styles.
+
+    Raises:
+        MissingModelError: there is none to begin with.
+    """
+    name = "clip-traits"
+    start = paths.weights / "clip" if paths.start is None else paths.start / name
+    if not (start / WEIGHTS_FILE).exists():
+        raise MissingModelError(
+            f"no image-text model in {start}; train it first (--only clip --only clip-traits)"
+        )
+    _train_clip(name, paths, loop, ClipTraining.of_traits(), start, device)
+
+
+def _train_clip(
+    name: str,
+    paths: Paths,
+    loop: LoopConfig,
+    config: ClipTraining,
+    start: Path | None,
+    device: str,
+) -> None:
     torch.manual_seed(loop.seed)
     train, held_out = portraits(paths, all_views=False)
-    start = None if paths.start is None else paths.start / CLIP_FOLDER
+    folder, seed = paths.runs / name, loop.seed
     task = ClipTask(
-        paths.runs / "clip",
-        train,
-        held_out,
-        ClipTraining() if start is None else ClipTraining.of_trained(),
-        start=start,
-        seed=loop.seed,
-        device=device,
+        folder, train, held_out, config, start=start, name=name, seed=seed, device=device
     )
     _run(task, loop, paths)
-    task.export(paths.weights / CLIP_FOLDER)
+    task.export(paths.weights / name)
 
 
 def train_encoder(paths: Paths, loop: LoopConfig, *, device: str = "cpu") -> None:
@@ -199,7 +233,7 @@ def finish_bundle(paths: Paths) -> None:
     weights = paths.weights
     present = {name: f"{name}.safetensors" for name in ("perceptual", "identity", "encoder")}
     present = {name: file for name, file in present.items() if (weights / file).exists()}
-    has_clip = (weights / CLIP_FOLDER / "clip.safetensors").exists()
+    clips = [name for name in CLIPS if (weights / name / WEIGHTS_FILE).exists()]
     write_bundle(
         weights,
         name="mini",
@@ -207,9 +241,10 @@ def finish_bundle(paths: Paths) -> None:
         licence=LICENCE,
         camera_prior=CameraPrior(yaw_std_rad=dataset.YAW_STD, pitch_std_rad=dataset.PITCH_STD),
         perception=PerceptionSpec(
-            clips=(ClipSpec(kind="mini", name="itportrait-mini", path=CLIP_FOLDER),)
-            if has_clip
-            else (),
+            clips=tuple(
+                ClipSpec(kind="mini", name=MINI_NAME, path=name, weight=CLIPS[name])
+                for name in clips
+            ),
             perceptual="mini",
             perceptual_path=present.get("perceptual"),
             identity_path=present.get("identity"),
@@ -234,5 +269,6 @@ TRAINERS = {
     "perceptual": train_perceptual,
     "identity": train_identity,
     "clip": train_clip,
+    "clip-traits": train_clip_traits,
     "encoder": train_encoder,
 }

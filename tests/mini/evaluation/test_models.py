@@ -38,6 +38,19 @@ def test_accuracy_is_balanced_over_those_who_have_and_lack_an_attribute():
 
 def test_scores_are_there_for_every_attribute():
     image = torch.stack([torch.full((3, 8, 8), 0.5), torch.full((3, 8, 8), -0.5)])
-    scores = attribute_scores(Gray(), image)  # type: ignore[arg-type]
+    scores = attribute_scores([Gray()], image)  # type: ignore[arg-type]
     assert set(scores) == set(ATTRIBUTES)
     assert scores["glasses"].tolist() == [0.5, -0.5]
+
+
+class Blind(Gray):
+    """Sees nothing: it has no say, and halves that of the other."""
+
+    def encode_image(self, image):
+        return torch.zeros(len(image), 2)
+
+
+def test_scores_of_several_models_are_averaged():
+    image = torch.stack([torch.full((3, 8, 8), 0.5), torch.full((3, 8, 8), -0.5)])
+    scores = attribute_scores([Gray(), Blind()], image)  # type: ignore[list-item]
+    assert scores["glasses"].tolist() == [0.25, -0.25]

@@ -2,7 +2,6 @@
 
 import pytest
 import torch
-from safetensors import safe_open
 
 from itportrait.generator import TriPlaneGenerator
 from itportrait.mini.training.clip import ClipTask, ClipTraining, _classify, _tell_apart
@@ -16,7 +15,7 @@ from itportrait.mini.training.identity import (
 from itportrait.mini.training.loop import LoopConfig, TrainingLoop
 from itportrait.mini.training.perceptual import PerceptualTask, PerceptualTraining
 from itportrait.mini.training.prompts import vocabulary
-from itportrait.perception.clip import ImageTextModel
+from itportrait.perception.clip import WEIGHTS_FILE, ImageTextModel
 from itportrait.perception.encoder import EncoderModel
 from itportrait.perception.identity import MiniIdentityModel
 from itportrait.perception.perceptual import PerceptualModel
@@ -124,8 +123,8 @@ def test_a_clip_goes_on_from_an_exported_one_without_its_head(fake, fake_held_ou
     task = make_task("clip", fake, fake_held_out, tmp_path)
     TrainingLoop(task, LoopConfig(steps=3), tmp_path / "run").run()
     task.export(tmp_path / "clip")
-    with safe_open(tmp_path / "clip" / "clip.safetensors", framework="pt") as file:
-        assert not [key for key in file.keys() if "attribute_head" in key]  # noqa: SIM118
+    state = torch.load(tmp_path / "clip" / WEIGHTS_FILE, weights_only=True)
+    assert not [key for key in state if "attribute_head" in key]
     torch.manual_seed(1)
     again = ClipTask(tmp_path, fake, fake_held_out, start=tmp_path / "clip")
     image = fake.floats(torch.arange(4))
@@ -146,9 +145,21 @@ def test_clip_holds_pictures_in_place_only_once_they_have_one(fake, fake_held_ou
     rng = torch.Generator().manual_seed(0)
     assert not {"between", "adversary"} & set(task.losses(0.1, rng))
     assert {"between", "adversary"} <= set(task.losses(0.9, rng))
-    trained = ClipTraining.of_trained().model_copy(update={"batch": 12, "pairs": 4})
-    task = ClipTask(tmp_path, fake, fake_held_out, trained)
-    assert {"between", "adversary"} <= set(task.losses(0.001, rng))
+    for trained in (ClipTraining.of_trained(), ClipTraining.of_traits()):
+        config = trained.model_copy(update={"batch": 12, "pairs": 4})
+        task = ClipTask(tmp_path, fake, fake_held_out, config)
+        assert {"between", "adversary"} <= set(task.losses(0.001, rng))
+
+
+def test_only_the_model_of_traits_learns_from_a_head(fake, fake_held_out, tmp_path):
+    rng, heads = torch.Generator().manual_seed(0), []
+    for config in (ClipTraining(), ClipTraining.of_traits()):
+        small = config.model_copy(update={"batch": 12, "pairs": 4})
+        heads.append(
+            float(ClipTask(tmp_path, fake, fake_held_out, small).losses(0.1, rng)["head"].detach())
+        )
+    assert heads[0] == 0
+    assert heads[1] > 0.1
 
 
 def test_attributes_count_alike_on_both_sides_and_unseen_ones_not_at_all():
