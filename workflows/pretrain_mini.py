@@ -125,9 +125,9 @@ def measure(paths: Paths, *, people: int) -> dict[str, Any]:
     photos = read_portraits(paths.data / "photo-val", geometry=True)
     styled = read_portraits(paths.data / "domains-val", geometry=True)
     figures = evaluate(paths.weights, photos, styled)
-    bundle, held_out = load_bundle(paths.weights), sample_people(people, HELD_OUT_SEED)
-    figures |= measure_aligner(Aligner(ALIGN, bundle.detector).align, held_out)
-    inverted = choose_people(held_out, count=16, each=6)
+    bundle, held_out = load_bundle(paths.weights), sample_people(2 * people, HELD_OUT_SEED)
+    figures |= measure_aligner(Aligner(ALIGN, bundle.detector).align, held_out[:people])
+    inverted = choose_people(held_out, count=16, each=12)
     return figures | measure_inversion(bundle, Inverter(INVERT, bundle).invert, inverted)
 
 

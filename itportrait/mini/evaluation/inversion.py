@@ -81,7 +81,7 @@ def measure_inversion(bundle: Bundle, invert: Invert, people: Sequence[Person]) 
         `inversion_psnr`, `inversion_psnr_novel`: means over people and views, dB;
         `inversion_keeps_NAME`: of the people who have an attribute, and in whose portrait the
         image-text model sees it, the share in whose inversion it sees it too (absent where there
-        is nobody); `inversion_failed`: share without a code.
+        is nobody); `inversion_people`: how many; `inversion_failed`: share without a code.
     """
     views = draw_views(people, bundle.generator.image_resolution)
     rows = invert([
@@ -91,7 +91,7 @@ def measure_inversion(bundle: Bundle, invert: Invert, people: Sequence[Person]) 
         for person, image in zip(people, views.images[:, 0], strict=True)
     ])  # fmt: skip
     codes = {n: torch.as_tensor(row.w_plus) for n, row in enumerate(rows) if row.w_plus is not None}
-    figures = {"inversion_failed": 1 - len(codes) / len(rows)}
+    figures = {"inversion_people": len(rows), "inversion_failed": 1 - len(codes) / len(rows)}
     return figures | (_compare(bundle, people, views, codes) if codes else {})
 
 
@@ -108,8 +108,8 @@ def _compare(
         "inversion_psnr": float(quality[0].mean()),
         "inversion_psnr_novel": float(torch.cat(quality[1:]).mean()),
     }
-    before = attribute_scores(bundle.clips[0], views.floats(0)[good])
-    after = attribute_scores(bundle.clips[0], renders[0])
+    before = attribute_scores(bundle.clips, views.floats(0)[good])
+    after = attribute_scores(bundle.clips, renders[0])
     traits = [decode_traits(people[place]) for place in good]
     for name in KEPT:
         attribute = ATTRIBUTES[name]
