@@ -2,6 +2,7 @@
 
 import io
 import math
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -78,6 +79,19 @@ def test_words_pull_the_renders_their_way(bundle, config, make_spec):
     losses = [report.metrics["train/ite_clip"] for report in reports]
     assert scores[-1] > max(scores[0], 0.5)
     assert losses[-1] < losses[0] - 0.1
+
+
+def test_models_guide_by_their_part_in_the_bundle_unless_told(bundle, config, make_spec):
+    def first_loss(weights, **options):
+        models = {"clips": bundle.clips * len(weights), "clip_weights": weights}
+        several = SimpleNamespace(**{**vars(bundle), **models})
+        spec = make_spec(steps=1, options={"probe.every": 1, **options})
+        return collect(several, spec, config)[1][-1].metrics["train/ite_clip"]
+
+    alone = first_loss([1.0])
+    assert first_loss([1.0, 0.2]) == pytest.approx(1.2 * alone, rel=1e-4)
+    told = {"ite.clip_weights": (0.5, 0.0)}
+    assert first_loss([1.0, 0.2], **told) == pytest.approx(0.5 * alone, rel=1e-4)
 
 
 def test_a_picture_pulls_the_renders_towards_itself(bundle, config, make_spec, reference):
