@@ -89,9 +89,9 @@ def test_sigterm_ends_the_job_within_seconds_and_frees_the_lease(job, tmp_path):
         time.sleep(0.02)
     began = time.monotonic()
     process.terminate()
-    process.communicate(timeout=120)
+    _, errors = process.communicate(timeout=120)
     print(f"ended after {time.monotonic() - began:.1f} s")
-    assert process.returncode == 128 + signal.SIGTERM
+    assert process.returncode == 128 + signal.SIGTERM, errors[-2000:]
     check_nothing_lost(tmp_path / "out", run_to_the_end(job()))
 
 
