@@ -56,6 +56,11 @@ class EncoderTraining(Settings):
     sample_share: float = 0.25
     """Share of the steps of the second phase that encode the generator's samples instead."""
 
+    @classmethod
+    def of_trained(cls) -> "EncoderTraining":
+        """Return the hyper-parameters of an encoder that knew a former state of the generator."""
+        return cls(learning_rate=1e-3, render_from=0.15)
+
 
 class EncoderTask(NetworkTask[EncoderModel]):
     """The encoder in training.
@@ -66,6 +71,7 @@ class EncoderTask(NetworkTask[EncoderModel]):
         held_out: photos of other people.
         config: hyper-parameters.
         perceptual: a network for the loss.
+        start: an encoder of a former state of the generator to begin with; None begins anew.
     """
 
     def __init__(
@@ -76,12 +82,15 @@ class EncoderTask(NetworkTask[EncoderModel]):
         config: EncoderTraining | None = None,
         *,
         perceptual: PerceptualModel | None = None,
+        start: EncoderModel | None = None,
         seed: int = 0,
         device: torch.device | str = "cpu",
     ) -> None:
         config = config or EncoderTraining()
-        trunk = ConvTrunk(WIDTHS, DEPTHS)
-        encoder = EncoderModel(trunk, generator.num_ws, generator.w_dim).to(device)
+        encoder = start or EncoderModel(
+            ConvTrunk(WIDTHS, DEPTHS), generator.num_ws, generator.w_dim
+        )
+        encoder.requires_grad_(True).to(device)
         self.generator = generator.eval().requires_grad_(False)
         self.config, self.seed, self.device = config, seed, torch.device(device)
         self.train, self.held_out, self.perceptual = train, held_out, perceptual

@@ -22,12 +22,13 @@ from itportrait.mini.dataset import DatasetSpec, draw_dataset
 from itportrait.mini.portraits import DOMAINS, HELD_OUT_SEED, PHOTO, TRAIN_SEED
 from itportrait.mini.training.clip import ClipTask, ClipTraining
 from itportrait.mini.training.data import PortraitData, read_portraits
-from itportrait.mini.training.encoder import EncoderTask
+from itportrait.mini.training.encoder import EncoderTask, EncoderTraining
 from itportrait.mini.training.generator import GeneratorTask, GeneratorTraining, set_mean_code
 from itportrait.mini.training.identity import IdentityTask
 from itportrait.mini.training.loop import LoopConfig, Task, TrainingLoop
 from itportrait.mini.training.perceptual import PerceptualTask
 from itportrait.perception.clip import MINI_NAME, WEIGHTS_FILE
+from itportrait.perception.encoder import EncoderModel
 from itportrait.perception.perceptual import PerceptualModel
 from itportrait.perception.trunk import ConvTrunk
 
@@ -67,8 +68,8 @@ class Paths:
     weights: Path
     """The shipped bundle."""
     start: Path | None = None
-    """A bundle with whose generator and image-text models the training of the same begins, where
-    there is no checkpoint; none begins anew."""
+    """A bundle with whose generator, encoder and image-text models the training of the same begins,
+    where there is no checkpoint; none begins anew."""
 
 
 def dataset_specs(
@@ -204,9 +205,16 @@ def train_encoder(paths: Paths, loop: LoopConfig, *, device: str = "cpu") -> Non
     torch.manual_seed(loop.seed)
     generator = load_generator_of(paths).to(device)
     path = paths.weights / "perceptual.safetensors"
+    if paths.start is None:
+        start, config = None, EncoderTraining()
+    else:
+        start = EncoderModel.load(paths.start / "encoder.safetensors").train()
+        config = EncoderTraining.of_trained()
     task = EncoderTask(
         generator,
         *photos(paths),
+        config,
+        start=start,
         perceptual=PerceptualModel.load(path).to(device) if path.exists() else None,
         seed=loop.seed,
         device=device,

@@ -84,6 +84,21 @@ def test_the_encoder_starts_around_the_generators_mean_code(fake, fake_held_out,
     assert (w_plus[:, 0] - codes.mean(0)).abs().mean() < 2 * codes.std(0).mean()
 
 
+def test_a_trained_encoder_goes_on_with_another_generator(fake, fake_held_out, tmp_path):
+    known = make_task("encoder", fake, fake_held_out, tmp_path).export()
+    torch.manual_seed(5)
+    weight = known.hidden.weight.clone()
+    config = EncoderTraining.of_trained().model_copy(update={"batch": 8, "render_batch": 2})
+    photos, others = fake.in_domain("photo"), fake_held_out.in_domain("photo")
+    task = EncoderTask(TriPlaneGenerator(CONFIG), photos, others, config, start=known)
+    started = task.export()
+    assert torch.equal(started.hidden.weight, weight)
+    codes = task._codes(photos.latent)
+    assert torch.allclose(started.w_avg, codes.mean(0), atol=1e-5)
+    TrainingLoop(task, LoopConfig(steps=4), tmp_path).run()
+    assert not torch.equal(task.module.hidden.weight, weight)
+
+
 def test_the_picture_metric_tells_what_an_error_of_a_code_shows(fake, fake_held_out, tmp_path):
     task = make_task("encoder", fake, fake_held_out, tmp_path)
     generator, codes = task.generator, task._codes(fake.latent)
