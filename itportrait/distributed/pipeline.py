@@ -151,6 +151,8 @@ class Pipeline:
                 self._show(listing)
                 if self.lease:
                     self.lease.check()
+        except SystemExit:
+            raise  # this process ends within seconds, and its tasks with it
         except BaseException:
             self.window.cancel()
             raise

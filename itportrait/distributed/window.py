@@ -31,6 +31,9 @@ from itportrait.io.commits import Commit
 
 _PRIORITY = {STYLIZE: 0, INVERT: 1, ALIGN: 2}
 _FINAL_RETRIES = 3
+_ARRIVAL_S = 0.5
+"""Until a task just submitted has reached its worker: cancelled on its way, its reply aborts this
+process within Ray ("Tried to complete task that was not pending", one stop in fourteen)."""
 _STORAGE = (OSError, ConnectionError, TimeoutError)
 _LOST = (
     ray_errors.WorkerCrashedError,
@@ -203,7 +206,8 @@ class Window:
         self._cancel_lost()
 
     def cancel(self) -> None:
-        """End all tasks in flight at once; what they have committed stays."""
+        """End all tasks in flight; what they have committed stays."""
+        time.sleep(_ARRIVAL_S)
         for ref in self._live:
             ray.cancel(ref, force=True)
         self._live.clear()

@@ -83,9 +83,10 @@ def test_killed_job_goes_on_and_loses_nothing(job, tmp_path, kill_at):
 
 
 @pytest.mark.slow
-def test_sigterm_ends_the_job_within_seconds_and_frees_the_lease(job, tmp_path):
+@pytest.mark.parametrize("stop_at", [1, 2, 4, 8])
+def test_sigterm_ends_the_job_within_seconds_and_frees_the_lease(job, tmp_path, stop_at):
     process = job()
-    while markers(tmp_path / "out") < 2 and process.poll() is None:
+    while markers(tmp_path / "out") < stop_at and process.poll() is None:
         time.sleep(0.02)
     began = time.monotonic()
     process.terminate()
