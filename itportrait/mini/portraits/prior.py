@@ -190,7 +190,7 @@ def decode_traits(person: Person) -> Traits:
         hair_tone=_sigmoid(1.5 * u["hair_tone"] - 0.45 - 2.2 * dark),
         hair_red=0.8 * max(0.0, math.tanh(0.8 * u["hair_red"])),
         recede=recede,
-        bun=_sigmoid(6 * (u["bun"] - 0.9 * masculine - 1.0)) * _sigmoid(12 * (0.45 - recede)),
+        bun=_sigmoid(10 * (u["bun"] - 0.9 * masculine - 1.0)) * _sigmoid(12 * (0.45 - recede)),
         iris_tone=_sigmoid(1.5 * u["iris_tone"] - 2.4 * dark),
         cloth_hue=cloth_hue,
         cloth_saturation=cloth_saturation,

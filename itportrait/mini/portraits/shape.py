@@ -141,7 +141,7 @@ class Proportions:
             brow_slope=0.13 * t.brow_angle + 0.05 * t.masculine - 0.03,
             nose_tip=(
                 0.0,
-                -0.262 - 0.035 * t.nose_length - 0.015 * t.age,
+                -0.212 - 0.035 * t.nose_length - 0.015 * t.age,
                 0.955 + 0.030 * t.nose_length + 0.03 * t.nose_bridge,
             ),
             mouth_y=-0.655 - 0.01 * t.nose_length - 0.015 * chin,
@@ -168,8 +168,8 @@ def build_head(t: Traits, style: Style, p: Proportions) -> Head:
     """Sculpt the head of the given traits."""
     skull = _group(_head_blobs(t, p), 13)
     bumps = _bumps(_face_bumps(t, p) + _mouth_bumps(t, p) + _age_bumps(t) + _style_bumps(style))
-    # two buns, not one on the crown: an aligned photo is cut right above the crown
-    bun = Blob((0.60 * p.width + 0.5 * p.hair_thickness, 0.74, -0.10), (0.22, 0.21, 0.22))
+    # two low buns, not one on the crown: an aligned photo is cut right above the crown
+    bun = Blob((0.72 * p.width + 0.6 * p.hair_thickness, 0.52, -0.06), (0.27, 0.26, 0.26))
     ellipsoids = {
         "head": skull,
         "nose": _group(_nose_blobs(t, style, p), 26),
@@ -213,7 +213,8 @@ def _scalars(
         glasses_z=p.eye[2] + p.eye_radius + 0.185,
         glasses_temple_x=0.515 * p.width + 0.01,
         frame_radius=0.034,
-        bun=0.0 if t.bun < 0.02 or style.hairless else t.bun,
+        # half a bun is seen already: the names of attributes begin there
+        bun=0.0 if t.bun < 0.02 or style.hairless else 1 - (1 - t.bun) ** 2,
         strands=0.8,
     )
 
@@ -248,7 +249,7 @@ def _nose_blobs(t: Traits, style: Style, p: Proportions) -> list[Blob]:
     w, k = 1 + 0.20 * t.nose_width + 0.11 * t.melanin, style.nose_scale
     _, y, z = p.nose_tip
     bridge = Blob(
-        (0, y + 0.24, z - 0.145 + 0.02 * t.nose_bridge),
+        (0, y + 0.19, z - 0.145 + 0.02 * t.nose_bridge),
         (0.070 * w, 0.34, 0.11),
         (-0.38 - 0.05 * t.nose_length, 0, 0),
     )
