@@ -15,8 +15,9 @@ from PIL import Image
 from skimage import data
 
 from itportrait.align import AlignConfig, Aligner, cut, estimate_pose, plan_crop
+from itportrait.align.encoder_camera import EncoderCamera
+from itportrait.bundle import Bundle, load_bundle
 from itportrait.io.photos import decode_photo
-from itportrait.perception.detector import FaceDetector
 from itportrait.records import Source
 
 
@@ -29,20 +30,22 @@ def cpu_ms(work: Callable[[], object], repeat: int) -> float:
     return (time.process_time() - start) / repeat * 1e3
 
 
-def measure(detector: FaceDetector, size: int, repeat: int) -> dict[str, float]:
-    """Measure the stage on the astronaut at `size` pixels."""
+def measure(bundle: Bundle, size: int, repeat: int) -> dict[str, float]:
+    """Measure the stage on the astronaut at `size` pixels; `encoder` is its other camera."""
+    detector, encoder_camera = bundle.detector, EncoderCamera(bundle, max_distance=1.0)
     buffer = io.BytesIO()
     Image.fromarray(data.astronaut()).resize((size, size)).save(buffer, "JPEG", quality=92)
     encoded, aligner = buffer.getvalue(), Aligner(AlignConfig(), detector)
     pixels = decode_photo(encoded)
     face = detector.detect(pixels)[0]
     plan = plan_crop(face.landmarks, size, size)
-    points = plan.to_crop(face.landmarks)
+    points, crop = plan.to_crop(face.landmarks), cut(pixels, plan)
     return {
         "decode": cpu_ms(lambda: decode_photo(encoded), repeat),
         "detect": cpu_ms(lambda: detector.detect(pixels), repeat),
         "crop": cpu_ms(lambda: cut(pixels, plan), repeat),
         "camera": cpu_ms(lambda: estimate_pose(points), repeat),
+        "encoder": cpu_ms(lambda: encoder_camera.read(crop), repeat),
         "align": cpu_ms(lambda: aligner.align(Source(uri="photo", data=encoded)), repeat),
     }
 
@@ -52,8 +55,8 @@ def main() -> None:
     parser.add_argument("--repeat", type=int, default=5)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    detector = FaceDetector()
-    rows = {size: measure(detector, size, options.repeat) for size in (512, 2000, 5000)}
+    bundle = load_bundle("mini")
+    rows = {size: measure(bundle, size, options.repeat) for size in (512, 2000, 5000)}
     print("CPU ms a photo  " + "".join(f"{name:>9}" for name in rows[512]))
     for size, row in rows.items():
         print(f"{size:5d} x {size:<5d}   " + "".join(f"{value:9.1f}" for value in row.values()))

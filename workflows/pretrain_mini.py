@@ -43,8 +43,10 @@ from itportrait.mini.training.run import (
 
 RUNS = Path(os.environ.get("ITPORTRAIT_RUNS", "runs"))
 WEIGHTS = Path(itportrait.__file__).parent / "mini" / "weights"
-ALIGN = AlignConfig(size=256, crop_scale=0.932, crop_shift=(0.0, 0.028))
-"""The family's own crop, see `configs/demo.yaml`."""
+ALIGN = AlignConfig(
+    size=256, crop_scale=0.932, crop_shift=(0.0, 0.028), encoder_camera_distance=0.35
+)
+"""The family's own crop and camera, see `configs/demo.yaml`."""
 INVERT = InvertConfig(refine_camera=False)
 """From the true camera: the aligner's error is a figure of its own."""
 
@@ -126,7 +128,7 @@ def measure(paths: Paths, *, people: int) -> dict[str, Any]:
     styled = read_portraits(paths.data / "domains-val", geometry=True)
     figures = evaluate(paths.weights, photos, styled)
     bundle, held_out = load_bundle(paths.weights), sample_people(2 * people, HELD_OUT_SEED)
-    figures |= measure_aligner(Aligner(ALIGN, bundle.detector).align, held_out[:people])
+    figures |= measure_aligner(Aligner.of_bundle(ALIGN, bundle).align, held_out[:people])
     inverted = choose_people(held_out, count=16, each=12)
     return figures | measure_inversion(bundle, Inverter(INVERT, bundle).invert, inverted)
 

@@ -4,14 +4,17 @@ import dataclasses
 import hashlib
 import time
 from collections.abc import Iterator
+from typing import Self
 
 import numpy as np
 import torch
 
 from itportrait.align.config import AlignConfig, Reason
 from itportrait.align.crop import TRAINED, CropPlan, cut, plan_crop, plan_given
+from itportrait.align.encoder_camera import EncoderCamera
 from itportrait.align.pose import estimate_pose, label_from_pose
 from itportrait.align.quality import covered, sharpness
+from itportrait.bundle import Bundle
 from itportrait.errors import DecodeError, InvalidArgumentError, RecordRejectedError
 from itportrait.geometry.camera import camera_angles
 from itportrait.io.photos import Photo, read_photo
@@ -30,10 +33,26 @@ class Aligner:
     Args:
         config: sizes and thresholds.
         detector: finds faces; not asked where the source brings a crop and a camera along.
+        encoder_camera: reads cameras that it confirms; without it they come from the five points.
     """
 
-    def __init__(self, config: AlignConfig, detector: FaceDetector) -> None:
-        self.config, self.detector = config, detector
+    def __init__(
+        self,
+        config: AlignConfig,
+        detector: FaceDetector,
+        encoder_camera: EncoderCamera | None = None,
+    ) -> None:
+        self.config, self.detector, self.encoder_camera = config, detector, encoder_camera
+
+    @classmethod
+    def of_bundle(cls, config: AlignConfig, bundle: Bundle) -> Self:
+        """Return the aligner on a bundle's detector, and its encoder where `config` asks for it.
+
+        Raises:
+            MissingModelError: the encoder is asked for and the bundle has none.
+        """
+        limit = config.encoder_camera_distance
+        return cls(config, bundle.detector, EncoderCamera(bundle, limit) if limit else None)
 
     def align(self, source: Source, *, raise_storage_errors: bool = False) -> list[AlignedRecord]:
         """Return one record, or with `faces: all` one per face; bad data gives rows, not errors.
@@ -146,7 +165,7 @@ class Aligner:
                 plan = plan_crop(points, photo.width, photo.height)
             else:
                 raise InvalidArgumentError("crop", expected="given with a camera", actual=None)
-            confident = True
+            confident, is_given = True, camera is not None
             if camera is None and points is not None:
                 camera, confident = self._camera(points, plan)
             if crop is None and (self.config.crop_scale, *self.config.crop_shift) != (1, 0, 0):
@@ -154,8 +173,11 @@ class Aligner:
                 plan = plan.adjusted(self.config.crop_scale, self.config.crop_shift)
             row = dataclasses.replace(row, **self._measure(face, points, plan))
             row = dataclasses.replace(row, **_camera_fields(camera, confident))
-            self._check_geometry(row)
+            self._check_size(row)
             pixels = cut(photo.pixels, plan)
+            if not is_given:
+                row = dataclasses.replace(row, **self._read_camera(pixels))
+            self._check_yaw(row)
             inside = tuple(edge / plan.side for edge in plan.inside)
             row = dataclasses.replace(row, sharpness=sharpness(pixels, inside))  # type: ignore[arg-type]
             if points is not None:
@@ -182,7 +204,12 @@ class Aligner:
         confident = abs(np.degrees(pose.angles[1])) <= self.config.confident_yaw_deg
         return label_from_pose(pose.angles), bool(confident)
 
-    def _check_geometry(self, row: AlignedRecord) -> None:
+    def _read_camera(self, pixels: np.ndarray) -> dict:
+        """Return the camera's fields as the encoder tells them; none where nothing confirms it."""
+        camera = None if self.encoder_camera is None else self.encoder_camera.read(pixels)
+        return {} if camera is None else _camera_fields(camera, confident=True)
+
+    def _check_size(self, row: AlignedRecord) -> None:
         config = self.config
         if (row.face_px or 0) < config.min_face_px:
             raise RecordRejectedError(
@@ -196,11 +223,13 @@ class Aligner:
                 f"{row.visible:.0%} of the crop lies in the photo, at least "
                 f"{config.min_visible:.0%} is needed (min_visible)",
             )
+
+    def _check_yaw(self, row: AlignedRecord) -> None:
         yaw_deg = abs(np.degrees(row.yaw_rad or 0))
-        if yaw_deg > config.max_yaw_deg:
+        if yaw_deg > self.config.max_yaw_deg:
             raise RecordRejectedError(
                 Reason.EXTREME_YAW,
-                f"the head is turned by {yaw_deg:.0f} deg, at most {config.max_yaw_deg:g} is "
+                f"the head is turned by {yaw_deg:.0f} deg, at most {self.config.max_yaw_deg:g} is "
                 "allowed (max_yaw_deg)",
             )
 

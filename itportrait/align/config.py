@@ -63,19 +63,24 @@ class AlignConfig(Settings):
     confident_yaw_deg: float = Field(default=28, gt=0, le=90)
     """`pose_confident` is false beyond this *estimated* yaw. Five points see a head turned by 35
     deg, where their error begins to grow (6 deg there, 12 at 45), as turned by 28."""
+    encoder_camera_distance: float = Field(default=0, ge=0)
+    """The camera is the one that the bundle's encoder reads where the portrait it reads, rendered
+    from there, is within this perceptual distance of the crop, and else that of the five points; 0
+    never asks. For pictures of the kind that the family was trained on."""
     max_pixels: int = Field(default=MAX_PIXELS, gt=0)
     """Photos with more are `failed: decode` before memory is taken."""
     max_bytes: int = Field(default=MAX_BYTES, gt=0)
     """Files with more are `failed: decode`, and are not read further."""
 
     @model_serializer(mode="wrap")
-    def _without_later_gates(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out a gate that is off and came later than the others.
+    def _without_later_settings(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out a setting that is off and came later than the others.
 
         Fingerprints are made of this: with it, every table and every domain with a reference
-        picture that was made before the gate existed would be computed again.
+        picture that was made before the setting existed would be computed again.
         """
         data = handler(self)
-        if self.max_covered == 1:
-            data.pop("max_covered", None)
+        for name, off in {"max_covered": 1, "encoder_camera_distance": 0}.items():
+            if data.get(name) == off:
+                del data[name]
         return data

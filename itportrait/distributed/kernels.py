@@ -35,7 +35,7 @@ def _align(recipe: Recipe):
     from itportrait.align import AlignConfig, Aligner
 
     bundle = warm_bundle(recipe.bundle, recipe.device)
-    aligner = Aligner(AlignConfig.model_validate_json(recipe.config), bundle.detector)
+    aligner = Aligner.of_bundle(AlignConfig.model_validate_json(recipe.config), bundle)
 
     def align(sources: Sequence[Source]) -> list[list[Record]]:
         return [align_one(source) for source in sources]

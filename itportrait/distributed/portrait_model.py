@@ -79,7 +79,7 @@ class PortraitModel:
         adapter.check_base(bundle.model_id)
         self.settings, self.bundle, self.adapter = settings, bundle, adapter
         one_face = settings.align.model_copy(update={"faces": "largest"})
-        self.aligner = Aligner(one_face, bundle.detector)
+        self.aligner = Aligner.of_bundle(one_face, bundle)
         self._built: tuple | None = None
 
     def predict(self, model_input: Any, params: Mapping[str, Any] | None = None) -> Any:

@@ -412,7 +412,7 @@ def reference_images(references: Sequence[str], bundle, align: AlignConfig) -> l
     from itportrait.align import Aligner
     from itportrait.records import Source, Status
 
-    aligner = Aligner(align, bundle.detector)
+    aligner = Aligner.of_bundle(align, bundle)
     found = []
     for uri in references:
         rows = aligner.align(Source(uri=uri))

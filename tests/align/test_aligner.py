@@ -356,10 +356,13 @@ def test_a_mask_is_seen_on_a_real_face(photo, expected):
     assert 0 < expected.covered < 0.15
 
 
-def test_a_gate_that_is_off_leaves_older_tables_valid():
-    assert "max_covered" not in AlignConfig().model_dump()
-    assert "max_covered" not in AlignConfig().model_dump_json()
-    on = AlignConfig(max_covered=0.3)
+@pytest.mark.parametrize(
+    ("name", "value"), [("max_covered", 0.3), ("encoder_camera_distance", 0.35)]
+)
+def test_a_later_setting_that_is_off_leaves_older_tables_valid(name, value):
+    assert name not in AlignConfig().model_dump()
+    assert name not in AlignConfig().model_dump_json()
+    on = AlignConfig(**{name: value})
     assert AlignConfig.model_validate_json(on.model_dump_json()) == on
     assert AlignConfig.model_validate_json(AlignConfig().model_dump_json()) == AlignConfig()
 

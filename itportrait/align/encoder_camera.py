@@ -1,0 +1,57 @@
+"""The camera as a bundle's encoder tells it, where the bundle's generator confirms the answer.
+
+A network answers on every picture, also on those unlike any that it was trained on. So the portrait
+that it read is rendered from the camera that it read: where that shows the picture, the picture is
+of the generator's kind, and the camera is right; else nothing is said.
+"""
+
+import numpy as np
+import torch
+
+from itportrait.bundle import Bundle
+from itportrait.errors import MissingModelError
+from itportrait.geometry.camera import look_at_camera
+from itportrait.image import resize, to_tensor
+
+
+class EncoderCamera:
+    """Reads cameras from aligned crops.
+
+    Args:
+        bundle: brings encoder, generator and perceptual distance; put in evaluation mode.
+        max_distance: largest perceptual distance between crop and render that confirms a camera.
+
+    Raises:
+        MissingModelError: the bundle has no encoder.
+    """
+
+    def __init__(self, bundle: Bundle, max_distance: float) -> None:
+        if bundle.encoder is None:
+            raise MissingModelError(
+                f"{bundle.name} has no encoder to read cameras with; "
+                "leave align.encoder_camera_distance at 0"
+            )
+        self.encoder, self.max_distance = bundle.encoder, max_distance
+        self.generator, self.perceptual = bundle.generator, bundle.perceptual
+        for model in (self.encoder, self.generator, self.perceptual):
+            model.eval().requires_grad_(False)
+
+    @torch.no_grad()
+    def read(self, pixels: np.ndarray) -> np.ndarray | None:
+        """Return the camera of a crop, or None where the generator does not confirm it.
+
+        Args:
+            pixels: uint8 `[S, S, 3]`, framed as the generator's pictures are.
+
+        Returns:
+            `[25]` float32, or None.
+        """
+        image = to_tensor(pixels)[None].to(self.generator.w_avg.device)
+        image = resize(image, self.generator.image_resolution)
+        w_plus, angles = self.encoder(image)
+        camera = look_at_camera(angles[:, 0], angles[:, 1])
+        render = self.generator.synthesize(w_plus, camera).image
+        assert render is not None
+        if float(self.perceptual.distance(render, image)) > self.max_distance:
+            return None
+        return camera[0].cpu().numpy().astype(np.float32)
