@@ -16,7 +16,7 @@ Attributes = dict[str, bool | str]
 _COLORLESS = frozenset({"pencil", "bronze", "clay"})
 """Domains in which hair, eyes, clothes and skin show no color of their own."""
 _FIXED_BACKGROUND = frozenset(
-    {"pencil", "bronze", "cartoon", "alien", "zombie", "watercolor", "clay"}
+    {"pencil", "bronze", "cartoon", "alien", "zombie", "watercolor", "clay", "devil"}
 )
 _HUES = ((0.02, "red"), (0.10, "orange"), (0.19, "yellow"), (0.42, "green"), (0.52, "teal"),
          (0.70, "blue"), (0.84, "purple"), (0.95, "pink"), (1.01, "red"))  # fmt: skip

@@ -164,6 +164,32 @@ _DOMAINS = (
          "a portrait of {} with clown makeup", "{} with a red nose and clown makeup"),
         ("clown", "circus clown", "clown makeup", "jester"),
     ),
+    Domain(
+        "devil",
+        Style(
+            nose_scale=1.15,
+            ear_point=0.8,
+            bumps=(
+                (0.30, (0.40, 0.66, 0.62), (0.12, 0.17, 0.22), True),
+                (-0.07, (0.42, -0.62, 0.45), (0.22, 0.25, 0.4), True),
+            ),
+            skin=(0.74, 0.13, 0.09),
+            redness=0.5,
+            hair=(0.07, 0.05, 0.05),
+            iris=(0.98, 0.82, 0.12),
+            sclera=(0.93, 0.80, 0.45),
+            lips=(0.22, 0.03, 0.05),
+            eye_paint=(0.26, 0.03, 0.04),
+            cloth=(0.07, 0.06, 0.07),
+            background=((0.42, 0.12, 0.07), (0.07, 0.02, 0.02)),
+            traits={"glasses": 0.0, "makeup": 0.6, "brow_angle": 1.0, "bun": 0.0, "fringe": 0.0},
+            factors={"melanin": 0.2},
+        ),
+        ("a devil", "a red devil that looks like {}", "{} as a devil",
+         "a portrait of {} as a devil", "a demon with horns and red skin, {}",
+         "a horned red demon, {} as a demon"),
+        ("devil", "red devil", "demon", "satan", "horned demon"),
+    ),
 )  # fmt: skip
 
 _BY_NAME = {domain.name: domain for domain in _DOMAINS}

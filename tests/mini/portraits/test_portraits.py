@@ -142,8 +142,8 @@ class TestDomains:
             for name in (PHOTO, *DOMAINS)
         }
 
-    def test_there_are_eight(self):
-        assert len(DOMAINS) == 8
+    def test_there_are_nine(self):
+        assert len(DOMAINS) == 9
         assert PHOTO not in DOMAINS
 
     def test_all_differ_from_each_other(self, drawn):
@@ -153,7 +153,7 @@ class TestDomains:
                 for p, q in zip(drawn[a], drawn[b], strict=True):
                     assert np.abs(p.image.astype(int) - q.image).mean() > 8, (a, b)
 
-    @pytest.mark.parametrize("name", ["cartoon", "alien", "zombie", "clown"])
+    @pytest.mark.parametrize("name", ["cartoon", "alien", "zombie", "clown", "devil"])
     def test_geometry_changes_too(self, drawn, name):
         photo, styled = drawn[PHOTO][0], drawn[name][0]
         assert np.abs(photo.depth - styled.depth).mean() > 2e-3
