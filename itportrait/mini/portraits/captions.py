@@ -15,9 +15,6 @@ Attributes = dict[str, bool | str]
 
 _COLORLESS = frozenset({"pencil", "bronze", "clay"})
 """Domains in which hair, eyes, clothes and skin show no color of their own."""
-_FIXED_BACKGROUND = frozenset(
-    {"pencil", "bronze", "cartoon", "alien", "zombie", "watercolor", "clay", "devil"}
-)
 _HUES = ((0.02, "red"), (0.10, "orange"), (0.19, "yellow"), (0.42, "green"), (0.52, "teal"),
          (0.70, "blue"), (0.84, "purple"), (0.95, "pink"), (1.01, "red"))  # fmt: skip
 _AGES = {
@@ -160,7 +157,7 @@ def _details(found: Attributes, domain: str, rng: np.random.Generator) -> list[s
         details.append(
             pick(*_SKINS[str(found["skin"])]) if domain in (PHOTO, "watercolor", "cartoon") else ""
         )
-    if domain not in _FIXED_BACKGROUND:
+    if get_domain(domain).style.background is None:
         details.append(_with_article(f"{found['background_color']} background"))
     return [detail for detail in details if detail]
 
