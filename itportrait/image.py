@@ -13,6 +13,7 @@ from itportrait.errors import DecodeError, InvalidArgumentError
 if TYPE_CHECKING:
     from torch import Tensor
 
+_WRITTEN = ("PNG", "JPEG", "WEBP")
 # torch (500 MB, seconds) is imported where tensors are made: who only reads tables goes without.
 
 
@@ -83,6 +84,6 @@ def decode(data: bytes) -> np.ndarray:
         DecodeError: the bytes are not a picture.
     """
     try:
-        return np.asarray(Image.open(io.BytesIO(data)).convert("RGB"))
+        return np.asarray(Image.open(io.BytesIO(data), formats=_WRITTEN).convert("RGB"))
     except (OSError, SyntaxError) as error:
         raise DecodeError(f"{len(data)} bytes are not a picture: {error}") from error
