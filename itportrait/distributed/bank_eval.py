@@ -14,6 +14,8 @@ from itportrait.evaluate import ProbeConfig, ProbeSet, StyleTarget, evaluate_ada
 from itportrait.geometry.camera import look_at_camera
 from itportrait.image import decode, resize, to_tensor, to_uint8
 from itportrait.io import uris
+from itportrait.io.formats import PATTERNS, format_of_name
+from itportrait.io.photos import decode_photo
 from itportrait.mini.portraits import render_portrait, sample_people
 
 if TYPE_CHECKING:
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
 
 _TRUTH_SEED = 90_001
 """Of the people in procedural truth: others than those of training data and references."""
-_PICTURES = (".png", ".jpg", ".jpeg", ".webp")
 
 
 @dataclass(frozen=True)
@@ -112,10 +113,11 @@ def truth_images(truth: str | None, probe: ProbeConfig, size: int) -> torch.Tens
     if truth.startswith("mini:"):
         name = truth.removeprefix("mini:")
         return _drawn(name, probe.kid_count, probe.yaw_deg, probe.pitch_deg, size)
-    names = [name for name in uris.list_names(truth) if name.lower().endswith(_PICTURES)]
+    names = [name for name in uris.list_names(truth) if format_of_name(name) is not None]
     if not names:
-        raise NoInputError(f"truth: no pictures ({', '.join(_PICTURES)}) in {uris.redact(truth)}")
-    images = [to_tensor(decode(uris.read_bytes(uris.join(truth, name))))[None] for name in names]
+        raise NoInputError(f"truth: no pictures ({' '.join(PATTERNS)}) in {uris.redact(truth)}")
+    photos = (decode_photo(uris.read_bytes(uris.join(truth, name))) for name in names)
+    images = [to_tensor(photo)[None] for photo in photos]
     return torch.cat([resize(image, size) for image in images])
 
 

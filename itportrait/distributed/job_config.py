@@ -13,9 +13,9 @@ from itportrait.config import Settings, apply_overrides
 from itportrait.distributed.recipes import ALIGN, Recipe
 from itportrait.distributed.trainers import TrainConfig
 from itportrait.errors import InvalidArgumentError, NoInputError
-from itportrait.ingest.sources import PATTERNS
 from itportrait.invert.config import InvertConfig
 from itportrait.io import uris
+from itportrait.io.formats import PATTERNS
 from itportrait.io.parquet import PixelFormat
 from itportrait.publish.bank import BankVersion
 from itportrait.stylize.config import DeliverablesConfig, StylizeConfig

@@ -1,6 +1,7 @@
 """Inputs of a job: what a URI, a glob, a list, a table or an archive holds, as a stream."""
 
-from itportrait.ingest.sources import PATTERNS, list_sources
+from itportrait.ingest.sources import list_sources
+from itportrait.io.formats import PATTERNS
 from itportrait.io.photos import Photo, decode_photo, read_photo, read_source
 
 __all__ = ["PATTERNS", "Photo", "decode_photo", "list_sources", "read_photo", "read_source"]

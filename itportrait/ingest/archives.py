@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from itportrait.errors import NoInputError
+from itportrait.io.formats import SUFFIXES
 from itportrait.io.uris import open_fs, redact
 from itportrait.records import Source
 
-_PICTURES = ("jpg", "jpeg", "png", "webp", "avif", "gif", "bmp", "tif", "tiff")
 _SHAPES = {"landmarks": (5, 2), "crop": (3,), "camera": (25,)}
 
 
@@ -41,7 +41,7 @@ def list_archive(uri: str, version: str = "") -> Iterator[Source]:
                     yield from _sample(uri, version, parts)
                     sample, parts = folder + slash + stem, {}
                 kind = kind.rpartition(".")[2].lower()
-                if kind in _PICTURES:
+                if kind in SUFFIXES:
                     parts[kind] = (member.name, member.offset_data, member.size)
                 elif kind == "json" and (found := archive.extractfile(member)) is not None:
                     parts["json"] = found.read()

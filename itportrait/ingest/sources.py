@@ -20,14 +20,9 @@ from itportrait.errors import InvalidArgumentError, NoInputError
 from itportrait.ingest.archives import list_archive
 from itportrait.ingest.lists import list_lines
 from itportrait.ingest.tables import list_table
+from itportrait.io.formats import PATTERNS
 from itportrait.io.uris import open_fs, redact
 from itportrait.records import Source
-
-PATTERNS = (
-    "*.jpg", "*.jpeg", "*.png", "*.webp", "*.avif", "*.gif", "*.bmp", "*.tif", "*.tiff",
-    "*.jp2", "*.ppm", "*.tga",
-)  # fmt: skip
-"""What counts as a photo in a folder (whatever the case); a file named outright always counts."""
 
 _READERS = {
     ".txt": list_lines,

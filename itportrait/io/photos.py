@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from itportrait.errors import DecodeError
+from itportrait.io.formats import SUFFIXES, decoders, format_of_content
 from itportrait.io.uris import open_fs, redact
 from itportrait.records import Source
 
@@ -24,18 +25,9 @@ MAX_PIXELS = 80_000_000
 """240 MB decoded; phones' 50-megapixel photos pass."""
 MAX_BYTES = 256 * 1024**2
 
-# A list of its own, because Pillow also opens formats that start other programs (EPS, Ghostscript).
-_FORMATS = (
-    "JPEG", "PNG", "GIF", "WEBP", "AVIF", "BMP", "TIFF", "JPEG2000", "PPM", "TGA", "ICO",
-)  # fmt: skip
-_NOT_OPENED = {
-    b"ftypheic": "HEIC",
-    b"ftypheix": "HEIC",
-    b"ftypmif1": "HEIF",
-    b"%!PS": "PostScript",
-    b"%PDF": "PDF",
-    b"<svg": "SVG",
-}
+_FIRST_COLUMNS = ("image", "bytes", "data", "jpg", "jpeg", "png", "webp", "content", "photo")
+# In this order, since tables that have several of them must be read as ever.
+_BYTES_COLUMNS = tuple(dict.fromkeys((*_FIRST_COLUMNS, *SUFFIXES)))
 
 
 @dataclass(frozen=True)
@@ -111,8 +103,7 @@ def _row_group(container: str, version: str, group: int) -> list[bytes]:
 
 def bytes_column(schema: Any) -> str:
     """Return the name of a table's column of encoded pictures, or "" if it has none."""
-    names = ("image", "bytes", "data", "jpg", "jpeg", "png", "webp", "content", "photo")
-    for name in names:
+    for name in _BYTES_COLUMNS:
         index = schema.get_field_index(name)
         if index >= 0 and any(kind in str(schema.field(index).type) for kind in ("binary",)):
             return name
@@ -161,9 +152,7 @@ def decode_photo(data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
 
 
 def _decode(data: bytes, max_pixels: int) -> np.ndarray:
-    Image.init()
-    known = [name for name in _FORMATS if name in Image.OPEN]
-    image = Image.open(io.BytesIO(data), formats=known)
+    image = Image.open(io.BytesIO(data), formats=decoders())
     width, height = image.size
     if width * height > max_pixels:
         raise DecodeError(
@@ -174,10 +163,12 @@ def _decode(data: bytes, max_pixels: int) -> np.ndarray:
 
 
 def _describe(data: bytes) -> str:
-    for mark, name in _NOT_OPENED.items():
-        if mark in data[:256]:
-            return f"{name} files are not read; convert it to JPEG or PNG first"
-    return f"{len(data)} bytes of no known picture format, beginning with {data[:8]!r}"
+    kind = format_of_content(data)
+    if kind is None:
+        return f"{len(data)} bytes of no known picture format, beginning with {data[:8]!r}"
+    if kind.decoder in decoders():
+        return f"{len(data)} bytes that begin as {kind.name}, but no such picture is in them"
+    return f"{kind.name} files are not opened here; {kind.remedy}"
 
 
 def _upright(image: Image.Image) -> Image.Image:

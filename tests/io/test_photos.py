@@ -136,7 +136,7 @@ def test_damaged_exif_counts_as_none(photo):
         (b"", "empty"),
         (b"hello", "not a picture"),
         (b"\xff\xd8\xff\xe0" + bytes(500), "not a picture|corrupt|truncated"),
-        (b"\0\0\0\x18ftypheic" + bytes(40), "HEIC files are not read; convert"),
+        (b"\0\0\0\x18ftypheic" + bytes(40), "52 bytes that begin as HEIC, but no such"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "PostScript"),
     ],
 )
