@@ -265,7 +265,7 @@ def import_eg3d(
     if plane_axes not in known:
         raise UnknownNameError("plane axes", plane_axes, known)
     spec = convert(file, out, plane_axes=plane_axes, name=name)  # type: ignore[arg-type]
-    print(f"{out}: bundle {spec.model_id}. {spec.licence}")
+    print(f"{out}: bundle {spec.model_id}. {spec.license}")
 
 
 @app.command("sample-portraits")

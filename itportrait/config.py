@@ -3,7 +3,7 @@
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
@@ -15,15 +15,25 @@ class Settings(BaseModel):
     """Base of every configuration: frozen; an unknown key is an error that lists the known ones."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    former_names: ClassVar[dict[str, str]] = {}
+    """Keys of earlier releases and what they are called now; files that have them are read."""
 
     @model_validator(mode="before")
     @classmethod
     def _refuse_unknown_keys(cls, data: Any) -> Any:
         if isinstance(data, dict):
+            data = cls._renamed(data)
             for key in data:
                 if key not in cls.model_fields:
                     raise ValueError(str(UnknownNameError("key", str(key), list(cls.model_fields))))
         return data
+
+    @classmethod
+    def _renamed(cls, data: dict[Any, Any]) -> dict[Any, Any]:
+        for former, name in cls.former_names.items():
+            if former in data and name in data:
+                raise ValueError(f"{former} is the former name of {name}: leave one of them out")
+        return {cls.former_names.get(key, key): value for key, value in data.items()}
 
     @classmethod
     def parse(cls, data: dict[str, Any], *, source: str = "configuration") -> Self:

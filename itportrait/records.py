@@ -78,7 +78,7 @@ class AlignedRecord(Record):
     """`[10]` x, y of the five points in pixels of the photo."""
     face_confidence: float | None = None
     camera: np.ndarray | None = None
-    """`[25]` EG3D label: cam2world row-major, then normalised intrinsics."""
+    """`[25]` EG3D label: cam2world row-major, then normalized intrinsics."""
     yaw_rad: float | None = None
     pitch_rad: float | None = None
     pose_confident: bool | None = None

@@ -1,3 +1,5 @@
+from typing import ClassVar
+
 import pytest
 
 from itportrait.config import Settings, apply_overrides, fingerprint
@@ -65,3 +67,17 @@ def test_fingerprint_depends_on_values_and_not_on_key_order():
     assert fingerprint(b"x") != fingerprint(b"y")
     with pytest.raises(TypeError, match="set"):
         fingerprint({1, 2})
+
+
+class Renamed(Settings):
+    former_names: ClassVar[dict[str, str]] = {"licence": "license"}
+    license: str = ""
+
+
+def test_a_key_of_an_earlier_release_is_read_under_its_new_name():
+    assert Renamed.parse({"licence": "MIT"}) == Renamed(license="MIT")
+
+
+def test_a_key_under_both_of_its_names_is_refused():
+    with pytest.raises(InvalidArgumentError, match="licence is the former name of license"):
+        Renamed.parse({"licence": "MIT", "license": "BSD"})

@@ -31,7 +31,7 @@ from itportrait.mini.portraits import HELD_OUT_SEED, TRAIN_SEED, sample_people
 from itportrait.mini.training.data import read_portraits
 from itportrait.mini.training.loop import LoopConfig
 from itportrait.mini.training.run import (
-    LICENCE,
+    LICENSE,
     NETWORKS,
     SHARES,
     TRAINERS,
@@ -110,7 +110,7 @@ def main() -> None:
             seeds=TRAIN_SEED,
             held_out=specs["photo-val"].people,
             budget=", ".join(f"{name} {value:.0f} min" for name, value in budgets.items()),
-            licence=LICENCE,
+            license=LICENSE,
         )
     print(table(figures))
 

@@ -17,7 +17,7 @@ from itportrait.align.crop import FACE_POINTS
 from itportrait.geometry.camera import FFHQ_FOCAL, FFHQ_RADIUS, make_intrinsics, pack_camera
 
 FACE_SCALE = 0.27
-"""World units per decimetre of face space."""
+"""World units per decimeter of face space."""
 FACE_OFFSET = np.array([0.0, 0.010, 0.161])
 """Where face space's origin lies in the world, as fitted to official labels."""
 LABEL_OFFSET = np.array([0.0, 0.006, 0.161])

@@ -12,7 +12,7 @@ from itportrait.generator.io import load_state, save_generator
 from itportrait.geometry.planes import PLANE_AXES, PlaneAxes
 from itportrait.io.checkpoints import Checkpoint, read_checkpoint
 
-EG3D_LICENCE = (
+EG3D_LICENSE = (
     "Converted from a foreign checkpoint; its owner's terms apply. Published EG3D weights carry "
     "the NVIDIA Source Code License: non-commercial use only."
 )
@@ -62,7 +62,7 @@ def import_eg3d(
     load_state(model, checkpoint.state, source=str(path))
     save_generator(model, out_dir)
     return write_bundle(
-        out_dir, name=name, family="eg3d", licence=EG3D_LICENCE, perception=FFHQ_PERCEPTION
+        out_dir, name=name, family="eg3d", license=EG3D_LICENSE, perception=FFHQ_PERCEPTION
     )
 
 

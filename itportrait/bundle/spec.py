@@ -3,7 +3,7 @@
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
@@ -106,13 +106,15 @@ class FileEntry(Settings):
 class BundleSpec(Settings):
     """Content of `model.json`."""
 
+    former_names: ClassVar[dict[str, str]] = {"licence": "license"}
+
     format: Literal[1] = FORMAT
     """Version of this schema."""
     name: str
     """What the bundle is called."""
     family: str
     """`mini` or `ffhq512`, or another one's."""
-    licence: str
+    license: str
     """Terms of the weights."""
     generator: GeneratorPart
     """The generator."""
@@ -125,12 +127,19 @@ class BundleSpec(Settings):
 
     def to_text(self) -> str:
         """Return the text of `model.json`: the same bundle gives the same bytes."""
-        return json.dumps(self.model_dump(mode="json"), indent=2, sort_keys=True) + "\n"
+        return _to_text(self.model_dump(mode="json"))
 
     @property
     def model_id(self) -> str:
         """Name and fingerprint: changes with any weight or setting."""
-        return f"{self.name}-{hashlib.sha256(self.to_text().encode()).hexdigest()[:16]}"
+        # Hashed under the keys of the first release, so that every bundle keeps its id.
+        former = {name: key for key, name in self.former_names.items()}
+        data = {former.get(key, key): value for key, value in self.model_dump(mode="json").items()}
+        return f"{self.name}-{hashlib.sha256(_to_text(data).encode()).hexdigest()[:16]}"
+
+
+def _to_text(data: dict[str, Any]) -> str:
+    return json.dumps(data, indent=2, sort_keys=True) + "\n"
 
 
 def hash_file(path: Path) -> FileEntry:
@@ -145,7 +154,7 @@ def write_bundle(
     *,
     name: str,
     family: str,
-    licence: str,
+    license: str,
     perception: PerceptionSpec,
     camera_prior: CameraPrior | None = None,
 ) -> BundleSpec:
@@ -155,7 +164,7 @@ def write_bundle(
         directory: has the generator (`save_generator`) and the files that `perception` names.
         name: of the bundle.
         family: of the models.
-        licence: terms of the weights.
+        license: terms of the weights.
         perception: the models by name.
         camera_prior: where training cameras stood; FFHQ's by default.
 
@@ -174,7 +183,7 @@ def write_bundle(
         {
             "name": name,
             "family": family,
-            "licence": licence,
+            "license": license,
             "generator": part,
             "camera_prior": camera_prior or CameraPrior(),
             "perception": perception,

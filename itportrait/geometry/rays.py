@@ -1,4 +1,4 @@
-"""Rays through pixel centres, their meeting with the box of the tri-planes."""
+"""Rays through pixel centers, their meeting with the box of the tri-planes."""
 
 import torch
 from torch import Tensor
@@ -12,7 +12,7 @@ def camera_rays(camera: Tensor, resolution: int) -> tuple[Tensor, Tensor]:
 
     Args:
         camera: `[N, 25]`.
-        resolution: pixels along each side, R. Centres are at `(i + 0.5) / R`.
+        resolution: pixels along each side, R. Centers are at `(i + 0.5) / R`.
 
     Returns:
         `(ray_origins [N, R*R, 3], ray_directions [N, R*R, 3])` in the world; directions are unit

@@ -1,4 +1,4 @@
-"""Plain differences of pixels: of colour, and of structure apart from colour."""
+"""Plain differences of pixels: of color, and of structure apart from color."""
 
 from torch import Tensor
 
@@ -34,9 +34,9 @@ def luma(image: Tensor) -> Tensor:
 
 
 def structure_loss(image: Tensor, target: Tensor) -> Tensor:
-    """Compare two pictures up to brightness, contrast and colour: 1 - correlation of their luma.
+    """Compare two pictures up to brightness, contrast and color: 1 - correlation of their luma.
 
-    A drawing and a photo of the same face in the same pose come close in it, although no colour
+    A drawing and a photo of the same face in the same pose come close in it, although no color
     agrees; hence its use when a photo-realistic twin of a style image is sought.
 
     Args:

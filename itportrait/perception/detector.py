@@ -30,7 +30,7 @@ SECOND_LOOK_FRACTION = 0.75
 
 @dataclass(frozen=True)
 class Face:
-    """One face of a photo, in its pixels: x right, y down, pixel centres at whole numbers."""
+    """One face of a photo, in its pixels: x right, y down, pixel centers at whole numbers."""
 
     box: np.ndarray
     """`[4]` x0, y0, x1, y1."""
@@ -128,7 +128,7 @@ class FaceDetector(nn.Module):
         if not (scores > self.sure).any():
             smallest = max(self.min_face_px, smallest * SECOND_LOOK_FRACTION)
             boxes, scores, points = self._search(image, smallest, SECOND_LOOK_FACTOR)
-        # Centres of pixels: (x + 0.5) / small = (X + 0.5) / large.
+        # Centers of pixels: (x + 0.5) / small = (X + 0.5) / large.
         points = (points + 0.5) * scale - 0.5
         boxes = (boxes + 0.5) * scale.repeat(2) - 0.5
         limit = torch.tensor([width, height, width, height], device=device) - 1
@@ -213,7 +213,7 @@ def _correct(boxes: Tensor, offsets: Tensor) -> Tensor:
 
 
 def _square(boxes: Tensor) -> Tensor:
-    """Grow each box to a square about its centre, on whole pixels."""
+    """Grow each box to a square about its center, on whole pixels."""
     center = (boxes[:, :2] + boxes[:, 2:]) / 2
     side = (boxes[:, 2:] - boxes[:, :2]).amax(1, keepdim=True)
     corner = center - side / 2

@@ -18,7 +18,7 @@ def contact_sheet(
     tile: int = 128,
     gap: int = 6,
 ) -> np.ndarray:
-    """Lay pictures out in a labelled grid.
+    """Lay pictures out in a labeled grid.
 
     Args:
         rows: pictures uint8 `[H, W, 3]` of any size (fitted into their tile, uncropped), or None

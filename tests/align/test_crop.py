@@ -9,7 +9,7 @@ from itportrait.errors import RecordRejectedError
 
 
 def seen(scale, at_x, at_y, height):
-    """Landmarks of the mean face seen from the front: `scale` px per dm, centre at (x, y up)."""
+    """Landmarks of the mean face seen from the front: `scale` px per dm, center at (x, y up)."""
     x, y_up = scale * FACE_POINTS[:, 0] + at_x, scale * FACE_POINTS[:, 1] + at_y
     return np.stack([x, height - 1 - y_up], axis=1)
 

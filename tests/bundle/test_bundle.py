@@ -38,7 +38,7 @@ def folder(tmp_path):
     save_generator(tiny_generator(), path)
     PerceptualModel(ConvTrunk(*WIDTHS)).save(path / "perceptual.safetensors")
     MiniIdentityModel(ConvTrunk(*WIDTHS), size=8).save(path / "identity.safetensors")
-    write_bundle(path, name="tiny", family="mini", licence="none", perception=PERCEPTION)
+    write_bundle(path, name="tiny", family="mini", license="none", perception=PERCEPTION)
     return path
 
 
@@ -62,7 +62,7 @@ def test_model_id_follows_the_content(folder):
     first = load_bundle(folder).model_id
     assert load_bundle(folder).model_id == first
     save_generator(tiny_generator(seed=12), folder)
-    write_bundle(folder, name="tiny", family="mini", licence="none", perception=PERCEPTION)
+    write_bundle(folder, name="tiny", family="mini", license="none", perception=PERCEPTION)
     assert load_bundle(folder).model_id != first
 
 
@@ -70,7 +70,7 @@ def test_ready_made_domains_do_not_change_the_model_they_are_made_of(folder):
     first = load_bundle(folder).model_id
     (folder / "bank").mkdir()
     (folder / "bank" / "bank.json").write_text("{}")
-    write_bundle(folder, name="tiny", family="mini", licence="none", perception=PERCEPTION)
+    write_bundle(folder, name="tiny", family="mini", license="none", perception=PERCEPTION)
     assert load_bundle(folder).model_id == first
 
 
@@ -116,10 +116,10 @@ def test_model_json_with_errors_names_the_keys(folder):
 
 def test_writing_names_absent_files(tmp_path):
     with pytest.raises(MissingModelError, match="save_generator"):
-        write_bundle(tmp_path, name="x", family="mini", licence="", perception=PerceptionSpec())
+        write_bundle(tmp_path, name="x", family="mini", license="", perception=PerceptionSpec())
     save_generator(tiny_generator(), tmp_path)
     with pytest.raises(MissingModelError, match=r"lacks perceptual\.safetensors"):
-        write_bundle(tmp_path, name="x", family="mini", licence="", perception=PERCEPTION)
+        write_bundle(tmp_path, name="x", family="mini", license="", perception=PERCEPTION)
 
 
 def test_to_moves_what_is_loaded(folder):
@@ -208,7 +208,7 @@ def test_import_gives_the_same_numbers(tmp_path, published):
     original.load_state_dict(model.state_dict())
     assert bundle.generator.config == config == spec.generator.config
     assert torch.equal(view(bundle.generator), view(original))
-    assert "non-commercial" in spec.licence
+    assert "non-commercial" in spec.license
     with pytest.raises(MissingModelError, match="names no identity network"):
         bundle.identity  # noqa: B018
 

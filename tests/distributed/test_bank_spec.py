@@ -34,7 +34,7 @@ base: mini
 defautls: {}
 defaults:
   steps: 0
-  colour: red
+  tint: red
 domains:
   zombie:
     {mode: text, steps: 5}
@@ -102,7 +102,7 @@ def test_overrides_reach_defaults_domains_and_settings():
 EXPECTED = [
     (2, "unknown key 'defautls'; known: adapt, align, base"),
     (4, "defaults: Input should be greater than or equal to 1"),
-    (5, "unknown key 'colour'; known:"),
+    (5, "unknown key 'tint'; known:"),
     (7, "domain 'zombie': prompt: mode 'text'"),
     (11, "domain 'bronze': unknown key 'refs'"),
     (12, "domain '9 lives', name"),

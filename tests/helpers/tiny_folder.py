@@ -52,7 +52,7 @@ def write_tiny_bundle(folder: str | Path, *, name: str = "tiny", seed: int = 11)
         folder,
         name=name,
         family="mini",
-        licence="Apache-2.0",
+        license="Apache-2.0",
         perception=PerceptionSpec.parse(
             {
                 "clips": [{"kind": "mini", "path": "clip"}],

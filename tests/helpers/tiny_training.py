@@ -42,8 +42,8 @@ def fake_portraits(people: int, views: int = 2, seed: int = 0) -> PortraitData:
         torch.arange(len(DOMAINS)), torch.arange(people), torch.arange(views)
     ).T
     grid = (torch.arange(SIDE) + 0.5) / SIDE - 0.5
-    centre = 0.1 * torch.tanh(latent[person, 2:3])[..., None]
-    radius = (grid[None, :, None].square() + (grid[None, None, :] - centre).square()).sqrt()
+    center = 0.1 * torch.tanh(latent[person, 2:3])[..., None]
+    radius = (grid[None, :, None].square() + (grid[None, None, :] - center).square()).sqrt()
     alpha = (radius < 0.3).float()
     color = torch.sigmoid(latent[person, :3])[:, :, None, None]
     bronze = torch.tensor([0.6, 0.4, 0.2])[None, :, None, None]

@@ -12,7 +12,7 @@ import torch
 
 from itportrait.bundle import load_bundle
 from itportrait.mini.evaluation.report import BARS
-from itportrait.mini.training.run import CLIPS, LICENCE
+from itportrait.mini.training.run import CLIPS, LICENSE
 from tests.conftest import REPOSITORY
 
 SIZES = {"people": 30, "styled-people": 4, "held-out-people": 4}
@@ -58,7 +58,7 @@ def test_everything_is_made_from_nothing_and_measured(made):
     for name in figures:
         assert f"| {name} |" in table
         assert f"| {name} |" in card
-    assert LICENCE in card
+    assert LICENSE in card
 
 
 @pytest.mark.slow

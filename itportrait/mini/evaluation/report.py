@@ -60,7 +60,7 @@ attribute whose accuracy above is near 0.5 is not known to the image-text models
 the words of their captions only (`clip/vocabulary.json`);
 `ImageTextModel.unknown_words` names the others. The encoder and the networks expect aligned crops.
 
-**Licence.** {licence}
+**License.** {license}
 """
 
 
@@ -80,11 +80,11 @@ def write_report(path: Path, figures: dict[str, Any], extra: dict[str, Any]) -> 
 
 
 def write_card(path: Path, figures: dict[str, Any], **values: Any) -> None:
-    """Write the card beside the weights: data, training, figures, limits, licence.
+    """Write the card beside the weights: data, training, figures, limits, license.
 
     Args:
         path: of the card.
         figures: of `evaluate`.
-        values: `portraits`, `seeds`, `held_out`, `budget`, `licence`.
+        values: `portraits`, `seeds`, `held_out`, `budget`, `license`.
     """
     path.write_text(CARD.format(table=table(figures), **values))

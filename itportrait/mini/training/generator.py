@@ -24,8 +24,8 @@ from itportrait.mini.training.loop import draw_batch
 from itportrait.mini.training.optimizer import Muon, split_parameters
 from itportrait.mini.training.task import NetworkTask
 
-HEAD_CENTRE = (0.0, -0.015, 0.22)
-"""World point on which the weight of the losses is centred."""
+HEAD_CENTER = (0.0, -0.015, 0.22)
+"""World point on which the weight of the losses is centered."""
 
 
 class Stage(Settings):
@@ -97,8 +97,8 @@ def face_weight(camera: Tensor, size: int) -> Tensor:
         camera: `[N, 25]`.
     """
     cam2world, intrinsics = unpack_camera(camera)
-    centre = torch.tensor(HEAD_CENTRE, device=camera.device) - cam2world[:, :3, 3]
-    point = torch.einsum("nij,ni->nj", cam2world[:, :3, :3], centre)
+    center = torch.tensor(HEAD_CENTER, device=camera.device) - cam2world[:, :3, 3]
+    point = torch.einsum("nij,ni->nj", cam2world[:, :3, :3], center)
     uv = (intrinsics @ (point / point[:, 2:])[..., None])[:, :2, 0]
     grid = (torch.arange(size, device=camera.device) + 0.5) / size
     dx = grid[None, None, :] - uv[:, 0, None, None]
@@ -289,7 +289,7 @@ def measure_generator(
 
 @torch.no_grad()
 def set_mean_code(generator: TriPlaneGenerator, *, count: int = 10_000, seed: int = 0) -> None:
-    """Set `w_avg` to the mean code of many latents, so that truncation has a centre."""
+    """Set `w_avg` to the mean code of many latents, so that truncation has a center."""
     rng = torch.Generator().manual_seed(seed)
     z = torch.randn(count, generator.z_dim, generator=rng).to(generator.w_avg.device)
     camera = torch.zeros(1, 25, device=z.device)

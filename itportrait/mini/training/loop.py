@@ -109,7 +109,7 @@ def draw_batch(count: int, size: int, step: int, seed: int) -> Tensor:
 
 
 def write_atomic(path: Path, write) -> None:
-    """Write through a temporary neighbour, so that `path` is old or new and never half."""
+    """Write through a temporary neighbor, so that `path` is old or new and never half."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     write(temporary)

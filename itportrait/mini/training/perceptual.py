@@ -1,4 +1,4 @@
-"""Train the perceptual network: recognise who and what is drawn, from distorted pictures.
+"""Train the perceptual network: recognize who and what is drawn, from distorted pictures.
 
 The trunk predicts every latent that the picture shows, and the domain. Features that can do this
 describe a portrait at all scales; the two heads are dropped afterwards.

@@ -51,7 +51,7 @@ KINDS = ("photo", "domains")
 CLIPS = {"clip": 1.0, "clip-traits": 0.2}
 """Networks that are image-text models, each in a folder of its name, with their parts in guiding an
 adaptation. With equal parts eyes are washed out and noses run (docs/decisions.md)."""
-LICENCE = (
+LICENSE = (
     "Apache-2.0. Weights made by this project from portraits that it draws itself; no photo of a "
     "person and no foreign model took part."
 )
@@ -246,7 +246,7 @@ def finish_bundle(paths: Paths) -> None:
         weights,
         name="mini",
         family="mini",
-        licence=LICENCE,
+        license=LICENSE,
         camera_prior=CameraPrior(yaw_std_rad=dataset.YAW_STD, pitch_std_rad=dataset.PITCH_STD),
         perception=PerceptionSpec(
             clips=tuple(

@@ -45,7 +45,7 @@ class NetworkTask(Generic[M]):
         self.steps = 0
 
     def losses(self, progress: float, rng: torch.Generator) -> dict[str, Tensor]:
-        """Return the weighted losses of one batch; their sum is minimised."""
+        """Return the weighted losses of one batch; their sum is minimized."""
         raise NotImplementedError
 
     def measure(self) -> dict[str, float]:

@@ -65,15 +65,15 @@ def head_light_reference(
     for radius, weight in zip(OCCLUSION_RADII, OCCLUSION_WEIGHTS, strict=True):
         free = nearest_distance(points + normals * radius, tables)
         occlusion = occlusion - weight * ((radius - free) / radius).clamp(0, 1)
-    shadow, travelled = torch.ones_like(occlusion), torch.full_like(occlusion, 0.04)
+    shadow, traveled = torch.ones_like(occlusion), torch.full_like(occlusion, 0.04)
     live = torch.nonzero((normals * light).sum(1) > -0.25)[:, 0]
     for _ in range(9):
         if not len(live):
             break
         start = points[live] + normals[live] * 0.012
-        free = nearest_distance(start + light * travelled[live, None], tables)
-        lit = (0.5 + 3.5 * free / travelled[live]).clamp(0, 1)
+        free = nearest_distance(start + light * traveled[live, None], tables)
+        lit = (0.5 + 3.5 * free / traveled[live]).clamp(0, 1)
         shadow[live] = torch.minimum(shadow[live], lit)
-        travelled[live] += free.clamp(0.03, 0.22)
-        live = live[(shadow[live] > 0.02) & (travelled[live] < 1.6)]
+        traveled[live] += free.clamp(0.03, 0.22)
+        live = live[(shadow[live] > 0.02) & (traveled[live] < 1.6)]
     return occlusion.clamp(0.12, 1), smoothstep(0, 1, shadow)

@@ -18,9 +18,9 @@ def test_the_report_keeps_figures_bars_and_circumstances(tmp_path):
     assert content["seed"] == 3
 
 
-def test_the_card_tells_data_budget_and_licence(tmp_path):
+def test_the_card_tells_data_budget_and_license(tmp_path):
     values = {"portraits": 12, "seeds": 20231, "held_out": 4, "budget": "clip 3 min"}
-    write_card(tmp_path / "card.md", {"load_s": 0.2}, **values, licence="Apache-2.0.")
+    write_card(tmp_path / "card.md", {"load_s": 0.2}, **values, license="Apache-2.0.")
     text = (tmp_path / "card.md").read_text()
     for part in ("12 portraits", "seed 20231", "4 people", "clip 3 min", "| load_s | 0.2 | 1 |"):
         assert part in text
