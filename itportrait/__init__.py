@@ -1,15 +1,13 @@
 """itportrait: folders and buckets of portrait photos into 3D-consistent stylized portraits."""
 
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from itportrait.bundle import load_bundle
 
-try:
-    __version__ = version("itportrait")
-except PackageNotFoundError:  # a checkout on the path, as `ray job submit --working-dir` makes it
-    __version__ = "0.1.0"
+__version__ = "0.1.0"
+"""The one place of the version: `pyproject.toml` reads it, and a checkout that is not installed, as
+`ray job submit --working-dir` makes it, has it too."""
 
 __all__ = ["__version__", "load_bundle"]
 
