@@ -4,7 +4,7 @@ RUNS ?= $(or $(ITPORTRAIT_RUNS),runs)
 BIN := .venv/bin
 STAMP := .venv/.ready
 
-.PHONY: help setup demo test test-slow check format tree pretrain ui clean
+.PHONY: help setup demo test test-slow check format docs tree pretrain ui clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -39,6 +39,9 @@ check: $(STAMP)  ## lint, format, types, layers: what CI runs before the tests
 format: $(STAMP)  ## rewrite the sources in the house format
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(STAMP)  ## the reference as static pages: build/docs/index.html and the settings of each job
+	$(BIN)/python docs/reference.py
 
 tree: $(STAMP)  ## rewrite the tree in README.md from the modules' first sentences
 	$(BIN)/python docs/tree.py

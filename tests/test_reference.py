@@ -1,0 +1,42 @@
+"""The settings reference, from the docstrings: every setting of every job, with its meaning."""
+
+import importlib.util
+
+import pytest
+
+from itportrait.config import Settings
+from tests.conftest import REPOSITORY
+
+
+@pytest.fixture(scope="module")
+def reference():
+    spec = importlib.util.spec_from_file_location("reference", REPOSITORY / "docs/reference.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_pages_name_nested_settings_with_default_and_meaning(reference, tmp_path):
+    job, bank = (path.read_text() for path in reference.write_settings(tmp_path))
+    assert "<b>ingest.shard_size</b> <small>int; 64</small>" in job
+    assert "<b>domains[].prompt</b> <small>str | null; null</small>" in job
+    assert "<b>resources.align.timeout_s</b>" in job
+    assert "<b>domains.NAME.prompt</b>" in bank
+
+
+def test_rows_are_complete_and_unique(reference):
+    for _, model in reference.PAGES.values():
+        keys = [key for key, *_ in reference.settings_rows(model)]
+        assert len(keys) == len(set(keys)) > 50
+
+
+def test_a_setting_without_docstring_is_an_error(reference):
+    class Silent(Settings):
+        """Settings of nothing."""
+
+        speed: int = 1
+
+    with pytest.raises(ValueError, match=r"Silent\.speed has no docstring"):
+        list(reference.settings_rows(Silent))
