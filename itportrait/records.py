@@ -7,6 +7,7 @@ from enum import StrEnum
 import numpy as np
 
 from itportrait.errors import RecordRejectedError
+from itportrait.text import shown
 
 
 class Status(StrEnum):
@@ -31,8 +32,8 @@ class RecordError:
     def of(cls, stage: str, error: BaseException) -> tuple[Status, "RecordError"]:
         """Classify an exception: a rejection keeps its reason, everything else is a failure."""
         if isinstance(error, RecordRejectedError):
-            return Status.REJECTED, cls(stage, error.reason, error.message)
-        return Status.FAILED, cls(stage, type(error).__name__, str(error))
+            return Status.REJECTED, cls(stage, error.reason, shown(error.message))
+        return Status.FAILED, cls(stage, type(error).__name__, shown(str(error)))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,13 +4,13 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-import fsspec
 import numpy as np
 import torch
 from torch import Tensor
 
 from itportrait.errors import InvalidArgumentError, NoInputError
 from itportrait.image import decode, to_tensor
+from itportrait.io.uris import read_bytes, redact
 
 
 @dataclass(frozen=True)
@@ -67,9 +67,10 @@ def load_references(uris: Sequence[str]) -> list[Reference]:
     references = []
     for uri in uris:
         try:
-            with fsspec.open(uri, "rb") as file:
-                data = file.read()  # type: ignore[attr-defined]
+            data = read_bytes(uri)
         except (OSError, ValueError, ImportError) as error:
-            raise NoInputError(f"reference image {uri} cannot be read: {error}") from error
+            raise NoInputError(
+                f"reference image {redact(uri)} cannot be read: {redact(str(error))}"
+            ) from error
         references.append(Reference(decode(data), None, uri))
     return references

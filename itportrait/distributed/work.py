@@ -40,6 +40,7 @@ from itportrait.records import (
     StylizedRecord,
     content_id,
 )
+from itportrait.text import name_bytes
 
 R = TypeVar("R", bound=Record)
 
@@ -403,7 +404,7 @@ def failed_record(recipe: Recipe, value: Any, status: Status, error: RecordError
     """Return the row of an input that the stage's own code gave none for."""
     error = replace(error, message=uris.redact(error.message))
     if isinstance(value, Source):
-        digest = hashlib.sha256(f"uri:{value.uri}".encode()).hexdigest()
+        digest = hashlib.sha256(name_bytes(f"uri:{value.uri}")).hexdigest()
         if value.data is not None:
             digest = hashlib.sha256(value.data).hexdigest()
         return AlignedRecord(

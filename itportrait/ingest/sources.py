@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-import fsspec
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.spec import AbstractFileSystem
 from fsspec.utils import glob_translate
@@ -21,7 +20,7 @@ from itportrait.ingest.archives import list_archive
 from itportrait.ingest.lists import list_lines
 from itportrait.ingest.tables import list_table
 from itportrait.io.formats import PATTERNS
-from itportrait.io.uris import open_fs, redact
+from itportrait.io.uris import is_local, open_fs, redact, scheme, suffix, without_query
 from itportrait.records import Source
 
 _READERS = {
@@ -90,15 +89,14 @@ def _list_one(uri: str, patterns: Sequence[str]) -> Iterator[Source]:
 
 def _open_file(uri: str, version: str) -> Iterator[Source]:
     """Stream what one file holds: itself, or the inputs in it."""
-    path = uri.split("?", 1)[0].lower() if "://" in uri else uri.lower()
-    if path.endswith((".tar.gz", ".tgz", ".tar.zst", ".tar.bz2", ".tar.xz")):
+    if re.search(r"\.(tar\.(gz|zst|bz2|xz)|tgz)$", without_query(uri), re.IGNORECASE):
         raise InvalidArgumentError(
             "archive",
             expected="an uncompressed .tar, whose photos can be read one by one",
             actual=repr(redact(uri)),
             remedy="unpack it, or store it uncompressed (photos are compressed already)",
         )
-    reader = _READERS.get(os.path.splitext(path)[1])
+    reader = _READERS.get(suffix(uri))
     if reader is None:
         yield Source(uri=uri, version=version)
     else:
@@ -193,7 +191,7 @@ def _exists(fs: AbstractFileSystem, path: str) -> bool:
 
 def _full(fs: AbstractFileSystem, path: str, given: str) -> str:
     """Return the URI of a path inside `fs`; local ones stay plain paths."""
-    if isinstance(fs, LocalFileSystem) or "://" in path:
+    if is_local(given) or scheme(path):
         return path
-    protocol = fsspec.core.split_protocol(given)[0]
+    protocol = scheme(given)
     return f"{protocol}://{path.lstrip('/')}" if protocol != "memory" else f"memory://{path}"

@@ -7,9 +7,8 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from itportrait.errors import InvalidArgumentError
-from itportrait.ingest.lists import beside
 from itportrait.io.photos import bytes_column
-from itportrait.io.uris import open_fs, redact
+from itportrait.io.uris import beside, open_fs, redact
 from itportrait.records import Source
 
 URI_COLUMNS = ("uri", "url", "path", "file_name")

@@ -104,15 +104,9 @@ class StageTable:
 
     def read_commits(self, shards: Sequence[int]) -> dict[int, Commit]:
         """Return the commits of several shards that have one, in one round where storage can."""
-        fs, _ = uris.open_fs(self.root)
-        paths = {uris.open_fs(self.marker(shard))[1]: shard for shard in shards}
-        if len(paths) == 1:
-            single = self.read_commit(shards[0])
-            return {} if single is None else {shards[0]: single}
-        if not paths:
-            return {}
-        found = cast(dict[str, bytes], fs.cat(list(paths), on_error="omit"))
-        return {paths[path]: Commit.from_json(json.loads(data)) for path, data in found.items()}
+        markers = {self.marker(shard): shard for shard in shards}
+        found = uris.read_many(markers)
+        return {markers[uri]: Commit.from_json(json.loads(data)) for uri, data in found.items()}
 
     def discard(self, shard: int) -> None:
         """Take a shard's commit back: its marker goes, and its files are swept later."""

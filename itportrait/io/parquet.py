@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from itportrait.errors import InvalidArgumentError
 from itportrait.image import decode, encode
 from itportrait.records import Record, RecordError, Status
+from itportrait.text import shown
 
 SCHEMA_VERSION = 1
 """Raised whenever a column changes its meaning; stands in the metadata of every file."""
@@ -124,10 +125,10 @@ def _plain(name: str, value: Any) -> Any:
             )
         return vector
     if isinstance(value, RecordError):
-        return dataclasses.asdict(value)
+        return {name: shown(part) for name, part in dataclasses.asdict(value).items()}
     if isinstance(value, np.generic):
         return value.item()
-    return str(value) if isinstance(value, Status) else value
+    return shown(str(value)) if isinstance(value, str) else value
 
 
 def encode_pixels(rows: Iterable[Row], pixel_format: PixelFormat) -> bytes | None:

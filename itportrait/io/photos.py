@@ -18,7 +18,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from itportrait.errors import DecodeError
 from itportrait.io.formats import SUFFIXES, decoders, format_of_content
-from itportrait.io.uris import open_fs, redact
+from itportrait.io.uris import open_fs, redact, suffix
 from itportrait.records import Source
 
 MAX_PIXELS = 80_000_000
@@ -70,7 +70,7 @@ def read_source(source: Source, *, max_bytes: int = MAX_BYTES) -> bytes:
         file: Any = fs.open(path, "rb")
         with file:
             data = file.read(max_bytes + 1)
-    elif source.container.split("?")[0].lower().endswith((".parquet", ".pq")):
+    elif suffix(source.container) in (".parquet", ".pq"):
         group, row = source.span
         table_version = source.version.rpartition(":")[0]  # without the row: one entry a table
         data = _row_group(source.container, table_version, group)[row]

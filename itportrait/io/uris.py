@@ -1,5 +1,8 @@
 """Files by URI on anything fsspec knows, with the two guarantees that commits rest on.
 
+A local path is a path as the system knows it, whatever characters its name holds: `open_fs` alone
+hands it to fsspec, as a name and never as a pattern, a chain of URLs or a query.
+
 A `put` is whole or absent (a rename locally, one object put elsewhere), and a `create` has exactly
 one winner. What fails in passing is tried again, for two seconds; `create` alone is not, since its
 first try may have won. Credentials come from the environment, and no message or record carries one.
@@ -10,24 +13,30 @@ import errno
 import functools
 import json
 import os
+import posixpath
 import re
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar, cast
 
 import fsspec
-from fsspec.core import split_protocol
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.spec import AbstractFileSystem
 
 from itportrait.errors import InvalidArgumentError, OutputError
+from itportrait.text import shown
 
 _PERMANENT = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EFBIG}
 _PASSING = {errno.EIO, errno.EBUSY, errno.EAGAIN, errno.ESTALE, errno.ETIMEDOUT}
 _PAUSES_S = (0.25, 0.5, 1.0)
 _EXTRA = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+_CHAIN = re.compile(
+    r"(zip|tar|libarchive|simplecache|filecache|blockcache|cached|reference|dir)(://|::)"
+)
 _USERINFO = re.compile(r"(?<=://)[^/\s@]+@")
 _SECRET_PARAMETER = re.compile(
     r"(?i)([?&;](?:[\w-]*(?:signature|token|secret|password|credential|accesskeyid|api[_-]?key)|sig|key"
@@ -58,21 +67,56 @@ def _patient(call: Callable[P, T]) -> Callable[P, T]:
 
 
 def redact(text: str) -> str:
-    """Return `text` with users, passwords and signed query parameters of URIs replaced by ***."""
-    return _SECRET_PARAMETER.sub(r"\1***", _USERINFO.sub("***@", text))
+    """Return `text` with users, passwords and signed query parameters of URIs replaced by ***.
+
+    What comes out is valid text (see `shown`), whatever the names in it.
+    """
+    return _SECRET_PARAMETER.sub(r"\1***", _USERINFO.sub("***@", shown(text)))
+
+
+def scheme(uri: str) -> str:
+    """Return the scheme of a URI (`s3`, `https`, ...), or "" for a path of this machine."""
+    match = _SCHEME.match(uri)
+    return "" if match is None or match[1] in ("file", "local") else match[1]
+
+
+def is_local(uri: str) -> bool:
+    """Tell whether the URI is a path of this machine."""
+    return not scheme(uri)
+
+
+def local_path(uri: str) -> str:
+    """Return an absolute path for a path of this machine, with or without `file://` before it.
+
+    Only a leading `~` and `./` have a meaning of their own; all other characters are the name's.
+    """
+    match = _SCHEME.match(uri)
+    path = os.path.expanduser(uri[match.end() :] if match else uri)
+    if not path.startswith("/"):
+        path = f"{os.getcwd()}/{path.removeprefix('./') if path != '.' else ''}"
+    return path.rstrip("/") or "/"
 
 
 def open_fs(uri: str) -> tuple[AbstractFileSystem, str]:
     """Return the file system of a URI and the path inside it (absolute for local ones).
 
+    Only methods that take names may be called with the path: `open`, `info`, `ls`, `find`, `walk`,
+    `cat_file`, `cat_ranges`, `pipe_file`, `rm_file`. Others (`cat`, `rm`, `glob`, `expand_path`)
+    read `*`, `?` and `[` as patterns.
+
     Raises:
-        InvalidArgumentError: the protocol is unknown, or its package is not installed.
+        InvalidArgumentError: the protocol is unknown, or its package is not installed; the URI is
+            a chain; the name is none that a store can hold.
     """
+    name = scheme(uri)
+    _check_name(uri, name)
+    if not name:
+        return LocalFileSystem(), local_path(uri)
     try:
-        fs, path = fsspec.core.url_to_fs(uri)
+        kind = fsspec.get_filesystem_class(name)
+        fs = fsspec.filesystem(name, **kind._get_kwargs_from_urls(uri))
     except (ImportError, ValueError) as error:
-        protocol = split_protocol(uri)[0] or ""
-        extra = _EXTRA.get(protocol)
+        extra = _EXTRA.get(name)
         remedy = (
             f"pip install 'itportrait[{extra}]'"
             if extra
@@ -81,15 +125,44 @@ def open_fs(uri: str) -> tuple[AbstractFileSystem, str]:
         raise InvalidArgumentError(
             "URI",
             expected="one that can be opened",
-            actual=f"{redact(uri)!r} ({error})",
+            actual=f"{redact(uri)!r} ({redact(str(error))})",
             remedy=remedy,
         ) from None
-    return fs, path
+    path = str(kind._strip_protocol(uri))
+    # fsspec leaves the slash out where the name holds `::` or `://`, and then does not list it.
+    return fs, path if name != "memory" else "/" + path.strip("/")
 
 
-def is_local(uri: str) -> bool:
-    """Tell whether the URI is a path of this machine."""
-    return isinstance(open_fs(uri)[0], LocalFileSystem)
+def _check_name(uri: str, name: str) -> None:
+    """Refuse what no store can open, before a library of some store trips over it."""
+    if _CHAIN.match(uri):
+        raise InvalidArgumentError(
+            "URI",
+            expected="one place, not a chain of URLs through an archive or a cache",
+            actual=repr(redact(uri)),
+            remedy="unpack or copy the files first; a local path that begins like this needs ./ "
+            "before it",
+        )
+    if "\0" in uri:
+        raise InvalidArgumentError(
+            "path", expected="a name without NUL", actual=repr(redact(uri)), remedy="mend the name"
+        )
+    if name and name != "memory" and not uri.split("://", 1)[1].strip("/"):
+        raise InvalidArgumentError(
+            "URI",
+            expected="one that names a bucket or host",
+            actual=repr(redact(uri)),
+            remedy=f"write {name}://NAME/...",
+        )
+    try:
+        os.fsencode(uri) if not name else uri.encode()
+    except UnicodeEncodeError:
+        raise InvalidArgumentError(
+            "path" if not name else "URI",
+            expected="a name that the store can hold (UTF-8 where it is not a local one)",
+            actual=repr(redact(uri)),
+            remedy="rename it",
+        ) from None
 
 
 def join(uri: str, *parts: str | int) -> str:
@@ -97,12 +170,28 @@ def join(uri: str, *parts: str | int) -> str:
     return "/".join([uri.rstrip("/"), *(str(part).strip("/") for part in parts)])
 
 
+def beside(uri: str, name: str) -> str:
+    """Return `name` as it is where it is absolute or a URI, else taken from the folder of `uri`."""
+    if name.startswith("/") or _SCHEME.match(name):
+        return name
+    if is_local(uri):
+        return posixpath.normpath(posixpath.join(posixpath.dirname(local_path(uri)), name))
+    return f"{without_query(uri).rpartition('/')[0]}/{name}"
+
+
+def suffix(uri: str) -> str:
+    """Return the lower-case ending of a URI's name, with its dot (`.parquet`), or ""."""
+    return posixpath.splitext(without_query(uri).rpartition("/")[2])[1].lower()
+
+
+def without_query(uri: str) -> str:
+    """Return the URI up to its query; only an address of the web has one."""
+    return re.split(r"[?#]", uri, maxsplit=1)[0] if scheme(uri) in ("http", "https") else uri
+
+
 def absolute(uri: str) -> str:
     """Return the URI with a relative local path made absolute: workers run in other folders."""
-    protocol, path = split_protocol(uri)
-    if protocol in (None, "file", "local"):
-        return str(Path(path).expanduser().absolute())
-    return uri
+    return str(Path(local_path(uri))) if is_local(uri) else uri
 
 
 @contextlib.contextmanager
@@ -197,7 +286,16 @@ def read_json(uri: str) -> Any:
 
 def to_json(data: Any) -> bytes:
     """Encode data as indented JSON with sorted keys: the same data gives the same bytes."""
-    return (json.dumps(data, indent=1, sort_keys=True) + "\n").encode()
+    return (json.dumps(_shown(data), indent=1, sort_keys=True) + "\n").encode()
+
+
+def _shown(data: Any) -> Any:
+    """Return data whose texts are all valid, since other readers refuse lone surrogates."""
+    if isinstance(data, dict):
+        return {_shown(key): _shown(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [_shown(value) for value in data]
+    return shown(data) if isinstance(data, str) else data
 
 
 @_patient
@@ -232,8 +330,44 @@ def read_tree(uri: str) -> dict[str, bytes]:
 
 
 @_patient
+def read_many(uris: Iterable[str]) -> dict[str, bytes]:
+    """Return the contents of files of one store by URI, those that are not there left out.
+
+    They are read in one round where the storage can.
+    """
+    found = {uri: open_fs(uri) for uri in uris}
+    if not found:
+        return {}
+    fs = next(iter(found.values()))[0]
+    contents = fs.cat_ranges([path for _, path in found.values()], None, None, on_error="return")
+    for content in contents:
+        if isinstance(content, Exception) and not isinstance(content, FileNotFoundError):
+            raise content
+    return {uri: data for uri, data in zip(found, contents) if isinstance(data, bytes)}
+
+
+@_patient
 def remove(uri: str, *, recursive: bool = False) -> None:
     """Remove a file (or a folder) if it is there."""
     fs, path = open_fs(uri)
     with writing(uri), contextlib.suppress(FileNotFoundError):
-        fs.rm(path, recursive=recursive)
+        if isinstance(fs, LocalFileSystem):
+            fs.rm(path, recursive=recursive)
+        elif recursive:
+            _remove_tree(fs, path)
+        else:
+            fs.rm_file(path)
+
+
+def _remove_tree(fs: AbstractFileSystem, path: str) -> None:
+    """Remove all below a folder by name; the store's own `rm` would read the path as a pattern."""
+    fs.invalidate_cache(path)
+    found = cast(dict[str, dict[str, Any]], fs.find(path, withdirs=True, detail=True))
+    files = [name for name, info in found.items() if info["type"] != "directory"]
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(fs.rm_file, files))
+    fs.invalidate_cache(path)
+    # Stores of objects have no folders that could stay behind.
+    for folder in sorted({*found, path} - set(files), reverse=True):
+        with contextlib.suppress(OSError, NotImplementedError):
+            fs.rmdir(folder)

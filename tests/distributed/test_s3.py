@@ -1,7 +1,5 @@
 """The same tables on an object store: one put, an exclusive marker, and the same bytes."""
 
-import os
-
 import pytest
 
 from itportrait.distributed.lease import Lease
@@ -13,34 +11,6 @@ from itportrait.io import uris
 from itportrait.io.commits import CommitTakenError
 from itportrait.publish.bank import Bank, BankVersion
 from tests.distributed.fake_stages import chain
-
-moto_server = pytest.importorskip("moto.server", reason="needs moto[server]")
-
-
-@pytest.fixture(scope="module")
-def s3():
-    """A bucket on a moto server on loopback; credentials and endpoint from the environment."""
-    import boto3
-    import s3fs
-
-    server = moto_server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    values = {
-        "AWS_ACCESS_KEY_ID": "test-key",
-        "AWS_SECRET_ACCESS_KEY": "test-secret",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-    }
-    former = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    s3fs.S3FileSystem.clear_instance_cache()
-    boto3.client("s3", endpoint_url=values["AWS_ENDPOINT_URL"]).create_bucket(Bucket="portraits")
-    yield "s3://portraits"
-    server.stop()
-    for name, value in former.items():
-        os.environ.pop(name, None) if value is None else os.environ.update({name: value})
-    s3fs.S3FileSystem.clear_instance_cache()
 
 
 def test_create_has_one_winner(s3):
@@ -93,3 +63,12 @@ def test_lease_and_bank(s3):
         bank.publish(BankVersion(domain="bronze", version=version), {"adapter.safetensors": b"1"})
     assert bank.rollback("bronze") == "v1"
     assert bank.versions("bronze") == ["v1", "v2"]
+
+
+def test_keys_with_empty_folders_are_keys(s3):
+    uri = f"{s3}/a//b.png"
+    uris.put_bytes(uri, b"1")
+    assert uris.read_bytes(uri) == b"1"
+    assert uris.read_many([uri]) == {uri: b"1"}
+    uris.remove(uri)
+    assert not uris.exists(uri)

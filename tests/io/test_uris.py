@@ -1,16 +1,20 @@
 """Files by URI: whole or absent, one winner, and nothing secret in a message."""
 
 import errno
+import json
 import os
 import subprocess
 import sys
 import threading
+import uuid
 
 import pytest
 
 from itportrait.errors import InvalidArgumentError, OutputError
 from itportrait.io import uris
+from itportrait.text import shown
 from tests.conftest import REPOSITORY
+from tests.helpers.odd_names import NOT_UTF8, ODD_NAMES
 
 
 @pytest.mark.parametrize(
@@ -204,3 +208,113 @@ def test_a_write_that_another_job_sweeps_away_fails_in_passing_only(write, tmp_p
     assert swept
     assert target.read_bytes() == b"text"
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+@pytest.fixture(params=["local", "memory", "s3"])
+def store(request, tmp_path):
+    """The URI of an empty folder on each kind of storage."""
+    if request.param == "s3":
+        return uris.join(request.getfixturevalue("s3"), f"store-{uuid.uuid4().hex[:8]}")
+    return str(tmp_path) if request.param == "local" else f"memory://{tmp_path}"
+
+
+def names_of(store):
+    if uris.is_local(store):
+        return ODD_NAMES + NOT_UTF8
+    # The routes of moto's server end at a line break; S3 itself allows one.
+    return [name for name in ODD_NAMES if "\n" not in name or not store.startswith("s3")]
+
+
+def test_any_name_is_a_name_in_every_call(store):
+    """As a folder and as a file; beside it lie files that it would match as a pattern."""
+    for name in names_of(store):
+        root = uris.join(store, name)
+        uris.put_bytes(uris.join(store, "1", "x"), b"neighbour")
+        uris.put_bytes(uris.join(store, "stars", "x"), b"neighbour")
+        for part in (name, "plain"):
+            uris.create_bytes(uris.join(root, part), part.encode("utf-8", "surrogateescape"))
+            with pytest.raises(FileExistsError):
+                uris.create_bytes(uris.join(root, part), b"2")
+        contents = {
+            part: part.encode("utf-8", "surrogateescape") for part in sorted([name, "plain"])
+        }
+        assert uris.list_names(root) == list(contents), name
+        assert uris.read_tree(root) == contents, name
+        places = {uris.join(root, part): data for part, data in contents.items()}
+        assert uris.read_many([*places, uris.join(root, "none")]) == places
+        fs, path = uris.open_fs(uris.join(root, name))
+        with fs.open(path, "rb") as file:
+            assert file.read() == contents[name]
+        assert fs.cat_file(path, start=0, end=1) == contents[name][:1]
+        uris.remove(uris.join(root, name))
+        assert not uris.exists(uris.join(root, name)), name
+        assert uris.exists(uris.join(root, "plain")), name
+        uris.remove(root, recursive=True)
+        assert uris.list_names(root) == [], name
+    assert uris.list_names(store) == ["1", "stars"]
+
+
+def test_relative_paths_are_names_too(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ODD_NAMES + NOT_UTF8:
+        path = name if name != "zip::x" else "./zip::x"
+        uris.put_bytes(uris.join(path, "x"), b"1")
+        assert (tmp_path / name / "x").read_bytes() == b"1"
+        assert uris.absolute(path) == str(tmp_path / name)
+        assert uris.read_bytes(f"file://{tmp_path}/{name}/x") == b"1"
+    monkeypatch.setenv("HOME", str(tmp_path / "[1]"))
+    assert uris.read_bytes("~/x") == b"1"
+    assert uris.absolute("~no one/x") == str(tmp_path / "~no one" / "x")
+
+
+@pytest.mark.parametrize(
+    ("uri", "reason"),
+    [
+        ("zip://a.jpg::s3://bucket/b.zip", "chain"),
+        ("simplecache::s3://bucket/a.jpg", "chain"),
+        ("/data/a\0b.jpg", "NUL"),
+        ("s3://", "s3://NAME"),
+        ("s3://bucket/\udcff.jpg", "UTF-8"),
+        ("/data/half a pair \ud83d", "rename"),
+    ],
+)
+def test_what_no_store_can_hold_is_refused_in_valid_text(uri, reason):
+    with pytest.raises(InvalidArgumentError, match=reason) as caught:
+        uris.open_fs(uri)
+    assert shown(str(caught.value)) == str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("uri", "name", "expected"),
+    [
+        ("/data/what?/l.txt", "p.png", "/data/what?/p.png"),
+        ("/data/l#1/t.parquet", "../p.png", "/data/p.png"),
+        ("s3://b/a?b/l.txt", "p//q.png", "s3://b/a?b/p//q.png"),
+        ("https://h/a/l.txt?sig=/x", "p.png", "https://h/a/p.png"),
+        ("/data/l.txt", "s3://b/p.png", "s3://b/p.png"),
+        ("/data/l.txt", "/p.png", "/p.png"),
+        ("/data/l.txt", "a::b/p#1.png", "/data/a::b/p#1.png"),
+    ],
+)
+def test_beside(uri, name, expected):
+    assert uris.beside(uri, name) == expected
+
+
+def test_suffix():
+    assert uris.suffix("/data/what?/x.PARQUET") == ".parquet"
+    assert uris.suffix("https://h/x.tar?sig=a.b") == ".tar"
+    assert uris.suffix("/data.d/x") == ""
+
+
+def test_read_many_tells_what_is_missing_from_what_is_away(tmp_path, monkeypatch):
+    uris.put_bytes(str(tmp_path / "a"), b"1")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(IsADirectoryError):
+        uris.read_many([str(tmp_path / "a"), str(tmp_path / "folder")])
+    assert uris.read_many([]) == {}
+
+
+def test_json_is_valid_text():
+    data = uris.to_json({"input": "caf\udce9", "list": ["\udcff", 1], "emoji": "\U0001f469"})
+    assert json.loads(data) == {"input": r"caf\xe9", "list": [r"\xff", 1], "emoji": "\U0001f469"}
+    assert b"udc" not in data.replace(b"\\udc69", b"")
