@@ -21,11 +21,11 @@ class DomainSpec(Settings):
     mode: Mode
     """`image` (references alone), `text` (prompt alone) or `image_text` (both)."""
     prompt: str | None = None
-    """What the portraits become, such as "a bronze statue"; needed by the modes with text."""
+    """What the portraits become, such as "a bronze statue"; the modes with text need it."""
     source_prompt: str = "Photo"
-    """What they are before."""
+    """What the portraits are before the adaptation, in words."""
     references: tuple[str, ...] = ()
-    """URIs of aligned style images; needed by the modes with images."""
+    """URIs of aligned style images; the modes with images need at least one."""
     method: str = "itportrait"
     """Name in the registry of adaptation methods."""
     options: dict[str, Any] = Field(default_factory=dict)
@@ -33,13 +33,13 @@ class DomainSpec(Settings):
     steps: int = Field(default=401, ge=1)
     """Upper bound of the optimization steps; the best one is chosen, see `SelectionConfig`."""
     train: str = "synthesis_sr"
-    """Preset of trained layers: synthesis_sr, planes_only, decoder_sr, all."""
+    """Preset of the layers that are trained: synthesis_sr, planes_only, decoder_sr or all."""
     seed: int = Field(default=0, ge=0)
-    """Of every random draw of this domain."""
+    """Seed of this domain's random draws."""
     license: str = ""
     """License of the reference images, kept with the adapter."""
     tags: dict[str, str] = Field(default_factory=dict)
-    """Free labels, copied to the run and the bank."""
+    """Free labels; they are copied to the tracked run and to the bank."""
 
     @model_validator(mode="after")
     def _mode_has_its_inputs(self) -> Self:
@@ -73,37 +73,38 @@ class PairConfig(Settings):
     """How the photo-realistic twin of a style image is found."""
 
     steps: int = Field(default=150, ge=1)
-    """Optimization steps of the twin's code."""
+    """Number of optimization steps for the twin's code."""
     learning_rate: float = Field(default=0.05, gt=0)
-    """Of the code in whitened coordinates (1 = one standard deviation of w)."""
+    """Learning rate of the twin's code, in standard deviations of w."""
     shared_rows: int | None = None
-    """Rows from the first that hold the style image's code; the others are a photo's. None: 9 of
-    14, scaled to the generator's rows."""
+    """Number of rows, counted from the first, that hold the style image's code; the other rows
+    are a photo's. None means 9 of 14, scaled to the generator's number of rows."""
     perceptual: float = Field(default=1.0, ge=0)
     """Weight of the perceptual distance to the style image."""
     structure: float = Field(default=1.0, ge=0)
-    """Weight of 1 - correlation of luma: layout apart from color."""
+    """Weight of the structure term, 1 - correlation of luma, which sees layout and not color."""
     prior: float = Field(default=0.02, ge=0)
-    """Weight of the mean squared whitened coordinate: keeps the twin a likely photo."""
+    """Weight of the mean squared distance from the average w, in standard deviations; it keeps the
+    twin a likely photo."""
     refine_camera: bool = False
-    """Optimize yaw and pitch too; done anyway where the camera is not given."""
+    """Whether yaw and pitch are optimized too. They always are where no camera is given."""
     camera_learning_rate: float = Field(default=0.01, gt=0)
-    """Of yaw and pitch, in radians."""
+    """Learning rate of yaw and pitch, in radians."""
 
 
 class AptConfig(Settings):
     """Stage 1, 3D artistic paired transfer."""
 
     learning_rate: float = Field(default=2e-3, gt=0)
-    """Of Adam."""
+    """Learning rate of Adam."""
     betas: tuple[float, float] = (0.0, 0.99)
-    """Of Adam."""
+    """Decay rates of Adam's two averages."""
     batch: int = Field(default=1, ge=1)
-    """Random codes a step."""
+    """Number of random codes in a step."""
     rows: Literal["style_rows", "preserve_colour"] | tuple[int, ...] = "style_rows"
-    """Rows of the pair's code that are replaced by a random code's: a set by name, or a list."""
+    """Rows of the pair's code that a random code replaces: a named set, or a list of rows."""
     size: int = Field(default=256, ge=16)
-    """Pixels that both pictures are shrunk to before the perceptual distance."""
+    """Side in pixels to which both pictures are shrunk before the perceptual distance."""
     perceptual: float = Field(default=1.0, ge=0)
     """Weight of the perceptual distance to the style image."""
     l2: float = Field(default=0.0, ge=0)
@@ -111,89 +112,93 @@ class AptConfig(Settings):
     identity: float = Field(default=0.0, ge=0)
     """Weight of the identity distance to the base render of the same code."""
     depth: float = Field(default=0.0, ge=0)
-    """Weight of the depth distance to the base generator (world units)."""
+    """Weight of the depth distance to the base generator, in world units."""
     direction: float = Field(default=0.0, ge=0)
-    """Weight of a whole stage-2 loss whose direction is E(style) - E(twin), on random codes and
-    cameras, with the terms of `ite`: carries the style beyond the pair's view and face, and keeps
-    the people apart. 0 is published."""
+    """Weight of an additional stage-2 loss whose direction is E(style) - E(twin), on random codes
+    and cameras, with the terms of `ite`. It carries the style beyond the pair's view and face, and
+    keeps people apart. The published method has 0."""
 
 
 class ViewConfig(Settings):
     """Cameras that stage 2 draws from."""
 
     kind: Literal["published", "prior"] = "published"
-    """`published`: two views a step, one of each yaw list; `prior`: those of the base model's
-    training pictures."""
+    """Where cameras come from. `published`: two views a step, one from each list of yaws.
+    `prior`: the distribution of the base model's training cameras."""
     prior_views: int = Field(default=1, ge=1)
-    """Views of each code for `prior`."""
+    """Number of views of each code, for `prior`."""
     yaw_a: tuple[float, ...] = (-0.6, -0.5, -0.4)
-    """Radians, view A."""
+    """Yaws of the first view, in radians."""
     yaw_b: tuple[float, ...] = (-0.3, -0.2, -0.1, 0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
-    """Radians, view B; empty: one view a step."""
+    """Yaws of the second view, in radians; an empty list means one view a step."""
     pitch: tuple[float, ...] = (-0.6, -0.5, -0.4, -0.3, -0.2, -0.1, 0.0, 0.1, 0.2)
-    """Radians, both views; positive is below the face."""
+    """Pitches of both views, in radians; positive ones look from below the face."""
     radius: float = Field(default=2.7, gt=0)
-    """World units from the origin."""
+    """Distance of the cameras from the origin, in world units."""
     fov_deg: float = Field(default=18.0, gt=0, lt=120)
-    """Full field of view."""
+    """Full field of view of the cameras, in degrees."""
 
 
 class IteConfig(Settings):
     """Stage 2, 3D image-text embedding."""
 
     learning_rate: float = Field(default=1.6e-3, gt=0)
-    """Of Adam."""
+    """Learning rate of Adam."""
     betas: tuple[float, float] = (0.0, 0.992)
-    """Of Adam."""
+    """Decay rates of Adam's two averages."""
     batch: int = Field(default=2, ge=1)
-    """Codes a step; each is rendered in every view."""
+    """Number of codes in a step; each is rendered in every view."""
     pool: int = Field(default=0, ge=0)
-    """Codes with their cameras from which the batches are drawn, their frozen renders made once;
-    0: new ones every step (published)."""
+    """Number of codes, with their cameras, from which batches are drawn; their frozen renders are
+    made once. 0, as published, draws new codes in every step."""
     pair_weight: float = Field(default=0.2, ge=0, le=1)
-    """Share of the pair's code in the rows that are mixed; 0 in mode `text`, which has no pair."""
+    """Share of the pair's code in the rows that are mixed. It is 0 in mode `text`, which has
+    no pair."""
     pinned_rows: int = Field(default=1, ge=0)
-    """First rows that are the pair's alone."""
+    """Number of rows, counted from the first, that always are the pair's."""
     frozen_camera: Literal["matched", "frontal"] = "matched"
-    """Camera of the frozen render. `frontal` is the published program: a change of pose then leaks
-    into every direction."""
+    """Camera of the frozen render. `matched` is the camera of the adapted render. `frontal` is
+    what the published program does: a change of pose then leaks into every direction."""
     views: ViewConfig = ViewConfig()
-    """Cameras."""
+    """Cameras of the renders."""
     clip_weights: tuple[float, ...] | None = None
-    """One an image-text model of the bundle; None: those of the bundle, 1 each if it has none."""
+    """Weights of the bundle's image-text models, one each. None takes the weights that the
+    bundle names, or 1 each."""
     follow: float = Field(default=0.0, ge=0)
-    """Weight, in the share that the image has of a step, of the perceptual and squared distance to
-    the image-adapted copy's render. 0 is published: then the picture guides through CLIP alone."""
+    """Weight of the perceptual and squared distance to the image-adapted copy's render, within the
+    image's share of a step. With 0, as published, the picture guides through CLIP alone."""
     augment: int = Field(default=0, ge=0)
-    """Distorted copies of every render that are encoded besides the plain one (0: published)."""
+    """Number of distorted copies of every render that are encoded besides it; 0 as published."""
     augment_color: float = Field(default=0.25, ge=0)
-    """Strength of the copies' tint and light."""
+    """Strength of the tint and light of these copies."""
     direction: float = Field(default=1.0, ge=0)
-    """Weight of the directional term."""
+    """Weight of the directional CLIP loss."""
     reach: float = Field(default=0.0, ge=0)
-    """Weight of `reach_loss`: the change should also be as long as the words are apart. 0 is
-    published."""
+    """Weight of `reach_loss`, which asks that the change be as long as the words are apart. The
+    published method has 0."""
     identity: float = Field(default=0.0, ge=0)
     """Weight of the identity distance to the frozen render."""
     depth: float = Field(default=0.0, ge=0)
-    """Weight of the depth distance to the base generator (world units)."""
+    """Weight of the depth distance to the base generator, in world units."""
     structure: float = Field(default=0.0, ge=0)
-    """Weight of the luma structure term against the frozen render."""
+    """Weight of the structure term, 1 - correlation of luma, against the frozen render."""
 
 
 class ThresholdConfig(Settings):
     """How image and text are balanced in stage 2: the threshold function."""
 
     kind: Literal["hard", "even", "soft"] = "hard"
-    """`hard`: text while the image copy is near the photo, else the image (published paper);
-    `even`: half and half (published program); `soft`: a smooth weight in the same quantity."""
+    """The threshold function. `hard` (published paper): text guides while the image-adapted copy is
+    near the photo, else the image. `even` (published program): half and half. `soft`: a smooth
+    weight in the same quantity."""
     value: float | Literal["auto"] = 0.65
-    """Threshold of mean |E(I) - E(P)|; 0.65 belongs to ViT-B/32. `auto`: taken from the first
-    steps."""
+    """Threshold of the mean of |E(I) - E(P)|; 0.65 belongs to ViT-B/32. `auto` takes it from the
+    first steps."""
     text_probability: float = Field(default=0.35, ge=0, le=1)
-    """Chance of a text step whatever the distance (`hard`)."""
+    """For `hard`: chance of a text step whatever the distance."""
     auto_steps: int = Field(default=20, ge=1)
-    """Stage-2 steps whose distances decide an `auto` threshold; they are text steps meanwhile."""
+    """Number of stage-2 steps whose distances decide an `auto` threshold; until then, text
+    guides."""
     auto_quantile: float = Field(default=0.5, ge=0, le=1)
     """Quantile of those distances that becomes the threshold."""
     softness: float = Field(default=0.1, gt=0)
@@ -204,15 +209,15 @@ class ProbeConfig(Settings):
     """The fixed codes and cameras on which a run is judged, equal in all domains of a base."""
 
     every: int = Field(default=25, ge=1)
-    """Steps between scores."""
+    """Number of steps between two scores."""
     count: int = Field(default=8, ge=2)
-    """Codes."""
+    """Number of codes."""
     seed: int = 20230904
-    """Of the codes."""
+    """Seed of the codes."""
     yaws: tuple[float, ...] = (0.0, -0.35, 0.35)
-    """Radians, cycled over the codes."""
+    """Yaws in radians that the codes take in turn."""
     images: int = Field(default=4, ge=0)
-    """Renders that a report carries along."""
+    """Number of renders that a report carries."""
 
 
 class SelectionConfig(Settings):
@@ -221,39 +226,41 @@ class SelectionConfig(Settings):
     min_gain: float = Field(default=0.01, ge=0)
     """Gain of style that a later step must bring to replace the kept one."""
     damage_cost: float = Field(default=0.5, ge=0)
-    """Further gain it must bring for each unit of identity lost."""
+    """Additional gain that it must bring for each unit of identity lost."""
     identity_floor: float = Field(default=0.5, ge=-1, le=1)
-    """Identity cosine below which a step is unfit."""
+    """Identity cosine below which a step is not kept."""
     depth_variance_floor: float = Field(default=0.7, ge=0)
-    """Depth variance against the base's below which a step is unfit (flattening)."""
+    """Depth variance, relative to the base generator's, below which a step is not kept: the
+    faces have become flat."""
     patience: int = Field(default=6, ge=1)
-    """Probes without a better step after which the run stops."""
+    """Number of scores without a better step after which the run stops."""
 
 
 class AdaptConfig(Settings):
     """Everything about an adaptation that is not the domain's own."""
 
     preset: str = "published"
-    """Named settings that the others are laid over: `published`, or `mini` for the embedded
+    """Named settings over which all others are laid: `published`, or `mini` for the embedded
     family."""
     pair: PairConfig = PairConfig()
-    """Twin of each style image."""
+    """How the photo-realistic twin of each style image is found."""
     apt: AptConfig = AptConfig()
-    """Stage 1."""
+    """Stage 1, 3D artistic paired transfer."""
     ite: IteConfig = IteConfig()
-    """Stage 2."""
+    """Stage 2, 3D image-text embedding."""
     threshold: ThresholdConfig = ThresholdConfig()
-    """Balance of image and text."""
+    """Balance of image and text in stage 2."""
     probe: ProbeConfig = ProbeConfig()
-    """Scoring."""
+    """How often, and on what, a run is scored."""
     selection: SelectionConfig = SelectionConfig()
-    """Choice of the step, early stop."""
+    """Which step is kept, and when a run stops early."""
     truncation_psi: float = Field(default=1.0, ge=0)
-    """Of random codes."""
+    """Truncation of the random codes; 1 is none."""
     ema: float = Field(default=0.0, ge=0, lt=1)
-    """Decay of an average of the weights that is scored and kept; 0: the weights themselves."""
+    """Decay of a moving average of the weights, which is then scored and kept. 0 keeps the weights
+    themselves."""
     neural_rendering_resolution: int | None = None
-    """Of training renders; None: the generator's."""
+    """Side in pixels of the neural rendering in training; None takes the generator's."""
 
     @model_validator(mode="before")
     @classmethod

@@ -36,7 +36,7 @@ class TrainConfig(Settings):
     """How a domain's training is spread, retried and bounded."""
 
     num_workers: int = Field(default=1, ge=1)
-    """Workers of one domain; each draws its own codes and cameras."""
+    """Number of workers of one domain; each draws its own codes and cameras."""
     min_workers: int | None = None
     """Fewest workers to go on with when nodes are lost; None: always `num_workers`."""
     cpus_per_worker: float = Field(default=1.0, gt=0)
@@ -44,15 +44,15 @@ class TrainConfig(Settings):
     gpus_per_worker: float | None = Field(default=None, ge=0)
     """GPUs of a worker; None: 1 where the cluster has any, else 0."""
     max_concurrent: int | None = Field(default=None, ge=1)
-    """Domains trained at once; None: as many as the cluster holds."""
+    """Number of domains trained at once; None: as many as the cluster holds."""
     max_failures: int = Field(default=3, ge=0)
-    """Restarts of the workers from the last checkpoint."""
+    """Number of restarts of the workers from the last checkpoint."""
     controller_failures: int = Field(default=3, ge=0)
-    """Restarts of the run's controller, failed starts included (Ray's own default is endless)."""
+    """Number of restarts of the run's controller, failed starts included."""
     deadline_s: float = Field(default=6 * 3600.0, gt=0)
-    """Seconds after which a run is given up."""
+    """Time limit of a run, in seconds; then it is given up."""
     checkpoints_kept: int = Field(default=2, ge=1)
-    """Checkpoints kept while it runs."""
+    """Number of checkpoints kept while a run goes on."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,9 +13,9 @@ class RenderingConfig(Settings):
     """How rays are sampled and composited."""
 
     depth_resolution: int = Field(default=48, ge=2)
-    """Coarse samples along a ray."""
+    """Number of coarse samples along a ray."""
     depth_resolution_importance: int = Field(default=48, ge=0)
-    """Fine samples, drawn where the coarse ones have weight; 0 is one pass."""
+    """Number of fine samples, drawn where the coarse ones have weight; 0 is one pass."""
     ray_start: float | Literal["auto"] = 2.25
     """Depth of the first sample; `auto` is where the ray enters the box."""
     ray_end: float | Literal["auto"] = 3.3
@@ -23,11 +23,11 @@ class RenderingConfig(Settings):
     box_warp: float = Field(default=1.0, gt=0)
     """Side of the cube that the planes cover."""
     disparity_space_sampling: bool = False
-    """Whether coarse samples are even in inverse depth."""
+    """Whether coarse samples are evenly spaced in inverse depth."""
     white_back: bool = False
-    """Whether what rays do not meet is white."""
+    """Whether rays that meet nothing are white."""
     density_gain: float = Field(default=1.0, gt=0)
-    """Factor on the density; a large one lets a young network make a surface at all."""
+    """Factor on the density; a large one lets an untrained network form a surface at all."""
     mask_outside: bool = False
     """Whether the density outside of the box is zero (published: whatever zero features give)."""
     merge_coarse: bool = True
@@ -68,9 +68,9 @@ class GeneratorConfig(Settings):
     mapping: Literal["stylegan", "skip"] = "stylegan"
     """`stylegan`: published, conditioned on the camera. `skip`: w = [z, MLP(z)], no camera."""
     mapping_layers: int = 2
-    """Fully connected layers of the mapping."""
+    """Number of fully connected layers of the mapping."""
     mapping_hidden: int | None = None
-    """Width of the mapping's hidden layers; none is `w_dim`."""
+    """Width of the mapping's hidden layers; None is `w_dim`."""
     mapping_lr_mult: float = 0.01
     """Learning-rate multiplier of the published mapping (the skip mapping has none)."""
     camera_scale: float = 1.0
@@ -80,19 +80,19 @@ class GeneratorConfig(Settings):
     plane_resolution: int = 256
     """Side of the tri-planes."""
     plane_channels: int = 32
-    """Features of each plane."""
+    """Number of features of each plane."""
     plane_axes: PlaneAxes = "eg3d"
     """World axes of the planes: `eg3d` as published checkpoints were trained, or `corrected`."""
     channel_base: int = 32768
-    """Backbone channels at a resolution are this over the resolution ..."""
+    """The backbone's channels at a resolution are this number over the resolution."""
     channel_max: int = 512
-    """... but at most this."""
+    """Largest number of the backbone's channels at any resolution."""
     backbone_channels: tuple[int, ...] | None = None
-    """Backbone channels from 4 pixels up, instead of the rule."""
+    """The backbone's channels from 4 pixels up; None follows `channel_base`."""
     use_noise: bool = True
     """Whether synthesis layers add (fixed or random) noise."""
     conv_clamp: float | None = None
-    """Largest activation of the backbone."""
+    """Largest activation of the backbone; None is no bound."""
     decoder_hidden: int = 64
     """Width of the decoder's hidden layer."""
     decoder_lr_mult: float = 1.0

@@ -13,44 +13,45 @@ class StylizeConfig(Settings):
     """Which pictures of each portrait are made in a domain, and what is measured on them."""
 
     views_deg: tuple[tuple[float, float], ...] = ((-25.0, 0.0), (0.0, 0.0), (25.0, 0.0))
-    """Yaw and pitch of the views after the input's own one, degrees."""
+    """Yaw and pitch, in degrees, of the views that follow the input's own one."""
     strength: float = 1.0
-    """Share of the adapter's difference: 0 the base generator, 1 the domain, past 1 beyond it."""
+    """Share of the adapter's difference: 0 is the base generator, 1 the domain, more goes beyond
+    it."""
     metrics: bool = True
     """Whether CLIP, identity and depth metrics are written with the records."""
     batch_size: int = Field(default=8, ge=1)
-    """Portraits at once; their planes are made once for all views."""
+    """Number of portraits rendered at once; their planes are made once for all views."""
     turntable_frames: int = Field(default=48, ge=2)
-    """Frames of a turntable."""
+    """Number of frames of a turntable."""
     turntable_yaw_deg: float = Field(default=35.0, gt=0)
-    """Largest yaw of the turntable, degrees."""
+    """Largest yaw of the turntable, in degrees."""
     turntable_pitch_deg: float = Field(default=8.0, ge=0)
-    """Largest pitch of the turntable, degrees."""
+    """Largest pitch of the turntable, in degrees."""
 
 
 class DeliverablesConfig(Settings):
     """Files made of every stylized portrait besides the views in the tables; none by default."""
 
     pasted: bool = False
-    """The input's own view in the original photo: `pasted.png`."""
+    """Write `pasted.png`: the input's own view, put back into the photo."""
     feather: float = Field(default=0.15, gt=0, le=0.5)
-    """Width of the soft edge of what is pasted, of the crop's side."""
+    """Width of the soft edge of what is pasted, as a share of the crop's side."""
     turntable: tuple[Film, ...] = ()
-    """The portrait turning, with the stylize stage's frames and angles: `turntable.*`."""
+    """Write `turntable.*`: the portrait turning, with the stylize stage's frames and angles."""
     depth: bool = False
-    """Distances in the input's own view, 16 bit: `depth.png`."""
+    """Write `depth.png`: distances in the input's own view, 16 bit."""
     mesh: tuple[Literal["glb", "ply", "obj"], ...] = ()
-    """The colored surface: `mesh.*`."""
+    """Write `mesh.*`: the colored surface."""
     mesh_resolution: int = Field(default=160, ge=16)
-    """Samples along each side of the mesh's cube."""
+    """Number of samples along each side of the mesh's cube."""
     strength: tuple[Film, ...] = ()
-    """A film from the base generator to the domain at the stage's strength: `strength.*`."""
+    """Write `strength.*`: a film from the base generator to the domain at the stage's strength."""
     between: tuple[Film, ...] = ()
-    """A film from the domain before this one in the job's list: `from_NAME.*`."""
+    """Write `from_NAME.*`: a film from the domain before this one in the job's list."""
     frames: int = Field(default=36, ge=2)
-    """Frames of these two films."""
+    """Number of frames of these two films."""
     portraits: int | None = Field(default=None, ge=1)
-    """Only the first so many portraits of the run; None: all."""
+    """Write files of only the first so many portraits of the run; None: of all."""
 
     @property
     def kinds(self) -> int:
