@@ -7,7 +7,7 @@ from enum import StrEnum
 import numpy as np
 
 from itportrait.errors import RecordRejectedError
-from itportrait.text import shown
+from itportrait.text import name_bytes, shown
 
 
 class Status(StrEnum):
@@ -135,6 +135,39 @@ class StylizedRecord(Record):
     """uint8 views, the input's own first."""
 
 
-def content_id(sha256: str, face_index: int = 0) -> str:
-    """Return the record id of a face of a file: 16 hexadecimal digits of content, not of name."""
-    return hashlib.sha256(f"{sha256}:{face_index}".encode()).hexdigest()[:16]
+def content_id(sha256: str, face_index: int = 0, given: str = "") -> str:
+    """Return the record id of a face: 16 hexadecimal digits of content, not of name.
+
+    Args:
+        sha256: digest of the encoded photo.
+        face_index: which of the faces that were found in it.
+        given: digest of what the input brought along; "" where it brought nothing.
+    """
+    parts = [sha256, str(face_index)] if not given else [sha256, given, str(face_index)]
+    return hashlib.sha256(":".join(parts).encode()).hexdigest()[:16]
+
+
+def given_digest(source: Source) -> str:
+    """Return a digest of an input's landmarks, camera and crop, or "" where it has none of them.
+
+    Two rows of a table may show two people of one photo: only this tells them apart.
+    """
+    arrays = (source.landmarks, source.camera, source.crop)
+    if all(array is None for array in arrays):
+        return ""
+    parts = [None if a is None else np.asarray(a, dtype=np.float64).tobytes() for a in arrays]
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def unread_id(source: Source) -> str:
+    """Return the record id of an input whose content is unknown: it follows from its name.
+
+    Parts of a container may share a name (a member that stands twice in an archive, rows of a table
+    with one label), so their place in it counts too.
+    """
+    if source.data is not None:
+        data = source.data
+    else:
+        place = "" if source.span is None else f"@{source.span[0]}:{source.span[1]}"
+        data = name_bytes(source.uri + place)
+    return content_id(hashlib.sha256(data).hexdigest(), given=given_digest(source))

@@ -1,7 +1,6 @@
 """From a source to aligned records: read, decode, find the face, crop, and estimate the camera."""
 
 import dataclasses
-import hashlib
 import time
 from collections.abc import Iterator
 from typing import Self
@@ -20,7 +19,15 @@ from itportrait.geometry.camera import camera_angles
 from itportrait.io.photos import Photo, read_photo
 from itportrait.io.uris import redact
 from itportrait.perception.detector import Face, FaceDetector
-from itportrait.records import AlignedRecord, RecordError, Source, Status, content_id
+from itportrait.records import (
+    AlignedRecord,
+    RecordError,
+    Source,
+    Status,
+    content_id,
+    given_digest,
+    unread_id,
+)
 
 STAGE = "align"
 FACE_OF_CROP = 0.61
@@ -66,7 +73,7 @@ class Aligner:
             At least one record; `rejected` with a `Reason`, or `failed`, where it is not ok.
         """
         start = time.perf_counter()
-        blank = AlignedRecord(record_id=_id_of_name(source), uri=redact(source.uri))
+        blank = AlignedRecord(record_id=unread_id(source), uri=redact(source.uri))
         try:
             photo = self._read(source)
         except _ReadingError as failure:
@@ -79,7 +86,7 @@ class Aligner:
             return [_timed(record, start)]
         blank = dataclasses.replace(
             blank,
-            record_id=content_id(photo.sha256),
+            record_id=content_id(photo.sha256, given=given_digest(source)),
             sha256=photo.sha256,
             width=photo.width,
             height=photo.height,
@@ -118,9 +125,8 @@ class Aligner:
             yield self._align_face(photo, blank, None, points, crop, camera)
             return
         for index, face in enumerate(self._find(photo, crop)):
-            row = dataclasses.replace(
-                blank, face_index=index, record_id=content_id(photo.sha256, index)
-            )
+            record_id = content_id(photo.sha256, index, given_digest(source))
+            row = dataclasses.replace(blank, face_index=index, record_id=record_id)
             yield self._align_face(photo, row, face, face.landmarks, crop, camera)
 
     def _find(self, photo: Photo, crop: np.ndarray | None) -> list[Face]:
@@ -254,12 +260,6 @@ class _ReadingError(Exception):
     def __init__(self, reason: Reason, message: str, cause: Exception | None = None) -> None:
         super().__init__(message)
         self.reason, self.cause = reason, cause
-
-
-def _id_of_name(source: Source) -> str:
-    """Stand in for the content's id while there is no content: a digest of the name."""
-    data = source.data if source.data is not None else redact(source.uri).encode()
-    return content_id(hashlib.sha256(data).hexdigest())
 
 
 def _given(value: np.ndarray | None, name: str, shape: tuple[int, ...]) -> np.ndarray | None:

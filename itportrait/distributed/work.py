@@ -18,7 +18,7 @@ import numpy as np
 from itportrait.config import fingerprint
 from itportrait.distributed.recipes import ALIGN, INVERT, STYLIZE, Recipe
 from itportrait.distributed.repeats import NO_PORTRAIT
-from itportrait.distributed.shards import Shard
+from itportrait.distributed.shards import Shard, source_key
 from itportrait.errors import ItportraitError
 from itportrait.io import uris
 from itportrait.io.commits import (
@@ -38,9 +38,8 @@ from itportrait.records import (
     Source,
     Status,
     StylizedRecord,
-    content_id,
+    unread_id,
 )
-from itportrait.text import name_bytes
 
 R = TypeVar("R", bound=Record)
 
@@ -118,6 +117,7 @@ def run_shard(recipe: Recipe, task: ShardTask) -> Commit:
         inputs = fingerprint(inputs, task.start, task.stop)
     target = recipe.of_inputs(inputs)
     redo = recipe.retry_failed and standing is not None and standing.failed > 0
+    redo = redo or (standing is not None and _lacks_faces(standing))
     if standing and standing.fingerprint == target and not redo and _is_whole(table, standing):
         return strip_files(standing)
     whole = standing if task.whole else recipe.table().read_commit(index)
@@ -203,6 +203,15 @@ def _is_whole(table, commit: Commit) -> bool:
     return True
 
 
+def _lacks_faces(commit: Commit) -> bool:
+    """Tell whether people of one photo share an id in a commit, so that only one of them lives on.
+
+    Release 0.1 made ids of the photo alone: what a table told of each row did not count.
+    """
+    photos = {commit.photos[start : start + 16] for start in range(0, len(commit.photos), 16)}
+    return len(photos - {NO_PORTRAIT}) > commit.rows_ok
+
+
 def _kept_rows(
     recipe: Recipe, task: ShardTask, standing: Commit | None, wanted: set[str]
 ) -> dict[str, list[Row]]:
@@ -219,7 +228,7 @@ def _kept_rows(
     for commit in partial.commits():
         own.update(_rows_by_key(recipe, partial, commit, wanted))
     kept.update(_without_failed(own) if recipe.retry_failed else own)
-    return _without_orphans(kept)
+    return _without_orphans(_without_shared_ids(kept) if recipe.stage == ALIGN else kept)
 
 
 def _rows_by_key(
@@ -247,6 +256,24 @@ def _without_failed(rows: dict[str, list[Row]]) -> dict[str, list[Row]]:
         key: group
         for key, group in rows.items()
         if all(row.record.status is not Status.FAILED for row in group)
+    }
+
+
+def _without_shared_ids(kept: dict[str, list[Row]]) -> dict[str, list[Row]]:
+    """Leave out portraits that share their id with another input's one (see `_lacks_faces`)."""
+    owners = Counter(
+        record_id
+        for rows in kept.values()
+        for record_id in {
+            row.record.record_id
+            for row in rows
+            if row.record.status is Status.OK and not _is_duplicate(row)
+        }
+    )
+    return {
+        key: rows
+        for key, rows in kept.items()
+        if all(owners[row.record.record_id] < 2 for row in rows)
     }
 
 
@@ -302,22 +329,26 @@ def _rows_of(
 def _same_content(
     recipe: Recipe, todo: list[Item], items: list[Item], kept: dict[str, list[Row]]
 ) -> tuple[list[Item], dict[str, Item]]:
-    """Split photos into those to compute and exact repeats of one of them (key -> original)."""
+    """Split photos into those to compute and repeats of one of them (key -> original).
+
+    A repeat has the same content, or is the same input that cannot be read.
+    """
     if recipe.stage != ALIGN:
         return todo, {}
     seen: dict[str, Item] = {}
     for item in items:
         first = kept[item.key][0].record if item.key in kept else None
         if isinstance(first, AlignedRecord) and first.duplicate_of is None:
-            seen[_content(item.value, first.sha256)] = item
+            known = _content(item.value, first.sha256) if first.sha256 else source_key(item.value)
+            seen[known] = item
     firsts, repeats = [], {}
     for item in todo:
         try:
             data = read_source(item.value)
+            content = _content(item.value, hashlib.sha256(data).hexdigest())
         except (OSError, ItportraitError):
-            firsts.append(item)  # the stage reads it again, and says what is wrong
-            continue
-        content = _content(item.value, hashlib.sha256(data).hexdigest())
+            # The stage reads it again, and says what is wrong: once for a line that stands twice.
+            content = source_key(item.value)
         if content in seen:
             repeats[item.key] = seen[content]
         else:
@@ -329,8 +360,8 @@ def _same_content(
 def _content(source: Source, sha256: str) -> str:
     """Return a digest of what decides a photo's rows: its bytes, and what came along with them."""
     arrays = (source.landmarks, source.camera, source.crop)
-    parts = [sha256, *(None if array is None else array.tobytes() for array in arrays)]
-    return hashlib.sha256(repr(parts).encode()).hexdigest()
+    given = (None if a is None else np.asarray(a, dtype=np.float64).tobytes() for a in arrays)
+    return hashlib.sha256(repr([sha256, *given]).encode()).hexdigest()
 
 
 def _photos(items: Sequence[Item], rows: Sequence[Row]) -> str:
@@ -404,11 +435,8 @@ def failed_record(recipe: Recipe, value: Any, status: Status, error: RecordError
     """Return the row of an input that the stage's own code gave none for."""
     error = replace(error, message=uris.redact(error.message))
     if isinstance(value, Source):
-        digest = hashlib.sha256(name_bytes(f"uri:{value.uri}")).hexdigest()
-        if value.data is not None:
-            digest = hashlib.sha256(value.data).hexdigest()
         return AlignedRecord(
-            record_id=content_id(digest), uri=uris.redact(value.uri), status=status, error=error
+            record_id=unread_id(value), uri=uris.redact(value.uri), status=status, error=error
         )
     if recipe.stage == INVERT:
         return InvertedRecord(record_id=value.record_id, status=status, error=error)

@@ -235,6 +235,19 @@ def test_own_landmarks_are_taken(photo, expected):
     assert row.face_confidence is None
 
 
+def test_rows_of_one_photo_with_other_landmarks_are_other_people(two_faces, detector):
+    found = Aligner(AlignConfig(faces="all"), detector).align(source(two_faces))
+    rows = []
+    for face in found:
+        points = face.landmarks.reshape(5, 2)
+        given = Source(uri="p", data=encoded(two_faces), landmarks=points)
+        rows += Aligner(AlignConfig(), NoDetector()).align(given)
+    assert [row.status for row in rows] == ["ok", "ok"]
+    assert rows[0].sha256 == rows[1].sha256
+    assert len({row.record_id for row in (*rows, *found)}) == 4
+    assert (rows[0].pixels != rows[1].pixels).any()
+
+
 def test_own_crop_and_camera_are_taken(photo):
     camera = np.arange(25.0)
     camera[[3, 7, 11]] = 0, 0, 2.7

@@ -21,6 +21,7 @@ from itportrait.records import (
     RecordError,
     StylizedRecord,
     content_id,
+    given_digest,
 )
 from tests.helpers.flaky_storage import fail_every, work_again
 
@@ -89,7 +90,8 @@ def _align(source, recipe: Recipe) -> AlignedRecord:
     _note(recipe, "align", name)
     data = uris.read_bytes(source.uri) if source.data is None else source.data
     digest = hashlib.sha256(data).hexdigest()
-    known = {"record_id": content_id(digest), "uri": source.uri, "sha256": digest}
+    record_id = content_id(digest, given=given_digest(source))
+    known = {"record_id": record_id, "uri": source.uri, "sha256": digest}
     if "poison" in name:
         os.kill(os.getpid(), 9)
     if "hang" in name or "slow" in name:

@@ -3,6 +3,7 @@
 import pickle
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from itportrait.distributed.recipes import ALIGN, INVERT, STYLIZE
@@ -11,8 +12,8 @@ from itportrait.distributed.work import ShardTask, UpstreamDamagedError, run_sha
 from itportrait.errors import ItportraitError
 from itportrait.ingest import list_sources
 from itportrait.io import uris
-from itportrait.records import Status
-from tests.distributed.fake_stages import chain, computed, recipe
+from itportrait.records import Source, Status, content_id
+from tests.distributed.fake_stages import build, chain, computed, recipe
 
 
 @pytest.fixture
@@ -124,6 +125,51 @@ def test_duplicate_outlives_the_photo_it_repeats(photos, tmp_path, log):
     assert all(row.record.pixels is not None for row in rows_of(chain(tmp_path / "out")[0], True))
 
 
+def rows_per_face(folder, *, shift=(0.0, 9.0)):
+    """Return a shard of one photo whose rows bring other landmarks."""
+    points = np.arange(10.0).reshape(5, 2)
+    photo = str(folder / "a.png")
+    return Shard(0, tuple(Source(uri=photo, version="1", landmarks=points + s) for s in shift))
+
+
+def test_a_row_a_face_is_a_portrait_a_face(photos, tmp_path, log):
+    shard = rows_per_face(photos("a.png"), shift=(0.0, 9.0, 0.0))
+    align, invert, stylize = (
+        run_shard(r, ShardTask(shard)) for r in chain(tmp_path / "out", log=log)
+    )
+    assert (align.ok, align.rows_ok, align.computed) == (3, 2, 2)
+    assert (invert.ok, stylize.ok) == (2, 2)
+    records = [row.record for row in rows_of(chain(tmp_path / "out")[0])]
+    assert records[0].record_id == records[2].record_id != records[1].record_id
+    assert records[2].duplicate_of == records[0].uri
+
+
+def test_people_that_release_0_1_merged_are_told_apart_by_a_rerun(photos, tmp_path, log):
+    folder = photos("a.png", "b.png")
+    shard = rows_per_face(folder)
+    shard = Shard(0, (*shard.sources, Source(uri=str(folder / "b.png"))))
+    align = recipe(ALIGN, tmp_path / "out", log=log)
+    old = replace(align, kernels="tests.distributed.test_work:ids_of_content_alone")
+    assert run_shard(old, ShardTask(shard)).rows_ok == 2
+    commit = run_shard(align, ShardTask(shard))
+    assert (commit.ok, commit.rows_ok, commit.computed) == (3, 3, 2)
+    assert computed(log, "align") == ["a.png", "a.png", "b.png", "a.png", "a.png"]
+    assert run_shard(align, ShardTask(shard)) == commit
+
+
+def test_a_line_that_stands_twice_and_cannot_be_read_is_tried_once(tmp_path, log):
+    (tmp_path / "inputs.txt").write_text("gone.png\nother.png\ngone.png\n")
+    (shard,) = iter_shards(list_sources(str(tmp_path / "inputs.txt")), 100)
+    align = recipe(ALIGN, tmp_path / "out", log=log)
+    commit = run_shard(align, ShardTask(shard))
+    assert (commit.inputs, commit.failed) == (3, 3)
+    assert commit.computed == 2
+    first, other, again = (row.record for row in rows_of(align))
+    assert first.record_id == again.record_id != other.record_id
+    assert (first.duplicate_of, again.duplicate_of) == (None, first.uri)
+    assert again.error == first.error
+
+
 def test_quarantined_photo_is_a_failed_row_and_is_not_touched(photos, tmp_path, log):
     shard = only_shard(photos("a.png", "poison.png"))
     align = recipe(ALIGN, tmp_path / "out", log=log)
@@ -194,6 +240,14 @@ def test_fingerprints_leave_out_what_does_not_matter(tmp_path):
     assert replace(stylize, version="2").fingerprint != stylize.fingerprint
     assert len({align.fingerprint, invert.fingerprint, stylize.fingerprint}) == 3
     assert (INVERT, STYLIZE) == ("invert", "stylize")
+
+
+def ids_of_content_alone(recipe):
+    def align(source):
+        (record,) = build(recipe)([source])[0]
+        return [replace(record, record_id=content_id(record.sha256))]
+
+    return lambda sources: [align(source) for source in sources]
 
 
 def no_models(recipe):
