@@ -22,7 +22,7 @@ from itportrait.bundle import load_bundle
 from itportrait.config import apply_overrides
 from itportrait.distributed.bank_eval import ScoreJob, score_versions, truth_images
 from itportrait.distributed.job_config import JobConfig, load_job
-from itportrait.distributed.trainers import reference_images
+from itportrait.distributed.trained_domain import reference_images
 from itportrait.evaluate import ProbeConfig
 from itportrait.image import encode, to_uint8
 from itportrait.publish import contact_sheet

@@ -19,9 +19,9 @@ from itportrait.distributed.bank_engine import RayEngine
 from itportrait.distributed.bank_models import BankModels
 from itportrait.distributed.bank_plan import check_date, plan_build
 from itportrait.distributed.bank_spec import load_bank_spec
+from itportrait.distributed.domain_job import training_storage
 from itportrait.distributed.lease import Lease
 from itportrait.distributed.session import ray_session, stop_on_sigterm
-from itportrait.distributed.trainers import training_storage
 from itportrait.errors import ItportraitError, LeaseHeldError
 from itportrait.io import uris
 from itportrait.publish.bank import Bank

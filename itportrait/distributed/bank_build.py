@@ -23,13 +23,9 @@ from itportrait.distributed.bank_models import BankModels
 from itportrait.distributed.bank_plan import BuildPlan, DomainResult, Outcome
 from itportrait.distributed.bank_spec import BankSpec
 from itportrait.distributed.counters import count_domain
+from itportrait.distributed.domain_job import DomainJob, training_storage
 from itportrait.distributed.lease import Lease
-from itportrait.distributed.trainers import (
-    ADAPTER,
-    DomainJob,
-    TrainedDomain,
-    training_storage,
-)
+from itportrait.distributed.trained_domain import ADAPTER, TrainedDomain
 from itportrait.errors import CheckpointError, InvalidArgumentError, ItportraitError
 from itportrait.image import decode, encode
 from itportrait.io import uris

@@ -7,13 +7,9 @@ from typing import Any, Protocol
 import ray
 
 from itportrait.distributed.bank_eval import ScoreJob, Scores, score_job
-from itportrait.distributed.trainers import (
-    DomainJob,
-    TrainConfig,
-    TrainedDomain,
-    TrainerPool,
-    train_domain,
-)
+from itportrait.distributed.domain_job import DomainJob, TrainConfig
+from itportrait.distributed.trained_domain import TrainedDomain
+from itportrait.distributed.trainers import TrainerPool, train_domain
 
 GPU_CALLS_PER_PROCESS = 8
 """An idle process keeps GPU memory that Ray counts as free, so that it must end now and then."""

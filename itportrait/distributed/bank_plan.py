@@ -7,7 +7,7 @@ from enum import StrEnum
 from itportrait.adapt import DomainSpec
 from itportrait.config import fingerprint
 from itportrait.distributed.bank_spec import BankDomain, BankSpec
-from itportrait.distributed.trainers import (
+from itportrait.distributed.domain_job import (
     DomainJob,
     TrackingTarget,
     domain_fingerprint,

@@ -10,7 +10,7 @@ from pydantic import Field, ValidationError
 from itportrait.adapt import LAYER_PRESETS, METHODS, AdaptConfig, DomainSpec, resolve
 from itportrait.align.config import AlignConfig
 from itportrait.config import Settings, apply_overrides
-from itportrait.distributed.trainers import TrainConfig
+from itportrait.distributed.domain_job import TrainConfig
 from itportrait.errors import InvalidArgumentError, ItportraitError, UnknownNameError
 from itportrait.evaluate import ProbeConfig
 from itportrait.io import uris

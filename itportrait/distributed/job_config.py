@@ -10,8 +10,8 @@ from pydantic import Field, field_validator, model_validator
 from itportrait.adapt.config import AdaptConfig, DomainSpec, resolve
 from itportrait.align.config import AlignConfig
 from itportrait.config import Settings, apply_overrides
+from itportrait.distributed.domain_job import TrainConfig
 from itportrait.distributed.recipes import ALIGN, Recipe
-from itportrait.distributed.trainers import TrainConfig
 from itportrait.errors import InvalidArgumentError, NoInputError
 from itportrait.invert.config import InvertConfig
 from itportrait.io import uris

@@ -2,11 +2,16 @@
 
 from collections.abc import Callable, Iterable, Iterator
 
+from itportrait.distributed.domain_job import DomainJob
 from itportrait.distributed.recipes import ALIGN, Recipe
 from itportrait.distributed.repeats import Repeats
 from itportrait.distributed.shards import Shard
 from itportrait.distributed.totals import StageTotals
-from itportrait.distributed.trainers import DomainJob, TrainedDomain, collect_result
+from itportrait.distributed.trained_domain import (
+    TrainedDomain,
+    collect_result,
+    reference_images,
+)
 from itportrait.distributed.work import ShardTask, run_shard
 from itportrait.errors import NoInputError
 from itportrait.io import uris
@@ -68,7 +73,6 @@ def adapt_here(
     """
     from itportrait.adapt import adapt_domain
     from itportrait.distributed.kernels import warm_bundle
-    from itportrait.distributed.trainers import reference_images
 
     bundle = warm_bundle(job.bundle, device)
     references = reference_images(job.spec.references, bundle, job.align)

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import itportrait
-from itportrait.distributed.trainers import TrackingTarget, short_params
+from itportrait.distributed.domain_job import TrackingTarget
+from itportrait.distributed.trained_domain import short_params
 from itportrait.errors import UnknownNameError
 from itportrait.image import decode
 from itportrait.io import uris

@@ -17,6 +17,12 @@ from itportrait.adapt.config import DomainSpec
 from itportrait.config import fingerprint
 from itportrait.distributed.deliverables import FOLDER as DELIVERABLES
 from itportrait.distributed.deliverables import DeliverablesJob
+from itportrait.distributed.domain_job import (
+    DomainJob,
+    TrackingTarget,
+    domain_fingerprint,
+    training_storage,
+)
 from itportrait.distributed.gallery import FOLDER, GalleryJob, make_gallery
 from itportrait.distributed.job_config import JobConfig, StageShare
 from itportrait.distributed.lease import Lease
@@ -33,15 +39,7 @@ from itportrait.distributed.review import ReviewJob, make_review
 from itportrait.distributed.shards import Shard, iter_shards
 from itportrait.distributed.tasks import fetch
 from itportrait.distributed.totals import Totals, cost_of
-from itportrait.distributed.trainers import (
-    DomainJob,
-    TrackingTarget,
-    TrainerPool,
-    domain_fingerprint,
-    publish_trained,
-    train_domain,
-    training_storage,
-)
+from itportrait.distributed.trainers import TrainerPool, publish_trained, train_domain
 from itportrait.distributed.window import StageResources, WindowLimits
 from itportrait.errors import ItportraitError, UnknownNameError
 from itportrait.ingest import list_sources

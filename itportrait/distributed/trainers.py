@@ -4,162 +4,31 @@ A run is named `DOMAIN-FINGERPRINT`, and Ray Train finds a run of the same name 
 that is how a killed job goes on where it was. Another configuration has another fingerprint.
 """
 
-import io
 import json
 import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import ray
-from pydantic import Field
 
-from itportrait.adapt.config import AdaptConfig, DomainSpec, resolve
-from itportrait.align.config import AlignConfig
-from itportrait.config import Settings, fingerprint
-from itportrait.errors import ItportraitError, NoInputError
+from itportrait.distributed.domain_job import DomainJob, TrainConfig
+from itportrait.distributed.trained_domain import (
+    RESULT,
+    TrainedDomain,
+    collect_result,
+    reference_images,
+    short_params,
+)
+from itportrait.errors import ItportraitError
 from itportrait.io import uris
 from itportrait.publish.bank import Bank, BankVersion
 
-ADAPT_VERSION = 1
-"""Raised when the code of adaptation changes its results: every domain is then made again."""
-ADAPTER, IMAGE_ADAPTER, RESULT = "adapter.safetensors", "image_adapter.safetensors", "result.json"
 _STATE = "state.pt"
-
-
-class TrainConfig(Settings):
-    """How a domain's training is spread, retried and bounded."""
-
-    num_workers: int = Field(default=1, ge=1)
-    """Number of workers of one domain; each draws its own codes and cameras."""
-    min_workers: int | None = None
-    """Fewest workers to go on with when nodes are lost; None: always `num_workers`."""
-    cpus_per_worker: float = Field(default=1.0, gt=0)
-    """Cores of a worker."""
-    gpus_per_worker: float | None = Field(default=None, ge=0)
-    """GPUs of a worker; None: 1 where the cluster has any, else 0."""
-    max_concurrent: int | None = Field(default=None, ge=1)
-    """Number of domains trained at once; None: as many as the cluster holds."""
-    max_failures: int = Field(default=3, ge=0)
-    """Number of restarts of the workers from the last checkpoint."""
-    controller_failures: int = Field(default=3, ge=0)
-    """Number of restarts of the run's controller, failed starts included."""
-    deadline_s: float = Field(default=6 * 3600.0, gt=0)
-    """Time limit of a run, in seconds; then it is given up."""
-    checkpoints_kept: int = Field(default=2, ge=1)
-    """Number of checkpoints kept while a run goes on."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrackingTarget:
-    """Where a run's curves and pictures go.
-
-    Args:
-        uri: MLflow tracking URI; "none" for nowhere.
-        experiment: its experiment.
-        parent: name and key of the parent run.
-        spool: folder for what the service cannot take.
-    """
-
-    uri: str = "none"
-    experiment: str = "style-bank"
-    parent: str = ""
-    spool: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class DomainJob:
-    """All that a training needs, as plain data.
-
-    Args:
-        bundle: URI of the base model.
-        spec: the domain.
-        adapt: how; the domain's options are laid over it.
-        align: how reference pictures are aligned.
-        fingerprint: from `domain_fingerprint`.
-        tracking: where curves go.
-    """
-
-    bundle: str
-    spec: DomainSpec
-    adapt: AdaptConfig
-    align: AlignConfig
-    fingerprint: str
-    tracking: TrackingTarget = field(default_factory=TrackingTarget)
-
-    @property
-    def run_name(self) -> str:
-        """Return the name under which Ray Train finds the run again."""
-        return f"{self.spec.name}-{self.fingerprint}"
-
-    @property
-    def tags(self) -> dict[str, str]:
-        """Return the tags of its tracked run."""
-        return {"domain": self.spec.name, "fingerprint": self.fingerprint, **self.spec.tags}
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrainedDomain:
-    """What a finished training left.
-
-    Args:
-        job: what was asked for.
-        base_model_id: the model it belongs to.
-        metrics: of the chosen step.
-        info: chosen step, pair reports, seconds.
-        files: adapter, preview, curve, references, by path under a version's folder.
-    """
-
-    job: DomainJob
-    base_model_id: str
-    metrics: dict[str, float]
-    info: dict[str, Any]
-    files: dict[str, bytes] = field(repr=False)
-
-    def version(self, name: str | None = None) -> BankVersion:
-        """Return the card of this result as a version of a bank (default name: fingerprint)."""
-        spec = self.job.spec
-        return BankVersion(
-            domain=spec.name,
-            version=name or self.job.fingerprint,
-            fingerprint=self.job.fingerprint,
-            base_model_id=self.base_model_id,
-            spec=spec.portable(),
-            metrics=self.metrics,
-            info={
-                **self.info,
-                "base": uris.redact(self.job.bundle),
-                "align": self.job.align.model_dump(mode="json"),
-            },
-            references=tuple(sorted(path for path in self.files if path.startswith("references/"))),
-        )
-
-
-def domain_fingerprint(
-    spec: DomainSpec, adapt: AdaptConfig, align: AlignConfig, model_id: str
-) -> str:
-    """Return a digest of specification, reference contents, base model and code version.
-
-    Raises:
-        NoInputError: a reference picture cannot be read; names it.
-        InvalidArgumentError: an option of the domain is unknown or invalid.
-    """
-    plain = spec.model_dump(mode="json", exclude={"tags", "license", "references", "options"})
-    contents = []
-    for uri in spec.references:
-        try:
-            contents.append(uris.read_bytes(uri))
-        except OSError as error:
-            raise NoInputError(
-                f"reference {uris.redact(uri)} of domain {spec.name!r} cannot be read: {error}"
-            ) from error
-    used = align if spec.references else None
-    return fingerprint(plain, resolve(spec, adapt), used, model_id, contents, ADAPT_VERSION)
 
 
 def train_domain(job: DomainJob, train: TrainConfig, *, storage: str) -> TrainedDomain:
@@ -211,11 +80,6 @@ def publish_trained(trained: TrainedDomain, bank: Bank, *, storage: str) -> Bank
     version = bank.publish(trained.version(), trained.files)
     uris.remove(uris.join(storage, trained.job.run_name), recursive=True)
     return version
-
-
-def training_storage(bank: str) -> str:
-    """Return where the runs of a bank keep their checkpoints."""
-    return uris.absolute(uris.join(bank, "_training"))
 
 
 class TrainerPool:
@@ -398,67 +262,6 @@ def _load_state() -> dict[str, Any] | None:
         return torch.load(path, weights_only=True, map_location="cpu") if path.exists() else None
 
 
-def reference_images(references: Sequence[str], bundle, align: AlignConfig) -> list:
-    """Return reference pictures aligned as portraits are, each with its camera.
-
-    A picture in which no face is found (a drawing far from a photo) is taken as aligned already
-    if it is square; its camera is then estimated by the adaptation.
-
-    Raises:
-        NoInputError: a picture cannot be read.
-        InvalidArgumentError: no face was found and the picture is not square.
-    """
-    from itportrait.adapt import Reference, load_references
-    from itportrait.align import Aligner
-    from itportrait.records import Source, Status
-
-    aligner = Aligner.of_bundle(align, bundle)
-    found = []
-    for uri in references:
-        rows = aligner.align(Source(uri=uri))
-        row = next((row for row in rows if row.status is Status.OK), None)
-        if row is None or row.pixels is None:
-            found += load_references([uri])
-        else:
-            found.append(Reference(row.pixels, row.camera, uris.redact(uri)))
-    return found
-
-
-def collect_result(job: DomainJob, result, model_id: str, references: Sequence) -> TrainedDomain:
-    """Turn an `AdaptResult` into what a bank keeps of it."""
-    info = {"step": result.step, "pairs": result.pairs, "fit": result.adapter.info.get("fit")}
-    trained = TrainedDomain(
-        job=job,
-        base_model_id=model_id,
-        metrics=result.metrics,
-        info=info,
-        files=_result_files(result, references),
-    )
-    return replace(trained, files={**trained.files, "card.md": _card(trained).encode()})
-
-
-def _result_files(result, references: Sequence) -> dict[str, bytes]:
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    from itportrait.image import encode
-    from itportrait.publish.contact_sheet import contact_sheet
-
-    files = {ADAPTER: result.adapter.to_bytes()}
-    if result.image_adapter is not None:
-        files[IMAGE_ADAPTER] = result.image_adapter.to_bytes()
-    pictures = list(result.images)
-    if pictures:
-        sheet = contact_sheet([pictures], columns=[f"face {i}" for i in range(len(pictures))])
-        files["preview.png"] = encode(sheet)
-    buffer = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(result.curve), buffer)
-    files["curve.parquet"] = buffer.getvalue()
-    for index, reference in enumerate(references):
-        files[f"references/{index:03d}.png"] = encode(reference.pixels)
-    return files
-
-
 def _read_result(job: DomainJob, folder: Path) -> TrainedDomain:
     if not (folder / RESULT).exists():
         raise ItportraitError(f"domain {job.spec.name!r} ended before its result was stored")
@@ -469,27 +272,6 @@ def _read_result(job: DomainJob, folder: Path) -> TrainedDomain:
         if path.is_file() and path.name != RESULT and not path.name.startswith(".")
     }
     return TrainedDomain(job=job, files=files, **about)
-
-
-def _card(trained: TrainedDomain) -> str:
-    spec = trained.job.spec
-    lines = [f"# {spec.name}", "", f"- mode: {spec.mode}", f"- method: {spec.method}"]
-    if spec.prompt:
-        lines.append(f"- prompt: {spec.prompt} (from: {spec.source_prompt})")
-    if spec.references:
-        lines.append(
-            f"- reference pictures: {len(spec.references)}; license: {spec.license or '-'}"
-        )
-    lines += [f"- base model: {trained.base_model_id}", f"- step: {trained.info.get('step')}", ""]
-    lines += ["| metric | value |", "| --- | --- |"]
-    lines += [f"| {name} | {value:.4g} |" for name, value in sorted(trained.metrics.items())]
-    return "\n".join(lines) + "\n"
-
-
-def short_params(spec: Mapping[str, Any], base: str) -> dict[str, Any]:
-    """Return what the tracked run of a domain shows of its specification, the same for all."""
-    names = ("mode", "method", "prompt", "steps", "train", "seed")
-    return {**{name: "" if spec.get(name) is None else spec[name] for name in names}, "base": base}
 
 
 def _gpus_per_worker(train: TrainConfig) -> float:
@@ -521,12 +303,3 @@ def _first_cause(error: BaseException) -> str:
         seen = inner
     lines = [line for line in str(seen).splitlines() if line.strip()] or [type(seen).__name__]
     return uris.redact(f"{type(seen).__name__}: {lines[-1].strip()}")
-
-
-def job_json(job: DomainJob) -> dict[str, Any]:
-    """Return a job as plain data, for run.json."""
-    return {
-        "spec": job.spec.model_dump(mode="json"),
-        "fingerprint": job.fingerprint,
-        "tracking": asdict(job.tracking),
-    }

@@ -16,7 +16,7 @@ from itportrait.distributed.bank_eval import score_versions, truth_images
 from itportrait.distributed.bank_models import BankModels
 from itportrait.distributed.bank_plan import Outcome, check_date, plan_build
 from itportrait.distributed.bank_spec import parse_bank_spec
-from itportrait.distributed.trainers import ADAPTER, TrainedDomain
+from itportrait.distributed.trained_domain import ADAPTER, TrainedDomain
 from itportrait.errors import InvalidArgumentError, ItportraitError, NoInputError, UnknownNameError
 from itportrait.evaluate import ProbeConfig
 from itportrait.image import decode, encode

@@ -6,6 +6,7 @@ import pytest
 
 from itportrait.adapt import Adapter
 from itportrait.bundle import load_bundle
+from itportrait.distributed.domain_job import TrackingTarget
 from itportrait.distributed.ready_made import (
     bundle_folder,
     find_champion,
@@ -13,7 +14,6 @@ from itportrait.distributed.ready_made import (
     ready_made_bank,
     record_version,
 )
-from itportrait.distributed.trainers import TrackingTarget
 from itportrait.errors import OutputError, UnknownNameError
 from itportrait.io import uris
 from itportrait.publish.bank import Bank
