@@ -11,7 +11,6 @@ import datetime as dt
 import os
 import sys
 from contextlib import nullcontext
-from pathlib import Path
 
 from itportrait.bundle import load_bundle
 from itportrait.distributed.bank_build import BankBuild, BuildReport
@@ -20,6 +19,7 @@ from itportrait.distributed.bank_models import BankModels
 from itportrait.distributed.bank_plan import check_date, plan_build
 from itportrait.distributed.bank_spec import load_bank_spec
 from itportrait.distributed.domain_job import training_storage
+from itportrait.distributed.job_config import runs_folder
 from itportrait.distributed.lease import Lease
 from itportrait.distributed.session import ray_session, stop_on_sigterm
 from itportrait.errors import ItportraitError, LeaseHeldError
@@ -91,8 +91,7 @@ def table(report: BuildReport) -> str:
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """Read the command line."""
-    runs = Path(os.environ.get("ITPORTRAIT_RUNS") or "runs").absolute()
-    mlflow = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{runs}/mlflow.db"
+    mlflow = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{runs_folder()}/mlflow.db"
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     add = parser.add_argument
     add("--spec", required=True, help="YAML of the bank: configs/bank.yaml")

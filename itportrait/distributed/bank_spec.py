@@ -106,7 +106,7 @@ def parse_bank_spec(
                 _check_meaning(domain, adapt, document, problems)
     if problems or shared is None:
         raise SpecError(source, problems)
-    base = _from_folder(shared.base, folder) if "/" in shared.base else shared.base
+    base = shared.base if shared.base == "mini" else uris.rooted(shared.base, folder)
     return shared.model_copy(update={"base": base, "domains": validated})
 
 
@@ -229,14 +229,8 @@ def _check_meaning(
 
 def _rooted(domain: BankDomain, folder: str) -> BankDomain:
     """Return the domain with its relative paths taken from the specification's folder."""
-    references = tuple(_from_folder(uri, folder) for uri in domain.references)
+    references = tuple(uris.rooted(uri, folder) for uri in domain.references)
     truth = domain.truth
     if truth is not None and not truth.startswith("mini:"):
-        truth = _from_folder(truth, folder)
+        truth = uris.rooted(truth, folder)
     return domain.model_copy(update={"references": references, "truth": truth})
-
-
-def _from_folder(uri: str, folder: str) -> str:
-    if "://" in uri or uri.startswith(("/", "~")):
-        return uri
-    return uris.absolute(uris.join(folder, uri))

@@ -1,7 +1,6 @@
 """The configuration of the main job: what goes in and out, the stages, and the resources."""
 
 import os
-from pathlib import Path
 from typing import Any, Literal, Self
 
 import yaml
@@ -22,7 +21,8 @@ from itportrait.stylize.config import DeliverablesConfig, StylizeConfig
 
 RUNS = "{runs}"
 """In a URI of a configuration: `$ITPORTRAIT_RUNS`, or `runs` below the working folder."""
-
+_RUNS_MARK = "\ue000runs\ue000"
+"""Stands for it while YAML is parsed."""
 
 COPIES = {"png": 6, "jpeg": 3, "webp": 3}
 """Largest memory of a shard while it is written, in sizes of its raw pictures: measured on noise,
@@ -275,27 +275,45 @@ def load_job(
 def _read_yaml(path: str) -> dict[str, Any]:
     try:
         text = uris.read_bytes(path).decode()
-    except OSError as error:
-        raise NoInputError(f"configuration {uris.redact(path)} cannot be read: {error}") from error
-    data = yaml.safe_load(text.replace(RUNS, runs_folder())) or {}
+    except (OSError, UnicodeDecodeError) as error:
+        reason = uris.redact(str(error))
+        raise NoInputError(f"configuration {uris.redact(path)} cannot be read: {reason}") from error
+    try:
+        # Unquoted, {runs} would be a mapping to YAML; the mark is a word wherever it stands.
+        data = _with_runs(yaml.safe_load(text.replace(RUNS, _RUNS_MARK)), runs_folder()) or {}
+    except yaml.YAMLError as error:
+        raise InvalidArgumentError(
+            uris.redact(path), expected="YAML", actual=" ".join(str(error).split())
+        ) from None
     if not isinstance(data, dict):
-        raise InvalidArgumentError(path, expected="a YAML mapping", actual=type(data).__name__)
+        raise InvalidArgumentError(
+            uris.redact(path), expected="a YAML mapping", actual=type(data).__name__
+        )
     return data
+
+
+def _with_runs(data: Any, runs: str) -> Any:
+    """Return parsed data with the runs folder in its texts: as a value, whatever signs it holds."""
+    if isinstance(data, dict):
+        return {_with_runs(key, RUNS): _with_runs(value, runs) for key, value in data.items()}
+    if isinstance(data, list):
+        return [_with_runs(value, runs) for value in data]
+    return data.replace(_RUNS_MARK, runs) if isinstance(data, str) else data
 
 
 def runs_folder() -> str:
     """Return where runs are kept: `$ITPORTRAIT_RUNS`, or `runs` below the working folder."""
-    return str(Path(os.environ.get("ITPORTRAIT_RUNS") or "runs").absolute())
+    return uris.absolute(os.environ.get("ITPORTRAIT_RUNS") or "runs")
 
 
 def _absolute_places(config: JobConfig, folder: str) -> dict[str, Any]:
     """Make local paths absolute: Ray's workers run in other folders."""
     bank = config.bank or uris.join(config.output or ".", "bank")
     bundle = config.bundle
-    if "/" in bundle:
+    if bundle != "mini":
         bundle = uris.absolute(bundle)
     domains = tuple(
-        d.model_copy(update={"references": tuple(_rooted(uri, folder) for uri in d.references)})
+        d.model_copy(update={"references": tuple(uris.rooted(uri, folder) for uri in d.references)})
         if isinstance(d, DomainSpec)
         else d
         for d in config.domains
@@ -307,10 +325,3 @@ def _absolute_places(config: JobConfig, folder: str) -> dict[str, Any]:
         "bundle": bundle,
         "domains": domains,
     }
-
-
-def _rooted(uri: str, folder: str) -> str:
-    """Return a reference's URI, a relative one taken from the configuration's folder."""
-    if "://" in uri or uri.startswith(("/", "~")):
-        return uris.absolute(uri)
-    return uris.absolute(uris.join(folder, uri))

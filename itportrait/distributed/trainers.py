@@ -24,9 +24,10 @@ from itportrait.distributed.trained_domain import (
     reference_images,
     short_params,
 )
-from itportrait.errors import ItportraitError
+from itportrait.errors import InvalidArgumentError, ItportraitError
 from itportrait.io import uris
 from itportrait.publish.bank import Bank, BankVersion
+from itportrait.text import shown
 
 _STATE = "state.pt"
 
@@ -281,13 +282,23 @@ def _gpus_per_worker(train: TrainConfig) -> float:
 
 
 def _storage(uri: str) -> dict[str, Any]:
-    """Return Ray Train's storage arguments; remote ones through fsspec, as all else here."""
-    if uris.is_local(uri):
-        return {"storage_path": uri}
-    from pyarrow.fs import FSSpecHandler, PyFileSystem
+    """Return Ray Train's storage arguments; remote ones through fsspec, as all else here.
+
+    The file system is always given: Ray would read a path as a URI, with `%`, `#` and `?` in it.
+    """
+    from pyarrow.fs import FSSpecHandler, LocalFileSystem, PyFileSystem
 
     fs, path = uris.open_fs(uri)
-    return {"storage_path": path, "storage_filesystem": PyFileSystem(FSSpecHandler(fs))}
+    if not uris.is_local(uri):
+        return {"storage_path": path, "storage_filesystem": PyFileSystem(FSSpecHandler(fs))}
+    if shown(path) != path:
+        raise InvalidArgumentError(
+            "the bank's folder",
+            expected="a name in UTF-8, since Ray Train keeps its checkpoints there",
+            actual=repr(uris.redact(uri)),
+            remedy="rename it, or adapt into another bank",
+        )
+    return {"storage_path": path, "storage_filesystem": LocalFileSystem()}
 
 
 def _first_cause(error: BaseException) -> str:

@@ -194,6 +194,13 @@ def absolute(uri: str) -> str:
     return str(Path(local_path(uri))) if is_local(uri) else uri
 
 
+def rooted(uri: str, folder: str) -> str:
+    """Return a place that a file of `folder` names: a relative path is taken from that folder."""
+    if scheme(uri) or uri.startswith(("/", "~")):
+        return absolute(uri)
+    return absolute(join(folder, uri))
+
+
 @contextlib.contextmanager
 def writing(uri: str) -> Iterator[None]:
     """Turn lasting failures (space, permission) inside the block into `OutputError`, naming `uri`.

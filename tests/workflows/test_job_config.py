@@ -5,8 +5,9 @@ import pytest
 from itportrait.adapt.config import DomainSpec
 from itportrait.distributed.job_config import load_job
 from itportrait.distributed.ready_made import ready_made_bank
-from itportrait.errors import InvalidArgumentError, NoInputError
+from itportrait.errors import InvalidArgumentError, ItportraitError, NoInputError
 from tests.conftest import REPOSITORY
+from tests.helpers.odd_names import NOT_UTF8, ODD_NAMES
 
 DEMO = str(REPOSITORY / "configs" / "demo.yaml")
 
@@ -96,3 +97,32 @@ def test_configuration_does_not_load_the_models():
 def test_shard_has_as_many_photos_as_its_memory_holds(settings, expected):
     config = load_job(None, settings, input="in", output="out")
     assert config.shard_size() == expected
+
+
+@pytest.mark.parametrize("name", ODD_NAMES + NOT_UTF8)
+def test_the_runs_folder_is_put_in_as_a_value(name, tmp_path, monkeypatch):
+    """Quotes, backslashes, `#` and `: ` in it are no YAML; so are they in references' folders."""
+    runs = tmp_path / name
+    monkeypatch.setenv("ITPORTRAIT_RUNS", str(runs))
+    runs.mkdir()
+    recipe = runs / "job.yaml"
+    recipe.write_text(
+        'input: "{runs}/photos"  # {runs} is the folder\n'
+        "output: {runs}/out\n"
+        "bank: '{runs}/bank'\n"
+        "domains: [{name: a, mode: image, references: [a.png]}]\n"
+        "tracking: {uri: none}\n"
+    )
+    config = load_job(str(recipe))
+    places = (config.input, config.output, config.bank)
+    assert places == tuple(str(runs / part) for part in ("photos", "out", "bank"))
+    assert config.specifications()["a"].references == (str(runs / "a.png"),)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"), [(b"a: [", "must be YAML"), (b"\xff: 1", "cannot be read")]
+)
+def test_a_file_that_is_no_yaml_is_named(tmp_path, content, message):
+    (tmp_path / "job.yaml").write_bytes(content)
+    with pytest.raises(ItportraitError, match=message):
+        load_job(str(tmp_path / "job.yaml"))
