@@ -45,10 +45,8 @@ from itportrait.mini.portraits import (
     render_portrait,
     sample_people,
 )
+from itportrait.mini.portraits.stored_depth import encode_depth
 
-DEPTH_NEAR, DEPTH_FAR = 1.9, 3.6
-"""World distances that the stored 0 and 65534 stand for."""
-DEPTH_BACKGROUND = 65535
 YAW_STD, YAW_MAX = 0.35, 0.75
 PITCH_STD, PITCH_MAX = 0.15, 0.35
 """Radians: normal, clipped. The yaw is that of FFHQ photos, the pitch a little wider."""
@@ -85,26 +83,6 @@ class DatasetSpec(Settings):
     def shards(self) -> int:
         """Shards of the whole dataset; the last may be shorter."""
         return -(-self.rows // self.shard_size)
-
-
-def encode_depth(depth: np.ndarray, alpha: np.ndarray) -> np.ndarray:
-    """Turn world distances into uint16, `DEPTH_BACKGROUND` where `alpha` is zero."""
-    level = (depth - DEPTH_NEAR) / (DEPTH_FAR - DEPTH_NEAR) * (DEPTH_BACKGROUND - 1)
-    level = np.clip(np.round(level), 0, DEPTH_BACKGROUND - 1)
-    return np.where(alpha > 0, level, DEPTH_BACKGROUND).astype(np.uint16)
-
-
-def decode_depth(stored: np.ndarray, background: float = 3.3) -> np.ndarray:
-    """Turn stored uint16 into float32 distances along the ray, in world units.
-
-    Args:
-        stored: of any shape.
-        background: value for pixels that show no head.
-    """
-    depth = DEPTH_NEAR + stored.astype(np.float32) / (DEPTH_BACKGROUND - 1) * (
-        DEPTH_FAR - DEPTH_NEAR
-    )
-    return np.where(stored == DEPTH_BACKGROUND, np.float32(background), depth)
 
 
 def row_camera(spec: DatasetSpec, person: int, view: int) -> torch.Tensor:

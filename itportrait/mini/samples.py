@@ -29,8 +29,8 @@ from itportrait.errors import InvalidArgumentError
 from itportrait.geometry.camera import FFHQ_FOCAL, look_at_camera, pack_camera, unpack_camera
 from itportrait.image import encode
 from itportrait.io.uris import join, put_bytes
-from itportrait.mini.dataset import encode_depth
 from itportrait.mini.portraits import Person, Portrait, attributes, render_portrait, sample_people
+from itportrait.mini.portraits.stored_depth import encode_depth
 
 CROP_SHARE = (0.52, 0.85)
 """Range of the aligned crop's side, as a share of the photo's."""

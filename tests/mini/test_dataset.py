@@ -9,18 +9,16 @@ import torch
 from itportrait.errors import InvalidArgumentError, NoInputError
 from itportrait.geometry.camera import camera_angles
 from itportrait.mini.dataset import (
-    DEPTH_BACKGROUND,
     PITCH_MAX,
     YAW_MAX,
     DatasetSpec,
-    decode_depth,
     draw_dataset,
-    encode_depth,
     load_dataset,
     row_camera,
     shard_path,
 )
 from itportrait.mini.portraits import HELD_OUT_SEED, render_portrait, sample_people
+from itportrait.mini.portraits.stored_depth import DEPTH_BACKGROUND, decode_depth, encode_depth
 
 SPEC = DatasetSpec(
     people=2,
