@@ -23,14 +23,14 @@ import itportrait
 from itportrait.align import AlignConfig, Aligner
 from itportrait.bundle import load_bundle
 from itportrait.invert import InvertConfig, Inverter
-from itportrait.mini.evaluation.faces import measure_aligner
-from itportrait.mini.evaluation.inversion import choose_people, measure_inversion
-from itportrait.mini.evaluation.models import evaluate
-from itportrait.mini.evaluation.report import table, write_card, write_report
 from itportrait.mini.portraits import HELD_OUT_SEED, TRAIN_SEED, sample_people
-from itportrait.mini.training.data import read_portraits
-from itportrait.mini.training.loop import LoopConfig
-from itportrait.mini.training.run import (
+from itportrait.pretrain.evaluation.faces import measure_aligner
+from itportrait.pretrain.evaluation.inversion import choose_people, measure_inversion
+from itportrait.pretrain.evaluation.models import evaluate
+from itportrait.pretrain.evaluation.report import table, write_card, write_report
+from itportrait.pretrain.training.data import read_portraits
+from itportrait.pretrain.training.loop import LoopConfig
+from itportrait.pretrain.training.run import (
     LICENSE,
     NETWORKS,
     SHARES,

@@ -1,1 +1,1 @@
-"""The embedded family: portraits that we draw, the networks trained on them, their weights."""
+"""The embedded family: portraits that we draw, and the weights of the networks trained on them."""

@@ -41,7 +41,7 @@ def feature_distance(a: list[Tensor], b: list[Tensor]) -> Tensor:
 class PerceptualModel(nn.Module):
     """Distance of pictures in the features of a network trained on drawn portraits.
 
-    The network recognizes latents and domains from distorted pictures (`mini/training`).
+    The network recognizes latents and domains from distorted pictures (`pretrain/training`).
     """
 
     name = "itportrait-mini-perceptual"

@@ -4,7 +4,7 @@ import torch
 
 from itportrait.generator import GeneratorConfig
 from itportrait.geometry.camera import look_at_camera
-from itportrait.mini.training.data import PortraitData
+from itportrait.pretrain.training.data import PortraitData
 
 SIDE = 32
 DOMAINS = ("photo", "bronze")

@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from itportrait.bundle import load_bundle
-from itportrait.mini.evaluation.report import BARS
-from itportrait.mini.training.run import CLIPS, LICENSE
+from itportrait.pretrain.evaluation.report import BARS
+from itportrait.pretrain.training.run import CLIPS, LICENSE
 from tests.conftest import REPOSITORY
 
 SIZES = {"people": 30, "styled-people": 4, "held-out-people": 4}

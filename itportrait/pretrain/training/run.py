@@ -17,20 +17,20 @@ from itportrait.errors import MissingModelError
 from itportrait.generator.generator import TriPlaneGenerator
 from itportrait.generator.io import load_generator, save_generator
 from itportrait.generator.presets import mini_config
-from itportrait.mini import dataset
-from itportrait.mini.dataset import DatasetSpec, draw_dataset
 from itportrait.mini.portraits import DOMAINS, HELD_OUT_SEED, PHOTO, TRAIN_SEED
-from itportrait.mini.training.clip import ClipTask, ClipTraining
-from itportrait.mini.training.data import PortraitData, read_portraits
-from itportrait.mini.training.encoder import EncoderTask, EncoderTraining
-from itportrait.mini.training.generator import GeneratorTask, GeneratorTraining, set_mean_code
-from itportrait.mini.training.identity import IdentityTask
-from itportrait.mini.training.loop import LoopConfig, Task, TrainingLoop
-from itportrait.mini.training.perceptual import PerceptualTask
 from itportrait.perception.clip import MINI_NAME, WEIGHTS_FILE
 from itportrait.perception.encoder import EncoderModel
 from itportrait.perception.perceptual import PerceptualModel
 from itportrait.perception.trunk import ConvTrunk
+from itportrait.pretrain import dataset
+from itportrait.pretrain.dataset import DatasetSpec, draw_dataset
+from itportrait.pretrain.training.clip import ClipTask, ClipTraining
+from itportrait.pretrain.training.data import PortraitData, read_portraits
+from itportrait.pretrain.training.encoder import EncoderTask, EncoderTraining
+from itportrait.pretrain.training.generator import GeneratorTask, GeneratorTraining, set_mean_code
+from itportrait.pretrain.training.identity import IdentityTask
+from itportrait.pretrain.training.loop import LoopConfig, Task, TrainingLoop
+from itportrait.pretrain.training.perceptual import PerceptualTask
 
 logger = logging.getLogger(__name__)
 

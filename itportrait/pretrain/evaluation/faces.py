@@ -12,9 +12,9 @@ from itportrait.geometry.camera import camera_angles, unpack_camera
 from itportrait.image import encode, resize, to_uint8
 from itportrait.mini.portraits import Person
 from itportrait.mini.samples import Photo, draw_photo
-from itportrait.mini.training.data import PortraitData
-from itportrait.mini.training.generator import face_weight, truth
 from itportrait.perception.detector import FaceDetector
+from itportrait.pretrain.training.data import PortraitData
+from itportrait.pretrain.training.generator import face_weight, truth
 from itportrait.records import AlignedRecord, Source, Status
 
 CONFIDENCE = 0.95

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from itportrait.mini.evaluation.models import attribute_accuracy, attribute_scores
-from itportrait.mini.training.attributes import ATTRIBUTES, attribute_labels
+from itportrait.pretrain.evaluation.models import attribute_accuracy, attribute_scores
+from itportrait.pretrain.training.attributes import ATTRIBUTES, attribute_labels
 from tests.helpers.tiny_training import fake_portraits
 
 

@@ -9,7 +9,11 @@ import torch
 
 from itportrait.bundle.spec import CameraPrior
 from itportrait.geometry.camera import FFHQ_RADIUS, look_at_camera
-from itportrait.mini.evaluation.faces import (
+from itportrait.mini.portraits import HELD_OUT_SEED, Person, render_portrait, sample_people
+from itportrait.mini.portraits.prior import INPUTS, LATENT_DIM
+from itportrait.mini.samples import Photo, draw_photo
+from itportrait.perception.detector import Face
+from itportrait.pretrain.evaluation.faces import (
     DETECTION_SIZE,
     HEAD_DEPTH,
     crop_shift,
@@ -18,11 +22,7 @@ from itportrait.mini.evaluation.faces import (
     measure_detector,
     rotation_angle_deg,
 )
-from itportrait.mini.portraits import HELD_OUT_SEED, Person, render_portrait, sample_people
-from itportrait.mini.portraits.prior import INPUTS, LATENT_DIM
-from itportrait.mini.samples import Photo, draw_photo
-from itportrait.mini.training.generator import truth
-from itportrait.perception.detector import Face
+from itportrait.pretrain.training.generator import truth
 from itportrait.records import AlignedRecord, Status
 from tests.helpers.tiny_training import fake_portraits
 

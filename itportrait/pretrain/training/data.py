@@ -1,4 +1,4 @@
-"""The drawn portraits as tensors, read from the shards of `itportrait.mini.dataset`.
+"""The drawn portraits as tensors, read from the shards of `itportrait.pretrain.dataset`.
 
 People are split by their number, so that no person is both trained on and measured on, in any
 domain. All rows live in memory as they lie on the disk (8 and 16 bit): 20,000 portraits are 1.6 GB.

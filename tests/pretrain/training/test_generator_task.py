@@ -3,7 +3,7 @@ import torch
 
 from itportrait.generator import TriPlaneGenerator
 from itportrait.geometry.camera import frontal_camera, look_at_camera
-from itportrait.mini.training.generator import (
+from itportrait.pretrain.training.generator import (
     GeneratorTask,
     GeneratorTraining,
     Stage,
@@ -13,7 +13,7 @@ from itportrait.mini.training.generator import (
     set_mean_code,
     truth,
 )
-from itportrait.mini.training.loop import LoopConfig, TrainingLoop
+from itportrait.pretrain.training.loop import LoopConfig, TrainingLoop
 from tests.helpers.tiny_training import CONFIG
 
 STAGES = (Stage(until=0.5, rays=8, blocks=1), Stage(until=1.0, rays=8, blocks=2))

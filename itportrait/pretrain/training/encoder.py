@@ -15,14 +15,14 @@ from itportrait.config import Settings
 from itportrait.generator.generator import TriPlaneGenerator
 from itportrait.geometry.camera import camera_angles
 from itportrait.mini.portraits.prior import INPUTS
-from itportrait.mini.training.augment import recolor, soften
-from itportrait.mini.training.data import PortraitData
-from itportrait.mini.training.generator import face_weight
-from itportrait.mini.training.loop import draw_batch
-from itportrait.mini.training.task import NetworkTask
 from itportrait.perception.encoder import EncoderModel
 from itportrait.perception.perceptual import PerceptualModel
 from itportrait.perception.trunk import ConvTrunk
+from itportrait.pretrain.training.augment import recolor, soften
+from itportrait.pretrain.training.data import PortraitData
+from itportrait.pretrain.training.generator import face_weight
+from itportrait.pretrain.training.loop import draw_batch
+from itportrait.pretrain.training.task import NetworkTask
 
 WIDTHS, DEPTHS = (32, 64, 96, 160), (1, 2, 2, 3)
 """Of the encoder's own trunk, larger than the perceptual network's: codes need finer things."""

@@ -7,17 +7,17 @@ import pytest
 import torch
 
 from itportrait.image import to_tensor
-from itportrait.mini.evaluation.inversion import (
+from itportrait.mini.portraits import HELD_OUT_SEED, sample_people
+from itportrait.mini.portraits.prior import decode_traits
+from itportrait.pretrain.evaluation.inversion import (
     KEPT,
     YAWS_DEG,
     choose_people,
     draw_views,
     measure_inversion,
 )
-from itportrait.mini.evaluation.report import BARS
-from itportrait.mini.portraits import HELD_OUT_SEED, sample_people
-from itportrait.mini.portraits.prior import decode_traits
-from itportrait.mini.training.attributes import ATTRIBUTES
+from itportrait.pretrain.evaluation.report import BARS
+from itportrait.pretrain.training.attributes import ATTRIBUTES
 from itportrait.records import InvertedRecord, Status
 
 SIZE = 16

@@ -2,7 +2,7 @@
 
 import pytest
 
-from itportrait.mini.training.data import PortraitData
+from itportrait.pretrain.training.data import PortraitData
 from tests.helpers.tiny_training import fake_portraits
 
 

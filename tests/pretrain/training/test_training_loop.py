@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from itportrait.errors import CheckpointError, InvalidArgumentError
-from itportrait.mini.training.loop import (
+from itportrait.pretrain.training.loop import (
     LoopConfig,
     TrainingLoop,
     cosine,
@@ -13,7 +13,7 @@ from itportrait.mini.training.loop import (
     step_generator,
     update_average,
 )
-from itportrait.mini.training.task import NetworkTask
+from itportrait.pretrain.training.task import NetworkTask
 
 
 class LineTask(NetworkTask):

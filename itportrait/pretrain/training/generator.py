@@ -19,10 +19,10 @@ from itportrait.generator.config import GeneratorConfig
 from itportrait.generator.generator import Rendering, TriPlaneGenerator
 from itportrait.geometry.camera import unpack_camera
 from itportrait.mini.portraits.prior import INPUTS
-from itportrait.mini.training.data import PortraitData
-from itportrait.mini.training.loop import draw_batch
-from itportrait.mini.training.optimizer import Muon, split_parameters
-from itportrait.mini.training.task import NetworkTask
+from itportrait.pretrain.training.data import PortraitData
+from itportrait.pretrain.training.loop import draw_batch
+from itportrait.pretrain.training.optimizer import Muon, split_parameters
+from itportrait.pretrain.training.task import NetworkTask
 
 HEAD_CENTER = (0.0, -0.015, 0.22)
 """World point on which the weight of the losses is centered."""

@@ -36,11 +36,13 @@ from itportrait.config import Settings
 from itportrait.image import resize
 from itportrait.mini.portraits import PHOTO
 from itportrait.mini.portraits.domains import get_domain
-from itportrait.mini.training.attributes import ATTRIBUTES, attribute_labels
-from itportrait.mini.training.augment import between, move, recolor, soften
-from itportrait.mini.training.data import PortraitData, pairs_across
-from itportrait.mini.training.loop import draw_batch
-from itportrait.mini.training.prompts import (
+from itportrait.perception.clip import MINI_NAME, WEIGHTS_FILE, ImageTextModel
+from itportrait.perception.files import save_compressed
+from itportrait.pretrain.training.attributes import ATTRIBUTES, attribute_labels
+from itportrait.pretrain.training.augment import between, move, recolor, soften
+from itportrait.pretrain.training.data import PortraitData, pairs_across
+from itportrait.pretrain.training.loop import draw_batch
+from itportrait.pretrain.training.prompts import (
     PERSON_WORDS,
     SUBJECT_TEMPLATES,
     TEMPLATES,
@@ -48,9 +50,7 @@ from itportrait.mini.training.prompts import (
     domain_prompts,
     vocabulary,
 )
-from itportrait.mini.training.task import NetworkTask
-from itportrait.perception.clip import MINI_NAME, WEIGHTS_FILE, ImageTextModel
-from itportrait.perception.files import save_compressed
+from itportrait.pretrain.training.task import NetworkTask
 
 MODEL_CONFIG: dict[str, Any] = {
     "embed_dim": 128,

@@ -10,7 +10,7 @@ from torch import Tensor
 from itportrait.mini.portraits import PHOTO
 from itportrait.mini.portraits.domains import get_domain, style_traits
 from itportrait.mini.portraits.prior import Person, Traits, decode_traits
-from itportrait.mini.training.data import PortraitData
+from itportrait.pretrain.training.data import PortraitData
 
 
 @dataclass(frozen=True)

@@ -7,11 +7,11 @@ from safetensors.numpy import save_file
 
 from itportrait.errors import InvalidArgumentError, NoInputError
 from itportrait.mini.portraits.stored_depth import encode_depth
-from itportrait.mini.training.data import HELD_OUT_EVERY, pairs_across, read_portraits
+from itportrait.pretrain.training.data import HELD_OUT_EVERY, pairs_across, read_portraits
 
 
 def write_dataset(folder, *, domains, people=3, views=2, seed=1, side=8):
-    """Write a dataset in the format of `itportrait.mini.dataset`, one shard for each domain."""
+    """Write a dataset in the format of `itportrait.pretrain.dataset`, one shard for each domain."""
     folder.mkdir(parents=True)
     header = {"spec": {"people_seed": seed}, "domains": list(domains)}
     (folder / "dataset.json").write_text(json.dumps(header))

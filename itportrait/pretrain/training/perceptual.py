@@ -10,12 +10,12 @@ from torch.nn import functional as F
 
 from itportrait.config import Settings
 from itportrait.mini.portraits.prior import INPUTS
-from itportrait.mini.training.augment import move, recolor, soften
-from itportrait.mini.training.data import PortraitData
-from itportrait.mini.training.loop import draw_batch
-from itportrait.mini.training.task import NetworkTask
 from itportrait.perception.perceptual import PerceptualModel
 from itportrait.perception.trunk import ConvTrunk
+from itportrait.pretrain.training.augment import move, recolor, soften
+from itportrait.pretrain.training.data import PortraitData
+from itportrait.pretrain.training.loop import draw_batch
+from itportrait.pretrain.training.task import NetworkTask
 
 
 class PerceptualTraining(Settings):

@@ -7,7 +7,7 @@ from typing import Any, Generic, TypeVar
 import torch
 from torch import Tensor, nn
 
-from itportrait.mini.training.loop import cosine, set_learning_rate, update_average
+from itportrait.pretrain.training.loop import cosine, set_learning_rate, update_average
 
 M = TypeVar("M", bound=nn.Module)
 

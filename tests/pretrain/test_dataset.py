@@ -8,7 +8,9 @@ import torch
 
 from itportrait.errors import InvalidArgumentError, NoInputError
 from itportrait.geometry.camera import camera_angles
-from itportrait.mini.dataset import (
+from itportrait.mini.portraits import HELD_OUT_SEED, render_portrait, sample_people
+from itportrait.mini.portraits.stored_depth import DEPTH_BACKGROUND, decode_depth, encode_depth
+from itportrait.pretrain.dataset import (
     PITCH_MAX,
     YAW_MAX,
     DatasetSpec,
@@ -17,8 +19,6 @@ from itportrait.mini.dataset import (
     row_camera,
     shard_path,
 )
-from itportrait.mini.portraits import HELD_OUT_SEED, render_portrait, sample_people
-from itportrait.mini.portraits.stored_depth import DEPTH_BACKGROUND, decode_depth, encode_depth
 
 SPEC = DatasetSpec(
     people=2,

@@ -16,12 +16,12 @@ from torch.nn import functional as F
 from itportrait.config import Settings
 from itportrait.mini.portraits import PHOTO
 from itportrait.mini.portraits.prior import INPUTS
-from itportrait.mini.training.augment import distort, replace_background
-from itportrait.mini.training.data import PortraitData
-from itportrait.mini.training.loop import draw_batch
-from itportrait.mini.training.task import NetworkTask
 from itportrait.perception.identity import IdentityModel, MiniIdentityModel
 from itportrait.perception.trunk import ConvTrunk
+from itportrait.pretrain.training.augment import distort, replace_background
+from itportrait.pretrain.training.data import PortraitData
+from itportrait.pretrain.training.loop import draw_batch
+from itportrait.pretrain.training.task import NetworkTask
 
 CHANGEABLE = (
     *("smile", "mouth_open", "eye_open", "gaze_x", "gaze_y", "glasses", "makeup"),

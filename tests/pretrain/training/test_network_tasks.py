@@ -4,21 +4,21 @@ import pytest
 import torch
 
 from itportrait.generator import TriPlaneGenerator
-from itportrait.mini.training.clip import ClipTask, ClipTraining, _classify, _tell_apart
-from itportrait.mini.training.encoder import EncoderTask, EncoderTraining, picture_metric
-from itportrait.mini.training.identity import (
+from itportrait.perception.clip import WEIGHTS_FILE, ImageTextModel
+from itportrait.perception.encoder import EncoderModel
+from itportrait.perception.identity import MiniIdentityModel
+from itportrait.perception.perceptual import PerceptualModel
+from itportrait.pretrain.training.clip import ClipTask, ClipTraining, _classify, _tell_apart
+from itportrait.pretrain.training.encoder import EncoderTask, EncoderTraining, picture_metric
+from itportrait.pretrain.training.identity import (
     IdentityTask,
     IdentityTraining,
     area_under_curve,
     contrastive_loss,
 )
-from itportrait.mini.training.loop import LoopConfig, TrainingLoop
-from itportrait.mini.training.perceptual import PerceptualTask, PerceptualTraining
-from itportrait.mini.training.prompts import vocabulary
-from itportrait.perception.clip import WEIGHTS_FILE, ImageTextModel
-from itportrait.perception.encoder import EncoderModel
-from itportrait.perception.identity import MiniIdentityModel
-from itportrait.perception.perceptual import PerceptualModel
+from itportrait.pretrain.training.loop import LoopConfig, TrainingLoop
+from itportrait.pretrain.training.perceptual import PerceptualTask, PerceptualTraining
+from itportrait.pretrain.training.prompts import vocabulary
 from tests.helpers.tiny_training import CONFIG
 
 

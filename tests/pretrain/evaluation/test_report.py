@@ -2,7 +2,7 @@
 
 import json
 
-from itportrait.mini.evaluation.report import table, write_card, write_report
+from itportrait.pretrain.evaluation.report import table, write_card, write_report
 
 
 def test_the_table_shows_values_and_bars():
