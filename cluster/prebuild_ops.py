@@ -4,16 +4,14 @@ Run while the image is built; exits with 1, naming the reason, when an op cannot
 """
 
 import sys
-from pathlib import Path
 
-import itportrait.ops
-from itportrait.ops.loader import load_library
+from itportrait.ops.loader import load_library, native_sources
 
 
 def main() -> int:
     """Build all ops; return the number that failed."""
     failures = 0
-    for source in sorted(Path(itportrait.ops.__file__).parent.glob("*/*.cpp")):
+    for source in native_sources():
         library, reason = load_library(source)
         failures += library is None
         print(f"{source.parent.name}: {reason or 'ready'}")

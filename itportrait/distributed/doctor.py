@@ -6,7 +6,6 @@ import os
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from itportrait.errors import ItportraitError
 from itportrait.io import uris
@@ -85,7 +84,7 @@ def _native_ops() -> list[Finding]:
     from itportrait.ops import loader
 
     found = []
-    for source in sorted(Path(loader.__file__).parent.glob("*/op.cpp")):
+    for source in loader.native_sources():
         library, reason = loader.load_library(source)
         there = library is not None
         remedy = "" if there else "install g++; plain PyTorch serves meanwhile"

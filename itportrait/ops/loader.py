@@ -51,6 +51,11 @@ def cache_folder() -> Path:
     return Path(os.environ.get("ITPORTRAIT_CACHE") or Path.home() / ".cache" / "itportrait")
 
 
+def native_sources() -> list[Path]:
+    """Return the C++ files of all native ops, those beside the only code that uses them too."""
+    return sorted(Path(__file__).parents[1].rglob("*.cpp"))
+
+
 def use_native(source: Path, backend: str) -> ctypes.CDLL | None:
     """Return the library of a native op, or None where its reference is to be used.
 

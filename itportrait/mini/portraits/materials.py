@@ -10,11 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from itportrait.mini.portraits.prior import Traits
-from itportrait.mini.portraits.shape import Proportions
-from itportrait.mini.portraits.style import Style
-from itportrait.ops.head_sdf import GROUPS, Head
-from itportrait.ops.head_sdf.reference import (
+from itportrait.mini.portraits.head_sdf import GROUPS, Head
+from itportrait.mini.portraits.head_sdf.reference import (
     HeadScalars,
     eye_coordinates,
     eye_opening,
@@ -23,6 +20,9 @@ from itportrait.ops.head_sdf.reference import (
     point_features,
     smoothstep,
 )
+from itportrait.mini.portraits.prior import Traits
+from itportrait.mini.portraits.shape import Proportions
+from itportrait.mini.portraits.style import Style
 
 SKIN, EYES, HAIR, CLOTH, TEETH, GLASSES = range(len(GROUPS))
 

@@ -12,6 +12,7 @@ from itportrait.geometry.camera import check_camera, unpack_camera
 from itportrait.geometry.rays import camera_rays
 from itportrait.mini.portraits.domains import PHOTO, get_domain, style_traits
 from itportrait.mini.portraits.finishes import Canvas, apply_finish
+from itportrait.mini.portraits.head_sdf import trace_head
 from itportrait.mini.portraits.materials import Face
 from itportrait.mini.portraits.prior import Person, decode_traits
 from itportrait.mini.portraits.shading import background_color, find_surface, shade_surface
@@ -22,7 +23,6 @@ from itportrait.mini.portraits.shape import (
     build_head,
     face_landmarks,
 )
-from itportrait.ops.head_sdf import trace_head
 from itportrait.ops.loader import Backend
 
 NEAR, FAR = 1.9, 3.6

@@ -7,6 +7,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from itportrait.mini.portraits.head_sdf import head_distance, head_light, head_normals
+from itportrait.mini.portraits.head_sdf.reference import smoothstep
 from itportrait.mini.portraits.materials import (
     EYES,
     HAIR,
@@ -17,8 +19,6 @@ from itportrait.mini.portraits.materials import (
     mix,
     surface_material,
 )
-from itportrait.ops.head_sdf import head_distance, head_light, head_normals
-from itportrait.ops.head_sdf.reference import smoothstep
 from itportrait.ops.loader import Backend
 
 _KEY_COLOR = (1.0, 0.945, 0.87)

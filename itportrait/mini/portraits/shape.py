@@ -1,4 +1,4 @@
-"""The head of a person as tables for `itportrait.ops.head_sdf`: ellipsoids, bumps, scalars.
+"""The head of a person as tables for `head_sdf`: ellipsoids, bumps, scalars.
 
 Sculpted, not measured: a smooth union of about eleven ellipsoids, minus some forty signed Gaussian
 bumps (brow ridge, sockets, lips, folds, wrinkles), with nose, ears and lids blended on, eye and
@@ -11,10 +11,15 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from itportrait.mini.portraits.head_sdf import Head
+from itportrait.mini.portraits.head_sdf.reference import (
+    Bumps,
+    EllipsoidGroup,
+    HeadScalars,
+    HeadTables,
+)
 from itportrait.mini.portraits.prior import Traits
 from itportrait.mini.portraits.style import Style
-from itportrait.ops.head_sdf import Head
-from itportrait.ops.head_sdf.reference import Bumps, EllipsoidGroup, HeadScalars, HeadTables
 
 WORLD_SCALE = 0.270
 """World units in a head unit."""

@@ -4,7 +4,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from itportrait.ops.head_sdf.reference import HeadTables, head_distance_reference, smoothstep
+from itportrait.mini.portraits.head_sdf.reference import (
+    HeadTables,
+    head_distance_reference,
+    smoothstep,
+)
 
 RELAXATION = 0.9
 """Share of the distance bound that a step takes: the bumps stretch the field a little."""

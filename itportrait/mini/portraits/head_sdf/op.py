@@ -12,15 +12,15 @@ import torch
 from torch import Tensor
 
 from itportrait.errors import InvalidArgumentError
-from itportrait.ops.head_sdf import reference
-from itportrait.ops.head_sdf.reference import (
+from itportrait.mini.portraits.head_sdf import reference
+from itportrait.mini.portraits.head_sdf.reference import (
     ELLIPSOID_GROUPS,
     GROUPS,
     SCALARS,
     HeadTables,
     head_distance_reference,
 )
-from itportrait.ops.head_sdf.tracing import (
+from itportrait.mini.portraits.head_sdf.tracing import (
     NORMAL_WIDTH,
     head_light_reference,
     head_normals_reference,

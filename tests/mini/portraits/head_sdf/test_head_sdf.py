@@ -5,8 +5,7 @@ import torch
 
 from itportrait.errors import InvalidArgumentError
 from itportrait.mini.portraits import HELD_OUT_SEED, build_face, sample_people
-from itportrait.ops import loader
-from itportrait.ops.head_sdf import (
+from itportrait.mini.portraits.head_sdf import (
     GROUPS,
     Head,
     head_distance,
@@ -15,7 +14,8 @@ from itportrait.ops.head_sdf import (
     op,
     trace_head,
 )
-from itportrait.ops.head_sdf.reference import EllipsoidGroup, point_features
+from itportrait.mini.portraits.head_sdf.reference import EllipsoidGroup, point_features
+from itportrait.ops import loader
 from itportrait.ops.loader import NativeOpError, load_library, use_native
 
 native = pytest.mark.skipif(
