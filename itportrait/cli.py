@@ -73,10 +73,11 @@ def align(
     """Find faces and cut them out as the generator expects, with their cameras."""
     from itportrait.distributed.job_config import load_job
     from itportrait.distributed.shards import iter_shards
-    from itportrait.ingest import list_sources
+    from itportrait.ingest import in_eg3d_convention, list_sources
 
     job = load_job(config or None, set_, input=photos, output=out)
     sources = list_sources(job.input, patterns=job.ingest.patterns)
+    sources = in_eg3d_convention(sources, job.ingest.camera_convention)
     shards = iter_shards(sources, job.shard_size())
     _run_stage(job.recipe("align", "", device=_device(device)), shards)
 

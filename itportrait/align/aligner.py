@@ -16,6 +16,7 @@ from itportrait.align.quality import covered, sharpness
 from itportrait.bundle import Bundle
 from itportrait.errors import DecodeError, InvalidArgumentError, RecordRejectedError
 from itportrait.geometry.camera import camera_angles
+from itportrait.geometry.conventions import UsualCamera, camera_fault
 from itportrait.io.photos import Photo, read_photo
 from itportrait.io.uris import redact
 from itportrait.perception.detector import Face, FaceDetector
@@ -33,6 +34,9 @@ STAGE = "align"
 FACE_OF_CROP = 0.61
 """Mean side of a detected face box over the crop's side, where no box is known."""
 
+_YAW_ROUNDING_DEG = 1e-3
+"""A profile at exactly 90 deg is 90.0000025 in single precision."""
+
 
 class Aligner:
     """Turn sources into aligned records, good or bad.
@@ -41,6 +45,8 @@ class Aligner:
         config: sizes and thresholds.
         detector: finds faces; not asked where the source brings a crop and a camera along.
         encoder_camera: reads cameras that it confirms; without it they come from the five points.
+        usual_camera: of the generator's family; cameras that come with a source are held against
+            it. FFHQ's if None.
     """
 
     def __init__(
@@ -48,8 +54,10 @@ class Aligner:
         config: AlignConfig,
         detector: FaceDetector,
         encoder_camera: EncoderCamera | None = None,
+        usual_camera: UsualCamera | None = None,
     ) -> None:
         self.config, self.detector, self.encoder_camera = config, detector, encoder_camera
+        self.usual_camera = usual_camera or UsualCamera()
 
     @classmethod
     def of_bundle(cls, config: AlignConfig, bundle: Bundle) -> Self:
@@ -58,8 +66,10 @@ class Aligner:
         Raises:
             MissingModelError: the encoder is asked for and the bundle has none.
         """
-        limit = config.encoder_camera_distance
-        return cls(config, bundle.detector, EncoderCamera(bundle, limit) if limit else None)
+        limit, prior = config.encoder_camera_distance, bundle.camera_prior
+        usual = UsualCamera(prior.radius, prior.focal, prior.pivot)
+        encoder_camera = EncoderCamera(bundle, limit) if limit else None
+        return cls(config, bundle.detector, encoder_camera, usual)
 
     def align(self, source: Source, *, raise_storage_errors: bool = False) -> list[AlignedRecord]:
         """Return one record, or with `faces: all` one per face; bad data gives rows, not errors.
@@ -116,7 +126,7 @@ class Aligner:
     def _align_photo(
         self, source: Source, photo: Photo, blank: AlignedRecord
     ) -> Iterator[AlignedRecord]:
-        camera = _given(source.camera, "camera", (25,))
+        camera = self._given_camera(source)
         crop = _given(source.crop, "crop", (3,))
         points = _given(source.landmarks, "landmarks", (5, 2))
         if crop is not None and crop[2] <= 0:
@@ -128,6 +138,17 @@ class Aligner:
             record_id = content_id(photo.sha256, index, given_digest(source))
             row = dataclasses.replace(blank, face_index=index, record_id=record_id)
             yield self._align_face(photo, row, face, face.landmarks, crop, camera)
+
+    def _given_camera(self, source: Source) -> np.ndarray | None:
+        camera = _given(source.camera, "camera", (25,))
+        fault = None if camera is None else camera_fault(camera, self.usual_camera)
+        if fault is not None:
+            raise RecordRejectedError(
+                Reason.BAD_CAMERA,
+                f"the given camera {fault}; give EG3D's 25 numbers (camera to world, row by row, "
+                "then normalized intrinsics), or set ingest.camera_convention",
+            )
+        return camera
 
     def _find(self, photo: Photo, crop: np.ndarray | None) -> list[Face]:
         """Return the faces to take, the largest first.
@@ -232,7 +253,7 @@ class Aligner:
 
     def _check_yaw(self, row: AlignedRecord) -> None:
         yaw_deg = abs(np.degrees(row.yaw_rad or 0))
-        if yaw_deg > self.config.max_yaw_deg:
+        if yaw_deg > self.config.max_yaw_deg + _YAW_ROUNDING_DEG:
             raise RecordRejectedError(
                 Reason.EXTREME_YAW,
                 f"the head is turned by {yaw_deg:.0f} deg, at most {self.config.max_yaw_deg:g} is "

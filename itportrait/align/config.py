@@ -21,6 +21,9 @@ class Reason(StrEnum):
     OCCLUDED = "occluded"
     BAD_LANDMARKS = "bad_landmarks"
     """The five points span no plane: all equal, or on a line."""
+    BAD_CAMERA = "bad_camera"
+    """The camera that the input brought along does not look at the head, or is of another
+    convention than `ingest.camera_convention` says."""
 
     DECODE = "decode"
     """Failed: the bytes are not a picture, are damaged, or over a limit."""

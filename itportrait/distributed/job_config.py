@@ -12,6 +12,7 @@ from itportrait.config import Settings, apply_overrides
 from itportrait.distributed.domain_job import TrainConfig
 from itportrait.distributed.recipes import ALIGN, Recipe
 from itportrait.errors import InvalidArgumentError, NoInputError
+from itportrait.geometry.conventions import CameraConvention
 from itportrait.invert.config import InvertConfig
 from itportrait.io import uris
 from itportrait.io.formats import PATTERNS
@@ -40,6 +41,10 @@ class IngestConfig(Settings):
     shard_mb: int = Field(default=4096, ge=1)
     """Memory that the pictures of a shard may take in a task, MiB; models and the batches in work
     are apart."""
+    camera_convention: CameraConvention = "eg3d"
+    """Convention of cameras that tables and archives bring along: `eg3d` (camera to world, looking
+    along +z, y down), `opengl` (camera to world, looking along -z, y up) or `w2c` (world to camera,
+    y down). Intrinsics are normalized by the picture's width in all of them."""
 
 
 class OutputConfig(Settings):

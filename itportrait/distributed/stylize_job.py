@@ -42,7 +42,7 @@ from itportrait.distributed.totals import Totals, cost_of
 from itportrait.distributed.trainers import TrainerPool, publish_trained, train_domain
 from itportrait.distributed.window import StageResources, WindowLimits
 from itportrait.errors import ItportraitError, UnknownNameError
-from itportrait.ingest import list_sources
+from itportrait.ingest import in_eg3d_convention, list_sources
 from itportrait.io import uris
 from itportrait.publish.bank import Bank, BankVersion
 from itportrait.publish.report import render_report
@@ -85,7 +85,9 @@ class StylizeJob:
         Raises:
             NoInputError: nothing was found; names the URI and the patterns tried.
         """
-        sources = list_sources(self.config.input, patterns=self.config.ingest.patterns)
+        ingest = self.config.ingest
+        sources = list_sources(self.config.input, patterns=ingest.patterns)
+        sources = in_eg3d_convention(sources, ingest.camera_convention)
         return iter_shards(sources, self.config.shard_size())
 
     def pipeline(self, progress: Progress | None = None, lease: Lease | None = None) -> Pipeline:

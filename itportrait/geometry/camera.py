@@ -1,5 +1,7 @@
 """Cameras as EG3D's 25-vector: the only place where it is packed, unpacked and made.
 
+What comes from elsewhere passes `geometry.conventions` first.
+
 Convention: camera-to-world; the world is right-handed with y up; the camera looks along its own
 +z, its x points right and its y down (OpenCV axes). Intrinsics are normalized by the image size.
 Yaw and pitch are zero for the frontal camera; positive yaw moves the camera to +x, positive pitch
@@ -14,12 +16,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from itportrait.errors import InvalidArgumentError
+from itportrait.geometry.ffhq import CAMERA_DIM, FFHQ_FOCAL, FFHQ_PIVOT, FFHQ_RADIUS
 
-FFHQ_FOCAL = 4.2647
-"""Focal length over image size of the FFHQ crops: a field of view of 18.837 degrees."""
-FFHQ_RADIUS = 2.7
-FFHQ_PIVOT = (0.0, 0.0, 0.2)
-CAMERA_DIM = 25
 _POLE_MARGIN_RAD = 1e-5
 
 

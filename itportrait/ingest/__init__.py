@@ -1,7 +1,16 @@
 """Inputs of a job: what a URI, a glob, a list, a table or an archive holds, as a stream."""
 
+from itportrait.ingest.cameras import in_eg3d_convention
 from itportrait.ingest.sources import list_sources
 from itportrait.io.formats import PATTERNS
 from itportrait.io.photos import Photo, decode_photo, read_photo, read_source
 
-__all__ = ["PATTERNS", "Photo", "decode_photo", "list_sources", "read_photo", "read_source"]
+__all__ = [
+    "PATTERNS",
+    "Photo",
+    "decode_photo",
+    "in_eg3d_convention",
+    "list_sources",
+    "read_photo",
+    "read_source",
+]

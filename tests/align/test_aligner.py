@@ -11,6 +11,9 @@ from skimage import data
 
 from itportrait.align import AlignConfig, Aligner, Reason
 from itportrait.align.quality import covered, sharpness
+from itportrait.geometry.camera import look_at_camera
+from itportrait.geometry.conventions import OPENGL_AXES, UsualCamera
+from itportrait.ingest import in_eg3d_convention
 from itportrait.records import Source, Status, content_id
 
 
@@ -249,8 +252,7 @@ def test_rows_of_one_photo_with_other_landmarks_are_other_people(two_faces, dete
 
 
 def test_own_crop_and_camera_are_taken(photo):
-    camera = np.arange(25.0)
-    camera[[3, 7, 11]] = 0, 0, 2.7
+    camera = look_at_camera(0.3, -0.1)[0].numpy()
     crop = np.array([100.0, 50.0, 200.0])
     given = Source(uri="p", data=encoded(photo), crop=crop, camera=camera)
     (row,) = Aligner(AlignConfig(size=100), NoDetector()).align(given)
@@ -259,6 +261,42 @@ def test_own_crop_and_camera_are_taken(photo):
     np.testing.assert_allclose(row.crop, crop, atol=0.2)
     plain = photo.crop((100, 50, 300, 250)).resize((100, 100), Image.Resampling.LANCZOS)
     assert np.abs(row.pixels.astype(int) - np.asarray(plain)).mean() < 3
+
+
+@pytest.mark.parametrize("with_landmarks", [False, True])
+def test_camera_of_another_convention_is_turned_away(photo, expected, with_landmarks):
+    camera = look_at_camera(0.3, -0.1)[0].double().numpy()
+    foreign = camera.copy()
+    foreign[:16] = (camera[:16].reshape(4, 4) @ OPENGL_AXES).reshape(-1)
+    points = expected.landmarks.reshape(5, 2) if with_landmarks else None
+    crop = None if with_landmarks else np.array([100.0, 50.0, 200.0])
+    given = Source(uri="p", data=encoded(photo), crop=crop, camera=foreign, landmarks=points)
+    (row,) = Aligner(AlignConfig(), NoDetector()).align(given)
+    assert (row.status, row.error.type) == (Status.REJECTED, "bad_camera")
+    assert "ingest.camera_convention: opengl" in row.error.message
+    assert row.pixels is None
+    (converted,) = in_eg3d_convention([given], "opengl")
+    (row,) = Aligner(AlignConfig(), NoDetector()).align(converted)
+    assert row.status is Status.OK
+    np.testing.assert_allclose(row.camera, camera, atol=1e-6)
+
+
+def test_camera_is_held_against_the_bundles_family(photo):
+    camera = look_at_camera(0.3, -0.1, radius=27.0, focal=42.647, pivot=(0, 0, 2))[0].numpy()
+    given = Source(uri="p", data=encoded(photo), crop=np.array([100.0, 50.0, 200.0]), camera=camera)
+    (row,) = Aligner(AlignConfig(), NoDetector()).align(given)
+    assert row.error.type == "bad_camera"
+    family = UsualCamera(radius=27.0, focal=42.647, pivot=(0, 0, 2))
+    (row,) = Aligner(AlignConfig(), NoDetector(), usual_camera=family).align(given)
+    assert row.status is Status.OK
+
+
+@pytest.mark.parametrize("yaw_deg", [-90, 90])
+def test_profiles_are_no_extreme_yaw(photo, yaw_deg):
+    camera = look_at_camera(np.radians(yaw_deg), 0.0)[0].numpy()
+    given = Source(uri="p", data=encoded(photo), crop=np.array([100.0, 50.0, 200.0]), camera=camera)
+    (row,) = Aligner(AlignConfig(), NoDetector()).align(given)
+    assert row.status is Status.OK, row.error
 
 
 def test_own_crop_without_camera_seeks_the_face_in_it(detector, two_faces):
@@ -284,7 +322,7 @@ def test_crop_framed_otherwise(photo, expected):
     [
         {"landmarks": np.zeros(9)},
         {"camera": np.full(25, np.nan)},
-        {"crop": np.array([0.0, 0, -5]), "camera": np.ones(25)},
+        {"crop": np.array([0.0, 0, -5]), "camera": look_at_camera(0, 0)[0].numpy()},
     ],
 )
 def test_misshapen_columns_fail_with_their_reason(photo, columns):
