@@ -1,36 +1,27 @@
 """Checkpoints of foreign generators: published pickles, torch files, safetensors; no code runs."""
 
-import io
-import pickle
-import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import safetensors.torch
-import torch
-from safetensors import SafetensorError
 from torch import Tensor
 
-from itportrait.errors import CheckpointError, MissingModelError, UnsafeCheckpointError
+from itportrait.errors import CheckpointError, MissingModelError
 from itportrait.io import safe_pickle
-from itportrait.io.safe_pickle import ModuleRecord, Record, StorageRecord, TensorRecord
+from itportrait.io.limits import Limits
+from itportrait.io.pickle_machine import Record, describe
+from itportrait.io.safe_pickle import ModuleRecord, NestedStorageRecord, TensorRecord
+from itportrait.io.safetensors import open_safetensors
+from itportrait.io.stored import StoredTensor, cut_tensor
+from itportrait.io.torch_files import LEGACY_MAGIC, ZIP_MAGIC, open_nested, read_legacy, read_zip
+from itportrait.io.windows import Window
 
-_LEGACY_TORCH_MAGIC = 0x1950A86A20F9469CFC6C
-_ZIP_MAGIC = b"PK\x03\x04"
-_TYPES = {
-    "DoubleStorage": torch.float64,
-    "FloatStorage": torch.float32,
-    "HalfStorage": torch.float16,
-    "BFloat16Storage": torch.bfloat16,
-    "LongStorage": torch.int64,
-    "IntStorage": torch.int32,
-    "ShortStorage": torch.int16,
-    "CharStorage": torch.int8,
-    "ByteStorage": torch.uint8,
-    "BoolStorage": torch.bool,
-}
+_DEEPEST_MODULE = 64
+_MOST_MODULES = 10_000
+_DEEPEST_SETTING = 16
+_MOST_SETTINGS = 10_000
 
 
 @dataclass(frozen=True)
@@ -47,6 +38,33 @@ class Checkpoint:
     """`[3, 3, 3]` axes of the renderer's planes, where the file has them."""
 
 
+@dataclass(frozen=True)
+class StoredCheckpoint:
+    """A checkpoint whose tensors still lie in the file, so that their shapes can be checked."""
+
+    tensors: dict[str, StoredTensor]
+    """By published names."""
+    init_kwargs: dict[str, Any] | None = None
+    """Arguments of the published constructor, where the file has them."""
+    attributes: dict[str, Any] = field(default_factory=dict)
+    """Plain attributes of the object, such as `neural_rendering_resolution`."""
+    plane_axes: StoredTensor | None = None
+    """`[3, 3, 3]` axes of the renderer's planes, where the file has them."""
+
+    def read(self) -> Checkpoint:
+        """Read the tensors; once, and within `open_checkpoint`.
+
+        Raises:
+            CheckpointError: the file has been altered, or its bytes are damaged.
+        """
+        return Checkpoint(
+            {name: tensor.read() for name, tensor in self.tensors.items()},
+            self.init_kwargs,
+            self.attributes,
+            None if self.plane_axes is None else self.plane_axes.read(),
+        )
+
+
 def read_checkpoint(path: str | Path) -> Checkpoint:
     """Read a generator's checkpoint.
 
@@ -60,101 +78,81 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     Raises:
         MissingModelError: no such file.
         UnsafeCheckpointError: the file would run code on loading; names what it asks for.
-        CheckpointError: the file is truncated, malformed, or holds no generator.
+        CheckpointError: the file is truncated, malformed, or holds no generator. Nothing else is
+            raised, whatever its bytes are, and its reader takes at most twice the file and 512 MB.
+    """
+    with open_checkpoint(path) as stored:
+        return stored.read()
+
+
+@contextmanager
+def open_checkpoint(path: str | Path) -> Iterator[StoredCheckpoint]:
+    """Open a generator's checkpoint without reading its tensors; see `read_checkpoint`.
+
+    An error within the block is reported with the file's name as well.
+
+    Raises:
+        MissingModelError, UnsafeCheckpointError, CheckpointError: as `read_checkpoint`.
     """
     path = Path(path)
     if not path.is_file():
         raise MissingModelError(f"no checkpoint at {path}")
+    with fence(path), path.open("rb") as file:
+        yield _find_generator(*_read(path, file))
+
+
+@contextmanager
+def fence(path: str | Path) -> Iterator[None]:
+    """Name the file in every error of its reading, whatever kind of error it is.
+
+    Raises:
+        UnsafeCheckpointError, CheckpointError: what the reading raised.
+    """
     try:
-        return _find_generator(_read(path))
-    except UnsafeCheckpointError as error:
-        raise UnsafeCheckpointError(f"{path}: {error}") from None
+        yield
     except CheckpointError as error:
-        raise CheckpointError(f"{path}: {error}") from error
-    except RecursionError as error:
-        raise CheckpointError(f"{path}: modules contain each other") from error
+        if str(error).startswith(f"{path}: "):
+            raise
+        raise type(error)(f"{path}: {error}") from error
+    except (MissingModelError, GeneratorExit):
+        raise
+    except MemoryError as error:
+        raise CheckpointError(f"{path}: this machine lacks the memory to read it") from error
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error}") from error
+    except Exception as error:  # what parsers of damaged bytes raise; no code of the file ran
+        raise CheckpointError(f"{path} is malformed: {type(error).__name__}: {error}") from error
 
 
-def _read(path: Path) -> Any:
+def _read(path: Path, file: BinaryIO) -> tuple[Any, Limits]:
+    limits = Limits(size := path.stat().st_size)
+    window = Window(file, 0, size)
     if path.suffix == ".safetensors":
-        try:
-            return safetensors.torch.load_file(path)
-        except SafetensorError as error:
-            raise CheckpointError(f"truncated or malformed: {error}") from error
-    with path.open("rb") as file:
-        if file.read(4) == _ZIP_MAGIC:
-            return _read_zip(path)
-        file.seek(0)
-        content = safe_pickle.load(file)
-        if content != _LEGACY_TORCH_MAGIC or not isinstance(content, int):
-            return content
-        file.seek(0)
-        return _torch_load(file)
+        return open_safetensors(window, limits).tensors, limits
+    if file.read(4) == ZIP_MAGIC:
+        return read_zip(file, limits), limits
+    content = safe_pickle.load(window, limits)
+    if type(content) is int and content == LEGACY_MAGIC:
+        content = read_legacy(window, limits)
+    return content, limits
 
 
-def _torch_load(file: BinaryIO) -> Any:
-    try:
-        return torch.load(file, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        reason = str(error).rpartition("WeightsUnpickler error: ")[2].strip().split("\n")[0]
-        if "Unsupported" not in reason:
-            raise CheckpointError(f"truncated or malformed: {reason}") from error
-        raise UnsafeCheckpointError(f"{reason} Nothing was executed") from None
-    except Exception as error:  # torch raises RuntimeError, EOFError, ... for broken files
-        raise CheckpointError(f"truncated or malformed: {error}") from error
-
-
-def _read_zip(path: Path) -> Any:
-    """Read torch's own format: a zip of one pickle and the raw bytes of every storage."""
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-            root = next(
-                (n.removesuffix("data.pkl") for n in names if n.endswith("/data.pkl")), None
-            )
-            if root is None:
-                raise CheckpointError("no data.pkl inside: not a torch file")
-            order = f"{root}byteorder"
-            if order in names and archive.read(order) != b"little":
-                raise CheckpointError("big-endian storages are not supported")
-
-            def load_storage(pid: Any) -> StorageRecord:
-                kind, key = _parse_storage_id(pid)
-                return StorageRecord("zip", (kind, archive.read(f"{root}data/{key}")))
-
-            return safe_pickle.load(archive.read(f"{root}data.pkl"), load_storage)
-    except (zipfile.BadZipFile, KeyError, EOFError) as error:
-        raise CheckpointError(f"truncated or malformed zip: {error}") from error
-
-
-def _parse_storage_id(pid: Any) -> tuple[str, str]:
-    if (
-        not isinstance(pid, tuple)
-        or len(pid) != 5
-        or pid[0] != "storage"
-        or not isinstance(pid[1], Record)
-        or pid[1].name not in _TYPES
-    ):
-        raise CheckpointError(f"storage {str(pid)[:80]} is of an unknown kind")
-    return pid[1].name, str(pid[2])
-
-
-def _find_generator(content: Any) -> Checkpoint:
+def _find_generator(content: Any, limits: Limits) -> StoredCheckpoint:
     if isinstance(content, Mapping):
         for key in ("G_ema", "G", "state_dict"):
             if key in content:
                 content = content[key]
                 break
     if isinstance(content, ModuleRecord):
-        return _checkpoint_of(content)
+        return _checkpoint_of(content, limits)
     if isinstance(content, Mapping):
-        state = {
-            str(name): _to_tensor(value, str(name))
+        tensors = {
+            name: _to_stored(value, name, limits)
             for name, value in content.items()
-            if isinstance(value, TensorRecord | Tensor)
+            if isinstance(name, str) and isinstance(value, TensorRecord | StoredTensor)
         }
-        if state:
-            return Checkpoint(state)
+        if tensors:
+            return StoredCheckpoint(tensors)
     raise CheckpointError(
         f"holds no generator: expected G_ema, or a state dict, got {_describe(content)}"
     )
@@ -162,98 +160,118 @@ def _find_generator(content: Any) -> Checkpoint:
 
 def _describe(content: Any) -> str:
     if isinstance(content, Mapping):
-        return f"a dict with {', '.join(map(str, list(content)[:8])) or 'nothing'}"
-    return type(content).__name__
+        return f"a dict with {', '.join(map(describe, list(content)[:8])) or 'nothing'}"
+    return describe(content)
 
 
-def _checkpoint_of(module: ModuleRecord) -> Checkpoint:
-    state: dict[str, Tensor] = {}
-    _walk(module, "", state)
-    attributes = module.state if isinstance(module.state, dict) else {}
+def _checkpoint_of(module: ModuleRecord, limits: Limits) -> StoredCheckpoint:
+    attributes = _mapping(module.state, "the generator's state")
     kwargs = attributes.get("_init_kwargs")
-    renderer = attributes.get("_modules", {}).get("renderer")
+    renderer = _mapping(attributes.get("_modules") or {}, "_modules").get("renderer")
     axes = None
-    if isinstance(renderer, ModuleRecord) and isinstance(renderer.state, dict):
+    if isinstance(renderer, ModuleRecord) and type(renderer.state) is dict:
         axes = renderer.state.get("plane_axes")
-    return Checkpoint(
-        state,
-        init_kwargs=_plain(kwargs) if isinstance(kwargs, Mapping) else None,
-        attributes={
-            str(name): _plain(value)
-            for name, value in attributes.items()
-            if not str(name).startswith("_") and _is_plain(value)
-        },
-        plane_axes=_to_tensor(axes, "plane_axes") if isinstance(axes, TensorRecord) else None,
+    plain = {}
+    for name, value in attributes.items():
+        if isinstance(name, str) and not name.startswith("_") and is_plain(value):
+            plain[name] = _plain(value)
+    if kwargs is not None and (type(kwargs) is not dict or not is_plain(kwargs, records=True)):
+        raise CheckpointError("malformed: _init_kwargs are no settings")
+    return StoredCheckpoint(
+        _Walk(limits).collect(module),
+        init_kwargs=None if kwargs is None else _plain(kwargs),
+        attributes=plain,
+        plane_axes=_to_stored(axes, "plane_axes", limits)
+        if isinstance(axes, TensorRecord)
+        else None,
     )
 
 
-def _walk(module: ModuleRecord, prefix: str, state: dict[str, Tensor]) -> None:
-    """Collect parameters and persistent buffers under the names that `state_dict()` gives them."""
-    if not isinstance(module.state, dict):
-        raise CheckpointError(f"module {prefix or module.name} has no state")
-    transient = module.state.get("_non_persistent_buffers_set") or ()
-    for group in ("_parameters", "_buffers"):
-        for name, value in module.state.get(group, {}).items():
-            if value is not None and not (group == "_buffers" and name in transient):
-                state[f"{prefix}{name}"] = _to_tensor(value, f"{prefix}{name}")
-    for name, child in module.state.get("_modules", {}).items():
-        if isinstance(child, ModuleRecord):
-            _walk(child, f"{prefix}{name}.", state)
+class _Walk:
+    """Collects parameters and persistent buffers under the names that `state_dict()` gives them."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits, self._modules = limits, 0
+        self._tensors: dict[str, StoredTensor] = {}
+
+    def collect(self, module: ModuleRecord) -> dict[str, StoredTensor]:
+        """Return the tensors of a module and of all modules in it.
+
+        Raises:
+            CheckpointError: modules contain each other, or what they hold is none.
+        """
+        self._visit(module, "", 0)
+        return self._tensors
+
+    def _visit(self, module: ModuleRecord, prefix: str, depth: int) -> None:
+        self._modules += 1
+        if depth > _DEEPEST_MODULE or self._modules > _MOST_MODULES:
+            raise CheckpointError("modules contain each other, or are more than any network has")
+        label = prefix or module.name
+        state = _mapping(module.state, f"the state of module {label}")
+        transient = state.get("_non_persistent_buffers_set")
+        transient = transient if type(transient) in (set, frozenset, list, tuple) else ()
+        for group in ("_parameters", "_buffers"):
+            for name, value in _mapping(state.get(group, {}), f"{label} {group}").items():
+                if value is not None and not (group == "_buffers" and name in transient):
+                    full = f"{prefix}{describe(name) if type(name) is not str else name}"
+                    self._tensors[full] = _to_stored(value, full, self._limits)
+        for name, child in _mapping(state.get("_modules", {}), f"{label} _modules").items():
+            if isinstance(child, ModuleRecord):
+                self._visit(child, f"{prefix}{name}.", depth + 1)
 
 
-def _to_tensor(record: Any, name: str) -> Tensor:
-    """Turn a record into a tensor of its own memory, after checking that its storage holds it."""
-    if isinstance(record, Tensor):
+def _mapping(value: Any, what: str) -> dict[Any, Any]:
+    if type(value) is not dict:
+        raise CheckpointError(f"malformed: {what} is {describe(value)} instead of a dictionary")
+    return value
+
+
+def _to_stored(record: Any, name: str, limits: Limits) -> StoredTensor:
+    if isinstance(record, StoredTensor):
         return record
     if not isinstance(record, TensorRecord):
         raise CheckpointError(f"{name} is not a tensor but {_describe(record)}")
     storage, offset, size, stride = record.args
-    flat = _to_flat(storage, name)
-    if not (_are_sizes((offset,)) and _are_sizes(size) and _are_sizes(stride)):
-        raise CheckpointError(f"{name} has no valid shape")
-    if len(size) != len(stride):
-        raise CheckpointError(f"{name} has {len(size)} sizes and {len(stride)} strides")
-    last = offset + sum((n - 1) * step for n, step in zip(size, stride))
-    if 0 not in size and last >= flat.numel():
-        raise CheckpointError(
-            f"{name} of shape {list(size)} is truncated: its storage has {flat.numel()} values"
-        )
-    return flat.as_strided(tuple(size), tuple(stride), offset).clone()
+    if isinstance(storage, NestedStorageRecord):
+        storage = open_nested(storage, limits)
+    return cut_tensor(storage, offset, size, stride, name, limits)
 
 
-def _are_sizes(values: Any) -> bool:
-    return isinstance(values, tuple) and all(type(v) is int and v >= 0 for v in values)
+def is_plain(value: Any, *, records: bool = False) -> bool:
+    """Say whether a value is a setting: texts and numbers, in containers of no great size.
 
-
-def _to_flat(storage: StorageRecord, name: str) -> Tensor:
-    if len(storage.args) == 2:
-        kind, data = storage.args
-        if not data:
-            return torch.empty(0, dtype=_TYPES[kind])
-        try:
-            return torch.frombuffer(bytearray(data), dtype=_TYPES[kind])
-        except ValueError as error:
-            raise CheckpointError(f"the storage of {name} is truncated: {error}") from error
-    loaded = _torch_load(io.BytesIO(storage.args[0]))
-    if not isinstance(loaded, torch.storage.TypedStorage | torch.UntypedStorage):
-        raise CheckpointError(f"the storage of {name} is a {type(loaded).__name__}")
-    if isinstance(loaded, torch.UntypedStorage):
-        raise CheckpointError(f"the storage of {name} has no type")
-    return torch.empty(0, dtype=loaded.dtype).set_(loaded)  # type: ignore[arg-type]
-
-
-def _is_plain(value: Any) -> bool:
-    if isinstance(value, Mapping):
-        return all(isinstance(k, str) and _is_plain(v) for k, v in value.items())
-    if isinstance(value, list | tuple):
-        return all(map(_is_plain, value))
-    return value is None or isinstance(value, str | int | float | bool)
+    Args:
+        value: anything that a pickle holds.
+        records: whether records count as plain; their names stand for them.
+    """
+    left, level = _MOST_SETTINGS, [value]
+    for _ in range(_DEEPEST_SETTING):
+        following: list[Any] = []
+        for item in level:
+            if type(item) is dict:
+                if not all(type(key) is str for key in item):
+                    return False
+                following += item.values()
+            elif type(item) in (list, tuple):
+                following += item
+            elif type(item) not in (str, int, float, bool, type(None)) and not (
+                records and isinstance(item, Record)
+            ):
+                return False
+            left -= 1
+            if left < 0 or len(following) > _MOST_SETTINGS:
+                return False
+        if not following:
+            return True
+        level = following
+    return False
 
 
 def _plain(value: Any) -> Any:
     """Return containers of plain values as they are in JSON; records become their names."""
-    if isinstance(value, Mapping):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(v) for v in value]
+    if type(value) is dict:
+        return {key: _plain(item) for key, item in value.items()}
+    if type(value) in (list, tuple):
+        return [_plain(item) for item in value]
     return value.name if isinstance(value, Record) else value

@@ -6,29 +6,30 @@ and does nothing else. No class of torch or numpy takes part; records become ten
 when the pickle is closed. Everything else that a pickle names is refused, by name.
 """
 
-import io
-import pickle
-from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any, BinaryIO
+from typing import Any
 
 from itportrait.errors import CheckpointError, UnsafeCheckpointError
-
-
-class Record:
-    """Base of what stands for an object of a pickle: what it was, its arguments, its state."""
-
-    __slots__ = ("args", "name", "state")
-
-    def __init__(self, name: str, args: tuple[Any, ...] = ()) -> None:
-        self.name, self.args = name, args
-        self.state: Any = None
+from itportrait.io.limits import Limits
+from itportrait.io.pickle_machine import PickleMachine, Record, Text
+from itportrait.io.stored import DTYPES, StorageRecord
+from itportrait.io.windows import Span, Window
 
 
 class ModuleRecord(Record):
     """A module, persistent or by reference: `state` is its `__dict__`."""
 
     __slots__ = ()
+
+    def build(self, state: Any) -> None:
+        """Take the module's `__dict__`.
+
+        Raises:
+            CheckpointError: it has one already, or this is none.
+        """
+        if self.state is not None or type(state) is not dict:
+            raise CheckpointError(f"module {self.name} of the pickle has no state of its own")
+        self.state = state
 
 
 class TensorRecord(Record):
@@ -37,10 +38,14 @@ class TensorRecord(Record):
     __slots__ = ()
 
 
-class StorageRecord(Record):
-    """A storage: `args` are its bytes as `torch.save` writes them, or (type name, raw bytes)."""
+class NestedStorageRecord(Record):
+    """A storage whose `args` are the bytes of a whole file of `torch.save`: a span, or a text."""
 
-    __slots__ = ()
+    __slots__ = ("storage",)
+
+    def __init__(self, name: str, args: tuple[Any, ...]) -> None:
+        super().__init__(name, args)
+        self.storage: StorageRecord | None = None
 
 
 class ArrayRecord(Record):
@@ -48,73 +53,97 @@ class ArrayRecord(Record):
 
     __slots__ = ()
 
-    def __setstate__(self, state: Any) -> None:
+    def build(self, state: Any) -> None:
+        """Take numpy's state."""
         self.state = state
 
 
-class _Callable:
-    """What a pickle gets for a name: callable, and nothing more; it cannot be altered either."""
+class _Name(Record):
+    """What a pickle gets for a name: something to call, or only to be."""
 
-    __slots__ = ("_make", "name")
+    __slots__ = ("_answer",)
 
-    def __init__(self, name: str, make: Callable[..., Any]) -> None:
-        object.__setattr__(self, "name", name)
-        object.__setattr__(self, "_make", make)
+    def __init__(self, name: str, answer: Callable[[str, tuple[Any, ...]], Any]) -> None:
+        super().__init__(name)
+        self._answer = answer
 
-    def __call__(self, *args: Any) -> Any:
-        return self._make(self.name, *args)
-
-    def __setattr__(self, name: str, value: object) -> None:
-        raise UnsafeCheckpointError(f"the pickle tries to alter {self.name}.{name}")
+    def call(self, args: tuple[Any, ...]) -> Any:
+        """Return the record that stands for the result."""
+        return self._answer(self.name, args)
 
 
-def _persistent(name: str, meta: Any) -> ModuleRecord:
-    if not isinstance(meta, dict) or not isinstance(meta.get("state"), dict):
+def _persistent(name: str, args: tuple[Any, ...]) -> ModuleRecord:
+    meta = args[0] if len(args) == 1 else None
+    if type(meta) is not dict or type(meta.get("state")) is not dict:
         raise CheckpointError("a persistent object of the pickle has no state")
-    record = ModuleRecord(str(meta.get("class_name", name)))
+    class_name = meta.get("class_name")
+    record = ModuleRecord(class_name if type(class_name) is str else name)
     record.state = meta["state"]
     return record
 
 
-def _tensor(name: str, *args: Any) -> TensorRecord:
-    if len(args) < 4 or not isinstance(args[0], StorageRecord):
+def _module(name: str, args: tuple[Any, ...]) -> ModuleRecord:
+    return ModuleRecord(name, args)
+
+
+def _tensor(name: str, args: tuple[Any, ...]) -> TensorRecord:
+    if len(args) < 4 or not isinstance(args[0], StorageRecord | NestedStorageRecord):
         raise CheckpointError("a tensor of the pickle has no storage")
     return TensorRecord(name, args[:4])
 
 
-def _parameter(name: str, *args: Any) -> TensorRecord:
+def _parameter(name: str, args: tuple[Any, ...]) -> TensorRecord:
     if not args or not isinstance(args[0], TensorRecord):
         raise CheckpointError("a parameter of the pickle has no tensor")
     return args[0]
 
 
-def _storage_bytes(name: str, *args: Any) -> StorageRecord:
-    if len(args) != 1 or not isinstance(args[0], bytes):
+def _nested_storage(name: str, args: tuple[Any, ...]) -> NestedStorageRecord:
+    if len(args) != 1 or not isinstance(args[0], Span | Text):
         raise CheckpointError("a storage of the pickle has no bytes")
-    return StorageRecord(name, args)
+    return NestedStorageRecord(name, args)
 
 
-def _array(name: str, *args: Any) -> ArrayRecord:
+def _array(name: str, args: tuple[Any, ...]) -> ArrayRecord:
     return ArrayRecord(name, args)
 
 
-def _latin1(name: str, *args: Any) -> bytes:
-    """How protocol 2 writes bytes."""
-    if len(args) != 2 or args[1] != "latin1" or not isinstance(args[0], str):
+def _latin1(name: str, args: tuple[Any, ...]) -> Span | Text:
+    """How protocol 2 writes bytes. Long ones are decoded when a tensor of theirs is read."""
+    if len(args) != 2 or type(args[1]) is not str or args[1] != "latin1":
         raise UnsafeCheckpointError(f"the pickle asks for {name} with an encoding that is not data")
-    return args[0].encode("latin1")
+    if type(args[0]) is str:
+        try:
+            return Span.of(args[0].encode("latin1"))
+        except UnicodeEncodeError as error:
+            raise CheckpointError(f"the pickle is malformed: {error}") from error
+    if not isinstance(args[0], Text):
+        raise CheckpointError("the pickle is malformed: bytes that are no text")
+    return args[0]
 
 
-def _set(name: str, *args: Any) -> set[Any]:
-    return set(*args)
+def _set(name: str, args: tuple[Any, ...]) -> set[str]:
+    items = args[0] if len(args) == 1 else []
+    if type(items) is not list or not all(type(item) is str for item in items):
+        raise CheckpointError("the pickle is malformed: a set of what is no text")
+    return set(items)
 
 
-_CALLS: dict[tuple[str, str], Callable[..., Any]] = {
+def _dict(name: str, args: tuple[Any, ...]) -> dict[str, Any]:
+    pairs = args[0] if len(args) == 1 else []
+    if type(pairs) is not list or not all(
+        type(pair) in (list, tuple) and len(pair) == 2 and type(pair[0]) is str for pair in pairs
+    ):
+        raise CheckpointError(f"the pickle is malformed: {name} of what are no pairs")
+    return dict(pairs)
+
+
+_CALLS: dict[tuple[str, str], Callable[[str, tuple[Any, ...]], Any]] = {
     ("torch_utils.persistence", "_reconstruct_persistent_obj"): _persistent,
     ("torch._utils", "_rebuild_tensor"): _tensor,
     ("torch._utils", "_rebuild_tensor_v2"): _tensor,
     ("torch._utils", "_rebuild_parameter"): _parameter,
-    ("torch.storage", "_load_from_bytes"): _storage_bytes,
+    ("torch.storage", "_load_from_bytes"): _nested_storage,
     ("numpy.core.multiarray", "_reconstruct"): _array,
     ("numpy._core.multiarray", "_reconstruct"): _array,
     ("numpy.core.multiarray", "scalar"): _array,
@@ -123,124 +152,59 @@ _CALLS: dict[tuple[str, str], Callable[..., Any]] = {
     ("numpy", "dtype"): _array,
     ("builtins", "set"): _set,
     ("_codecs", "encode"): _latin1,
+    ("collections", "OrderedDict"): _dict,
+    ("dnnlib.util", "EasyDict"): _dict,
+    # Classes that published generators refer to by name instead of carrying their source.
+    ("training.triplane", "OSGDecoder"): _module,
+    ("training.volumetric_rendering.renderer", "ImportanceRenderer"): _module,
+    ("training.volumetric_rendering.ray_sampler", "RaySampler"): _module,
+    ("training.volumetric_rendering.ray_marcher", "MipRayMarcher2"): _module,
+    ("torch.nn.modules.container", "Sequential"): _module,
+    ("torch.nn.modules.container", "ModuleList"): _module,
+    ("torch.nn.modules.activation", "Softplus"): _module,
+    ("torch.nn.modules.activation", "LeakyReLU"): _module,
+    ("torch.nn.modules.linear", "Identity"): _module,
 }
 
-STORAGE_TYPES = (
-    "DoubleStorage",
-    "FloatStorage",
-    "HalfStorage",
-    "BFloat16Storage",
-    "LongStorage",
-    "IntStorage",
-    "ShortStorage",
-    "CharStorage",
-    "ByteStorage",
-    "BoolStorage",
-)
-_DTYPES = ("float64", "float32", "float16", "bfloat16", "int64", "int32", "uint8", "bool")
-
-_MODULES = {
-    ("training.triplane", "OSGDecoder"),
-    ("training.volumetric_rendering.renderer", "ImportanceRenderer"),
-    ("training.volumetric_rendering.ray_sampler", "RaySampler"),
-    ("training.volumetric_rendering.ray_marcher", "MipRayMarcher2"),
-    ("torch.nn.modules.container", "Sequential"),
-    ("torch.nn.modules.container", "ModuleList"),
-    ("torch.nn.modules.activation", "Softplus"),
-    ("torch.nn.modules.activation", "LeakyReLU"),
-    ("torch.nn.modules.linear", "Identity"),
-}
-"""Classes that published generators refer to by name instead of carrying their source."""
+_PLAIN_NAMES = (*DTYPES, "float64", "float32", "float16", "bfloat16", "int64", "int32", "uint8")
+"""What stands in `torch` and is data: types of storages and of tensors."""
 
 
-class RestrictedUnpickler(pickle.Unpickler):
-    """Unpickler in which every name is an inert record, or an error.
+def find_record(module: str, name: str) -> Record:
+    """Return the record that stands for a name.
 
-    Args:
-        file: the pickle.
-        load_storage: answers a persistent id (as in torch's zip files) with a storage record.
+    Raises:
+        UnsafeCheckpointError: the name is not on the list.
     """
-
-    def __init__(
-        self, file: BinaryIO, load_storage: Callable[[Any], StorageRecord] | None = None
-    ) -> None:
-        super().__init__(file)
-        self._load_storage = load_storage
-
-    def find_class(self, module: str, name: str) -> Any:
-        """Return the stand-in for a name.
-
-        Raises:
-            UnsafeCheckpointError: the name is not on the list.
-        """
-        module = "builtins" if module == "__builtin__" else module  # as protocol 2 spells it
-        full = f"{module}.{name}"
-        if (module, name) in _CALLS:
-            return _Callable(full, _CALLS[module, name])
-        if (module, name) in _MODULES:
-            return _module_class(full)
-        if (module, name) == ("collections", "OrderedDict"):
-            return OrderedDict
-        if (module, name) == ("dnnlib.util", "EasyDict"):
-            return _new_class(dict, {})
-        if module == "torch" and name in STORAGE_TYPES + _DTYPES:
-            return Record(name)
-        raise UnsafeCheckpointError(
-            f"the pickle asks for {full}, which is not needed for tensors; nothing was executed. "
-            "Do not load this file with other tools unless you trust whoever made it"
-        )
-
-    def persistent_load(self, pid: Any) -> StorageRecord:
-        """Answer a persistent id.
-
-        Raises:
-            UnsafeCheckpointError: this kind of file has none.
-        """
-        if self._load_storage is None:
-            raise UnsafeCheckpointError(f"the pickle asks for the persistent id {str(pid)[:80]!r}")
-        return self._load_storage(pid)
-
-
-def _module_class(full: str) -> type[ModuleRecord]:
-    def new(cls: type[ModuleRecord], *args: Any) -> ModuleRecord:
-        record = object.__new__(cls)
-        ModuleRecord.__init__(record, full, args)
-        return record
-
-    def set_state(self: ModuleRecord, state: Any) -> None:
-        self.state = state
-
-    return _new_class(
-        ModuleRecord,
-        {"__new__": new, "__init__": lambda self, *_: None, "__setstate__": set_state},
+    module = "builtins" if module == "__builtin__" else module  # as protocol 2 spells it
+    answer = _CALLS.get((module, name))
+    if answer is not None:
+        return _Name(f"{module}.{name}", answer)
+    if module == "torch" and (name in _PLAIN_NAMES or name == "bool"):
+        return Record(name)
+    full = f"{module}.{name}"
+    raise UnsafeCheckpointError(
+        f"the pickle asks for {full if full.isprintable() else ascii(full)}, which is not needed "
+        "for tensors; nothing was executed. "
+        "Do not load this file with other tools unless you trust whoever made it"
     )
 
 
-def _new_class(base: type, body: dict[str, Any]) -> type:
-    """Return a class of its own for each use: a pickle that alters it alters nothing of ours."""
-    return type(base.__name__, (base,), {"__slots__": ()} | body)
-
-
-def load(file: BinaryIO | bytes, load_storage: Callable[[Any], StorageRecord] | None = None) -> Any:
+def load(
+    window: Window, limits: Limits, load_storage: Callable[[Any], StorageRecord] | None = None
+) -> Any:
     """Read one pickle into plain containers and records.
 
     Args:
-        file: the pickle; read up to its end mark.
-        load_storage: see `RestrictedUnpickler`.
+        window: begins with the pickle; read up to its end mark.
+        limits: of the file that the pickle is in.
+        load_storage: answers a persistent id, as torch's files have them; others have none.
 
     Returns:
-        Containers, numbers, strings and `Record`s.
+        Containers, numbers, texts, spans and `Record`s.
 
     Raises:
         UnsafeCheckpointError: it names something outside the list; nothing was executed.
         CheckpointError: it is truncated or malformed.
     """
-    stream = io.BytesIO(file) if isinstance(file, bytes) else file
-    try:
-        return RestrictedUnpickler(stream, load_storage).load()
-    except CheckpointError:
-        raise
-    except EOFError as error:
-        raise CheckpointError("the pickle is truncated") from error
-    except Exception as error:  # a malformed pickle can fail in any way; none of it is code of ours
-        raise CheckpointError(f"the pickle is truncated or malformed: {error}") from error
+    return PickleMachine(window, limits, find_record, load_storage).run()
