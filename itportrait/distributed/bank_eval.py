@@ -14,8 +14,8 @@ from itportrait.evaluate import ProbeConfig, ProbeSet, StyleTarget, evaluate_ada
 from itportrait.geometry.camera import look_at_camera
 from itportrait.image import decode, resize, to_tensor, to_uint8
 from itportrait.io import uris
+from itportrait.io.decoding import decode_photo
 from itportrait.io.formats import PATTERNS, format_of_name
-from itportrait.io.photos import decode_photo
 from itportrait.mini.portraits import render_portrait, sample_people
 
 if TYPE_CHECKING:

@@ -20,7 +20,8 @@ from itportrait.errors import InvalidArgumentError
 from itportrait.image import encode
 from itportrait.io import uris
 from itportrait.io.commits import COMMITS, Commit
-from itportrait.io.photos import decode_photo, read_source
+from itportrait.io.decoding import decode_photo
+from itportrait.io.photos import read_source
 from itportrait.publish.depth import encode_depth
 from itportrait.records import (
     AlignedRecord,

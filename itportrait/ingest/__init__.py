@@ -2,8 +2,9 @@
 
 from itportrait.ingest.cameras import in_eg3d_convention
 from itportrait.ingest.sources import list_sources
+from itportrait.io.decoding import decode_photo
 from itportrait.io.formats import PATTERNS
-from itportrait.io.photos import Photo, decode_photo, read_photo, read_source
+from itportrait.io.photos import Photo, read_photo, read_source
 
 __all__ = [
     "PATTERNS",

@@ -20,7 +20,7 @@ from itportrait.adapt import Adapter
 from itportrait.distributed.ready_made import ready_made_bank
 from itportrait.image import decode
 from itportrait.io.commits import read_committed
-from itportrait.io.photos import decode_photo
+from itportrait.io.decoding import decode_photo
 from itportrait.mini.samples import write_sample_portraits
 from itportrait.publish import decode_depth
 from itportrait.publish.bank import Bank

@@ -1,0 +1,96 @@
+"""From the bytes of a foreign picture to uint8 RGB, safely.
+
+Convention: what comes out is upright (EXIF orientation applied), 8-bit, RGB. 16-bit values are
+divided by 257, so that 65535 becomes 255; transparent pixels lie over white, as pages show them;
+of an animation the first frame counts.
+"""
+
+import io
+import warnings
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from itportrait.errors import DecodeError
+from itportrait.io.formats import decoders, format_of_content
+
+MAX_PIXELS = 80_000_000
+"""240 MB decoded; phones' 50-megapixel photos pass."""
+
+
+def decode_photo(data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """Decode a foreign picture.
+
+    Args:
+        data: the encoded file; the format is told by content, never by name.
+        max_pixels: larger pictures are refused from their header, before memory is taken.
+
+    Returns:
+        `[H, W, 3]` uint8, RGB, upright.
+
+    Raises:
+        DecodeError: empty, not a picture, truncated, corrupt, of a kind that has no agreed range
+            of values, or over the limit.
+    """
+    if not data:
+        raise DecodeError("empty: the file has no bytes")
+    try:
+        with warnings.catch_warnings():
+            # Of damaged tags and large sizes: what matters of them is an error below.
+            warnings.simplefilter("ignore")
+            return _decode(data, max_pixels)
+    except DecodeError:
+        raise
+    except UnidentifiedImageError:
+        raise DecodeError(f"not a picture: {_describe(data)}") from None
+    except Image.DecompressionBombError as error:
+        raise DecodeError(f"too large: {error}") from None
+    # Decoders raise nearly anything for damaged data (ValueError, struct.error, IndexError, ...),
+    # and at this edge each of them means the same.
+    except Exception as error:
+        kind = "truncated" if "truncated" in str(error) else "corrupt"
+        raise DecodeError(f"{kind}: {type(error).__name__}: {error}") from error
+
+
+def _decode(data: bytes, max_pixels: int) -> np.ndarray:
+    image = Image.open(io.BytesIO(data), formats=decoders())
+    width, height = image.size
+    if width * height > max_pixels:
+        raise DecodeError(
+            f"too large: {width} x {height} pixels, the limit is {max_pixels} (max_pixels)"
+        )
+    image.load()
+    return _to_rgb(_upright(image))
+
+
+def _describe(data: bytes) -> str:
+    kind = format_of_content(data)
+    if kind is None:
+        return f"{len(data)} bytes of no known picture format, beginning with {data[:8]!r}"
+    if kind.decoder in decoders():
+        return f"{len(data)} bytes that begin as {kind.name}, but no such picture is in them"
+    return f"{kind.name} files are not opened here; {kind.remedy}"
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Apply the EXIF orientation; damaged EXIF counts as none, since the pixels are whole."""
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:
+        return image
+
+
+def _to_rgb(image: Image.Image) -> np.ndarray:
+    if image.mode == "F":
+        raise DecodeError("floating-point pictures have no agreed range; convert it to 8 or 16 bit")
+    if image.mode.startswith("I"):
+        values = np.asarray(image).astype(np.int64)
+        if values.min() < 0 or values.max() > 65535:
+            raise DecodeError("32-bit values have no agreed range; convert it to 8 or 16 bit")
+        gray = ((values + 128) // 257).astype(np.uint8)
+        return np.repeat(gray[:, :, None], 3, axis=2)
+    if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        page = Image.new("RGBA", image.size, "white")
+        image = Image.alpha_composite(page, image)
+    return np.array(image.convert("RGB"))
