@@ -73,6 +73,20 @@ class Adapter:
                 remedy="adapt the domain again on this model, or load the model it was made for",
             )
 
+    def check_domain(self, domain: str) -> None:
+        """Refuse the adapter of another domain than the one whose folder it lies in.
+
+        Raises:
+            InvalidArgumentError: the names differ.
+        """
+        if domain != self.domain:
+            raise InvalidArgumentError(
+                "adapter",
+                expected=f"that of domain {domain!r}",
+                actual=f"that of {self.domain!r}",
+                remedy="publish the domain again",
+            )
+
     @torch.no_grad()
     def apply(
         self, generator: TriPlaneGenerator, strength: float = 1.0, *, model_id: str | None = None

@@ -1,22 +1,24 @@
 """What a style domain is, and how its adaptation runs; published values are the defaults."""
 
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import AfterValidator, Field, field_validator, model_validator
 
 from itportrait.adapt.presets import PRESETS, merge
 from itportrait.config import Settings
 from itportrait.errors import InvalidArgumentError, UnknownNameError
 from itportrait.io import uris
+from itportrait.io.names import check_domain
 
 Mode = Literal["image", "text", "image_text"]
+DomainName = Annotated[str, AfterValidator(check_domain)]
 
 
 class DomainSpec(Settings):
     """One style domain: reference images, a prompt, or both, and what to train for it."""
 
-    name: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=64)
+    name: DomainName
     """Folder, table and run name of the domain."""
     mode: Mode
     """`image` (references alone), `text` (prompt alone) or `image_text` (both)."""

@@ -1,8 +1,8 @@
 """`load_bundle`: models by name, path or URI; each is loaded, and checked, when first asked for."""
 
 import hashlib
-import json
-import shutil
+import uuid
+from collections.abc import Callable
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, BinaryIO, Self, cast
 import torch
 from torch import nn
 
-from itportrait.bundle.spec import BundleSpec, CameraPrior, ClipSpec, hash_file
+from itportrait.bundle.spec import BundleSpec, CameraPrior, ClipSpec, FileEntry, hash_file
+from itportrait.documents import MOST_BYTES, parse_object
 from itportrait.errors import InvalidArgumentError, MissingModelError
 from itportrait.generator import TriPlaneGenerator, load_generator
 from itportrait.generator.io import MODEL_FILE
 from itportrait.io import uris
+from itportrait.io.names import resolve_local, resolve_under
 from itportrait.ops.loader import cache_folder
 
 # Perception models bring open_clip and torchvision, seconds of import: on first use only.
@@ -148,15 +150,18 @@ class Bundle:
         """Return the path of a file or folder, verified where it belongs to the bundle."""
         if name is None:
             return None
-        if not Path(name).is_absolute():
-            prefix = "" if name == "." else f"{name}/"
-            inside = [f for f in self.spec.files if f == name or (prefix and f.startswith(prefix))]
-            for file in inside:
+        if Path(name).is_absolute():
+            return Path(name)
+        if name == ".":
+            return self.directory
+        for file in self.spec.files:
+            if file == name or file.startswith(f"{name}/"):
                 self._verify(file)
-        return self.directory / name
+        return resolve_local(self.directory, name, what="a path in the bundle")
 
     def _verify(self, name: str) -> None:
-        path, entry = self.directory / name, self.spec.files.get(name)
+        path = resolve_local(self.directory, name, what="a file of the bundle")
+        entry = self.spec.files.get(name)
         if not path.is_file():
             raise MissingModelError(f"{path} is absent; {self._remedy()}")
         if entry is not None and hash_file(path) != entry:
@@ -205,7 +210,7 @@ def load_bundle(uri: str | Path = MINI, device: torch.device | str = "cpu") -> B
 
 
 def _open(directory: Path, uri: str, device: torch.device | str) -> Bundle:
-    path = directory / MODEL_FILE
+    path = resolve_local(directory, MODEL_FILE)
     if not path.is_file():
         remedy = (
             "remake the embedded family with `make pretrain`"
@@ -213,47 +218,71 @@ def _open(directory: Path, uri: str, device: torch.device | str) -> Bundle:
             else f"make one with `itportrait import-eg3d FILE.pkl --out {uri}`"
         )
         raise MissingModelError(f"no model bundle at {uri!r}: {path} is absent; {remedy}")
-    return Bundle(_parse(path.read_bytes(), uri), directory).to(device)
+    text = uris.read_bytes(str(path), most=MOST_BYTES + 1)
+    return Bundle(_parse(text, uri), directory).to(device)
 
 
 def _parse(text: bytes, uri: str) -> BundleSpec:
-    try:
-        data = json.loads(text)
-    except ValueError as error:
-        raise InvalidArgumentError(
-            f"{uri}/{MODEL_FILE}", expected="JSON", actual=str(error)
-        ) from error
-    return BundleSpec.parse(data, source=f"{uri}/{MODEL_FILE}")
+    source = f"{uri}/{MODEL_FILE}"
+    return BundleSpec.parse(parse_object(text, source, finite=True), source=source)
 
 
 def _fetch(uri: str) -> Path:
     """Copy a remote bundle into the cache, each file whole and verified or not at all."""
+    shown = uris.redact(uri)
     try:
-        text = uris.read_bytes(uris.join(uri, MODEL_FILE))
+        text = uris.read_bytes(uris.join(uri, MODEL_FILE), most=MOST_BYTES + 1)
     except FileNotFoundError:
-        raise MissingModelError(
-            f"no model bundle at {uris.redact(uri)!r}: {MODEL_FILE} is absent"
-        ) from None
-    spec = _parse(text, uris.redact(uri))
+        raise MissingModelError(f"no model bundle at {shown!r}: {MODEL_FILE} is absent") from None
+    spec = _parse(text, shown)
+    for place in spec.named_paths():
+        if Path(place).is_absolute():
+            raise InvalidArgumentError(
+                f"{shown}/{MODEL_FILE}",
+                expected="paths inside the bundle",
+                actual=repr(place),
+                remedy="copy the bundle into a folder of this machine to name files outside of it",
+            )
     key = hashlib.sha256(uri.encode() + b"\0" + text).hexdigest()[:16]
     directory = cache_folder() / "bundles" / key
+    directory.mkdir(parents=True, exist_ok=True)
     for name, entry in spec.files.items():
-        target = directory / name
-        if target.is_file() and hash_file(target) == entry:
-            continue
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_suffix(target.suffix + ".tmp")
-        fs, path = uris.open_fs(uris.join(uri, name))
-        try:
-            with cast(BinaryIO, fs.open(path, "rb")) as source, temporary.open("wb") as sink:
-                shutil.copyfileobj(source, sink, 1 << 20)
-        except FileNotFoundError:
-            raise MissingModelError(f"{uris.redact(uri)}/{name} is absent") from None
-        if hash_file(temporary) != entry:
-            temporary.unlink()
-            raise MissingModelError(
-                f"{uris.redact(uri)}/{name} is altered: its sha256 is not that of {MODEL_FILE}"
-            )
-        temporary.replace(target)
-    (directory / MODEL_FILE).write_bytes(text)
+        target = resolve_local(directory, name, what="a file of the bundle")
+        if not (target.is_file() and hash_file(target) == entry):
+            _fetch_file(resolve_under(uri, name), target, entry)
+    _put_whole(directory / MODEL_FILE, lambda sink: sink.write(text))
     return directory
+
+
+def _fetch_file(uri: str, target: Path, entry: FileEntry) -> None:
+    shown = uris.redact(uri)
+    target.parent.mkdir(parents=True, exist_ok=True)
+
+    def copy(sink: BinaryIO) -> None:
+        digest, size = hashlib.sha256(), 0
+        fs, path = uris.open_fs(uri)
+        with cast(BinaryIO, fs.open(path, "rb")) as source:
+            while size <= entry.bytes and (block := source.read(1 << 20)):
+                digest.update(block)
+                size += len(block)
+                sink.write(block)
+        if (size, digest.hexdigest()) != (entry.bytes, entry.sha256):
+            raise MissingModelError(
+                f"{shown} is altered: its size or sha256 is not that of {MODEL_FILE}"
+            )
+
+    try:
+        _put_whole(target, copy)
+    except (FileNotFoundError, FileExistsError, NotADirectoryError, IsADirectoryError):
+        raise MissingModelError(f"{shown} is absent, or no file") from None
+
+
+def _put_whole(target: Path, write: Callable[[BinaryIO], object]) -> None:
+    """Write a file whole or not at all, whoever else is writing it at the same time."""
+    temporary = target.with_name(f".{uuid.uuid4().hex}.tmp")
+    try:
+        with temporary.open("xb") as sink:
+            write(sink)
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)

@@ -3,22 +3,47 @@
 import hashlib
 import json
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import torch
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import (
+    AfterValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 from torch import Tensor
 
 from itportrait.config import Settings
+from itportrait.documents import parse_object
 from itportrait.errors import MissingModelError
 from itportrait.generator import GeneratorConfig
 from itportrait.generator.io import MODEL_FILE
 from itportrait.geometry.camera import FFHQ_FOCAL, FFHQ_PIVOT, FFHQ_RADIUS, look_at_camera
+from itportrait.io.names import check_path
 
 FORMAT = 1
 READY_MADE_FOLDER = "bank"
 """Domains that come with a bundle. They are made from its models and name its `model_id`, so they
 cannot be among the files that this comes from."""
+
+
+def _check_file(name: str) -> str:
+    return check_path(name, "a file of the bundle")
+
+
+def _check_place(name: str) -> str:
+    if name == "." or Path(name).is_absolute():
+        return name
+    return check_path(name, "a path in the bundle")
+
+
+FileName = Annotated[str, AfterValidator(_check_file)]
+"""Name of a file inside the bundle's folder."""
+Place = Annotated[str, AfterValidator(_check_place)]
+"""Path of a file or folder inside the bundle's folder (`.`: the folder itself), or an absolute one
+of this machine, which only a bundle in a folder of this machine may name."""
 
 
 class CameraPrior(Settings):
@@ -50,7 +75,7 @@ class CameraPrior(Settings):
 class GeneratorPart(Settings):
     """The generator's file and configuration."""
 
-    file: str
+    file: FileName
     """Name in the bundle."""
     config: GeneratorConfig
     """Everything that determines the architecture, the plane axes among it."""
@@ -63,7 +88,7 @@ class ClipSpec(Settings):
     """The embedded model, or any of open_clip's architectures."""
     name: str = ""
     """open_clip's name of the architecture."""
-    path: str | None = None
+    path: Place | None = None
     """Folder (mini) or weight file, in the bundle or absolute; none where it is yet to be put."""
     weight: float = Field(default=1.0, gt=0)
     """Its part in guiding an adaptation, see `ite.clip_weights`."""
@@ -84,11 +109,11 @@ class PerceptionSpec(Settings):
     """Image-text models; their similarities are averaged."""
     perceptual: Literal["mini", "lpips_vgg"] = "mini"
     """Kind of the perceptual distance."""
-    perceptual_path: str | None = None
+    perceptual_path: Place | None = None
     """Its weights; none for LPIPS is the place in torch's cache."""
-    identity_path: str | None = None
+    identity_path: Place | None = None
     """Identity network: ours, or a face-recognition network of the user's."""
-    encoder_path: str | None = None
+    encoder_path: Place | None = None
     """Encoder image -> w_plus; none where the family has none."""
     detector: Literal["mtcnn"] = "mtcnn"
     """Face detector."""
@@ -97,9 +122,9 @@ class PerceptionSpec(Settings):
 class FileEntry(Settings):
     """Content of one file."""
 
-    sha256: str
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
     """Hexadecimal digest."""
-    bytes: int
+    bytes: int = Field(ge=0)
     """Size."""
 
 
@@ -122,8 +147,25 @@ class BundleSpec(Settings):
     """Where training cameras stood."""
     perception: PerceptionSpec = PerceptionSpec()
     """Models that look at pictures."""
-    files: dict[str, FileEntry] = Field(default_factory=dict)
+    files: dict[FileName, FileEntry] = Field(default_factory=dict)
     """Every file of the bundle but `model.json` and cards."""
+
+    @model_validator(mode="after")
+    def _files_are_apart(self) -> Self:
+        for name in self.files:
+            if Path(name).parts[0] == MODEL_FILE:
+                raise ValueError(f"files: {MODEL_FILE} cannot name itself")
+            for folder in Path(name).parents:
+                if str(folder) in self.files:
+                    raise ValueError(f"files: {str(folder)!r} is a file and the folder of {name!r}")
+        return self
+
+    def named_paths(self) -> list[str]:
+        """Return the paths of all models that are named."""
+        perception = self.perception
+        paths = [self.generator.file, perception.perceptual_path, perception.identity_path]
+        paths += [perception.encoder_path, *(clip.path for clip in perception.clips)]
+        return [path for path in paths if path is not None]
 
     def to_text(self) -> str:
         """Return the text of `model.json`: the same bundle gives the same bytes."""
@@ -176,7 +218,9 @@ def write_bundle(
     """
     directory = Path(directory)
     path = directory / MODEL_FILE
-    part = json.loads(path.read_text()).get("generator") if path.exists() else None
+    part = None
+    if path.exists():
+        part = parse_object(path.read_bytes(), str(path), finite=True).get("generator")
     if part is None:
         raise MissingModelError(f"no generator in {directory}; write one with save_generator()")
     spec = BundleSpec.parse(
@@ -191,7 +235,7 @@ def write_bundle(
         },
         source=str(path),
     )
-    absent = [item for item in _named_files(spec) if not (directory / item).exists()]
+    absent = [item for item in spec.named_paths() if not (directory / item).exists()]
     if absent:
         raise MissingModelError(f"{directory} lacks {', '.join(absent)}")
     path.write_text(spec.to_text())
@@ -207,10 +251,3 @@ def _hash_files(directory: Path) -> dict[str, Any]:
         and p.suffix not in (".py", ".pyc", ".md")
         and p.relative_to(directory).parts[0] != READY_MADE_FOLDER
     }
-
-
-def _named_files(spec: BundleSpec) -> list[str]:
-    perception = spec.perception
-    paths = [spec.generator.file, perception.perceptual_path, perception.identity_path]
-    paths += [perception.encoder_path, *(clip.path for clip in perception.clips)]
-    return [path for path in paths if path is not None]

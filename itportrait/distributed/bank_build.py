@@ -29,6 +29,7 @@ from itportrait.distributed.trained_domain import ADAPTER, TrainedDomain
 from itportrait.errors import CheckpointError, InvalidArgumentError, ItportraitError
 from itportrait.image import decode, encode
 from itportrait.io import uris
+from itportrait.io.names import resolve_under
 from itportrait.publish.bank import Bank, BankVersion
 from itportrait.publish.card import CARD_NAME, PREVIEW_NAME, preview_png, version_card
 from itportrait.publish.contact_sheet import contact_sheet
@@ -297,10 +298,10 @@ class BankBuild:
         self.tracker.log_image("contact_sheet", sheet, step=sum(n != "base" for n in names))
 
     def _published_faces(self, result: DomainResult) -> list[np.ndarray]:
-        folder = uris.join(self.bank.uri, result.domain, result.version, FACES)
         try:
+            folder = resolve_under(self.bank.uri, result.domain, result.version, FACES)
             names = [name for name in uris.list_names(folder) if name.endswith(".png")]
-            return [decode(uris.read_bytes(uris.join(folder, name))) for name in names]
+            return [decode(uris.read_bytes(resolve_under(folder, name))) for name in names]
         except (ItportraitError, OSError) as error:
             logger.warning("faces of %s cannot be shown: %s", result.domain, error)
             return []
@@ -317,7 +318,7 @@ def _references(trained: TrainedDomain) -> dict[str, bytes]:
 
 
 def _adapter_bytes(version: BankVersion) -> bytes:
-    return uris.read_bytes(uris.join(version.uri, ADAPTER))
+    return uris.read_bytes(version.file(ADAPTER))
 
 
 def _target(trained: TrainedDomain) -> str:
@@ -326,7 +327,7 @@ def _target(trained: TrainedDomain) -> str:
 
 
 def _target_of(version: BankVersion) -> str:
-    contents = [uris.read_bytes(uris.join(version.uri, name)) for name in version.references]
+    contents = [uris.read_bytes(version.file(name)) for name in version.references]
     return _target_digest(version.spec, contents)
 
 

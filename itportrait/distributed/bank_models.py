@@ -142,7 +142,7 @@ def model_card(name: str, version: BankVersion) -> ModelCard:
         key=version.version,
         loader=portrait_model.__name__,
         files={
-            ADAPTER: uris.read_bytes(uris.join(version.uri, ADAPTER)),
+            ADAPTER: uris.read_bytes(version.file(ADAPTER)),
             ABOUT: uris.redact(uris.to_json(settings.model_dump(mode="json")).decode()).encode(),
         },
         config={"bundle": settings.base, "device": "auto"},

@@ -16,11 +16,13 @@ from itportrait.config import fingerprint
 from itportrait.distributed.kernels import build_stylizer
 from itportrait.distributed.recipes import ALIGN, INVERT, Recipe
 from itportrait.distributed.shards import Shard
+from itportrait.documents import build
 from itportrait.errors import InvalidArgumentError
 from itportrait.image import encode
 from itportrait.io import uris
 from itportrait.io.commits import COMMITS, Commit
 from itportrait.io.decoding import decode_photo
+from itportrait.io.names import check_path, numbers_of, resolve_under
 from itportrait.io.photos import read_source
 from itportrait.publish.depth import encode_depth
 from itportrait.records import (
@@ -122,7 +124,7 @@ def deliver(task: DeliveryTask) -> Delivery | None:
         for name, make in _makers(task, portrait):
             path = uris.join(portrait.styled.record_id, name)
             start = time.perf_counter()
-            error = _write(make, uris.join(task.root, path))
+            error = _write(make, task.root, path)
             seconds += time.perf_counter() - start
             if error is None:
                 files.append(path)
@@ -134,14 +136,15 @@ def deliver(task: DeliveryTask) -> Delivery | None:
     return _mark(task.marker, made)
 
 
-def _write(make: Callable[[], bytes], path: str) -> RecordError | None:
+def _write(make: Callable[[], bytes], root: str, path: str) -> RecordError | None:
     """Make a file; an error of making is returned, one of the storage raised."""
     try:
+        place = resolve_under(root, path, what="record_id")
         data = make()
     # Whatever one portrait does to the code, the others get their files.
     except Exception as error:
         return RecordError.of(STAGE, error)[1]
-    uris.put_bytes(path, data)
+    uris.put_bytes(place, data)
     return None
 
 
@@ -151,13 +154,18 @@ def _mark(marker: str, made: Delivery) -> Delivery:
 
 
 def read_delivery(marker: str) -> Delivery | None:
-    """Return what a shard's marker says, or None where there is none."""
+    """Return what a shard's marker says, or None where there is none.
+
+    Raises:
+        InvalidArgumentError: it is damaged, or names a file outside of the domain's folder.
+    """
     data = uris.read_json(marker)
     if data is None:
         return None
-    lists = {name: tuple(data.get(name, ())) for name in ("files", "errors", "stale")}
-    seconds = data.get("seconds", 0.0)
-    return Delivery(data["fingerprint"], data["portraits"], seconds=seconds, **lists)
+    made = build(Delivery, data, uris.redact(marker))
+    for path in (*made.files, *made.stale):
+        check_path(path, f"a file of {uris.redact(marker)}")
+    return made
 
 
 def sweep(root: str, shards: int, *, stale: bool) -> None:
@@ -169,8 +177,9 @@ def sweep(root: str, shards: int, *, stale: bool) -> None:
         stale: whether a marker names stale files. If not, and no shard is gone, none is read.
     """
     folder = uris.join(root, COMMITS)
-    markers = {name: uris.join(folder, name) for name in uris.list_names(folder)}
-    gone = {marker for name, marker in markers.items() if int(name.partition(".")[0]) >= shards}
+    numbers = numbers_of(uris.list_names(folder))
+    markers = {number: uris.join(folder, f"{number:05d}.json") for number in numbers}
+    gone = {marker for number, marker in markers.items() if number >= shards}
     if not gone and not stale:
         return
     unneeded: set[str] = set()
@@ -186,7 +195,7 @@ def sweep(root: str, shards: int, *, stale: bool) -> None:
         if spent.get(marker, made) is not None:
             unneeded.difference_update(made.files)
     for path in sorted(unneeded):
-        uris.remove(uris.join(root, path))
+        uris.remove(resolve_under(root, path))
     for marker, made in spent.items():
         if made is None:
             uris.remove(marker)

@@ -16,6 +16,7 @@ from itportrait.geometry.conventions import CameraConvention
 from itportrait.invert.config import InvertConfig
 from itportrait.io import uris
 from itportrait.io.formats import PATTERNS
+from itportrait.io.names import check_domain
 from itportrait.io.parquet import PixelFormat
 from itportrait.publish.bank import BankVersion
 from itportrait.stylize.config import DeliverablesConfig, StylizeConfig
@@ -165,7 +166,8 @@ class JobConfig(Settings):
         if not isinstance(value, list | tuple):
             raise ValueError("expected a list of names and specifications")
         return tuple(
-            DomainSpec.parse(v, source="domain") if isinstance(v, dict) else v for v in value
+            DomainSpec.parse(v, source="domain") if isinstance(v, dict) else _domain_name(v)
+            for v in value
         )
 
     @model_validator(mode="after")
@@ -237,6 +239,10 @@ class JobConfig(Settings):
         return {d.name: d for d in self.domains if isinstance(d, DomainSpec)}
 
 
+def _domain_name(value: Any) -> Any:
+    return check_domain(value) if isinstance(value, str) else value
+
+
 def load_job(
     path: str | None,
     overrides: list[str] | None = None,
@@ -264,7 +270,8 @@ def load_job(
     config = JobConfig.parse(data, source=path or "configuration")
     if domains is not None:
         known = config.specifications()
-        config = config.model_copy(update={"domains": tuple(known.get(n, n) for n in domains)})
+        chosen = tuple(known.get(name) or check_domain(name) for name in domains)
+        config = config.model_copy(update={"domains": chosen})
     for name in required:
         if not getattr(config, name):
             raise InvalidArgumentError(

@@ -71,9 +71,10 @@ def build_stylizer(recipe: Recipe):
 
     bundle = warm_bundle(recipe.bundle, recipe.device)
     version = read_version(recipe.adapter)
-    data = uris.read_bytes(uris.join(recipe.adapter, "adapter.safetensors"))
+    data = uris.read_bytes(version.file("adapter.safetensors"))
     adapter = Adapter.from_bytes(data, source=uris.redact(recipe.adapter))
     adapter.check_base(bundle.model_id)
+    adapter.check_domain(recipe.domain)
     target = StyleTarget(
         prompt=version.spec.get("prompt"),
         source_prompt=version.spec.get("source_prompt", "Photo"),

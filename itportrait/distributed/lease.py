@@ -16,6 +16,7 @@ from typing import Any, Self
 
 from itportrait.errors import LeaseHeldError, OutputError
 from itportrait.io import uris
+from itportrait.io.names import numbers_of
 
 TTL_S = 60.0
 
@@ -87,7 +88,7 @@ class Lease:
         )
 
     def _generations(self) -> list[int]:
-        return [int(n[:-5]) for n in uris.list_names(self._folder) if n.endswith(".json")]
+        return numbers_of(uris.list_names(self._folder))
 
     def _take(self) -> None:
         generations = self._generations()

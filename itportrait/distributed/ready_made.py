@@ -77,13 +77,13 @@ def _curve(version: BankVersion) -> Iterator[tuple[int, dict[str, float]]]:
     """Yield each step of the training with the values that it has."""
     import pyarrow.parquet as pq
 
-    data = uris.read_bytes(uris.join(version.uri, CURVE))
+    data = uris.read_bytes(version.file(CURVE))
     for row in pq.read_table(io.BytesIO(data)).to_pylist():
         step = int(row.pop("step"))
         yield step, {name: value for name, value in row.items() if value is not None}
 
 
 def _faces(version: BankVersion) -> list:
-    folder = uris.join(version.uri, FACES)
+    folder = version.file(FACES)
     names = [name for name in uris.list_names(folder) if name.endswith(".png")]
-    return [decode(uris.read_bytes(uris.join(folder, name))) for name in names]
+    return [decode(uris.read_bytes(version.file(f"{FACES}/{name}"))) for name in names]

@@ -6,6 +6,7 @@ from typing import Any
 from itportrait.config import fingerprint
 from itportrait.io import uris
 from itportrait.io.commits import StageTable
+from itportrait.io.names import check_domain, check_name
 from itportrait.io.parquet import PixelFormat
 from itportrait.records import AlignedRecord, InvertedRecord, Record, StylizedRecord
 
@@ -55,6 +56,12 @@ class Recipe:
     item_timeout_s: float = 60.0
     retry_failed: bool = False
 
+    def __post_init__(self) -> None:
+        if self.domain:
+            check_domain(self.domain)
+        if self.version:
+            check_name(self.version, "version")
+
     @property
     def name(self) -> str:
         """Return what people call it: `align`, `invert`, `stylize bronze`."""
@@ -88,6 +95,11 @@ class Recipe:
 
 
 def table_root(output: str, stage: str, domain: str = "") -> str:
-    """Return the folder of a stage's table below a job's output."""
-    names = {ALIGN: ("aligned",), INVERT: ("inverted",), STYLIZE: ("stylized", f"domain={domain}")}
-    return uris.join(output, *names[stage])
+    """Return the folder of a stage's table below a job's output.
+
+    Raises:
+        InvalidArgumentError: the domain's name is none that a folder may have.
+    """
+    if stage == STYLIZE:
+        return uris.join(output, "stylized", f"domain={check_domain(domain)}")
+    return uris.join(output, {ALIGN: "aligned", INVERT: "inverted"}[stage])

@@ -102,7 +102,7 @@ def search_target(recipe: Recipe, inputs: str | list[str]) -> str:
 def list_searches(recipe: Recipe) -> frozenset[int]:
     """Return the shards of a stage that may have a search, in one listing."""
     names = uris.list_names(uris.join(recipe.table().root, "_partial"))
-    return frozenset(int(name) for name in names if name.isdigit())
+    return frozenset(int(name) for name in names if name.isascii() and name.isdigit())
 
 
 def read_search(recipe: Recipe, shard: int, target: str) -> Search | None:

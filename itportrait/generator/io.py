@@ -10,9 +10,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from itportrait.documents import parse_object
 from itportrait.errors import CheckpointError, MissingModelError
 from itportrait.generator.config import GeneratorConfig
 from itportrait.generator.generator import TriPlaneGenerator
+from itportrait.io.names import resolve_local
 
 GENERATOR_FILE = "generator.safetensors"
 MODEL_FILE = "model.json"
@@ -82,10 +84,17 @@ def save_generator(
     temporary = directory / f"{GENERATOR_FILE}.tmp"
     save_file(state, temporary, metadata={"config": json.dumps(part["config"])})
     temporary.replace(directory / GENERATOR_FILE)
-    path = directory / MODEL_FILE
-    model_json = json.loads(path.read_text()) if path.exists() else {}
-    path.write_text(json.dumps(model_json | {"generator": part}, indent=2, sort_keys=True) + "\n")
+    model_json = _read_model(directory)
+    (directory / MODEL_FILE).write_text(
+        json.dumps(model_json | {"generator": part}, indent=2, sort_keys=True) + "\n"
+    )
     return part
+
+
+def _read_model(directory: Path) -> dict[str, Any]:
+    """Return the content of a folder's `model.json`; empty if there is none."""
+    path = directory / MODEL_FILE
+    return parse_object(path.read_bytes(), str(path), finite=True) if path.exists() else {}
 
 
 def load_generator(directory: str | Path) -> TriPlaneGenerator:
@@ -93,22 +102,23 @@ def load_generator(directory: str | Path) -> TriPlaneGenerator:
 
     Raises:
         MissingModelError: the folder holds no generator.
+        InvalidArgumentError: `model.json` is damaged, or names a file outside of the folder.
         CheckpointError: the file is truncated, or does not fit its configuration.
     """
     directory = Path(directory)
-    path = directory / MODEL_FILE
-    part = json.loads(path.read_text()).get("generator") if path.exists() else None
-    if part is None or not (directory / part["file"]).exists():
+    part = _read_model(directory).get("generator")
+    file = part.get("file") if isinstance(part, dict) else None
+    weights = None if file is None else resolve_local(directory, file, what="the generator's file")
+    if not isinstance(part, dict) or weights is None or not weights.exists():
         raise MissingModelError(
             f"no generator in {directory}; write one with `itportrait import-eg3d FILE.pkl --out "
             f"{directory}`, or remake the embedded family with `make pretrain`"
         )
-    weights = directory / part["file"]
     try:
         state = load_file(weights)
     except SafetensorError as error:
         raise CheckpointError(f"{weights} is truncated or malformed: {error}") from error
-    model = TriPlaneGenerator(GeneratorConfig.from_json(part["config"]))
+    model = TriPlaneGenerator(GeneratorConfig.from_json(part.get("config") or {}))
     load_state(model, state, source=str(weights))
     return model.eval().requires_grad_(False)
 

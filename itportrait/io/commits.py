@@ -8,14 +8,15 @@ Readers take their files from markers, never from a listing.
 
 import contextlib
 import hashlib
-import json
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, cast
 
 import pyarrow as pa
 
+from itportrait.documents import build, parse_object
 from itportrait.io import parquet, uris
+from itportrait.io.names import check_path, numbers_of, resolve_under
 from itportrait.io.parquet import PixelFormat, Row
 from itportrait.records import Record
 
@@ -67,11 +68,20 @@ class Commit:
     committed_at: str = ""
 
     @classmethod
-    def from_json(cls, data: dict[str, Any]) -> "Commit":
-        """Read what `asdict` wrote; keys of newer versions are left out."""
-        known = {name: data[name] for name in cls.__dataclass_fields__ if name in data}
-        files = {name: FileEntry(**entry) for name, entry in known.get("files", {}).items()}
-        return cls(**{**known, "files": files})
+    def from_json(cls, data: dict[str, Any], source: str = "commit marker") -> "Commit":
+        """Read what `asdict` wrote; keys of newer versions are left out.
+
+        Raises:
+            InvalidArgumentError: it did not, or a file of it lies outside of the table's folder.
+        """
+        commit = build(cls, data, source)
+        for entry in commit.files.values():
+            check_path(entry.path, f"a file of {source}")
+        return commit
+
+
+def _parse(data: bytes, source: str) -> Commit:
+    return Commit.from_json(parse_object(data, source), source)
 
 
 class CommitTakenError(Exception):
@@ -95,18 +105,21 @@ class StageTable:
     def shards(self) -> list[int]:
         """Return the numbers of all committed shards, in order."""
         names = uris.list_names(uris.join(self.root, COMMITS))
-        return sorted(int(name[:-5]) for name in names if name.endswith(".json"))
+        return numbers_of(names)
 
     def read_commit(self, shard: int) -> Commit | None:
         """Return a shard's commit, or None where there is none."""
         data = uris.read_json(self.marker(shard))
-        return None if data is None else Commit.from_json(data)
+        return None if data is None else Commit.from_json(data, uris.redact(self.marker(shard)))
+
+    def _file(self, entry: FileEntry) -> str:
+        return resolve_under(self.root, entry.path, what="a file of a commit marker")
 
     def read_commits(self, shards: Sequence[int]) -> dict[int, Commit]:
         """Return the commits of several shards that have one, in one round where storage can."""
         markers = {self.marker(shard): shard for shard in shards}
         found = uris.read_many(markers)
-        return {markers[uri]: Commit.from_json(json.loads(data)) for uri, data in found.items()}
+        return {markers[uri]: _parse(data, uris.redact(uri)) for uri, data in found.items()}
 
     def discard(self, shard: int) -> None:
         """Take a shard's commit back: its marker goes, and its files are swept later."""
@@ -198,7 +211,7 @@ class StageTable:
         kept = {entry.path for entry in keep.files.values()}
         for entry in commit.files.values():
             if entry.path not in kept:
-                uris.remove(uris.join(self.root, entry.path))
+                uris.remove(self._file(entry))
 
     def read_rows(
         self, commit: Commit, *, pixels: bool = True, keys: Container[str] | None = None
@@ -231,7 +244,7 @@ class StageTable:
         Raises:
             OSError: the file is missing or truncated.
         """
-        fs, path = uris.open_fs(uris.join(self.root, commit.files["records"].path))
+        fs, path = uris.open_fs(self._file(commit.files["records"]))
         try:
             with fs.open(path, "rb") as file:
                 return parquet.read_columns(file, names)
@@ -239,7 +252,7 @@ class StageTable:
             raise OSError(f"{uris.redact(self.root)}: {error}") from error
 
     def _read(self, entry: FileEntry) -> bytes:
-        uri = uris.join(self.root, entry.path)
+        uri = self._file(entry)
         data = uris.read_bytes(uri)
         if len(data) != entry.size or hashlib.sha256(data).hexdigest() != entry.sha256:
             raise DamagedFileError(

@@ -26,6 +26,7 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.spec import AbstractFileSystem
 
+from itportrait.documents import MOST_BYTES, parse_object
 from itportrait.errors import InvalidArgumentError, OutputError
 from itportrait.text import shown
 
@@ -277,18 +278,29 @@ def _local_temporary(path: str, data: bytes) -> Iterator[Path]:
 
 
 @_patient
-def read_bytes(uri: str) -> bytes:
-    """Return the content of a file. FileNotFoundError if there is none."""
+def read_bytes(uri: str, *, most: int | None = None) -> bytes:
+    """Return the content of a file, or its first `most` bytes; FileNotFoundError without one."""
     fs, path = open_fs(uri)
-    return cast(bytes, fs.cat_file(path))
-
-
-def read_json(uri: str) -> Any:
-    """Return the parsed content of a JSON file, or None if there is no such file."""
     try:
-        return json.loads(read_bytes(uri))
+        return cast(bytes, fs.cat_file(path, end=most))
+    except OSError as error:
+        # Stores of objects have no range of an empty file.
+        if error.errno == errno.EINVAL and most and fs.info(path)["size"] == 0:
+            return b""
+        raise
+
+
+def read_json(uri: str) -> dict[str, Any] | None:
+    """Return the content of a JSON file, an object, or None if there is no such file.
+
+    Raises:
+        InvalidArgumentError: it is something else, too long or too deep; says which.
+    """
+    try:
+        data = read_bytes(uri, most=MOST_BYTES + 1)
     except FileNotFoundError:
         return None
+    return parse_object(data, redact(uri))
 
 
 def to_json(data: Any) -> bytes:
@@ -327,13 +339,17 @@ def list_names(uri: str) -> list[str]:
 
 
 @_patient
-def read_tree(uri: str) -> dict[str, bytes]:
-    """Return the contents of all files below a folder, by their path in it, past any cache."""
+def list_tree(uri: str) -> list[str]:
+    """Return the sorted paths of all files below a folder, past any cache."""
     fs, path = open_fs(uri)
     fs.invalidate_cache(path)
     root = str(fs._strip_protocol(path)).rstrip("/") + "/"
-    names = sorted(str(fs._strip_protocol(item)) for item in fs.find(path))
-    return {name.removeprefix(root): cast(bytes, fs.cat_file(name)) for name in names}
+    return sorted(str(fs._strip_protocol(item)).removeprefix(root) for item in fs.find(path))
+
+
+def read_tree(uri: str) -> dict[str, bytes]:
+    """Return the contents of all files below a folder, by their path in it, past any cache."""
+    return {name: read_bytes(join(uri, name)) for name in list_tree(uri)}
 
 
 @_patient
@@ -358,12 +374,12 @@ def remove(uri: str, *, recursive: bool = False) -> None:
     """Remove a file (or a folder) if it is there."""
     fs, path = open_fs(uri)
     with writing(uri), contextlib.suppress(FileNotFoundError):
-        if isinstance(fs, LocalFileSystem):
-            fs.rm(path, recursive=recursive)
-        elif recursive:
-            _remove_tree(fs, path)
-        else:
+        if not recursive:
             fs.rm_file(path)
+        elif isinstance(fs, LocalFileSystem):
+            fs.rm(path, recursive=True)
+        else:
+            _remove_tree(fs, path)
 
 
 def _remove_tree(fs: AbstractFileSystem, path: str) -> None:

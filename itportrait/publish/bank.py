@@ -13,14 +13,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from itportrait.documents import build
 from itportrait.errors import InvalidArgumentError, NoInputError, UnknownNameError
 from itportrait.io import uris
+from itportrait.io.names import check_domain, check_name, check_path, numbers_of, resolve_under
+from itportrait.publish.bank_index import check_index
 
 INDEX = "bank.json"
 CARD = "domain.json"
 _SCHEMA = 1
 _HISTORY = "_index"
 _KEPT_INDEXES = 50
+_AGREED = ("fingerprint", "base_model_id")
+"""What the index repeats of a card, and which must be equal."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,11 +61,19 @@ class BankVersion:
         """Return the name of the training that made it, and the key of its tracked run."""
         return f"{self.domain}-{self.fingerprint}"
 
+    def file(self, name: str) -> str:
+        """Return the URI of one of its files.
+
+        Raises:
+            InvalidArgumentError: the name leads out of the version's folder.
+        """
+        return resolve_under(self.uri, name, what=f"a file of {self.domain} {self.version}")
+
     def reference_pictures(self) -> list:
         """Return the reference images, uint8 `[S, S, 3]`; none for a domain of words alone."""
         from itportrait.image import decode
 
-        return [decode(uris.read_bytes(uris.join(self.uri, name))) for name in self.references]
+        return [decode(uris.read_bytes(self.file(name))) for name in self.references]
 
     def reference_images(self):
         """Return the reference images `[R, 3, S, S]` in [-1, 1], or None if there are none."""
@@ -76,16 +89,31 @@ class BankVersion:
 
 
 def read_version(uri: str) -> BankVersion:
-    """Read the card of a version's folder.
+    """Read the card of a version's folder, `…/DOMAIN/VERSION`.
 
     Raises:
         NoInputError: there is no such version.
+        InvalidArgumentError: the card is damaged, names what lies outside of the folder, or is that
+            of another domain or version.
     """
-    data = uris.read_json(uris.join(uri, CARD))
+    place = resolve_under(uri, CARD)
+    data, source = uris.read_json(place), uris.redact(place)
     if data is None:
         raise NoInputError(f"no version of a domain at {uris.redact(uri)} ({CARD} is missing)")
-    known = {name: data[name] for name in BankVersion.__dataclass_fields__ if name in data}
-    return BankVersion(**{**known, "uri": uri, "references": tuple(known.get("references", ()))})
+    card = replace(build(BankVersion, data, source), uri=uri)
+    check_domain(card.domain)
+    check_name(card.version, "version")
+    for name in card.references:
+        check_path(name, f"a reference of {source}")
+    here = tuple(uri.rstrip("/").split("/")[-2:])
+    if here != (card.domain, card.version):
+        raise InvalidArgumentError(
+            source,
+            expected=f"the card of {' '.join(here)}",
+            actual=f"that of {card.domain} {card.version}",
+            remedy="a version keeps the folder that it was published in",
+        )
+    return card
 
 
 class Bank:
@@ -96,8 +124,11 @@ class Bank:
 
     def index(self) -> dict[str, Any]:
         """Return the index: `domains` -> name -> champion, former champions, versions."""
-        data = uris.read_json(uris.join(self.uri, INDEX))
-        return data or {"schema": _SCHEMA, "generation": -1, "domains": {}}
+        return self._read_index(resolve_under(self.uri, INDEX)) or {
+            "schema": _SCHEMA,
+            "generation": -1,
+            "domains": {},
+        }
 
     def domains(self) -> list[str]:
         """Return the names of all domains that have a champion, sorted."""
@@ -120,8 +151,21 @@ class Bank:
 
         Raises:
             NoInputError: there is no such version.
+            InvalidArgumentError: its card is damaged, or says something else than the index.
         """
-        return read_version(uris.join(self.uri, domain, version))
+        check_domain(domain)
+        check_name(version, "version")
+        card = read_version(resolve_under(self.uri, domain, version))
+        entry = self.index()["domains"].get(domain, _empty_entry())["versions"].get(version)
+        for key in _AGREED if entry else ():
+            if entry[key] != getattr(card, key):
+                raise InvalidArgumentError(
+                    f"{key} on the card of {domain} {version} in {uris.redact(self.uri)}",
+                    expected=f"{entry[key]!r}, as the index says",
+                    actual=repr(getattr(card, key)),
+                    remedy="publish the version again",
+                )
+        return card
 
     def versions(self, domain: str) -> list[str]:
         """Return the names of a domain's versions in the order of publication."""
@@ -155,14 +199,13 @@ class Bank:
         Raises:
             OutputError: no space or no permission; the index is as before.
         """
-        for name, what in ((version.domain, "domain"), (version.version, "version")):
-            if not name or "/" in name or name.startswith(("_", ".")):
-                raise InvalidArgumentError(what, expected="a plain folder name", actual=repr(name))
-        folder = uris.join(self.uri, version.domain, version.version)
+        check_domain(version.domain)
+        check_name(version.version, "version")
+        folder = resolve_under(self.uri, version.domain, version.version)
         created = version.created or dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
         version = replace(version, uri=folder, created=created)
         for path, content in files.items():
-            uris.put_bytes(uris.join(folder, path), content)
+            uris.put_bytes(resolve_under(folder, path, what="a file of the version"), content)
         card = {name: value for name, value in asdict(version).items() if name != "uri"}
         uris.put_bytes(uris.join(folder, CARD), uris.to_json(card))
 
@@ -186,11 +229,11 @@ class Bank:
         """Publish a version of another bank here as champion, files and card as they are.
 
         Raises:
+            InvalidArgumentError: a file's name or a link leads out of the version's folder.
             OutputError: no space or no permission; the index is as before.
         """
-        files = uris.read_tree(version.uri)
-        files.pop(CARD, None)
-        return self.publish(version, files)
+        names = [name for name in uris.list_tree(version.uri) if name != CARD]
+        return self.publish(version, {name: uris.read_bytes(version.file(name)) for name in names})
 
     def promote(self, domain: str, version: str) -> None:
         """Make a version champion; the present champion is remembered for `rollback`.
@@ -252,7 +295,7 @@ class Bank:
 
         self._change(change)
         for name in removed:
-            uris.remove(uris.join(self.uri, domain, name), recursive=True)
+            uris.remove(resolve_under(self.uri, domain, name), recursive=True)
         return removed
 
     def _change(self, change: Callable[[dict[str, Any]], None]) -> None:
@@ -289,14 +332,19 @@ class Bank:
         if number < 0:
             data = self.index()
             return data["generation"], data
-        return number, uris.read_json(self._generation(number)) or self.index()
+        return number, self._read_index(self._generation(number)) or self.index()
+
+    def _read_index(self, uri: str) -> dict[str, Any] | None:
+        data = uris.read_json(uri)
+        if data is not None:
+            check_index(data, uris.redact(uri))
+        return data
 
     def _numbers(self) -> list[int]:
-        names = uris.list_names(uris.join(self.uri, _HISTORY))
-        return [int(name[:-5]) for name in names if name.endswith(".json")]
+        return numbers_of(uris.list_names(resolve_under(self.uri, _HISTORY)))
 
     def _generation(self, number: int) -> str:
-        return uris.join(self.uri, _HISTORY, f"{number:08d}.json")
+        return resolve_under(self.uri, _HISTORY, f"{number:08d}.json")
 
     def _forget(self, before: int) -> None:
         for number in self._numbers():

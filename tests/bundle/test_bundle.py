@@ -110,7 +110,7 @@ def test_model_json_with_errors_names_the_keys(folder):
     with pytest.raises(InvalidArgumentError, match=r"unknown key 'licens'"):
         load_bundle(folder)
     path.write_text("{")
-    with pytest.raises(InvalidArgumentError, match="must be JSON"):
+    with pytest.raises(InvalidArgumentError, match="whole JSON document"):
         load_bundle(folder)
 
 

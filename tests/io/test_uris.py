@@ -52,11 +52,11 @@ def test_join_keeps_roots_and_protocols():
 def test_put_replaces_and_create_refuses(root, tmp_path):
     uri = uris.join(str(tmp_path) if root == "local" else f"memory://{tmp_path}", "a", "b.json")
     assert uris.read_json(uri) is None
-    uris.put_bytes(uri, b"1")
-    uris.put_bytes(uri, b"2")
+    uris.put_bytes(uri, b"{}")
+    uris.put_bytes(uri, b'{"a": 2}')
     with pytest.raises(FileExistsError):
-        uris.create_bytes(uri, b"3")
-    assert uris.read_json(uri) == 2
+        uris.create_bytes(uri, b'{"a": 3}')
+    assert uris.read_json(uri) == {"a": 2}
     assert uris.list_names(uri.rpartition("/")[0]) == ["b.json"]
     uris.remove(uri)
     assert not uris.exists(uri)
@@ -142,10 +142,10 @@ CALLS = {
 @pytest.mark.parametrize("name", CALLS)
 def test_what_fails_in_passing_is_tried_again(name, tmp_path, monkeypatch):
     uri, pauses = str(tmp_path / "a.json"), []
-    uris.put_bytes(uri, b"1")
+    uris.put_bytes(uri, b"{}")
     monkeypatch.setattr(uris.time, "sleep", pauses.append)
     expected = CALLS[name](uri)
-    uris.put_bytes(uri, b"2" if name == "put_bytes" else b"1")
+    uris.put_bytes(uri, b"2" if name == "put_bytes" else b"{}")
 
     whole, failures = uris.open_fs, [ConnectionError("hung up"), OSError(errno.EIO, "broken")]
 

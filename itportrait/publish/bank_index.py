@@ -1,0 +1,52 @@
+"""What the index of a style bank may say: checked whole, since anybody may have written it."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from itportrait.documents import build
+from itportrait.errors import InvalidArgumentError
+from itportrait.io.names import check_domain, check_name
+
+
+@dataclass(frozen=True)
+class _IndexVersion:
+    """What an index says of a version: the part of it that this module relies on."""
+
+    number: int
+    fingerprint: str
+    base_model_id: str
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _IndexEntry:
+    """What an index says of a domain."""
+
+    champion: str | None
+    former: list[str]
+    versions: dict[str, _IndexVersion]
+
+
+@dataclass(frozen=True)
+class _Index:
+    """What an index says."""
+
+    generation: int
+    domains: dict[str, _IndexEntry]
+
+
+def check_index(data: dict[str, Any], source: str) -> None:
+    """Refuse an index that is damaged, or whose names could not be folders of a bank."""
+    index = build(_Index, data, source)
+    for domain, entry in index.domains.items():
+        check_domain(domain)
+        champion = () if entry.champion is None else (entry.champion,)
+        for version in (*entry.versions, *entry.former, *champion):
+            check_name(version, f"version of {domain} in {source}")
+        if entry.champion is not None and entry.champion not in entry.versions:
+            raise InvalidArgumentError(
+                f"champion of {domain} in {source}",
+                expected="one of its versions",
+                actual=repr(entry.champion),
+                remedy="promote one with `itportrait bank promote`",
+            )
