@@ -70,6 +70,25 @@ class DomainSpec(Settings):
         """Whether reference images guide it."""
         return self.mode != "text"
 
+    def unknown_names(self) -> dict[str, str]:
+        """Return what is wrong with names that must be known here, by key; {} if nothing is.
+
+        Apart from validation, because a card of a bank may name a method that is not installed
+        here, and its version can be used all the same.
+        """
+        from itportrait.adapt.layers import LAYER_PRESETS
+        from itportrait.adapt.methods import METHODS
+
+        problems = {}
+        try:
+            METHODS.validated(self.method)
+        except ValueError as error:
+            problems["method"] = str(error)
+        if self.train not in LAYER_PRESETS:
+            known = list(LAYER_PRESETS)
+            problems["train"] = str(UnknownNameError("layer preset", self.train, known))
+        return problems
+
 
 class PairConfig(Settings):
     """How the photo-realistic twin of a style image is found."""
@@ -189,10 +208,10 @@ class IteConfig(Settings):
 class ThresholdConfig(Settings):
     """How image and text are balanced in stage 2: the threshold function."""
 
-    kind: Literal["hard", "even", "soft"] = "hard"
-    """The threshold function. `hard` (published paper): text guides while the image-adapted copy is
-    near the photo, else the image. `even` (published program): half and half. `soft`: a smooth
-    weight in the same quantity."""
+    kind: str = "hard"
+    """The threshold function by name. `hard` (published paper): text guides while the
+    image-adapted copy is near the photo, else the image. `even` (published program): half and half.
+    `soft`: a smooth weight in the same quantity."""
     value: float | Literal["auto"] = 0.65
     """Threshold of the mean of |E(I) - E(P)|; 0.65 belongs to ViT-B/32. `auto` takes it from the
     first steps."""
@@ -205,6 +224,13 @@ class ThresholdConfig(Settings):
     """Quantile of those distances that becomes the threshold."""
     softness: float = Field(default=0.1, gt=0)
     """Width of the `soft` transition, as a share of the threshold."""
+
+    @field_validator("kind")
+    @classmethod
+    def _kind_is_known(cls, value: str) -> str:
+        from itportrait.adapt.balance import BALANCES
+
+        return BALANCES.validated(value)
 
 
 class ProbeConfig(Settings):

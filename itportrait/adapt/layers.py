@@ -1,10 +1,12 @@
 """Which tensors are trained, and which rows of a code carry style: sets by name."""
 
 from collections.abc import Sequence
-
-from torch import nn
+from typing import TYPE_CHECKING
 
 from itportrait.errors import InvalidArgumentError, UnknownNameError
+
+if TYPE_CHECKING:
+    from torch import nn
 
 LAYER_PRESETS: dict[str, tuple[str, ...]] = {
     "synthesis_sr": ("backbone.synthesis.", "superresolution.", "background."),
@@ -23,7 +25,7 @@ _COLOUR_KEEPING_ROWS = (7, 9, 12, 13)
 _PAIR_ROWS = 9
 
 
-def trained_names(generator: nn.Module, preset: str) -> list[str]:
+def trained_names(generator: "nn.Module", preset: str) -> list[str]:
     """Return the names of the parameters that a preset trains, in the module's order.
 
     Raises:

@@ -1,16 +1,15 @@
 """The threshold function: how much text and how much image guides a step of stage 2.
 
-Source: ITportrait (arXiv 2304.04364), self-adaptive control; `even` is what its program runs,
-`soft` and the `auto` value are ours.
+Source: ITportrait (arXiv 2304.04364), self-adaptive control; the `auto` value is ours.
 """
 
 import logging
-import math
 from typing import Any
 
 import torch
 from torch import Generator
 
+from itportrait.adapt.balance import BALANCES
 from itportrait.adapt.config import ThresholdConfig
 
 logger = logging.getLogger(__name__)
@@ -25,16 +24,17 @@ class Threshold:
 
     def __init__(self, config: ThresholdConfig) -> None:
         self.config = config
+        self.balance = BALANCES.get(config.kind)(config)
         self.value: float | None = None if config.value == "auto" else float(config.value)
         self._gathered: list[float] = []
 
     def skips_image(self, rng: Generator) -> bool:
-        """Draw the chance of a text step that needs no distance (`hard`): its image render is
-        saved. One number is drawn whatever the kind, so that all kinds see the same codes."""
+        """Draw the chance of a text step that needs no distance: its image render is saved.
+
+        One number is drawn whatever the kind, so that all kinds see the same codes.
+        """
         drawn = float(torch.rand((), generator=rng))
-        if self.config.kind != "hard" or self.value is None:
-            return False
-        return drawn < self.config.text_probability
+        return self.value is not None and self.balance.is_text_step(drawn)
 
     def weights(self, distance: float) -> tuple[float, float]:
         """Return (text, image) weights for mean |E(I) - E(P)|.
@@ -42,16 +42,10 @@ class Threshold:
         Args:
             distance: of unit features, in [0, 2].
         """
-        if self.config.kind == "even":
-            return 0.5, 0.5
-        if self.value is None:
+        if self.value is None and self.balance.uses_threshold:
             self._gather(distance)
             return 1.0, 0.0
-        if self.config.kind == "hard":
-            return (1.0, 0.0) if distance < self.value else (0.0, 1.0)
-        width = max(self.config.softness * self.value, 1e-6)
-        image = 1 / (1 + math.exp(-(distance - self.value) / width))
-        return 1 - image, image
+        return self.balance.weights(distance, self.value or 0.0)
 
     def _gather(self, distance: float) -> None:
         self._gathered.append(distance)

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
-from itportrait.adapt import LAYER_PRESETS, METHODS, AdaptConfig, DomainSpec, resolve
+from itportrait.adapt import AdaptConfig, DomainSpec, resolve
 from itportrait.align.config import AlignConfig
 from itportrait.config import Settings, apply_overrides
 from itportrait.distributed.domain_job import TrainConfig
@@ -19,6 +19,9 @@ from itportrait.yaml_lines import Document, Problem, SpecError, load_yaml, pydan
 
 YamlPath = tuple[str | int, ...]
 
+DRAWN = "mini:"
+"""Beginning of a `truth` that is drawn and not read."""
+
 
 class BankDomain(DomainSpec):
     """A style domain of a bank."""
@@ -26,6 +29,18 @@ class BankDomain(DomainSpec):
     truth: str | None = None
     """True pictures of the domain, for KID: a folder or URI of aligned pictures, or `mini:NAME` for
     procedural renders. Judged with, never trained on; not part of the fingerprint."""
+
+    @field_validator("truth")
+    @classmethod
+    def _drawn_truth_is_known(cls, value: str | None) -> str | None:
+        from itportrait.mini.portraits.domains import get_domain
+
+        if value is not None and value.startswith(DRAWN):
+            try:
+                get_domain(value.removeprefix(DRAWN))
+            except UnknownNameError as error:
+                raise ValueError(str(error)) from None
+        return value
 
     def spec(self) -> DomainSpec:
         """Return what the adaptation needs of it."""
@@ -216,10 +231,8 @@ def _check_meaning(
         line = document.lines.get(own) or document.line(("defaults", key)) or document.line(own)
         problems.append(Problem(line, f"domain {domain.name!r}, {key}", message))
 
-    if domain.method not in METHODS.names():
-        report("method", str(UnknownNameError("adaptation method", domain.method, METHODS.names())))
-    if domain.train not in LAYER_PRESETS:
-        report("train", str(UnknownNameError("layer preset", domain.train, list(LAYER_PRESETS))))
+    for key, message in domain.unknown_names().items():
+        report(key, message)
     if adapt is not None:
         try:
             resolve(domain, adapt)
@@ -231,6 +244,6 @@ def _rooted(domain: BankDomain, folder: str) -> BankDomain:
     """Return the domain with its relative paths taken from the specification's folder."""
     references = tuple(uris.rooted(uri, folder) for uri in domain.references)
     truth = domain.truth
-    if truth is not None and not truth.startswith("mini:"):
+    if truth is not None and not truth.startswith(DRAWN):
         truth = uris.rooted(truth, folder)
     return domain.model_copy(update={"references": references, "truth": truth})

@@ -14,6 +14,7 @@ from itportrait.distributed.recipes import ALIGN, Recipe
 from itportrait.errors import InvalidArgumentError, NoInputError
 from itportrait.geometry.conventions import CameraConvention
 from itportrait.invert.config import InvertConfig
+from itportrait.invert.methods import INVERSIONS
 from itportrait.io import uris
 from itportrait.io.formats import PATTERNS
 from itportrait.io.names import check_domain
@@ -171,6 +172,15 @@ class JobConfig(Settings):
         )
 
     @model_validator(mode="after")
+    def _inversion_is_known(self) -> Self:
+        # Checked here and not in InvertConfig, which is also read where methods are not installed.
+        try:
+            INVERSIONS.validated(self.invert.method)
+        except ValueError as error:
+            raise ValueError(f"invert.method: {error}") from None
+        return self
+
+    @model_validator(mode="after")
     def _domains_are_consistent(self) -> Self:
         names = self.domain_names()
         twice = sorted({name for name in names if names.count(name) > 1})
@@ -178,6 +188,8 @@ class JobConfig(Settings):
             raise ValueError(f"domains: {', '.join(twice)} named more than once")
         for domain in self.domains:
             if isinstance(domain, DomainSpec):
+                for message in domain.unknown_names().values():
+                    raise ValueError(f"domain {domain.name!r}, {message}")
                 resolve(domain, self.adapt)
         return self
 

@@ -7,7 +7,8 @@ from itportrait.lazy import lazy_exports
 if TYPE_CHECKING:
     from itportrait.invert.config import InvertConfig, LossWeights
     from itportrait.invert.inverter import Inverter, NonFiniteError
-    from itportrait.invert.problem import INVERSIONS, Inversion, Problem, Solution
+    from itportrait.invert.methods import INVERSIONS
+    from itportrait.invert.problem import Inversion, Problem, Solution
 
 __all__ = [
     "INVERSIONS",
@@ -25,6 +26,7 @@ __getattr__ = lazy_exports(
     {
         "config": "InvertConfig LossWeights",
         "inverter": "Inverter NonFiniteError",
-        "problem": "INVERSIONS Inversion Problem Solution",
+        "methods": "INVERSIONS",
+        "problem": "Inversion Problem Solution",
     },
 )

@@ -9,9 +9,9 @@ from torch import Tensor
 
 from itportrait.errors import InvalidArgumentError, ItportraitError, RecordRejectedError
 from itportrait.image import resize, to_tensor, to_uint8
-from itportrait.invert import w, w_plus  # noqa: F401 (registers the methods)
 from itportrait.invert.config import InvertConfig
-from itportrait.invert.problem import INVERSIONS, Problem, Solution
+from itportrait.invert.methods import INVERSIONS
+from itportrait.invert.problem import Problem, Solution
 from itportrait.invert.target import fill_outside
 from itportrait.metrics import identity, psnr
 from itportrait.records import AlignedRecord, InvertedRecord, RecordError, Status

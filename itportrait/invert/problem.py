@@ -1,4 +1,4 @@
-"""What an inversion method gets and gives, and the registry of methods."""
+"""What an inversion method gets and gives."""
 
 from dataclasses import dataclass
 from typing import Protocol
@@ -6,7 +6,6 @@ from typing import Protocol
 from torch import Tensor
 
 from itportrait.invert.config import InvertConfig
-from itportrait.registry import Registry
 
 
 @dataclass(frozen=True)
@@ -52,6 +51,3 @@ class Inversion(Protocol):
     def run(self, problem: Problem) -> list[Solution]:
         """Return one solution per portrait, in order."""
         ...
-
-
-INVERSIONS: Registry[type[Inversion]] = Registry("inversion")

@@ -6,10 +6,9 @@ Paper: StyleGAN2's projector (Karras et al., 2020), with the differences of `w_p
 from itportrait.invert.config import InvertConfig
 from itportrait.invert.latents import WhitenedSpace
 from itportrait.invert.optimize import BatchOptimizer, first_codes, uses_encoder
-from itportrait.invert.problem import INVERSIONS, Problem, Solution
+from itportrait.invert.problem import Problem, Solution
 
 
-@INVERSIONS.register("w")
 class WInversion:
     """W optimization of a batch; an encoder's W+ guess is averaged over its rows first.
 

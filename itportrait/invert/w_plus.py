@@ -11,10 +11,9 @@ is refined with the code; convergence ends a row, not a fixed number of steps.
 from itportrait.invert.config import InvertConfig
 from itportrait.invert.latents import WhitenedSpace
 from itportrait.invert.optimize import BatchOptimizer, first_codes, uses_encoder
-from itportrait.invert.problem import INVERSIONS, Problem, Solution
+from itportrait.invert.problem import Problem, Solution
 
 
-@INVERSIONS.register("w_plus")
 class WPlusInversion:
     """W+ optimization of a batch; from the mean, W first, so that the shape settles before W+.
 

@@ -123,6 +123,12 @@ def test_every_error_is_named_with_its_line():
         assert any(number == line and words in text for number, text in found), (line, words, found)
 
 
+def test_a_drawn_truth_that_is_not_known_is_refused_before_anything_is_trained():
+    ((line, text),) = problems_of(GOOD.replace("mini:bronze", "mini:bronce"))
+    assert GOOD.splitlines()[line - 1].strip() == "truth: mini:bronze"
+    assert "unknown portrait domain 'bronce'; known: " in text
+
+
 def test_error_of_the_defaults_is_told_once_and_not_in_every_domain():
     text = GOOD.replace("steps: 30", "steps: many").replace("    steps: 50\n", "")
     assert [line for line, _ in problems_of(text)] == [4]

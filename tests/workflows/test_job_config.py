@@ -52,6 +52,17 @@ def test_command_line_goes_over_the_file():
         ("domains=[{name: a, mode: text}]", "needs a prompt"),
         ("domains=[a, a]", "a named more than once"),
         ("domains=a", "expected a list"),
+        ("invert.method=ptii", "invert.method: unknown inversion method 'ptii'; known: w, w_plus"),
+        (
+            "adapt.threshold.kind=hrad",
+            "adapt.threshold.kind: unknown threshold 'hrad'; known:",
+        ),
+        ("domains=[{name: a, mode: text, prompt: b, method: magic}]", "'magic'; known: itportrait"),
+        ("domains=[{name: a, mode: text, prompt: b, train: most}]", "'most'; known: all"),
+        (
+            "domains=[{name: a, mode: text, prompt: b, options: {threshold.kind: hrad}}]",
+            "options of domain 'a' must be a valid AdaptConfig, got threshold.kind: unknown",
+        ),
         ("publish.deliverables.mesh=[stl]", "publish.deliverables.mesh.0: Input should be 'glb'"),
     ],
 )

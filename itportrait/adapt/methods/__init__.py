@@ -1,13 +1,20 @@
 """Adaptation methods, by name; other packages add theirs through entry points."""
 
-from itportrait.adapt.methods.base import (
-    METHODS,
-    AdaptationMethod,
-    MethodContext,
-    StepLoss,
-    Student,
+from typing import TYPE_CHECKING
+
+from itportrait.lazy import lazy_exports
+from itportrait.registry import Registry
+
+if TYPE_CHECKING:
+    from itportrait.adapt.methods.base import AdaptationMethod, MethodContext, StepLoss, Student
+    from itportrait.adapt.methods.itportrait import ItportraitMethod
+
+METHODS: "Registry[type[AdaptationMethod]]" = Registry(
+    "adaptation method",
+    group="itportrait.adaptation_methods",
+    own={"itportrait": "itportrait.adapt.methods.itportrait:ItportraitMethod"},
 )
-from itportrait.adapt.methods.itportrait import ItportraitMethod
+"""Adaptation methods by name."""
 
 __all__ = [
     "METHODS",
@@ -17,3 +24,11 @@ __all__ = [
     "StepLoss",
     "Student",
 ]
+
+__getattr__ = lazy_exports(
+    __name__,
+    {
+        "base": "AdaptationMethod MethodContext StepLoss Student",
+        "itportrait": "ItportraitMethod",
+    },
+)

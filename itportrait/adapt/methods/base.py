@@ -16,7 +16,6 @@ from itportrait.adapt.references import Reference
 from itportrait.adapt.workers import Workers
 from itportrait.bundle import Bundle
 from itportrait.generator import TriPlaneGenerator
-from itportrait.registry import Registry
 
 
 @dataclass(frozen=True)
@@ -157,6 +156,3 @@ class AdaptationMethod(ABC):
     def state_dict(self) -> dict[str, Any]:
         """Return what the method needs beyond its students to resume."""
         return {}
-
-
-METHODS: Registry[type[AdaptationMethod]] = Registry("adaptation method")

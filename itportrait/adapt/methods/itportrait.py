@@ -14,7 +14,6 @@ from typing import Any
 
 from itportrait.adapt.methods.apt import PairedTransfer
 from itportrait.adapt.methods.base import (
-    METHODS,
     AdaptationMethod,
     MethodContext,
     StepLoss,
@@ -28,7 +27,6 @@ from itportrait.adapt.threshold import Threshold
 from itportrait.losses import text_change
 
 
-@METHODS.register("itportrait")
 class ItportraitMethod(AdaptationMethod):
     """The published method with its two stages."""
 

@@ -1,0 +1,195 @@
+"""Registries: names, and what installed packages add through entry points."""
+
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from itportrait.adapt.balance import BALANCES
+from itportrait.adapt.methods import METHODS
+from itportrait.errors import InvalidArgumentError
+from itportrait.invert.methods import INVERSIONS
+from itportrait.registry import Registry
+from tests.helpers.tiny_folder import write_tiny_bundle
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+
+PROJECT = """
+[build-system]
+requires = ["setuptools"]
+build-backend = "setuptools.build_meta"
+
+[project]
+name = "portrait-plugin"
+version = "1.2"
+
+[project.entry-points."itportrait.adaptation_methods"]
+paint = "portrait_plugin:PaintMethod"
+
+[project.entry-points."itportrait.inversions"]
+guess = "portrait_plugin:GuessInversion"
+broken = "portrait_plugin:Nothing"
+w = "portrait_plugin:GuessInversion"
+
+[project.entry-points."itportrait.thresholds"]
+third = "portrait_plugin:ThirdBalance"
+
+[tool.setuptools]
+py-modules = ["portrait_plugin"]
+"""
+
+PLUGIN = """
+from itportrait.adapt.balance import Balance
+from itportrait.adapt.methods import AdaptationMethod, StepLoss, Student
+from itportrait.invert import Solution
+
+
+class PaintMethod(AdaptationMethod):
+    result = "painted"
+
+    def __init__(self, context, state=None):
+        self.base = context.bundle.generator
+        self.students = {
+            "painted": Student(
+                self.base, context.spec.train, learning_rate=0.01, betas=(0.0, 0.99)
+            )
+        }
+
+    def loss(self, step):
+        ws = self.base.w_avg.expand(1, self.base.num_ws, -1)
+        camera = self.base.w_avg.new_tensor([1, 0, 0, 0, 0, -1, 0, 0, 0, 0, -1, 2.7, 0, 0, 0, 1,
+                                             4.2, 0, 0.5, 0, 4.2, 0.5, 0, 0, 1])[None]
+        image = self.students["painted"].generator.synthesize(ws, camera).image
+        return StepLoss("painted", image.square().mean(), {})
+
+
+class GuessInversion:
+    def __init__(self, config, bundle):
+        self.generator = bundle.generator
+
+    def run(self, problem):
+        code = self.generator.w_avg.expand(self.generator.num_ws, -1)
+        return [Solution(code, camera, steps=0, seconds=0.0) for camera in problem.cameras]
+
+
+class ThirdBalance(Balance):
+    def weights(self, distance, threshold):
+        return 2 / 3, 1 / 3
+"""
+
+
+def test_groups_are_those_that_the_documentation_names():
+    groups = {registry.group for registry in (METHODS, INVERSIONS, BALANCES)}
+    assert groups == {
+        "itportrait.adaptation_methods",
+        "itportrait.inversions",
+        "itportrait.thresholds",
+    }
+
+
+def test_a_group_that_packaging_tools_refuse_is_refused():
+    with pytest.raises(InvalidArgumentError, match=r"got 'itportrait\.adaptation method'"):
+        Registry("adaptation method", group="itportrait.adaptation method")
+
+
+def test_own_names_are_known_without_loading_them():
+    registry: Registry[type] = Registry("method", own={"one": "no_such_module:One"})
+    assert registry.names() == ["one"]
+    assert registry.validated("one") == "one"
+    with pytest.raises(ModuleNotFoundError):
+        registry.get("one")
+
+
+def test_own_names_cannot_be_registered_again():
+    registry: Registry[type] = Registry("method", own={"ordered": "collections:OrderedDict"})
+    with pytest.raises(InvalidArgumentError, match="not taken yet"):
+        registry.register("ordered")(dict)
+    assert registry.get("ordered").__name__ == "OrderedDict"
+
+
+def test_a_name_that_is_not_known_is_refused_by_validation_with_the_known_ones():
+    registry: Registry[int] = Registry("method")
+    registry.register("one")(1)
+    with pytest.raises(ValueError, match="unknown method 'two'; known: one"):
+        registry.validated("two")
+
+
+def run(code: str, *arguments: str, path: Path) -> str:
+    """Run code in an interpreter that sees the installed plug-in; return what it printed."""
+    done = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code), *arguments],
+        cwd=REPOSITORY,
+        env={**os.environ, "PYTHONPATH": f"{path}{os.pathsep}{REPOSITORY}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """A folder into which a wheel with methods of its own is installed."""
+    source = tmp_path_factory.mktemp("plugin")
+    (source / "pyproject.toml").write_text(PROJECT)
+    (source / "portrait_plugin.py").write_text(PLUGIN)
+    wheels, target = source / "wheels", source / "installed"
+    offline = ["--no-deps", "--no-index", "--quiet"]
+    pip = [sys.executable, "-m", "pip"]
+    build = [*pip, "wheel", *offline, "--no-build-isolation", "--wheel-dir", str(wheels)]
+    subprocess.run([*build, str(source)], check=True, capture_output=True)
+    (wheel,) = wheels.glob("*.whl")
+    install = [*pip, "install", *offline, "--target", str(target), str(wheel)]
+    subprocess.run(install, check=True, capture_output=True)
+    return target
+
+
+@pytest.mark.slow
+def test_methods_of_an_installed_wheel_run(installed, tmp_path):
+    write_tiny_bundle(tmp_path / "bundle")
+    code = """
+        import sys
+        import torch
+        from itportrait import load_bundle
+        from itportrait.adapt import AdaptConfig, DomainSpec, adapt_domain
+        from itportrait.adapt.config import ThresholdConfig
+        from itportrait.adapt.threshold import Threshold
+        from itportrait.distributed.job_config import load_job
+        from itportrait.invert import INVERSIONS, InvertConfig, Problem
+
+        domain = "domains=[{name: red, mode: text, prompt: red, method: paint, steps: 2}]"
+        settings = ["invert.method=guess", "adapt.threshold.kind=third", domain]
+        job = load_job(None, settings, input="in", output="out")
+        bundle = load_bundle(sys.argv[1])
+        config = AdaptConfig.parse({"probe": {"count": 2, "every": 1}})
+        (spec,) = job.specifications().values()
+        result = adapt_domain(bundle, spec, config)
+        print(result.adapter.domain, result.step > 0)
+        problem = Problem(torch.zeros(1, 3, 32, 32), torch.zeros(1, 25), ("a",))
+        print(len(INVERSIONS.get("guess")(job.invert, bundle).run(problem)))
+        print(Threshold(job.adapt.threshold).weights(0.1))
+    """
+    lines = run(code, str(tmp_path / "bundle"), path=installed).splitlines()
+    assert lines[-3:] == ["red True", "1", str((2 / 3, 1 / 3))]
+
+
+@pytest.mark.slow
+def test_a_plug_in_that_cannot_be_loaded_or_claims_a_name_is_named_at_the_start(installed):
+    code = """
+        from itportrait.distributed.job_config import load_job
+        from itportrait.errors import InvalidArgumentError
+
+        for name in ("broken", "w", "none"):
+            try:
+                load_job(None, [f"invert.method={name}"], input="in", output="out")
+            except InvalidArgumentError as error:
+                print(error)
+    """
+    broken, taken, unknown = run(code, path=installed).splitlines()
+    assert "'broken' of portrait-plugin cannot be loaded from portrait_plugin:Nothing" in broken
+    assert "a name not taken yet, got 'w' of portrait-plugin" in taken
+    assert "known: broken, guess, w, w_plus" in unknown
