@@ -21,6 +21,7 @@ from itportrait.adapt import DomainSpec, adapt_domain
 from itportrait.bundle import load_bundle
 from itportrait.config import apply_overrides
 from itportrait.distributed.bank_eval import ScoreJob, score_versions, truth_images
+from itportrait.distributed.domain_job import read_references
 from itportrait.distributed.job_config import JobConfig, load_job
 from itportrait.distributed.trained_domain import reference_images
 from itportrait.evaluate import ProbeConfig
@@ -74,7 +75,7 @@ def main() -> None:
 
 def measure(bundle, spec: DomainSpec, config: JobConfig, probe: ProbeConfig) -> list:
     """Adapt, score and print a domain; return rows of pictures: base, adapted, truth."""
-    references = reference_images(spec.references, bundle, config.align)
+    references = reference_images(spec.references, read_references(spec), bundle, config.align)
     began, cpu = time.perf_counter(), time.process_time()
     result = adapt_domain(bundle, spec, config.adapt, references=references or None)
     seconds, cpu = time.perf_counter() - began, time.process_time() - cpu

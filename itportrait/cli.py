@@ -141,7 +141,7 @@ def adapt(
     """Adapt the generator to a prompt, a picture, or both, and publish it to a bank."""
     from itportrait.adapt import DomainSpec
     from itportrait.bundle import load_bundle
-    from itportrait.distributed.domain_job import DomainJob, domain_fingerprint
+    from itportrait.distributed.domain_job import DomainJob, domain_fingerprint, read_references
     from itportrait.distributed.job_config import load_job
     from itportrait.distributed.local import adapt_here
     from itportrait.publish.bank import Bank
@@ -157,7 +157,12 @@ def adapt(
     version = styles.find(name, wanted)
     if version is None:
         task = DomainJob(
-            bundle=job.bundle, spec=spec, adapt=job.adapt, align=job.align, fingerprint=wanted
+            bundle=job.bundle,
+            spec=spec,
+            adapt=job.adapt,
+            align=job.align,
+            fingerprint=wanted,
+            pictures=read_references(spec),
         )
         trained = adapt_here(task, device=_device(device), on_report=_print_report)
         version = styles.publish(trained.version(), trained.files)

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 
 from itportrait.errors import InvalidArgumentError, NoInputError
-from itportrait.image import decode, to_tensor
+from itportrait.image import to_tensor
+from itportrait.io.photos import decode_photo
 from itportrait.io.uris import read_bytes, redact
 
 
@@ -72,5 +73,5 @@ def load_references(uris: Sequence[str]) -> list[Reference]:
             raise NoInputError(
                 f"reference image {redact(uri)} cannot be read: {redact(str(error))}"
             ) from error
-        references.append(Reference(decode(data), None, uri))
+        references.append(Reference(decode_photo(data), None, uri))
     return references

@@ -11,6 +11,7 @@ from itportrait.distributed.domain_job import (
     DomainJob,
     TrackingTarget,
     domain_fingerprint,
+    read_references,
     training_storage,
 )
 from itportrait.errors import InvalidArgumentError, ItportraitError, UnknownNameError
@@ -108,6 +109,7 @@ def _plan_domain(
     plain: DomainSpec = domain.spec()
     try:
         digest = domain_fingerprint(plain, spec.adapt, spec.align, model_id)
+        pictures = read_references(plain)
     except (ItportraitError, OSError) as error:
         return DomainResult(domain=domain.name, outcome=Outcome.FAILED, reason=str(error))
     job = DomainJob(
@@ -116,6 +118,7 @@ def _plan_domain(
         adapt=spec.adapt,
         align=spec.align,
         fingerprint=digest,
+        pictures=pictures,
         tracking=tracking,
     )
     found = bank.find(domain.name, digest)

@@ -64,6 +64,8 @@ class DomainJob:
         adapt: how; the domain's options are laid over it.
         align: how reference pictures are aligned.
         fingerprint: from `domain_fingerprint`.
+        pictures: contents of the specification's reference pictures, from `read_references`: they
+            travel with the job, since workers may not see the files of the driver's machine.
         tracking: where curves go.
     """
 
@@ -72,6 +74,7 @@ class DomainJob:
     adapt: AdaptConfig
     align: AlignConfig
     fingerprint: str
+    pictures: tuple[bytes, ...] = field(default=(), repr=False)
     tracking: TrackingTarget = field(default_factory=TrackingTarget)
 
     @property
@@ -95,16 +98,27 @@ def domain_fingerprint(
         InvalidArgumentError: an option of the domain is unknown or invalid.
     """
     plain = spec.model_dump(mode="json", exclude={"tags", "license", "references", "options"})
+    contents = list(read_references(spec))
+    used = align if spec.references else None
+    return fingerprint(plain, resolve(spec, adapt), used, model_id, contents, ADAPT_VERSION)
+
+
+def read_references(spec: DomainSpec) -> tuple[bytes, ...]:
+    """Return the contents of a domain's reference pictures.
+
+    Raises:
+        NoInputError: a reference picture cannot be read; names it.
+    """
     contents = []
     for uri in spec.references:
         try:
             contents.append(uris.read_bytes(uri))
         except OSError as error:
             raise NoInputError(
-                f"reference {uris.redact(uri)} of domain {spec.name!r} cannot be read: {error}"
+                f"reference {uris.redact(uri)} of domain {spec.name!r} cannot be read: "
+                f"{uris.redact(str(error))}"
             ) from error
-    used = align if spec.references else None
-    return fingerprint(plain, resolve(spec, adapt), used, model_id, contents, ADAPT_VERSION)
+    return tuple(contents)
 
 
 def training_storage(bank: str) -> str:

@@ -75,7 +75,7 @@ def adapt_here(
     from itportrait.distributed.kernels import warm_bundle
 
     bundle = warm_bundle(job.bundle, device)
-    references = reference_images(job.spec.references, bundle, job.align)
+    references = reference_images(job.spec.references, job.pictures, bundle, job.align)
     result = adapt_domain(
         bundle, job.spec, job.adapt, references=references or None, on_report=on_report
     )

@@ -21,6 +21,7 @@ from itportrait.distributed.domain_job import (
     DomainJob,
     TrackingTarget,
     domain_fingerprint,
+    read_references,
     training_storage,
 )
 from itportrait.distributed.gallery import FOLDER, GalleryJob, make_gallery
@@ -300,6 +301,7 @@ class StylizeJob:
             adapt=adapt,
             align=align,
             fingerprint=wanted,
+            pictures=read_references(domain),
             tracking=self._tracking(),
         )
         return Domain(

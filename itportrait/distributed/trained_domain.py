@@ -50,27 +50,36 @@ class TrainedDomain:
         )
 
 
-def reference_images(references: Sequence[str], bundle, align: AlignConfig) -> list:
+def reference_images(
+    references: Sequence[str], pictures: Sequence[bytes], bundle, align: AlignConfig
+) -> list:
     """Return reference pictures aligned as portraits are, each with its camera.
+
+    Args:
+        references: where they came from.
+        pictures: their contents, from `read_references`.
+        bundle: whose portraits they are to be like.
+        align: how they are aligned.
 
     A picture in which no face is found (a drawing far from a photo) is taken as aligned already
     if it is square; its camera is then estimated by the adaptation.
 
     Raises:
-        NoInputError: a picture cannot be read.
+        DecodeError: one is not a picture.
         InvalidArgumentError: no face was found and the picture is not square.
     """
-    from itportrait.adapt import Reference, load_references
+    from itportrait.adapt import Reference
     from itportrait.align import Aligner
+    from itportrait.io.photos import decode_photo
     from itportrait.records import Source, Status
 
     aligner = Aligner.of_bundle(align, bundle)
     found = []
-    for uri in references:
-        rows = aligner.align(Source(uri=uri))
+    for uri, data in zip(references, pictures, strict=True):
+        rows = aligner.align(Source(uri=uri, data=data))
         row = next((row for row in rows if row.status is Status.OK), None)
         if row is None or row.pixels is None:
-            found += load_references([uri])
+            found.append(Reference(decode_photo(data), None, uris.redact(uri)))
         else:
             found.append(Reference(row.pixels, row.camera, uris.redact(uri)))
     return found

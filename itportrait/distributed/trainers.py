@@ -132,7 +132,7 @@ def _train_loop(config: dict[str, Any]) -> None:
     rank, count = context.get_world_rank(), context.get_world_size()
     device = "cuda" if torch.cuda.is_available() and ray.get_gpu_ids() else "cpu"
     bundle = warm_bundle(job.bundle, device)
-    references = reference_images(job.spec.references, bundle, job.align)
+    references = reference_images(job.spec.references, job.pictures, bundle, job.align)
     reporter = _Reporter(job, rank, time.monotonic() + config["deadline_s"])
     try:
         result = adapt_domain(
