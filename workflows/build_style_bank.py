@@ -21,10 +21,12 @@ from itportrait.distributed.bank_spec import load_bank_spec
 from itportrait.distributed.domain_job import training_storage
 from itportrait.distributed.job_config import runs_folder
 from itportrait.distributed.lease import Lease
+from itportrait.distributed.places import check_shared, refuse_temporary
 from itportrait.distributed.session import ray_session, stop_on_sigterm
 from itportrait.errors import ItportraitError, LeaseHeldError
 from itportrait.io import uris
 from itportrait.publish.bank import Bank
+from itportrait.text import show_any_text
 from itportrait.tracking import open_tracker, replay_spool
 
 EXIT_FAILED, EXIT_USAGE, EXIT_BUSY = 1, 2, 75
@@ -34,6 +36,7 @@ WAIT_S = 12 * 3600.0
 def main(arguments: list[str] | None = None) -> int:
     """Run one build and return its exit code."""
     args = parse(arguments)
+    show_any_text()
     try:
         with stop_on_sigterm():
             return build(args)
@@ -50,6 +53,12 @@ def build(args: argparse.Namespace) -> int:
     spec = load_bank_spec(args.spec, args.set)
     date = check_date(args.date)
     bank = Bank(uris.absolute(args.bank))
+    places = {
+        "--bank": bank.uri,
+        "--mlflow": args.mlflow,
+        "base": "" if spec.base == "mini" else spec.base,
+    }
+    refuse_temporary(places)
     model_id = load_bundle(spec.base).model_id
     what = f"build_style_bank {date}"
     wait_s = WAIT_S if args.if_busy == "wait" else 0.0
@@ -61,6 +70,8 @@ def build(args: argparse.Namespace) -> int:
         session = ray_session(args.address) if plan.jobs else nullcontext()
         name, tags = f"bank-{plan.bank_id}", {"date": date, "kind": "build"}
         with session, open_tracker(args.mlflow, name, tags=tags) as tracker:
+            if plan.jobs:
+                check_shared(places)
             engine = RayEngine(spec.train, training_storage(bank.uri)) if plan.jobs else None
             models = BankModels(bank, args.mlflow)
             report = BankBuild(spec, plan, bank, tracker, lease, engine, models=models).run()

@@ -19,6 +19,7 @@ from rich.console import Console
 
 from itportrait.distributed.job_config import JobConfig, load_job
 from itportrait.distributed.lease import Lease
+from itportrait.distributed.places import check_shared
 from itportrait.distributed.progress import Progress
 from itportrait.distributed.session import ray_session, stop_on_sigterm
 from itportrait.distributed.stylize_job import (
@@ -30,6 +31,7 @@ from itportrait.distributed.stylize_job import (
 from itportrait.distributed.summary import print_summary
 from itportrait.errors import ItportraitError, LeaseHeldError
 from itportrait.io import uris
+from itportrait.text import show_any_text
 
 EXIT_FAILED, EXIT_USAGE, EXIT_BUSY = 1, 2, 75
 
@@ -37,6 +39,7 @@ EXIT_FAILED, EXIT_USAGE, EXIT_BUSY = 1, 2, 75
 def main(arguments: list[str] | None = None) -> int:
     """Run one job and return its exit code."""
     args = parse(arguments)
+    show_any_text()
     try:
         config = load_job(
             args.config,
@@ -47,6 +50,8 @@ def main(arguments: list[str] | None = None) -> int:
             bank=args.bank,
         )
         with stop_on_sigterm(), ray_session(args.address, num_cpus=config.resources.num_cpus):
+            if not args.dry_run:  # which writes nothing
+                check_shared(config.places())
             job = StylizeJob(config, find_model_id(config), retry_failed=args.retry == "failed")
             return show_plan(job) if args.dry_run else run(job, config)
     except LeaseHeldError as error:

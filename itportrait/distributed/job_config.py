@@ -10,6 +10,7 @@ from itportrait.adapt.config import AdaptConfig, DomainSpec, resolve
 from itportrait.align.config import AlignConfig
 from itportrait.config import Settings, apply_overrides
 from itportrait.distributed.domain_job import TrainConfig
+from itportrait.distributed.places import refuse_temporary
 from itportrait.distributed.recipes import ALIGN, Recipe
 from itportrait.errors import InvalidArgumentError, NoInputError
 from itportrait.geometry.conventions import CameraConvention
@@ -246,6 +247,16 @@ class JobConfig(Settings):
             retry_failed=retry_failed,
         )
 
+    def places(self) -> dict[str, str]:
+        """Return the places that must outlast the job, by what gives them."""
+        return {
+            "--input": self.input,
+            "--output": self.output,
+            "--bank": self.bank if self.domains else "",
+            "bundle": "" if self.bundle == "mini" else self.bundle,
+            "tracking.uri": self.tracking.uri,
+        }
+
     def specifications(self) -> dict[str, DomainSpec]:
         """Return the domains that the configuration itself specifies, by name."""
         return {d.name: d for d in self.domains if isinstance(d, DomainSpec)}
@@ -275,7 +286,8 @@ def load_job(
 
     Raises:
         NoInputError: there is no such file.
-        InvalidArgumentError: names every offending key; or input or output are missing.
+        InvalidArgumentError: names every offending key; or input or output are missing, or a place
+            would be lost with the job.
     """
     data = apply_overrides(_read_yaml(path) if path else {}, overrides or [])
     data |= {name: value for name, value in given.items() if value}
@@ -293,7 +305,9 @@ def load_job(
                 remedy=f"or `{name}:` in {path}",
             )
     folder = path.rpartition("/")[0] if path and "/" in path else "."
-    return config.model_copy(update=_absolute_places(config, folder))
+    config = config.model_copy(update=_absolute_places(config, folder))
+    refuse_temporary(config.places())
+    return config
 
 
 def _read_yaml(path: str) -> dict[str, Any]:

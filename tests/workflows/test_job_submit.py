@@ -175,3 +175,33 @@ def test_job_that_adapts_a_domain_is_stopped_as_quickly(cluster, client, submit,
     wait_until(lambda: any(training.rglob("*.json")), cluster, client, name)
     print(f"a domain in training: {stop(cluster, client, name, place)}")
     assert before.items() <= commits(place).items()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_an_output_in_the_temporary_copy_is_refused(cluster, client, submit, place):
+    command = workflow(place, "clown")
+    command[command.index("--output") + 1] = "runs/out"
+    name = submit("relative", *command)
+    assert wait_for_end(cluster, client, name) is JobStatus.FAILED
+    log = cluster.job_log(name)
+    assert "error: --output must be a place that outlasts the job" in log
+    assert "Traceback" not in log
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_reference_pictures_of_the_checkout_reach_the_workers(cluster, client, submit, place):
+    """Each node unpacks the checkout elsewhere: the driver's path is none of the workers'."""
+    command = ["python", "workflows/stylize_dataset.py", "--address", "auto"]
+    command += ["--config", "configs/demo.yaml", "--domains", "bronze"]
+    command += ["--input", f"{place}/photos", "--output", f"{place}/referenced"]
+    command += ["--bank", f"{place}/referenced/bank", "--set", "tracking.uri=none"]
+    for setting in ("adapt.probe={every: 2, count: 2, images: 1}", "invert.steps=2"):
+        command += ["--set", setting]
+    command += ["--set", "publish={portraits: 0, review: 0}", "--set", "stylize.views_deg=[]"]
+    name = submit("references", *command)
+    assert wait_for_end(cluster, client, name) is JobStatus.SUCCEEDED, cluster.job_log(name)[-3000:]
+    folder = place / "referenced" / "stylized/domain=bronze"
+    records = list(read_committed(str(folder), StylizedRecord))
+    assert [record.status for record in records] == [Status.OK] * PHOTOS

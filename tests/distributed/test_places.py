@@ -1,0 +1,98 @@
+"""Places that are lost with a job, or that another machine does not see, are refused."""
+
+import os
+
+import pytest
+
+from itportrait.distributed import places
+from itportrait.distributed.bank_spec import load_bank_spec
+from itportrait.distributed.job_config import load_job
+from itportrait.errors import InvalidArgumentError
+from tests.conftest import REPOSITORY
+
+
+@pytest.fixture
+def shipped(tmp_path, monkeypatch):
+    """A working folder like the one that Ray makes of a submitted checkout."""
+    folder = tmp_path / "session_1/runtime_resources/working_dir_files/_ray_pkg_0123456789abcdef"
+    folder.mkdir(parents=True)
+    (folder / "configs").symlink_to(REPOSITORY / "configs")
+    monkeypatch.chdir(folder)
+    monkeypatch.delenv("ITPORTRAIT_RUNS", raising=False)
+    return folder
+
+
+@pytest.mark.parametrize(
+    ("name", "given"),
+    [
+        ("--output", {"output": "runs/out"}),
+        ("--output", {"output": "./out"}),
+        ("--input", {"input": "photos"}),
+        ("--bank", {"bank": "runs/bank"}),
+    ],
+)
+def test_relative_places_of_a_submitted_job_are_refused(shipped, name, given):
+    whole = {"input": "s3://b/photos", "output": "s3://b/out", "bank": "s3://b/bank"}
+    with pytest.raises(InvalidArgumentError, match=rf"{name} .*temporary copy.*absolute path"):
+        load_job(None, ["domains=[a]"], **{**whole, **given})
+
+
+def test_so_are_places_of_the_file_and_of_its_runs_folder(shipped, tmp_path, monkeypatch):
+    with pytest.raises(InvalidArgumentError, match=r"--input .*ITPORTRAIT_RUNS"):
+        load_job("configs/demo.yaml")
+    elsewhere = {"input": "s3://b/photos", "output": str(tmp_path / "out"), "bank": "s3://b/bank"}
+    with pytest.raises(InvalidArgumentError, match=r"tracking\.uri .*sqlite.*temporary copy"):
+        load_job("configs/demo.yaml", **elsewhere)
+    with pytest.raises(InvalidArgumentError, match=r"bundle .*temporary copy"):
+        load_job(None, ["bundle=models/x"], **elsewhere)
+    monkeypatch.setenv("ITPORTRAIT_RUNS", str(tmp_path / "runs"))
+    assert load_job("configs/demo.yaml").output == f"{tmp_path}/runs/demo"
+
+
+def test_references_may_lie_in_the_submitted_checkout(shipped, tmp_path):
+    config = load_job(
+        "configs/demo.yaml",
+        ["tracking.uri=none"],
+        input="s3://b/photos",
+        output=str(tmp_path / "out"),
+        bank="s3://b/bank",
+    )
+    (uri,) = config.specifications()["bronze"].references
+    assert uri == str(shipped / "configs/references/bronze.png")
+    assert load_bank_spec("configs/bank.yaml").domains
+
+
+def test_a_link_into_the_copy_is_seen_through(shipped, tmp_path):
+    (tmp_path / "link").symlink_to(shipped)
+    with pytest.raises(InvalidArgumentError, match="--output"):
+        places.refuse_temporary({"--output": str(tmp_path / "link" / "out")})
+    places.refuse_temporary({"--output": str(tmp_path), "--mlflow": "http://h", "bundle": ""})
+    places.refuse_temporary({"--mlflow": f"sqlite:////{tmp_path}/mlflow.db", "--bank": "s3://b"})
+
+
+def test_nodes_are_asked_what_they_see(ray_cluster, tmp_path):
+    """One machine stands in for two; a path that is gone, for one that only the driver sees."""
+    (node,) = [node["NodeID"] for node in ray_cluster.nodes() if node["Alive"]]
+    nodes = {node: "127.0.0.1"}
+    here, gone = str(tmp_path), str(tmp_path / "gone")
+    assert places._ask(nodes, {"--output": here}) == {}
+    assert places._ask(nodes, {"--output": here, "--bank": gone}) == {"127.0.0.1": ["--bank"]}
+    places.check_shared({"--output": gone})  # this machine alone: nothing to ask
+    assert not os.path.exists(gone)
+
+
+def test_what_is_not_shared_is_refused_and_leaves_nothing(ray_cluster, tmp_path, monkeypatch):
+    (node,) = [node["NodeID"] for node in ray_cluster.nodes() if node["Alive"]]
+    monkeypatch.setattr(places, "_other_nodes", lambda: {node: "10.0.0.7"})
+    bank = tmp_path / "bank"
+    bank.mkdir()
+    (bank / "bank.json").write_text("{}")
+    bank.chmod(0o555)  # a bank that stands may be read-only
+    shared = {"--output": f"{tmp_path}/out", "--bank": str(bank), "--input": f"{tmp_path}/*.jpg"}
+    places.check_shared({**shared, "bundle": "", "tracking.uri": "http://h"})
+    assert os.listdir(tmp_path / "out") == []
+    assert os.listdir(bank) == ["bank.json"]
+    monkeypatch.setattr(places, "_existing", lambda path: path.replace(str(tmp_path), "/other"))
+    with pytest.raises(InvalidArgumentError, match=r"--bank .*share.*10\.0\.0\.7 does not see"):
+        places.check_shared(shared)
+    assert os.listdir(tmp_path / "out") == []
