@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from itportrait.errors import InvalidArgumentError, ItportraitError, NoInputError
+from itportrait.text import show_any_text
 
 if TYPE_CHECKING:
     from itportrait.records import InvertedRecord
@@ -40,6 +41,7 @@ Mlflow = Annotated[
 
 def main() -> None:
     """Run the command line; expected errors are one line and exit code 2."""
+    show_any_text()
     try:
         app()
     except ItportraitError as error:

@@ -34,6 +34,7 @@ from itportrait.records import (
     StylizedRecord,
 )
 from itportrait.stylize.config import DeliverablesConfig
+from itportrait.text import restored
 
 FOLDER, STAGE = "deliverables", "deliver"
 DELIVERABLES_VERSION = 2
@@ -235,7 +236,7 @@ def _portraits(task: DeliveryTask, commit: Commit) -> Iterator[_Portrait]:
             if isinstance(record, InvertedRecord):
                 codes[record.record_id] = record
             elif isinstance(record, AlignedRecord):
-                source = sources.get(row.key) or Source(uri=record.uri)
+                source = sources.get(row.key) or Source(uri=restored(record.uri))
                 aligned.setdefault(record.record_id, (source, record))
     rows = recipe.table().read_rows(commit, pixels=task.config.pasted)
     styled = [row.record for row in rows if row.record.status is Status.OK]

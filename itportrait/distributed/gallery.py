@@ -19,6 +19,7 @@ from itportrait.publish.contact_sheet import contact_sheet
 from itportrait.publish.gallery import GalleryDomain, GalleryPortrait, render_gallery
 from itportrait.publish.video import encode_mp4, encode_webp
 from itportrait.records import AlignedRecord, InvertedRecord, Record, Source, Status, StylizedRecord
+from itportrait.text import restored
 
 log = logging.getLogger(__name__)
 FOLDER, MARKER = "gallery", "_commit.json"
@@ -131,7 +132,7 @@ def _photo(record: AlignedRecord):
     if record.status is Status.FAILED:
         return None
     try:
-        return read_photo(Source(uri=record.uri)).pixels
+        return read_photo(Source(uri=restored(record.uri))).pixels
     except (ItportraitError, OSError, ValueError) as error:
         # Photos out of archives, or behind credentials, are not read a second time.
         log.info("no picture of %s in the gallery: %s", record.uri, error)

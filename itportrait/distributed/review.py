@@ -19,6 +19,7 @@ from itportrait.io import uris
 from itportrait.io.photos import read_photo
 from itportrait.publish.review import ReviewCase, ReviewGroup, render_review
 from itportrait.records import AlignedRecord, Source, Status
+from itportrait.text import restored
 
 log = logging.getLogger(__name__)
 PAGE, MARKER = "gallery/review.html", "gallery/_review.json"
@@ -215,7 +216,7 @@ def _picture(job: ReviewJob, found: _Found, photo: dict[str, Any]) -> np.ndarray
     if photo["status"] == Status.FAILED or not photo["uri"]:
         return None
     try:
-        pixels = read_photo(Source(uri=photo["uri"])).pixels
+        pixels = read_photo(Source(uri=restored(photo["uri"]))).pixels
     except (ItportraitError, OSError, ValueError) as error:
         # Photos out of archives, or behind credentials: what was aligned of them is in the table.
         log.info("%s is not read again for the review: %s", photo["uri"], error)

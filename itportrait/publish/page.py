@@ -12,6 +12,7 @@ from itportrait.errors import InvalidArgumentError
 from itportrait.image import encode
 from itportrait.publish.contact_sheet import fitted
 from itportrait.records import Status
+from itportrait.text import shown
 
 
 def render_page(
@@ -26,14 +27,16 @@ def render_page(
         chips: HTML of the row of figures below it, such as `status_chips` makes.
         footer: a line at the end.
     """
+    # Names of files and folders may stand in any part of it.
     template = files("itportrait.publish").joinpath("templates/page.html").read_text("utf-8")
-    return Template(template).substitute(
+    page = Template(template).substitute(
         title=html.escape(title),
         subtitle=html.escape(subtitle),
         chips=chips,
         sections="\n".join(sections),
         footer=html.escape(footer),
     )
+    return shown(page)
 
 
 def status_chips(counts: Mapping[str, int]) -> str:
@@ -95,10 +98,10 @@ def webp_tag(webp: bytes, alt: str, css: str = "") -> str:
 
 def _cell(tag: str, value: object, text: bool) -> str:
     if value is None:
-        shown = ""
+        content = ""
     elif isinstance(value, float):
-        shown = f"{value:,.2f}"
+        content = f"{value:,.2f}"
     else:
-        shown = f"{value:,}" if isinstance(value, int) else html.escape(str(value))
+        content = f"{value:,}" if isinstance(value, int) else html.escape(str(value))
     css = ' class="text"' if text else ""
-    return f"<{tag}{css}>{shown}</{tag}>"
+    return f"<{tag}{css}>{content}</{tag}>"
