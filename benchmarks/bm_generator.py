@@ -86,7 +86,7 @@ def bench_sampling(batch: int, repeats: int) -> None:
     planes = flat.unflatten(1, (3, 16)).requires_grad_()
     points = torch.rand(batch, POINTS, 3) * 2 - 1
     ratios = compare(
-        lambda: sample_planes(planes, points, PLANE_AXES["corrected"], backend="native"),
+        lambda: sample_planes(planes, points, PLANE_AXES["corrected"], backend="cpu"),
         lambda: sample_planes(planes, points, PLANE_AXES["corrected"], backend="reference"),
         [planes],
         repeats,

@@ -80,17 +80,18 @@ def _gpu() -> list[Finding]:
 
 
 def _native_ops() -> list[Finding]:
-    """Try every native op; the plain PyTorch reference serves where one is missing."""
-    from itportrait.ops import loader
+    """Ask every op what it can use; the plain PyTorch reference serves where nothing else can."""
+    from itportrait.ops import all_ops
 
     found = []
-    for source in loader.native_sources():
-        library, reason = loader.load_library(source)
-        there = library is not None
-        remedy = "" if there else "install g++; plain PyTorch serves meanwhile"
-        about = "loaded" if there else reason
-        found.append(Finding(f"op {source.parent.name}", there, about, remedy, needed=False))
-    return found or [Finding("native ops", True, "plain PyTorch", needed=False)]
+    for op in all_ops():
+        reasons = op.explain()
+        there = [name for name, reason in reasons.items() if not reason]
+        missing = "; ".join(f"{name} {reason}" for name, reason in reasons.items() if reason)
+        about = missing or ", ".join(there)
+        remedy = "plain PyTorch serves meanwhile" if missing else ""
+        found.append(Finding(f"op {op.name}", not missing, about, remedy, needed=False))
+    return found
 
 
 def _models() -> list[Finding]:

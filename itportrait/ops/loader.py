@@ -16,14 +16,10 @@ import sysconfig
 import tempfile
 from functools import cache
 from pathlib import Path
-from typing import Literal
 
-from itportrait.errors import InvalidArgumentError, ItportraitError
+from itportrait.errors import ItportraitError
 
 logger = logging.getLogger(__name__)
-
-Backend = Literal["auto", "native", "reference"]
-BACKENDS = ("auto", "native", "reference")
 
 # -ffast-math itself is not used: linked into a shared library it flushes denormals process-wide.
 COMPILE_FLAGS = (
@@ -56,28 +52,22 @@ def native_sources() -> list[Path]:
     return sorted(Path(__file__).parents[1].rglob("*.cpp"))
 
 
-def use_native(source: Path, backend: str) -> ctypes.CDLL | None:
-    """Return the library of a native op, or None where its reference is to be used.
-
-    Args:
-        source: the op's C++ file.
-        backend: `auto` (native if it can be had), `native` or `reference`.
+def open_library(source: Path) -> ctypes.CDLL:
+    """Return the library of a native op.
 
     Raises:
-        InvalidArgumentError: no such backend.
-        NativeOpError: `native` was asked for and is not available.
+        NativeOpError: it is not available; says why.
     """
-    if backend not in BACKENDS:
-        raise InvalidArgumentError("backend", expected=f"one of {BACKENDS}", actual=repr(backend))
-    if backend == "reference":
-        return None
     library, reason = load_library(source)
-    if library is None and backend == "native":
-        raise NativeOpError(
-            f"native op {source.parent.name!r} is not available: {reason}; "
-            "install g++, or use backend='auto'"
-        )
+    if library is None:
+        raise NativeOpError(f"native op {source.parent.name!r} is not available: {reason}")
     return library
+
+
+def absence(source: Path) -> str:
+    """Return why a native op cannot be had on this machine, or ""."""
+    reason = load_library(source)[1]
+    return f"is not available: {reason}; install g++" if reason else ""
 
 
 @cache

@@ -37,7 +37,7 @@ def run(given, backend):
 )
 def test_native_matches_the_reference(sizes):
     given = inputs(*sizes)
-    for actual, expected in zip(run(given, "native"), run(given, "reference"), strict=True):
+    for actual, expected in zip(run(given, "cpu"), run(given, "reference"), strict=True):
         assert actual.shape == expected.shape
         if expected.numel():
             scale = float(expected.detach().abs().max())
@@ -48,7 +48,7 @@ def test_extreme_values_stay_finite_and_right():
     one = torch.ones(1, 1)
     values = torch.tensor([[-1e4], [-90.0], [0.0], [30.0], [1e4]])
     output = torch.ones(2, 1), torch.zeros(2)
-    sigma, color = decode_features(values, (one, torch.zeros(1)), output, backend="native")
+    sigma, color = decode_features(values, (one, torch.zeros(1)), output, backend="cpu")
     soft = torch.tensor([0.0, math.exp(-90.0), math.log(2), 30.0, 1e4])
     assert torch.allclose(sigma[:, 0], soft, atol=1e-6)
     assert torch.allclose(color[:, 0], torch.sigmoid(soft), atol=1e-6)
@@ -59,9 +59,9 @@ def test_threads_give_the_same():
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(1)
-        single = run(given, "native")
+        single = run(given, "cpu")
         torch.set_num_threads(2)
-        double = run(given, "native")
+        double = run(given, "cpu")
     finally:
         torch.set_num_threads(before)
     for left, right in zip(single, double, strict=True):
@@ -72,7 +72,7 @@ def test_other_types_take_the_reference():
     given = inputs(20, 4, 6, 2, torch.float64)
     assert run(given, "auto")[0].dtype == torch.float64
     with pytest.raises(NativeOpError, match="float32"):
-        run(given, "native")
+        run(given, "cpu")
 
 
 def test_shapes_that_do_not_fit_are_named():

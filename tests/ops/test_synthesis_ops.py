@@ -8,11 +8,11 @@ import torch
 from itportrait.errors import InvalidArgumentError
 from itportrait.ops.bias_act import bias_act
 from itportrait.ops.bias_act.reference import bias_act_reference
-from itportrait.ops.loader import NativeOpError, use_native
+from itportrait.ops.loader import NativeOpError, absence
 from itportrait.ops.modulated_conv import modulated_conv2d
 from itportrait.ops.modulated_conv.reference import modulated_conv2d_reference
 from itportrait.ops.sample_planes import sample_planes
-from itportrait.ops.sample_planes.op import SOURCE
+from itportrait.ops.sample_planes.cpu import SOURCE
 from itportrait.ops.upfirdn2d import resample_filter, upfirdn2d, upsample2d
 from itportrait.ops.upfirdn2d.reference import upfirdn2d_reference
 
@@ -184,9 +184,9 @@ def test_modulated_conv_errors():
 # --- sample_planes
 
 
-@pytest.fixture(params=["native", "reference"])
+@pytest.fixture(params=["cpu", "reference"])
 def backend(request):
-    if request.param == "native" and use_native(SOURCE, "auto") is None:
+    if request.param == "cpu" and absence(SOURCE):
         pytest.skip("no C++ compiler on this machine")
     return request.param
 
@@ -203,11 +203,11 @@ def test_sample_planes_by_hand(backend):
 @pytest.mark.parametrize("channels", [1, 5, 16, 32])
 @pytest.mark.parametrize("axes", [AXES, CORRECTED])
 def test_native_sampling_matches_reference(channels, axes):
-    if use_native(SOURCE, "auto") is None:
+    if absence(SOURCE):
         pytest.skip("no C++ compiler on this machine")
     planes = randn(2, 3, channels, 9, 13).requires_grad_()
     points = ((torch.rand(2, 301, 3) - 0.5) * 2.6).requires_grad_()  # some of them outside
-    native = sample_planes(planes, points, axes, backend="native")
+    native = sample_planes(planes, points, axes, backend="cpu")
     expected = sample_planes(planes, points, axes, backend="reference")
     assert_close(native, expected)
     direction = randn(*native.shape, seed=3)
@@ -219,7 +219,7 @@ def test_native_sampling_matches_reference(channels, axes):
 
 
 def test_native_sampling_takes_any_layout_and_thread_count():
-    if use_native(SOURCE, "auto") is None:
+    if absence(SOURCE):
         pytest.skip("no C++ compiler on this machine")
     flat = randn(3, 48, 8, 8).contiguous(memory_format=torch.channels_last)
     planes = flat.unflatten(1, (3, 16))
@@ -229,7 +229,7 @@ def test_native_sampling_takes_any_layout_and_thread_count():
     try:
         for threads in (1, 2, 5):
             torch.set_num_threads(threads)
-            assert_close(sample_planes(planes, points, AXES, backend="native"), expected)
+            assert_close(sample_planes(planes, points, AXES, backend="cpu"), expected)
     finally:
         torch.set_num_threads(before)
 
@@ -249,4 +249,4 @@ def test_sampling_errors():
     with pytest.raises(InvalidArgumentError, match="backend"):
         sample_planes(planes, points, AXES, backend="fast")
     with pytest.raises(NativeOpError, match="float64"):
-        sample_planes(planes.double(), points.double(), AXES, backend="native")
+        sample_planes(planes.double(), points.double(), AXES, backend="cpu")

@@ -23,7 +23,7 @@ from itportrait.mini.portraits.shape import (
     build_head,
     face_landmarks,
 )
-from itportrait.ops.loader import Backend
+from itportrait.ops.dispatch import AUTO
 
 NEAR, FAR = 1.9, 3.6
 """World distances along a ray between which a head is looked for."""
@@ -85,7 +85,7 @@ def render_portrait(
     *,
     domain: str = PHOTO,
     supersample: int = 2,
-    backend: Backend = "auto",
+    backend: str = AUTO,
 ) -> Portrait:
     """Draw a person.
 
@@ -123,7 +123,7 @@ def render_portrait(
     )
 
 
-def _draw(face: Face, camera: Tensor, resolution: int, scale: int, backend: Backend) -> Canvas:
+def _draw(face: Face, camera: Tensor, resolution: int, scale: int, backend: str) -> Canvas:
     """Trace and shade `resolution` x `resolution` samples."""
     origins, directions = camera_rays(camera, resolution)
     origin, rays = origins[0, 0], directions[0]

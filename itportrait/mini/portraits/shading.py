@@ -19,7 +19,6 @@ from itportrait.mini.portraits.materials import (
     mix,
     surface_material,
 )
-from itportrait.ops.loader import Backend
 
 _KEY_COLOR = (1.0, 0.945, 0.87)
 
@@ -76,9 +75,7 @@ def background_color(face: Face, directions: Tensor) -> Tensor:
     return mix(middle, rim, (0.65 * pool + 0.35 * fall).clamp(0, 1)[:, None])
 
 
-def find_surface(
-    face: Face, points: Tensor, view: Tensor, block: Tensor, backend: Backend
-) -> Surface:
+def find_surface(face: Face, points: Tensor, view: Tensor, block: Tensor, backend: str) -> Surface:
     """Compute what shading needs at hit points.
 
     Args:

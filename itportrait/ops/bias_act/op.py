@@ -2,14 +2,17 @@
 
 import math
 
-import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from itportrait.errors import InvalidArgumentError
+from itportrait.ops.bias_act.folded import bias_act_folded
+from itportrait.ops.bias_act.reference import bias_act_reference
+from itportrait.ops.dispatch import AUTO, Implementation, Op
 
 LEAKY_SLOPE = 0.2
 LEAKY_GAIN = math.sqrt(2)
+
+BIAS_ACT = Op("bias_act", bias_act_reference, [Implementation("folded", bias_act_folded)])
 
 
 def bias_act(
@@ -20,6 +23,7 @@ def bias_act(
     slope: float = LEAKY_SLOPE,
     gain: float = LEAKY_GAIN,
     clamp: float | None = None,
+    backend: str = AUTO,
 ) -> Tensor:
     """Compute `clamp(gain * leaky_relu(x * scale + bias))`.
 
@@ -30,12 +34,14 @@ def bias_act(
         slope: of the negative side; 1 is no activation.
         gain: positive factor after the activation.
         clamp: largest magnitude of the result, or none.
+        backend: `auto`, `folded` or `reference`.
 
     Returns:
         `[N, C, H, W]`, of the type of `x`.
 
     Raises:
-        InvalidArgumentError: `bias` or `scale` does not fit `x`, or `gain` is not positive.
+        InvalidArgumentError: `bias` or `scale` does not fit `x`, `gain` is not positive, or there
+            is no such backend.
     """
     if bias.shape != x.shape[1:2]:
         raise InvalidArgumentError("bias", expected=f"[{x.shape[1]}]", actual=list(bias.shape))
@@ -45,12 +51,4 @@ def bias_act(
         )
     if gain <= 0:
         raise InvalidArgumentError("gain", expected="positive", actual=gain)
-    # A positive gain commutes with the leaky ReLU, so it is folded into the small operands.
-    offset = (bias * gain).to(x.dtype)[:, None, None]
-    if scale is not None:
-        x = torch.addcmul(offset, x, (scale * gain).to(x.dtype)[:, :, None, None])
-    else:
-        x = x + offset if gain == 1 else torch.add(offset, x, alpha=gain)
-    if slope != 1:
-        x = F.leaky_relu(x, slope, inplace=True)
-    return x if clamp is None else x.clamp(-clamp, clamp)
+    return BIAS_ACT(x, bias, scale, slope, gain, clamp, backend=backend)

@@ -1,5 +1,5 @@
 """Two fully connected layers from plane features to density and colors."""
 
-from itportrait.ops.decode_features.op import decode_features
+from itportrait.ops.decode_features.op import DECODE_FEATURES, decode_features
 
-__all__ = ["decode_features"]
+__all__ = ["DECODE_FEATURES", "decode_features"]

@@ -4,9 +4,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+Layer = tuple[Tensor, Tensor]
+"""Weight and bias."""
+
 
 def decode_features_reference(
-    features: Tensor, hidden: tuple[Tensor, Tensor], output: tuple[Tensor, Tensor]
+    features: Tensor, hidden: Layer, output: Layer
 ) -> tuple[Tensor, Tensor]:
     """Map features to density and colors; arguments as in `op.decode_features`."""
     out = F.linear(F.softplus(F.linear(features, *hidden)), *output)

@@ -1,5 +1,5 @@
 """Convolution whose weights are modulated, and demodulated, by a style per sample."""
 
-from itportrait.ops.modulated_conv.op import modulated_conv2d
+from itportrait.ops.modulated_conv.op import MODULATED_CONV, modulated_conv2d
 
-__all__ = ["modulated_conv2d"]
+__all__ = ["MODULATED_CONV", "modulated_conv2d"]

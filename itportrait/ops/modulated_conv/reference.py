@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from itportrait.ops.bias_act.reference import bias_act_reference
 from itportrait.ops.upfirdn2d.reference import upfirdn2d_reference
 
 EPSILON = 1e-8
@@ -33,3 +34,23 @@ def modulated_conv2d_reference(
     assert isinstance(kernel, Tensor)
     smooth = upfirdn2d_reference(out, kernel, 1, (1, 1), 4.0)
     return torch.reshape(smooth, (batch, out_channels, 2 * height, 2 * width))
+
+
+def modulated_layer_reference(
+    x: Tensor,
+    weight: Tensor,
+    styles: Tensor,
+    bias: Tensor,
+    noise: Tensor | None,
+    *,
+    demodulate: bool,
+    up: int,
+    kernel: Tensor | None,
+    slope: float,
+    gain: float,
+    clamp: float | None,
+) -> Tensor:
+    """Convolve with weights of its own for every sample, then noise, bias, activation and clamp."""
+    out = modulated_conv2d_reference(x, weight, styles, demodulate, up, kernel)
+    out = out if noise is None else out + noise
+    return bias_act_reference(out, bias, None, slope, gain, clamp)

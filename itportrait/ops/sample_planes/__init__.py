@@ -1,5 +1,5 @@
 """Mean of the bilinear samples of three feature planes at points."""
 
-from itportrait.ops.sample_planes.op import sample_planes
+from itportrait.ops.sample_planes.op import SAMPLE_PLANES, sample_planes
 
-__all__ = ["sample_planes"]
+__all__ = ["SAMPLE_PLANES", "sample_planes"]

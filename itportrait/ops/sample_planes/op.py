@@ -1,43 +1,38 @@
-"""`sample_planes`: look up points in the three planes; native on a CPU.
+"""`sample_planes`: look up points in the three planes; native on a CPU."""
 
-The library's grid sample gathers one channel at a time; ours reads a texel's channels as one run,
-straight from the channels-last memory that the backbone leaves, and never stores the three samples.
-"""
+from functools import partial
 
-import ctypes
-from functools import cache
-from pathlib import Path
-from typing import Any
-
-import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from itportrait.errors import InvalidArgumentError
-from itportrait.ops.loader import Backend, NativeOpError, use_native
+from itportrait.ops.dispatch import AUTO, Implementation, Op, admit_cpu_float32
+from itportrait.ops.loader import absence
+from itportrait.ops.sample_planes.cpu import SOURCE, sample_planes_cpu
 from itportrait.ops.sample_planes.reference import Axes, sample_planes_reference
 
-SOURCE = Path(__file__).with_name("op.cpp")
+SAMPLE_PLANES = Op(
+    "sample_planes",
+    sample_planes_reference,
+    [Implementation("cpu", sample_planes_cpu, admit_cpu_float32, partial(absence, SOURCE))],
+)
 
 
-def sample_planes(
-    planes: Tensor, points: Tensor, axes: Axes, *, backend: Backend = "auto"
-) -> Tensor:
+def sample_planes(planes: Tensor, points: Tensor, axes: Axes, *, backend: str = AUTO) -> Tensor:
     """Sample the three planes bilinearly at points (zeros outside) and average them.
 
     Args:
         planes: `[N, 3, C, H, W]`.
         points: `[N, M, 3]`; the planes span [-1, 1], texel centers as with `align_corners=False`.
         axes: for each plane the axis along its columns, then the one along its rows.
-        backend: `auto` (native for float32 on a CPU, if it can be had), `native` or `reference`.
-            The native op is differentiable once, in planes and points.
+        backend: `auto`, `cpu` (native, for float32; differentiable once, in planes and points) or
+            `reference`.
 
     Returns:
         `[N * M, C]`.
 
     Raises:
         InvalidArgumentError: shapes that do not fit, or no such backend.
-        NativeOpError: `native` was asked for and is not available.
+        NativeOpError: `cpu` was asked for and cannot be used.
     """
     if planes.ndim != 5 or planes.shape[1] != 3:
         raise InvalidArgumentError("planes", expected="[N, 3, C, H, W]", actual=list(planes.shape))
@@ -45,73 +40,4 @@ def sample_planes(
         raise InvalidArgumentError(
             "points", expected=f"[{len(planes)}, M, 3]", actual=list(points.shape)
         )
-    fits = all(t.device.type == "cpu" and t.dtype == torch.float32 for t in (planes, points))
-    if not fits and backend == "native":
-        raise NativeOpError(
-            "native op 'sample_planes' takes CPU float32 tensors, got "
-            f"{planes.dtype} on {planes.device}; use backend='auto'"
-        )
-    library = use_native(SOURCE, backend) if fits else None
-    if library is None:
-        return sample_planes_reference(planes, points, axes)
-    return _SamplePlanes.apply(planes, points, axes)
-
-
-class _SamplePlanes(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, planes: Tensor, points: Tensor, axes: Axes) -> Tensor:
-        texels = planes.permute(0, 3, 4, 1, 2)  # [N, H, W, 3, C]: no copy of channels-last planes
-        texels, points = texels.contiguous(), points.contiguous()
-        ctx.save_for_backward(texels, points)
-        ctx.axes = axes
-        out = texels.new_empty(points.shape[0] * points.shape[1], planes.shape[2])
-        _library().sample_planes_forward(
-            *_pointers(texels, points, out), *_sizes(texels, points), _axes(axes), _threads()
-        )
-        return out
-
-    @staticmethod
-    @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, None]:
-        texels, points = ctx.saved_tensors
-        grad_texels = torch.zeros_like(texels) if ctx.needs_input_grad[0] else None
-        grad_points = torch.empty_like(points) if ctx.needs_input_grad[1] else None
-        _library().sample_planes_backward(
-            *_pointers(texels, points, grad.contiguous(), grad_texels, grad_points),
-            *_sizes(texels, points),
-            _axes(ctx.axes),
-            _threads(),
-        )
-        planes = None if grad_texels is None else grad_texels.permute(0, 3, 4, 1, 2)
-        return planes, grad_points, None
-
-
-@cache
-def _library() -> ctypes.CDLL:
-    library = use_native(SOURCE, "native")
-    assert library is not None
-    pointer, integer = ctypes.c_void_p, ctypes.c_int64
-    tail = [integer] * 5 + [ctypes.POINTER(integer), integer]
-    for function, pointers in (
-        (library.sample_planes_forward, 3),
-        (library.sample_planes_backward, 5),
-    ):
-        function.argtypes, function.restype = [pointer] * pointers + tail, None
-    return library
-
-
-def _pointers(*tensors: Tensor | None) -> list[int | None]:
-    return [None if tensor is None else tensor.data_ptr() for tensor in tensors]
-
-
-def _sizes(texels: Tensor, points: Tensor) -> tuple[int, ...]:
-    batch, height, width, _, channels = texels.shape
-    return batch, points.shape[1], channels, height, width
-
-
-def _axes(axes: Axes) -> Any:
-    return (ctypes.c_int64 * 6)(*(axis for plane in axes for axis in plane))
-
-
-def _threads() -> int:
-    return torch.get_num_threads()
+    return SAMPLE_PLANES(planes, points, axes, backend=backend)

@@ -1,5 +1,5 @@
 """Upsampling by two and smoothing with a small separable filter."""
 
-from itportrait.ops.upfirdn2d.op import resample_filter, upfirdn2d, upsample2d
+from itportrait.ops.upfirdn2d.op import UPFIRDN2D, resample_filter, upfirdn2d, upsample2d
 
-__all__ = ["resample_filter", "upfirdn2d", "upsample2d"]
+__all__ = ["UPFIRDN2D", "resample_filter", "upfirdn2d", "upsample2d"]

@@ -1,7 +1,7 @@
-"""Distance function of the procedural head: `reference.py` defines it, `op.cpp` is fast."""
+"""Distance function of the procedural head: `reference.py` defines it, `cpu.cpp` is fast."""
 
+from itportrait.mini.portraits.head_sdf.head import Head
 from itportrait.mini.portraits.head_sdf.op import (
-    Head,
     head_distance,
     head_light,
     head_normals,

@@ -11,16 +11,13 @@ from itportrait.mini.portraits.head_sdf import (
     head_distance,
     head_light,
     head_normals,
-    op,
     trace_head,
 )
+from itportrait.mini.portraits.head_sdf.cpu import SOURCE
 from itportrait.mini.portraits.head_sdf.reference import EllipsoidGroup, point_features
-from itportrait.ops import loader
-from itportrait.ops.loader import NativeOpError, load_library, use_native
+from itportrait.ops.loader import NativeOpError, absence
 
-native = pytest.mark.skipif(
-    load_library(op.SOURCE)[0] is None, reason=f"no native op: {load_library(op.SOURCE)[1]}"
-)
+native = pytest.mark.skipif(bool(absence(SOURCE)), reason=f"native op {absence(SOURCE)}")
 NEAR, FAR = 7.0, 13.3
 
 
@@ -78,7 +75,7 @@ def test_groups_lie_where_they_belong(head: Head):
 @pytest.mark.parametrize("count", [1, 15, 17, 1003])
 def test_native_distances_equal_the_reference(head: Head, count: int):
     points = near_surface(count)
-    found = head_distance(points, head, backend="native")
+    found = head_distance(points, head, backend="cpu")
     expected = head_distance(points, head, backend="reference")
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
 
@@ -88,20 +85,20 @@ def test_native_takes_views_of_other_strides(head: Head):
     wide = near_surface(64).repeat(1, 2)
     points = wide[::2, 1:4]
     assert not points.is_contiguous()
-    found = head_distance(points, head, backend="native")
+    found = head_distance(points, head, backend="cpu")
     expected = head_distance(points, head, backend="reference")
     torch.testing.assert_close(found, expected, atol=1e-4, rtol=0)
 
 
 @native
 def test_native_of_nothing_is_nothing(head: Head):
-    assert head_distance(torch.empty(0, 3), head, backend="native").shape == (0, len(GROUPS))
+    assert head_distance(torch.empty(0, 3), head, backend="cpu").shape == (0, len(GROUPS))
 
 
 @native
 def test_native_rays_normals_and_light_equal_the_reference(head: Head):
     origin, rays = grid_rays(19)  # not a multiple of the tile
-    depth, hit = trace_head(head, origin, rays, near=NEAR, far=FAR, backend="native")
+    depth, hit = trace_head(head, origin, rays, near=NEAR, far=FAR, backend="cpu")
     depth_ref, hit_ref = trace_head(head, origin, rays, near=NEAR, far=FAR, backend="reference")
     assert (hit == hit_ref).float().mean() > 0.98  # grazing rays may differ
     both = hit & hit_ref
@@ -110,12 +107,12 @@ def test_native_rays_normals_and_light_equal_the_reference(head: Head):
     assert off.median() < 1e-3
     assert off.quantile(0.98) < 0.02
     points = (origin + rays * depth[..., None])[both]
-    normals = head_normals(points, head, backend="native")
+    normals = head_normals(points, head, backend="cpu")
     expected = head_normals(points, head, backend="reference")
     assert (normals * expected).sum(1).quantile(0.02) > 0.999
     light = torch.tensor([0.4, 0.6, 0.69])
     for a, b in zip(
-        head_light(points, normals, light, head, backend="native"),
+        head_light(points, normals, light, head, backend="cpu"),
         head_light(points, normals, light, head, backend="reference"),
         strict=True,
     ):
@@ -139,47 +136,9 @@ def test_wrong_shapes_and_backends_are_refused(head: Head):
     with pytest.raises(InvalidArgumentError, match="backend"):
         head_distance(torch.zeros(1, 3), head, backend="cuda")  # type: ignore[arg-type]
     with pytest.raises(NativeOpError, match="float64"):
-        head_distance(torch.zeros(1, 3, dtype=torch.float64), head, backend="native")
+        head_distance(torch.zeros(1, 3, dtype=torch.float64), head, backend="cpu")
 
 
 def test_other_dtypes_use_the_reference(head: Head):
     tables = head.tables
     assert head_distance(torch.zeros(1, 3), Head(tables)).dtype == torch.float32
-
-
-class TestLoader:
-    def test_a_broken_source_falls_back_once_and_says_why(self, tmp_path, monkeypatch, caplog):
-        monkeypatch.setenv("ITPORTRAIT_CACHE", str(tmp_path / "cache"))
-        source = tmp_path / "broken" / "op.cpp"
-        source.parent.mkdir()
-        source.write_text("this is no C++")
-        with caplog.at_level("WARNING"):
-            assert use_native(source, "auto") is None
-            assert use_native(source, "auto") is None
-        assert caplog.text.count("using the PyTorch reference") == 1
-        with pytest.raises(NativeOpError, match="broken"):
-            use_native(source, "native")
-        assert not list((tmp_path / "cache").rglob("*.so"))
-        assert not list((tmp_path / "cache").rglob("*.tmp"))
-
-    @native
-    def test_a_changed_source_is_built_anew(self, tmp_path, monkeypatch):
-        monkeypatch.setenv("ITPORTRAIT_CACHE", str(tmp_path / "cache"))
-        for version in (1, 2):
-            source = tmp_path / f"v{version}" / "op.cpp"
-            source.parent.mkdir()
-            source.write_text(f'extern "C" int version() {{ return {version}; }}')
-            library = use_native(source, "native")
-            assert library is not None
-            assert library.version() == version
-        assert len(list((tmp_path / "cache").rglob("*.so"))) == 2
-
-    def test_no_compiler_is_a_reason(self, tmp_path, monkeypatch):
-        monkeypatch.setenv("ITPORTRAIT_CACHE", str(tmp_path))
-        monkeypatch.delenv("CXX", raising=False)
-        monkeypatch.setattr(loader.shutil, "which", lambda name: None)
-        source = tmp_path / "none" / "op.cpp"
-        source.parent.mkdir()
-        source.write_text("")
-        with pytest.raises(NativeOpError, match="no C\\+\\+ compiler"):
-            use_native(source, "native")

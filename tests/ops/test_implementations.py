@@ -1,0 +1,120 @@
+"""Every implementation of every op against its definition: values, gradients, types, layouts."""
+
+import pytest
+import torch
+
+from itportrait.ops import all_ops
+from itportrait.ops.upfirdn2d import resample_filter
+from tests.ops.tolerances import TOLERANCES, assert_close
+
+OPS = {op.name: op for op in all_ops()}
+PAIRS = [(op.name, item.name) for op in OPS.values() for item in op.implementations]
+TYPED = [
+    (op.name, item.name, dtype)
+    for op in OPS.values()
+    for item in op.implementations
+    for dtype in TOLERANCES
+    if not item.refusal([torch.empty(0, dtype=dtype)])
+]
+
+
+def draw(*shape, scale=1.0, seed=0):
+    return scale * torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def cases(name):
+    """Return positional arguments and options of an op, of odd sizes, in float32."""
+    style = {"slope": 0.2, "gain": 1.4, "clamp": 2.0}
+    layer = {**style, "demodulate": True, "up": 1, "kernel": None}
+    planes, points = draw(2, 3, 5, 9, 7), draw(2, 31, 3, scale=0.6, seed=1)
+    three = draw(6, 3, 3, 3, seed=1), draw(2, 3, seed=2), draw(6, seed=3)
+    one = draw(6, 3, 1, 1, seed=1), draw(2, 3, seed=2), draw(6, seed=3)
+    return {
+        "modulated_conv2d": [
+            ((draw(2, 3, 7, 5), *three, None), layer),
+            ((draw(2, 3, 7, 5), *three, draw(7, 5, seed=4)), {**layer, "demodulate": False}),
+            ((draw(2, 3, 7, 5), *three, None), {**layer, "up": 2, "kernel": resample_filter()}),
+            ((draw(2, 3, 7, 5), *one, None), {**layer, "demodulate": False}),
+        ],
+        "upfirdn2d": [
+            ((draw(2, 3, 7, 5), draw(4, 4, seed=1), 1, (1, 1), 1.5), {}),
+            ((draw(2, 3, 7, 5), draw(4, 4, seed=1), 1, (2, 1), 1.5), {}),
+            ((draw(2, 3, 7, 5), draw(4, 4, seed=1), 2, (2, 1), 4.0), {}),
+        ],
+        "bias_act": [
+            ((draw(2, 3, 4, 5), draw(3, seed=1), draw(2, 3, seed=2), 0.2, 1.4, 0.7), {}),
+            ((draw(2, 3, 4, 5), draw(3, seed=1), None, 1.0, 1.0, None), {}),
+        ],
+        "sample_planes": [((planes, points, ((0, 1), (0, 2), (2, 0))), {})],
+        "decode_features": [
+            (
+                (
+                    draw(37, 5, scale=3),
+                    (draw(7, 5, seed=1), draw(7, seed=2)),
+                    (draw(4, 7, seed=3), draw(4, seed=4)),
+                ),
+                {},
+            )
+        ],
+    }[name]
+
+
+def mapped(value, function):
+    """Apply a function to the tensors of nested arguments."""
+    if isinstance(value, torch.Tensor):
+        return function(value)
+    return tuple(mapped(v, function) for v in value) if isinstance(value, tuple) else value
+
+
+def leaves(value):
+    if isinstance(value, torch.Tensor):
+        return [value]
+    return [leaf for v in value for leaf in leaves(v)] if isinstance(value, tuple) else []
+
+
+@pytest.fixture
+def op(name, implementation):
+    """An op; the test is skipped where this machine lacks the implementation."""
+    if reason := OPS[name].explain()[implementation]:
+        pytest.skip(reason)
+    return OPS[name]
+
+
+@pytest.mark.parametrize(("name", "implementation", "dtype"), TYPED)
+def test_values_and_gradients_match_the_reference(op, name, implementation, dtype):
+    for arguments, options in cases(name):
+        given = mapped(arguments, lambda t: t.to(dtype).requires_grad_())
+        exact = mapped(given, lambda t: t.detach().double().requires_grad_())
+        actual = op(*given, backend=implementation, **options)
+        expected = op(*exact, backend="reference", **options)
+        outputs = zip(
+            leaves(actual if isinstance(actual, tuple) else (actual,)),
+            leaves(expected if isinstance(expected, tuple) else (expected,)),
+        )
+        totals = [torch.zeros((), dtype=torch.float64) for _ in range(2)]
+        for index, (got, want) in enumerate(outputs):
+            assert got.dtype == dtype
+            assert_close(got, want)
+            weight = draw(*want.shape, seed=index).double()
+            totals[0] = totals[0] + (got.double() * weight).sum()
+            totals[1] = totals[1] + (want * weight).sum()
+        if dtype in (torch.float32, torch.float64):
+            found = torch.autograd.grad(totals[0], leaves(given), allow_unused=True)
+            wanted = torch.autograd.grad(totals[1], leaves(exact), allow_unused=True)
+            for got, want in zip(found, wanted):
+                assert (got is None) == (want is None)
+                if got is not None and want is not None:
+                    assert_close(got, want)
+
+
+@pytest.mark.parametrize(("name", "implementation"), PAIRS)
+def test_layouts_do_not_matter(op, name, implementation):
+    for arguments, options in cases(name):
+        strided = mapped(arguments, lambda t: torch.stack([t, t], -1)[..., 0])
+        actual = op(*strided, backend=implementation, **options)
+        expected = op(*arguments, backend="reference", **options)
+        for got, want in zip(
+            leaves(actual if isinstance(actual, tuple) else (actual,)),
+            leaves(expected if isinstance(expected, tuple) else (expected,)),
+        ):
+            assert_close(got, want)
