@@ -5,10 +5,10 @@ import json
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from itportrait.errors import InvalidArgumentError, UnknownNameError
+from itportrait.yaml_lines import read_yaml
 
 
 class Settings(BaseModel):
@@ -61,7 +61,7 @@ class Settings(BaseModel):
         Raises:
             InvalidArgumentError: the file is not a mapping, or a value does not validate.
         """
-        data = yaml.safe_load(Path(path).read_text()) or {}
+        data = read_yaml(Path(path).read_bytes(), source=str(path)) or {}
         if not isinstance(data, dict):
             raise InvalidArgumentError(
                 str(path), expected="a YAML mapping", actual=type(data).__name__
@@ -93,7 +93,7 @@ def apply_overrides(data: dict[str, Any], overrides: list[str]) -> dict[str, Any
                 raise InvalidArgumentError(
                     "--set", expected=f"a section at {name!r}", actual=repr(item)
                 )
-        node[leaf] = yaml.safe_load(value)
+        node[leaf] = read_yaml(value, source=f"--set {path}")
     return result
 
 

@@ -1,21 +1,26 @@
 """The specification of a style bank: YAML with inherited defaults, validated whole, with lines."""
 
-import json
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import Field, ValidationError, field_validator
 
 from itportrait.adapt import AdaptConfig, DomainSpec, resolve
 from itportrait.align.config import AlignConfig
 from itportrait.config import Settings, apply_overrides
 from itportrait.distributed.domain_job import TrainConfig
-from itportrait.errors import InvalidArgumentError, ItportraitError, UnknownNameError
+from itportrait.errors import InvalidArgumentError, UnknownNameError
 from itportrait.evaluate import ProbeConfig
 from itportrait.io import uris
 from itportrait.publish.gate import GateConfig
-from itportrait.yaml_lines import Document, Problem, SpecError, load_yaml, pydantic_problems
+from itportrait.yaml_lines import (
+    MOST_BYTES,
+    Document,
+    Problem,
+    SpecError,
+    load_yaml,
+    pydantic_problems,
+)
 
 YamlPath = tuple[str | int, ...]
 
@@ -80,7 +85,7 @@ def load_bank_spec(path: str | Path, overrides: list[str] | None = None) -> Bank
     """
     source = str(path)
     try:
-        text = uris.read_bytes(source).decode()
+        text = uris.read_bytes(source, most=MOST_BYTES + 1).decode()
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidArgumentError(
             "--spec", expected="a readable YAML file", actual=f"{uris.redact(source)} ({error})"
@@ -98,12 +103,7 @@ def parse_bank_spec(
         kind = type(document.data).__name__
         raise SpecError(source, [Problem(1, "", f"expected a YAML mapping, got {kind}")])
     problems = list(document.duplicates)
-    try:
-        data = apply_overrides(_plain(document.data), overrides or [])
-    except (TypeError, ValueError, yaml.YAMLError) as error:
-        if isinstance(error, ItportraitError):
-            raise
-        raise SpecError(source, [Problem(0, "--set", str(error))]) from None
+    data = apply_overrides(document.data, overrides or [])
     defaults = data.pop("defaults", None) or {}
     domains = data.pop("domains", None)
     shared = _shared_settings(data, document, problems)
@@ -123,11 +123,6 @@ def parse_bank_spec(
         raise SpecError(source, problems)
     base = shared.base if shared.base == "mini" else uris.rooted(shared.base, folder)
     return shared.model_copy(update={"base": base, "domains": validated})
-
-
-def _plain(data: Any) -> Any:
-    """Return JSON data: YAML dates and keys that are numbers become text."""
-    return json.loads(json.dumps(data, default=str))
 
 
 def _shared_settings(

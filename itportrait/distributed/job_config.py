@@ -3,7 +3,6 @@
 import os
 from typing import Any, Literal, Self
 
-import yaml
 from pydantic import Field, field_validator, model_validator
 
 from itportrait.adapt.config import AdaptConfig, DomainSpec, resolve
@@ -22,6 +21,7 @@ from itportrait.io.names import check_domain
 from itportrait.io.parquet import PixelFormat
 from itportrait.publish.bank import BankVersion
 from itportrait.stylize.config import DeliverablesConfig, StylizeConfig
+from itportrait.yaml_lines import MOST_BYTES, read_yaml
 
 RUNS = "{runs}"
 """In a URI of a configuration: `$ITPORTRAIT_RUNS`, or `runs` below the working folder."""
@@ -312,17 +312,13 @@ def load_job(
 
 def _read_yaml(path: str) -> dict[str, Any]:
     try:
-        text = uris.read_bytes(path).decode()
+        text = uris.read_bytes(path, most=MOST_BYTES + 1).decode()
     except (OSError, UnicodeDecodeError) as error:
         reason = uris.redact(str(error))
         raise NoInputError(f"configuration {uris.redact(path)} cannot be read: {reason}") from error
-    try:
-        # Unquoted, {runs} would be a mapping to YAML; the mark is a word wherever it stands.
-        data = _with_runs(yaml.safe_load(text.replace(RUNS, _RUNS_MARK)), runs_folder()) or {}
-    except yaml.YAMLError as error:
-        raise InvalidArgumentError(
-            uris.redact(path), expected="YAML", actual=" ".join(str(error).split())
-        ) from None
+    # Unquoted, {runs} would be a mapping to YAML; the mark is a word wherever it stands.
+    parsed = read_yaml(text.replace(RUNS, _RUNS_MARK), source=uris.redact(path))
+    data = _with_runs(parsed, runs_folder()) or {}
     if not isinstance(data, dict):
         raise InvalidArgumentError(
             uris.redact(path), expected="a YAML mapping", actual=type(data).__name__

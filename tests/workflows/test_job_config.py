@@ -131,7 +131,7 @@ def test_the_runs_folder_is_put_in_as_a_value(name, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("content", "message"), [(b"a: [", "must be YAML"), (b"\xff: 1", "cannot be read")]
+    ("content", "message"), [(b"a: [", "not YAML"), (b"\xff: 1", "cannot be read")]
 )
 def test_a_file_that_is_no_yaml_is_named(tmp_path, content, message):
     (tmp_path / "job.yaml").write_bytes(content)
