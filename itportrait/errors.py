@@ -58,6 +58,10 @@ class DecodeError(ItportraitError):
     """The bytes are not a picture that can be decoded (a row with status `failed`)."""
 
 
+class InputFaultError(ItportraitError):
+    """An input could not be listed, or has nothing to read (a row with status `failed`)."""
+
+
 class NoInputError(ItportraitError):
     """Nothing to work on was found; names the URI and the patterns tried."""
 

@@ -54,6 +54,8 @@ class Source:
     """URI of the tar file or Parquet table that holds the photo; `uri` then only names it."""
     span: tuple[int, int] | None = None
     """Where in the container: offset and length (tar), or row group and row (Parquet)."""
+    fault: RecordError | None = None
+    """Why it could not be listed or cannot be read; it then becomes a failed row that says so."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -84,6 +84,8 @@ class Aligner:
         """
         start = time.perf_counter()
         blank = AlignedRecord(record_id=unread_id(source), uri=redact(source.uri))
+        if source.fault is not None:
+            return [dataclasses.replace(blank, status=Status.FAILED, error=source.fault)]
         try:
             photo = self._read(source)
         except _ReadingError as failure:

@@ -31,7 +31,10 @@ class Reason(StrEnum):
     STORAGE = "storage"
     """Failed: the bytes could not be read."""
     BAD_COLUMNS = "bad_columns"
-    """Failed: landmarks, crop or camera that the input brought along are misshapen."""
+    """Failed: landmarks, crop, camera or name that the input brought along are misshapen."""
+    UNLISTED = "unlisted"
+    """Failed: a folder, list, table or archive, in whole or in part; nobody knows how many inputs
+    it holds."""
 
 
 class AlignConfig(Settings):

@@ -35,7 +35,10 @@ def source_key(source: Source) -> str:
         for array in (source.landmarks, source.camera, source.crop)
     ]
     data = None if source.data is None else hashlib.sha256(source.data).hexdigest()
-    return fingerprint(source.uri, source.version, arrays, data, source.container, source.span)
+    parts = [source.uri, source.version, arrays, data, source.container, source.span]
+    # An input that was mended has no fault any more, and so another key.
+    fault = [] if source.fault is None else [source.fault.type, source.fault.message]
+    return fingerprint(*parts, *fault)
 
 
 def iter_shards(sources: Iterable[Source], size: int) -> Iterator[Shard]:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from itportrait.errors import DecodeError
+from itportrait.errors import DecodeError, InputFaultError
 from itportrait.io.decoding import MAX_PIXELS, decode_photo
 from itportrait.io.formats import SUFFIXES
 from itportrait.io.uris import open_fs, redact, suffix
@@ -51,9 +51,12 @@ def read_source(source: Source, *, max_bytes: int = MAX_BYTES) -> bytes:
     """Return the encoded bytes of a source: its own, a file's, or a part of a container.
 
     Raises:
+        InputFaultError: the source has a fault.
         DecodeError: more than `max_bytes`.
         OSError: the bytes cannot be read.
     """
+    if source.fault is not None:
+        raise InputFaultError(source.fault.message)
     if source.data is not None:
         data = source.data
     elif source.container is None or source.span is None:
