@@ -78,10 +78,12 @@ def align(
     from itportrait.ingest import in_eg3d_convention, list_sources
 
     job = load_job(config or None, set_, input=photos, output=out)
-    sources = list_sources(job.input, patterns=job.ingest.patterns)
-    sources = in_eg3d_convention(sources, job.ingest.camera_convention)
+    listing = list_sources(job.input, patterns=job.ingest.patterns)
+    sources = in_eg3d_convention(listing, job.ingest.camera_convention)
     shards = iter_shards(sources, job.shard_size())
     _run_stage(job.recipe("align", "", device=_device(device)), shards)
+    if listing.skipped.counts:
+        print(listing.skipped)
 
 
 @app.command()

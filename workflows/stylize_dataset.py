@@ -98,6 +98,8 @@ def show_plan(job: StylizeJob) -> int:
     plan = job.pipeline().plan(job.shards())
     console = Console(soft_wrap=True, highlight=False)
     console.print(f"{job.totals.listed} inputs in {job.totals.shards} shards")
+    if job.skipped.counts:
+        console.print(job.skipped, markup=False)
     for name, done in plan.done.items():
         console.print(f"{name}: {done} shards done, {plan.to_compute[name]} to compute")
     for domain in job.domains:

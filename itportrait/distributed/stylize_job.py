@@ -43,7 +43,7 @@ from itportrait.distributed.totals import Totals, cost_of
 from itportrait.distributed.trainers import TrainerPool, publish_trained, train_domain
 from itportrait.distributed.window import StageResources, WindowLimits
 from itportrait.errors import ItportraitError, UnknownNameError
-from itportrait.ingest import in_eg3d_convention, list_sources
+from itportrait.ingest import Skipped, in_eg3d_convention, list_sources
 from itportrait.io import uris
 from itportrait.publish.bank import Bank, BankVersion
 from itportrait.publish.report import render_report
@@ -77,18 +77,20 @@ class StylizeJob:
         self._pool: TrainerPool | None = None
         self._records: list[ray.ObjectRef] = []
         self.deliverables: dict[str, Any] = {}
+        self.skipped = Skipped()
         self.domains = [self._domain(domain) for domain in self.config.domains]
         self.started = dt.datetime.now(dt.UTC)
 
     def shards(self) -> Iterator[Shard]:
-        """Stream the inputs as shards.
+        """Stream the inputs as shards, and count in `skipped` what is passed over.
 
         Raises:
-            NoInputError: nothing was found; names the URI and the patterns tried.
+            ItportraitError: nothing was found; names the URI and the patterns tried.
         """
         ingest = self.config.ingest
-        sources = list_sources(self.config.input, patterns=ingest.patterns)
-        sources = in_eg3d_convention(sources, ingest.camera_convention)
+        listing = list_sources(self.config.input, patterns=ingest.patterns)
+        self.skipped = listing.skipped
+        sources = in_eg3d_convention(listing, ingest.camera_convention)
         return iter_shards(sources, self.config.shard_size())
 
     def pipeline(self, progress: Progress | None = None, lease: Lease | None = None) -> Pipeline:
@@ -250,6 +252,7 @@ class StylizeJob:
                 for domain in self.domains
             },
             "inputs": self.totals.listed,
+            "skipped": self.skipped.to_json(),
             "shards": self.totals.shards,
             "counts": self.final_counts(),
             "stages": stages,

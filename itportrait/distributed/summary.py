@@ -34,6 +34,8 @@ def print_summary(job: StylizeJob, console: Console | None = None) -> None:
         f"{job.totals.listed} inputs: {counts['ok']} ok, {counts['rejected']} rejected, "
         f"{counts['failed']} failed"
     )
+    if job.skipped.counts:
+        console.print(job.skipped, markup=False)
     if all(stage.computed == 0 for stage in job.totals.stages.values()):
         console.print("Nothing to do: everything was computed by an earlier run.")
 

@@ -1,14 +1,17 @@
 """Inputs of a job: what a URI, a glob, a list, a table or an archive holds, as a stream."""
 
 from itportrait.ingest.cameras import in_eg3d_convention
-from itportrait.ingest.sources import list_sources
+from itportrait.ingest.skipped import Skipped
+from itportrait.ingest.sources import Listing, list_sources
 from itportrait.io.decoding import decode_photo
 from itportrait.io.formats import PATTERNS
 from itportrait.io.photos import Photo, read_photo, read_source
 
 __all__ = [
     "PATTERNS",
+    "Listing",
     "Photo",
+    "Skipped",
     "decode_photo",
     "in_eg3d_convention",
     "list_sources",

@@ -1,79 +1,212 @@
-"""WebDataset archives: the photos of a tar file, read later one by one at their offsets."""
+"""WebDataset archives: the photos of a tar file, read later one by one at their offsets.
+
+Every member whose name is that of a picture format is one input: `ok`, or with the reason why it
+cannot be read. What is damaged between members is one more input, in the archive's own name.
+"""
 
 import json
+import posixpath
 import tarfile
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
-from itportrait.errors import NoInputError
-from itportrait.io.formats import SUFFIXES
+from itportrait.errors import InvalidArgumentError, NoInputError
+from itportrait.ingest.columns import given_columns
+from itportrait.ingest.faults import BAD_COLUMNS, DECODE, STORAGE, UNLISTED, faulty
+from itportrait.ingest.skipped import Skip, Skipped, reason_of_other, reason_to_pass
+from itportrait.ingest.tar_headers import Damage, NotTarError, tar_headers
+from itportrait.io.formats import format_of_name
 from itportrait.io.uris import open_fs, redact
 from itportrait.records import Source
 
-_SHAPES = {"landmarks": (5, 2), "crop": (3,), "camera": (25,)}
+_JSON_BYTES = 2**20
+_LINKS_FOLLOWED = 40
+_DAMAGE_SHOWN = 3
 
 
-def list_archive(uri: str, version: str = "") -> Iterator[Source]:
+def list_archive(uri: str, version: str, skipped: Skipped) -> Iterator[Source]:
     """Stream the photos of an uncompressed tar file, without reading them.
 
+    Links come after all other members, since what they lead to may lie anywhere in the archive.
+
     Args:
-        uri: the archive. Files that share a name up to its first dot are one sample: a picture
-            and, optionally, a `.json` with `landmarks`, `crop` or `camera`.
+        uri: the archive. Files that share a name up to its first dot are one sample: pictures and,
+            optionally, a `.json` with `landmarks`, `crop` or `camera` of all of them, or one for
+            each picture (`NAME.json` for `NAME.png`).
         version: of the archive.
+        skipped: counts the members that are no pictures.
 
     Raises:
-        NoInputError: the file is not a tar archive, or is cut short.
+        NoInputError: the file is not a tar archive.
     """
     fs, path = open_fs(uri)
-    try:
-        file: Any = fs.open(path, "rb")
-        with file, tarfile.open(fileobj=file, mode="r:") as archive:
-            sample, parts = "", {}
-            for member in archive:
-                archive.members = []  # type: ignore[attr-defined]  # tarfile would keep every header it has passed
-                if not member.isfile():
-                    continue
-                folder, slash, name = member.name.rpartition("/")
-                stem, _, kind = name.partition(".")
-                if folder + slash + stem != sample:
-                    yield from _sample(uri, version, parts)
-                    sample, parts = folder + slash + stem, {}
-                kind = kind.rpartition(".")[2].lower()
-                if kind in SUFFIXES:
-                    parts[kind] = (member.name, member.offset_data, member.size)
-                elif kind == "json" and (found := archive.extractfile(member)) is not None:
-                    parts["json"] = found.read()
-            yield from _sample(uri, version, parts)
-    except (tarfile.TarError, EOFError) as error:
-        raise NoInputError(f"{redact(uri)} is not a whole tar archive: {error}") from error
+    file: Any = fs.open(path, "rb")
+    with file:
+        archive = _Archive(uri, version, skipped, file, file.seek(0, 2))
+        try:
+            yield from archive.sources()
+        except NotTarError as error:
+            raise NoInputError(f"{redact(uri)} {error}") from None
 
 
-def _sample(uri: str, version: str, parts: dict) -> Iterator[Source]:
-    extra = _columns(parts.pop("json", b""))
-    for name, offset, size in parts.values():
-        yield Source(
-            uri=f"{uri}#{name}",
-            version=f"{version}:{offset}:{size}",
-            container=uri,
-            span=(offset, size),
-            **extra,
+Given = dict[str, Any] | str
+"""What a sample's JSON brings along, or why it cannot be taken."""
+
+
+@dataclass
+class _Sample:
+    """Members whose names are equal up to the first dot."""
+
+    name: str = ""
+    pictures: list[tarfile.TarInfo] = field(default_factory=list)
+    given: dict[str, Given] = field(default_factory=dict)
+    """By the names of JSON members, without `.json`."""
+
+    def given_to(self, picture: str) -> Given:
+        """Return what belongs to a picture: of the JSON whose name is closest to its own."""
+        for stem in (picture, posixpath.splitext(picture)[0], self.name):
+            if stem in self.given:
+                return self.given[stem]
+        return {}
+
+
+@dataclass
+class _Archive:
+    uri: str
+    version: str
+    skipped: Skipped
+    file: Any
+    size: int
+    links: list[tuple[tarfile.TarInfo, Given]] = field(default_factory=list)
+
+    def sources(self) -> Iterator[Source]:
+        """Stream the archive's inputs, itself among them where it is damaged."""
+        sample = _Sample()
+        damage, places = [], 0
+        for member in tar_headers(self.file):
+            if isinstance(member, Damage):
+                places += 1
+                damage += [member.message] if places <= _DAMAGE_SHOWN else []
+                continue
+            stem = _sample_name(member.name)
+            if stem != sample.name:
+                yield from self._of_sample(sample)
+                sample = _Sample(stem)
+            self._sort_in(member, sample)
+        yield from self._of_sample(sample)
+        yield from self._of_links()
+        if damage:
+            more = f"; and {places - len(damage)} places more" if places > len(damage) else ""
+            message = f"{redact(self.uri)} is damaged: {'; '.join(damage)}{more}"
+            yield faulty(self.uri, UNLISTED, message, self.version)
+
+    def _sort_in(self, member: tarfile.TarInfo, sample: _Sample) -> None:
+        if member.isdir():
+            return
+        names = [name for name in member.name.split("/") if name.strip(".")]
+        reason = next(filter(None, map(reason_to_pass, names)), None)
+        if reason is None and format_of_name(member.name) is not None:
+            sample.pictures.append(member)
+            return
+        if reason is None and member.name.lower().endswith(".json"):
+            sample.given[member.name[: -len(".json")]] = self._read_given(member)
+            return
+        self.skipped.add(reason or reason_of_other(member.name), f"{self.uri}#{member.name}")
+
+    def _read_given(self, member: tarfile.TarInfo) -> Given:
+        if not member.isreg() or member.issparse():
+            return f"{member.name} is not a plain file"
+        if member.size > _JSON_BYTES:
+            return f"{member.name} has more than {_JSON_BYTES} bytes"
+        self.file.seek(member.offset_data)
+        try:
+            values = json.loads(self.file.read(member.size))
+            # Other JSON (a list of captions) is no concern of ours.
+            return given_columns(values, member.name) if isinstance(values, dict) else {}
+        except InvalidArgumentError as error:
+            return str(error)
+        except (ValueError, RecursionError) as error:
+            return f"{member.name} is no JSON: {error}"
+
+    def _of_sample(self, sample: _Sample) -> Iterator[Source]:
+        if not sample.pictures:
+            for name in sample.given:
+                self.skipped.add(Skip.SIDECAR, f"{self.uri}#{name}.json")
+        for member in sample.pictures:
+            given = sample.given_to(member.name)
+            if member.islnk() or member.issym():
+                self.links.append((member, given))
+            elif not member.isreg() or member.issparse():
+                message = f"{member.name} is stored as no plain file; store its bytes themselves"
+                yield self._faulty(member, STORAGE, message)
+            else:
+                yield self._source(member, (member.offset_data, member.size), given)
+
+    def _source(self, member: tarfile.TarInfo, span: tuple[int, int], given: Given) -> Source:
+        """Return the source of a picture whose bytes lie at `span`."""
+        offset, size = span
+        if isinstance(given, str):
+            return self._faulty(member, BAD_COLUMNS, given)
+        if offset + size > self.size:
+            there = max(self.size - offset, 0)
+            message = f"truncated: the archive ends after {there} of {size} bytes"
+            return self._faulty(member, DECODE, message)
+        return Source(
+            uri=f"{self.uri}#{member.name}",
+            version=f"{self.version}:{offset}:{size}",
+            container=self.uri,
+            span=span,
+            **given,
         )
 
+    def _faulty(self, member: tarfile.TarInfo, reason: str, message: str) -> Source:
+        span = (member.offset_data, member.size)
+        version = f"{self.version}:{span[0]}:{span[1]}"
+        place = {"container": self.uri, "span": span}
+        return faulty(f"{self.uri}#{member.name}", reason, message, version, **place)
 
-def _columns(data: bytes) -> dict[str, Any]:
-    """Return what the sample's JSON brings along; other keys, and other JSON, are no concern."""
-    try:
-        values = json.loads(data) if data else {}
-    except ValueError:
-        return {}
-    if not isinstance(values, dict):
-        return {}
-    found = {}
-    for name, shape in _SHAPES.items():
-        if isinstance(values.get(name), list):
-            array = np.asarray(values[name], dtype=np.float64)
-            if array.size == np.prod(shape):
-                found[name] = array.reshape(shape)
-    return found
+    def _of_links(self) -> Iterator[Source]:
+        """Stream the pictures that are links to other members, found in a second pass."""
+        if not self.links:
+            return
+        targets = {_plain(member.name): _target(member) for member, _ in self.links}
+        ends = [_end_of_links(_target(member), targets) for member, _ in self.links]
+        places: dict[str, list[tuple[int, int]]] = {name: [] for name in ends}
+        for member in tar_headers(self.file):
+            if isinstance(member, Damage) or not member.isreg() or member.issparse():
+                continue
+            if (name := _plain(member.name)) in places:
+                places[name].append((member.offset_data, member.size))
+        for (member, given), end in zip(self.links, ends, strict=True):
+            # A hard link means the file of that name before it; a symbolic one the last of all.
+            found = [p for p in places[end] if member.issym() or p[0] < member.offset_data]
+            if found:
+                yield self._source(member, found[-1], given)
+            else:
+                message = f"{member.name} is a link to {end!r}, which is not in the archive"
+                yield self._faulty(member, STORAGE, message)
+
+
+def _sample_name(name: str) -> str:
+    folder, slash, last = name.rpartition("/")
+    return folder + slash + last.partition(".")[0]
+
+
+def _plain(name: str) -> str:
+    return posixpath.normpath(name)
+
+
+def _target(link: tarfile.TarInfo) -> str:
+    """Return the name of the member that a link leads to."""
+    if link.islnk():
+        return _plain(link.linkname)
+    return _plain(posixpath.join(posixpath.dirname(link.name), link.linkname))
+
+
+def _end_of_links(name: str, targets: dict[str, str]) -> str:
+    for _ in range(_LINKS_FOLLOWED):
+        if name not in targets:
+            break
+        name = targets[name]
+    return name

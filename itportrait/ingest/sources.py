@@ -1,24 +1,26 @@
 """List inputs as a stream: memory holds the names of one folder, never the whole listing.
 
 The order is the same in every run and on every machine (names sorted within a folder, folders
-after files), so that a shard keeps its number.
+after files), so that a shard keeps its number. Every input of the call ends as one source or as a
+count: what cannot be listed or read is a source with a fault, which becomes a failed row; what is
+no picture is counted, with its reason.
 """
 
-import contextlib
-import itertools
 import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.spec import AbstractFileSystem
 from fsspec.utils import glob_translate
 
-from itportrait.errors import InvalidArgumentError, NoInputError
+from itportrait.errors import InvalidArgumentError, ItportraitError, NoInputError
 from itportrait.ingest.archives import list_archive
+from itportrait.ingest.faults import STORAGE, faulty, reason_of, sentence_of, unlisted
 from itportrait.ingest.lists import list_lines
+from itportrait.ingest.skipped import Skip, Skipped, reason_of_other
 from itportrait.ingest.tables import list_table
+from itportrait.ingest.walk import Found, found_at, version_of, walk
 from itportrait.io.formats import PATTERNS
 from itportrait.io.uris import is_local, open_fs, redact, scheme, suffix, without_query
 from itportrait.records import Source
@@ -28,14 +30,13 @@ _READERS = {
     ".lst": list_lines,
     ".parquet": list_table,
     ".pq": list_table,
-    ".tar": list_archive,
 }
+_COMPRESSED = re.compile(r"\.(tar\.(gz|zst|bz2|xz)|tgz)$", re.IGNORECASE)
 _BRACES = re.compile(r"\{(\d+)\.\.(\d+)\}|\{([^{}]*,[^{}]*)\}")
+_PATTERNS_SHOWN = 12
 
 
-def list_sources(
-    uri: str | Sequence[str], *, patterns: Sequence[str] = PATTERNS
-) -> Iterator[Source]:
+def list_sources(uri: str | Sequence[str], *, patterns: Sequence[str] = PATTERNS) -> "Listing":
     """Stream the inputs of one URI or several.
 
     Args:
@@ -46,116 +47,145 @@ def list_sources(
         patterns: file names that count in a folder.
 
     Returns:
-        Sources in an order that is the same in every run.
+        Sources in an order that is the same in every run. One that could not be listed or read has
+        a `fault`, and what is passed over is counted in `skipped`.
 
     Raises:
-        NoInputError: nothing was found: names the URI and the patterns tried.
-        InvalidArgumentError: the protocol is unknown, a table lacks a column of photos, an archive
-            is compressed.
+        ItportraitError: nothing at all could be listed; names the URI and what was found there.
     """
-    uris = [uri] if isinstance(uri, str) else list(uri)
-    stream = itertools.chain.from_iterable(_list_one(item, patterns) for item in uris)
-    first = next(stream, None)
-    if first is None:
-        shown = ", ".join(repr(redact(item)) for item in uris) or "an empty list"
-        raise NoInputError(
-            f"no input found at {shown}; tried the patterns {' '.join(patterns)} in folders and "
-            f"below, list files (.txt, .lst), tables (.parquet) and archives (.tar); "
-            "check the path, or give a glob such as 'photos/**/*.jpg'"
+    return Listing([uri] if isinstance(uri, str) else list(uri), patterns)
+
+
+class Listing(Iterator[Source]):
+    """The inputs of a call as a stream, and what was passed over on the way.
+
+    Args:
+        uris: inputs of the call.
+        patterns: file names that count in a folder.
+    """
+
+    def __init__(self, uris: Sequence[str], patterns: Sequence[str]) -> None:
+        self.uris, self.patterns = uris, patterns
+        self.skipped = Skipped()
+        """Grows while the stream is read."""
+        self._wanted = _any_of([pattern.lower() for pattern in patterns])
+        self._stream = self._all()
+        self._first: Source | None = next(self._stream)
+
+    def __next__(self) -> Source:
+        """Return the next input."""
+        if self._first is not None:
+            first, self._first = self._first, None
+            return first
+        return next(self._stream)
+
+    def _all(self) -> Iterator[Source]:
+        """Stream all inputs; what keeps one of several from being listed costs that one alone."""
+        listed, first_error = False, None
+        held: list[Source] = []
+        for uri in (item for given in self.uris for item in expand_braces(given)):
+            is_empty = True
+            try:
+                for source in self._of(uri):
+                    yield from held
+                    held, listed, is_empty = [], True, False
+                    yield source
+                if is_empty:
+                    self.skipped.add(Skip.EMPTY, uri)
+            except Exception as error:
+                first_error = first_error or error
+                held.append(unlisted(uri, error, _version_at(uri)))
+            if listed:
+                yield from held
+                held = []
+        if not listed:
+            raise self._nothing(first_error, held)
+
+    def _of(self, uri: str) -> Iterator[Source]:
+        """Stream what one URI of the call holds.
+
+        Raises:
+            Exception: it cannot be listed, whatever the reason.
+        """
+        fs, path = open_fs(uri)
+        missing = _missing(fs, path)
+        # In an http address `?` begins the query.
+        marks = "*[" if scheme(uri) in ("http", "https") else "*?["
+        if missing and any(mark in path for mark in marks):
+            root = re.split(r"[*?\[]", path, maxsplit=1)[0].rpartition("/")[0] or "/"
+            match = _any_of([path])
+            # A glob says itself what is wanted: what else is there needs no mention.
+            for found in walk(fs, root, Skipped(), _may_hold(path)):
+                # A key with `//` lies in a folder without a name, which no glob can write.
+                plain = re.sub(r"(?<!:)//+", "/", found.path)
+                if found.path.endswith("/") or match(found.path) or match(plain):
+                    yield from self._file(_full(fs, found.path, uri), found)
+        elif fs.isdir(path):
+            for found in walk(fs, path, self.skipped):
+                name = found.path.rpartition("/")[2]
+                if not name or self._wanted(name.lower()):
+                    yield from self._file(_full(fs, found.path, uri), found)
+                else:
+                    self.skipped.add(reason_of_other(name), found.path)
+        elif missing:
+            raise NoInputError(sentence_of(uri, missing))
+        else:
+            local = isinstance(fs, LocalFileSystem)
+            found = found_at(path) if local else Found(path, version_of(fs.info(path)))
+            yield from self._open(_full(fs, path, uri), found)
+
+    def _file(self, uri: str, found: Found) -> Iterator[Source]:
+        """Stream what a file of a folder or glob holds; its faults stay its own."""
+        try:
+            yield from self._open(uri, found)
+        except Exception as error:
+            yield unlisted(uri, error, found.version)
+
+    def _open(self, uri: str, found: Found) -> Iterator[Source]:
+        """Stream what one file holds: itself, or the inputs in it."""
+        kind = suffix(uri)
+        if found.error is not None:
+            if uri.endswith("/") or kind in _READERS or kind == ".tar":
+                raise found.error
+            message = f"cannot read {redact(uri)}: {reason_of(found.error)}"
+            yield faulty(uri, STORAGE, message, found.version)
+        elif _COMPRESSED.search(without_query(uri)):
+            raise InvalidArgumentError(
+                "archive",
+                expected="an uncompressed .tar, whose photos can be read one by one",
+                actual=repr(redact(uri)),
+                remedy="unpack it, or store it uncompressed (photos are compressed already)",
+            )
+        elif kind == ".tar":
+            yield from list_archive(uri, found.version, self.skipped)
+        elif kind in _READERS:
+            yield from _READERS[kind](uri, found.version)
+        else:
+            yield Source(uri=uri, version=found.version)
+
+    def _nothing(self, error: Exception | None, held: Sequence[Source]) -> ItportraitError:
+        """Return what is to be said where nothing was listed.
+
+        Args:
+            error: the first that kept an input of the call from being listed.
+            held: all that could not be listed.
+        """
+        if isinstance(error, ItportraitError) and not isinstance(error, NoInputError):
+            return error
+        if held and held[0].fault is not None:
+            more = f"; nor could {len(held) - 1} more be listed" if len(held) > 1 else ""
+            return NoInputError(f"no input found: {held[0].fault.message}{more}")
+        del self.skipped.counts[Skip.EMPTY]  # the sentence says so itself
+        shown = ", ".join(repr(redact(uri)) for uri in self.uris) or "an empty list"
+        patterns = " ".join(self.patterns[:_PATTERNS_SHOWN])
+        more = len(self.patterns) - _PATTERNS_SHOWN
+        patterns += f" and {more} more" if more > 0 else ""
+        saw = f"{self.skipped}; " if self.skipped.counts else ""
+        return NoInputError(
+            f"no input found at {shown}; {saw}tried the patterns {patterns} in folders and below, "
+            "list files (.txt, .lst), tables (.parquet) and archives (.tar); check the path, or "
+            "give a glob such as 'photos/**/*.jpg'"
         )
-    return itertools.chain([first], stream)
-
-
-def _list_one(uri: str, patterns: Sequence[str]) -> Iterator[Source]:
-    for item in expand_braces(uri):
-        fs, path = open_fs(item)
-        with listing(item):
-            # In an http address `?` begins the query.
-            marks = "*[" if item.startswith("http") else "*?["
-            if not _exists(fs, path) and any(mark in path for mark in marks):
-                root = re.split(r"[*?\[]", path, maxsplit=1)[0].rpartition("/")[0] or "/"
-                match = re.compile(glob_translate(path)).match
-                found: Iterable = (f for f in _walk(fs, root) if match(f[0]))
-            elif fs.isdir(path):
-                test = re.compile("|".join(glob_translate(p.lower()) for p in patterns)).match
-                found = (f for f in _walk(fs, path) if test(f[0].rsplit("/", 1)[-1].lower()))
-            elif _exists(fs, path):
-                found = [(path, _version_at(fs, path))]
-            else:
-                found = []
-            for name, version in found:
-                yield from _open_file(_full(fs, name, item), version)
-
-
-def _open_file(uri: str, version: str) -> Iterator[Source]:
-    """Stream what one file holds: itself, or the inputs in it."""
-    if re.search(r"\.(tar\.(gz|zst|bz2|xz)|tgz)$", without_query(uri), re.IGNORECASE):
-        raise InvalidArgumentError(
-            "archive",
-            expected="an uncompressed .tar, whose photos can be read one by one",
-            actual=repr(redact(uri)),
-            remedy="unpack it, or store it uncompressed (photos are compressed already)",
-        )
-    reader = _READERS.get(suffix(uri))
-    if reader is None:
-        yield Source(uri=uri, version=version)
-    else:
-        yield from reader(uri, version)
-
-
-def _walk(fs: AbstractFileSystem, root: str) -> Iterator[tuple[str, str]]:
-    """Stream `(path, version)` of all files at and below `root`, hidden ones left out."""
-    if isinstance(fs, LocalFileSystem):
-        yield from _walk_local(root)
-        return
-    for folder, folders, files in fs.walk(root, detail=True):
-        # `walk` follows this very mapping: what is taken out here is not entered.
-        for name in [name for name in folders if name.startswith(".")]:
-            del folders[name]
-        for name in sorted(folders):
-            folders[name] = folders.pop(name)
-        for name in sorted(files):
-            if not name.startswith(".") and name:
-                yield f"{str(folder).rstrip('/')}/{name}", version_of(files[name])
-
-
-def _walk_local(root: str) -> Iterator[tuple[str, str]]:
-    files, folders = [], []
-    with os.scandir(root) as entries:
-        for entry in entries:
-            if not entry.name.startswith("."):
-                (folders if entry.is_dir() else files).append(entry.name)
-    for name in sorted(files):
-        path = os.path.join(root, name)
-        with contextlib.suppress(FileNotFoundError):  # a link that leads nowhere
-            stat = os.stat(path)
-            yield path, f"{stat.st_size}-{stat.st_mtime_ns}"
-            continue
-        yield path, ""
-    for name in sorted(folders):
-        yield from _walk_local(os.path.join(root, name))
-
-
-def version_of(info: dict[str, Any]) -> str:
-    """Return what the store says changes with the content: an ETag, or size and time."""
-    etag = info.get("ETag") or info.get("etag")
-    if etag:
-        return str(etag).strip('"')
-    time = info.get("mtime") or info.get("LastModified") or info.get("updated")
-    size = info.get("size")
-    if size is None and time is None:
-        return ""
-    if info.get("type") == "file" and isinstance(time, float):
-        with contextlib.suppress(OSError):
-            return f"{size}-{os.stat(info['name']).st_mtime_ns}"
-    return f"{size}-{time}"
-
-
-def _version_at(fs: AbstractFileSystem, path: str) -> str:
-    # A link that leads nowhere is an input still: it fails with its reason, in its own row.
-    with contextlib.suppress(FileNotFoundError):
-        return version_of(fs.info(path))
-    return ""
 
 
 def expand_braces(uri: str) -> Iterator[str]:
@@ -173,20 +203,49 @@ def expand_braces(uri: str) -> Iterator[str]:
         yield from expand_braces(uri[: match.start()] + part + uri[match.end() :])
 
 
-@contextlib.contextmanager
-def listing(uri: str) -> Iterator[None]:
-    """Name the URI, without credentials, in the errors of a listing."""
+def _any_of(patterns: Sequence[str]) -> Callable[[str], object]:
+    return re.compile("|".join(glob_translate(pattern) for pattern in patterns)).match
+
+
+def _may_hold(glob: str) -> Callable[[str], bool]:
+    """Return a test of whether files that a glob means may lie at or below a folder."""
+    parts = glob.split("/")[:-1]
+    deep = "**" in parts
+    fixed = parts[: parts.index("**")] if deep else parts
+    tests = [_any_of([part]) for part in fixed]
+
+    def may_hold(folder: str) -> bool:
+        names = folder.split("/")
+        if len(names) > len(fixed) and not deep:
+            return False
+        return all(
+            name == part or test(name)
+            for name, part, test in zip(names, fixed, tests, strict=False)
+        )
+
+    return may_hold
+
+
+def _missing(fs: AbstractFileSystem, path: str) -> OSError | None:
+    """Return why there is no such file or folder, or None where there is one.
+
+    `fs.exists` would call it missing where the store itself cannot be reached.
+    """
     try:
-        yield
-    except (FileNotFoundError, NotADirectoryError, PermissionError) as error:
-        reason = error.strerror or redact(str(error)) or type(error).__name__
-        raise NoInputError(f"cannot list {redact(uri)}: {reason}") from None
-    except OSError as error:
-        raise OSError(f"listing {redact(uri)}: {redact(str(error))}") from None
+        os.lstat(path) if isinstance(fs, LocalFileSystem) else fs.info(path)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        return error
+    return None
 
 
-def _exists(fs: AbstractFileSystem, path: str) -> bool:
-    return os.path.lexists(path) if isinstance(fs, LocalFileSystem) else fs.exists(path)
+def _version_at(uri: str) -> str:
+    """Return the version of a file that could not be listed, "" where that fails as well."""
+    try:
+        fs, path = open_fs(uri)
+        local = isinstance(fs, LocalFileSystem)
+        return found_at(path).version if local else version_of(fs.info(path))
+    except Exception:
+        return ""
 
 
 def _full(fs: AbstractFileSystem, path: str, given: str) -> str:

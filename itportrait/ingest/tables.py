@@ -1,22 +1,28 @@
 """Parquet tables: a row an input, by URI or with its bytes, and with what it brings along."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 
-from itportrait.errors import InvalidArgumentError
+from itportrait.errors import DecodeError, InvalidArgumentError
+from itportrait.ingest.columns import SHAPES, given_columns
+from itportrait.ingest.faults import BAD_COLUMNS, UNLISTED, faulty, reason_of
 from itportrait.io.photos import bytes_column
 from itportrait.io.uris import beside, open_fs, redact
 from itportrait.records import Source
 
 URI_COLUMNS = ("uri", "url", "path", "file_name")
-_SHAPES = {"landmarks": (5, 2), "crop": (3,), "camera": (25,)}
+_ROWS_AT_ONCE = 1024
+_ROWS_PER_BYTE = 8
+"""More rows than this for each byte of the file are a damaged or forged count."""
 
 
 def list_table(uri: str, version: str = "") -> Iterator[Source]:
     """Stream the rows of a Parquet table; the pictures' bytes stay in it until they are read.
+
+    A row that is misshapen is an input with a fault; so is a part of the table that is damaged.
 
     Args:
         uri: the table. Columns: `uri` (or `url`, `path`, `file_name`; relative ones lie beside the
@@ -25,54 +31,83 @@ def list_table(uri: str, version: str = "") -> Iterator[Source]:
         version: of the table.
 
     Raises:
-        InvalidArgumentError: no column of photos, or one of the optional columns is misshapen.
+        InvalidArgumentError: no column of photos.
+        DecodeError: the file is no whole Parquet table.
     """
     fs, path = open_fs(uri)
     with fs.open(path, "rb") as file:
-        table = pq.ParquetFile(file)
-        names = table.schema_arrow.names
-        place = next((name for name in URI_COLUMNS if name in names), None)
-        blob = bytes_column(table.schema_arrow)
-        if place is None and not blob:
+        table = _Table(uri, version, file)
+        for group in range(table.file.num_row_groups):
+            try:
+                yield from table.rows(group)
+            # Damaged pages make the reader raise nearly anything; other row groups are whole.
+            except Exception as error:
+                message = f"row group {group} of {redact(uri)} is damaged: {reason_of(error)}"
+                yield faulty(f"{uri}#row group {group}", UNLISTED, message, version)
+
+
+class _Table:
+    def __init__(self, uri: str, version: str, file: Any) -> None:
+        self.uri, self.version = uri, version
+        try:
+            self.file = pq.ParquetFile(file)
+            schema = self.file.schema_arrow
+        except (pa.ArrowException, OSError, MemoryError, ValueError) as error:
+            if isinstance(error, OSError) and error.errno is not None:
+                raise  # the storage's, not the table's
+            raise DecodeError(
+                f"{redact(uri)} is no whole Parquet table: {reason_of(error)}"
+            ) from error
+        self.size = file.seek(0, 2)
+        self.place = next((name for name in URI_COLUMNS if name in schema.names), None)
+        self.blob = bytes_column(schema)
+        if self.place is None and not self.blob:
             raise InvalidArgumentError(
                 f"table {redact(uri)}",
                 expected=f"a column {', '.join(URI_COLUMNS)} or one of encoded pictures",
-                actual=f"columns {', '.join(names)}",
+                actual=f"columns {', '.join(schema.names)}",
             )
-        columns = [name for name in (place, *_SHAPES) if name in names]
-        row = 0
-        for group in range(table.num_row_groups):
-            count = table.metadata.row_group(group).num_rows
-            rows: list[dict[str, Any]] = [{} for _ in range(count)]
-            if columns:
-                rows = table.read_row_group(group, columns=columns).to_pylist()
-            for index, cells in enumerate(rows):
-                extra: dict[str, Any] = {
-                    name: _numbers(cells.get(name), name, uri, row) for name in _SHAPES
-                }
-                if blob:
-                    label = cells.get(place) if place else None
-                    yield Source(
-                        uri=f"{uri}#{label or row}",
-                        version=f"{version}:{row}",
-                        container=uri,
-                        span=(group, index),
-                        **extra,
-                    )
-                else:
-                    yield Source(uri=beside(uri, str(cells[place or ""])), **extra)
-                row += 1
+        self.columns = [name for name in (self.place, *SHAPES) if name in schema.names]
+        self.first = 0
+        """Number of the next row group's first row in the table."""
 
+    def rows(self, group: int) -> Iterator[Source]:
+        """Stream the rows of a row group."""
+        about = self.file.metadata.row_group(group)
+        first, self.first = self.first, self.first + about.num_rows
+        if not 0 <= about.num_rows <= self.size * _ROWS_PER_BYTE:
+            raise DecodeError(f"{about.num_rows} rows in a file of {self.size} bytes")
+        for index, cells in enumerate(self._cells(group, about.num_rows)):
+            yield self._source(cells, first + index, (group, index))
 
-def _numbers(value: Any, name: str, uri: str, row: int) -> np.ndarray | None:
-    if value is None:
-        return None
-    shape = _SHAPES[name]
-    array = np.asarray(value, dtype=np.float64)
-    if array.size != np.prod(shape) or not np.isfinite(array).all():
-        raise InvalidArgumentError(
-            f"column {name} of {redact(uri)}, row {row}",
-            expected=f"{np.prod(shape)} finite numbers",
-            actual=f"{array.size}",
-        )
-    return array.reshape(shape)
+    def _cells(self, group: int, count: int) -> Iterator[Mapping[str, Any]]:
+        """Yield the cells of each row of a group that the listing needs."""
+        if not self.columns:
+            for _ in range(count):
+                yield {}
+            return
+        found = 0
+        for batch in self.file.iter_batches(
+            _ROWS_AT_ONCE, row_groups=[group], columns=self.columns
+        ):
+            found += batch.num_rows
+            yield from batch.to_pylist()
+        if found != count:
+            raise DecodeError(f"{found} of {count} rows could be read")
+
+    def _source(self, cells: Mapping[str, Any], row: int, span: tuple[int, int]) -> Source:
+        label = cells.get(self.place) if self.place else None
+        name = f"{self.uri}#{label or row}"
+        version = f"{self.version}:{row}"
+        place = {"container": self.uri, "span": span}
+        if not self.blob and not (isinstance(label, str) and label):
+            message = f"row {row} of {redact(self.uri)} has no {self.place}, but {label!r}"
+            return faulty(f"{self.uri}#{row}", BAD_COLUMNS, message, version, **place)
+        try:
+            given = given_columns(cells, f"row {row} of {redact(self.uri)}")
+        except InvalidArgumentError as error:
+            name = name if self.blob else beside(self.uri, str(label))
+            return faulty(name, BAD_COLUMNS, str(error), version, **place)
+        if self.blob:
+            return Source(uri=name, version=version, **place, **given)
+        return Source(uri=beside(self.uri, str(label)), **given)

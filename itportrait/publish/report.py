@@ -35,6 +35,7 @@ def render_report(run: Mapping[str, Any], *, reasons: int = 12) -> str:
     sections = [
         _section("What became of the inputs", _stages(run["stages"])),
         _section("Commonest reasons", _reasons(run["stages"], reasons)),
+        _section("Skipped by the listing, no inputs", _skipped(run.get("skipped", {}))),
         _section("Seconds and cost by stage", _costs(run)),
         _section("Domains, means over the portraits", _domains(run)),
         _section("Deliverables", _deliverables(run.get("deliverables", {}))),
@@ -78,6 +79,13 @@ def _reasons(stages: Mapping[str, Any], most: int) -> str:
         inputs = max(totals.get("inputs", 0), 1)
         rows += [[stage, reason, n, f"{n / inputs:.1%}"] for reason, n in found[:most]]
     return table(("stage", "reason", "rows", "of its inputs"), rows) if rows else ""
+
+
+def _skipped(skipped: Mapping[str, Any]) -> str:
+    rows = [
+        [reason, about["count"], ", ".join(about["names"])] for reason, about in skipped.items()
+    ]
+    return table(("reason", "files and folders", "some of them"), rows) if rows else ""
 
 
 def _costs(run: Mapping[str, Any]) -> str:

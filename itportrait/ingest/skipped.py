@@ -1,0 +1,90 @@
+"""What a listing passes over on purpose: counted by reason, with a few names."""
+
+from collections import Counter
+from enum import StrEnum
+
+from itportrait.io.formats import format_of_name
+from itportrait.io.uris import redact
+
+_NAMES_KEPT = 5
+_SYSTEM = {
+    "thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "$recycle.bin",
+    "system volume information", "lost+found",
+}  # fmt: skip
+_SIDECARS = (
+    ".json", ".txt", ".xmp", ".xml", ".csv", ".tsv", ".md", ".html", ".yaml", ".yml", ".toml",
+    ".ini", ".log", ".aae", ".thm", ".cls", ".caption", ".npy", ".npz", ".sha256", ".md5",
+)  # fmt: skip
+_CONTAINERS = (
+    ".parquet", ".pq", ".lst", ".tar", ".tgz", ".tar.gz", ".tar.bz2", ".tar.xz", ".tar.zst",
+    ".zip", ".7z", ".rar",
+)  # fmt: skip
+
+
+class Skip(StrEnum):
+    """Why a file or folder is not an input."""
+
+    HIDDEN = "hidden"
+    """The name begins with a dot; of a folder, nothing in it is looked at."""
+    SYSTEM = "system"
+    """Kept by an operating system for itself: `Thumbs.db`, `desktop.ini`, `__MACOSX`, ..."""
+    SIDECAR = "sidecar"
+    """Text that lies beside pictures: labels, captions, metadata."""
+    CONTAINER = "container"
+    """An archive, a table or a list in a folder; such a file is opened where it is named itself,
+    or by a glob."""
+    NO_PICTURE = "no_picture"
+    """The name is that of no picture format."""
+    PATTERN = "pattern"
+    """A picture that `ingest.patterns` leaves out."""
+    LOOP = "loop"
+    """A link to a folder that the link itself lies in."""
+    EMPTY = "empty"
+    """One of several inputs of the call that holds nothing."""
+
+
+class Skipped:
+    """Counts of what was passed over; memory holds the counts and a few names of each reason."""
+
+    def __init__(self) -> None:
+        self.counts: Counter[Skip] = Counter()
+        self.names: dict[Skip, list[str]] = {}
+
+    def add(self, reason: Skip, name: str) -> None:
+        """Count one file or folder."""
+        self.counts[reason] += 1
+        names = self.names.setdefault(reason, [])
+        if len(names) < _NAMES_KEPT:
+            names.append(redact(name))
+
+    def to_json(self) -> dict[str, dict]:
+        """Return plain data for run.json: count and a few names for each reason."""
+        return {
+            str(reason): {"count": count, "names": self.names[reason]}
+            for reason, count in self.counts.most_common()
+        }
+
+    def __str__(self) -> str:
+        parts = []
+        for reason, count in self.counts.most_common():
+            names = [name.rstrip("/").rpartition("/")[2] for name in self.names[reason]]
+            more = ", ..." if count > len(names) else ""
+            parts.append(f"{count} {reason} ({', '.join(names)}{more})")
+        return f"{self.counts.total()} skipped: {', '.join(parts)}"
+
+
+def reason_to_pass(name: str) -> Skip | None:
+    """Return why a file or folder of this name is never looked at, or None where it is."""
+    if name.lower() in _SYSTEM:
+        return Skip.SYSTEM
+    return Skip.HIDDEN if name.startswith(".") else None
+
+
+def reason_of_other(name: str) -> Skip:
+    """Return why a file that is none of the wanted pictures is not an input."""
+    lower = name.lower()
+    if format_of_name(name) is not None:
+        return Skip.PATTERN
+    if lower.endswith(_SIDECARS):
+        return Skip.SIDECAR
+    return Skip.CONTAINER if lower.endswith(_CONTAINERS) else Skip.NO_PICTURE
