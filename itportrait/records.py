@@ -96,6 +96,12 @@ class AlignedRecord(Record):
     """Fraction of the crop's area that lies inside the photo."""
     crop: np.ndarray | None = None
     """`[3]` of the crop: left, top, side, in pixels of the photo (outside is black)."""
+    color_note: str | None = None
+    """What became of a color profile that is not sRGB: `converted from Display P3`, or why it was
+    ignored; absent where there was nothing to do."""
+    outside_srgb: float | None = None
+    """Share of the photo's pixels whose colors sRGB cannot show, so that they were cut; absent
+    where nothing was converted or it is unknown."""
     duplicate_of: str | None = None
     """URI of the input with the same content that was computed in place of this one."""
     pixels: np.ndarray | None = field(default=None, repr=False)

@@ -102,6 +102,8 @@ class Aligner:
             sha256=photo.sha256,
             width=photo.width,
             height=photo.height,
+            color_note=photo.colors.note,
+            outside_srgb=photo.colors.outside,
         )
         try:
             records = list(self._align_photo(source, photo, blank))

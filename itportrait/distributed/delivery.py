@@ -20,8 +20,9 @@ from itportrait.documents import build
 from itportrait.errors import InvalidArgumentError
 from itportrait.image import encode
 from itportrait.io import uris
+from itportrait.io.colors import from_srgb, was_converted
 from itportrait.io.commits import COMMITS, Commit
-from itportrait.io.decoding import decode_photo
+from itportrait.io.decoding import decode_picture
 from itportrait.io.names import check_path, numbers_of, resolve_under
 from itportrait.io.photos import read_source
 from itportrait.publish.depth import encode_depth
@@ -298,9 +299,14 @@ def _pasted(portrait: _Portrait, feather: float) -> bytes:
             remedy="run the align and stylize stages again",
         )
     data = read_source(portrait.source)
-    view = portrait.styled.pixels[0]
-    pixels = paste_back(decode_photo(data), view, portrait.aligned.crop, feather=feather)
-    return encode(pixels, profile=color_profile(data))
+    view, profile = portrait.styled.pixels[0], color_profile(data)
+    # The photo keeps its own colors where they have an RGB profile, and the view joins them. Rows
+    # of release 0.1 have views in these colors already, and no note that says otherwise.
+    converted = was_converted(portrait.aligned.color_note)
+    if converted and profile is not None:
+        view = from_srgb(view, profile)
+    photo = decode_picture(data, convert_colors=converted and profile is None).pixels
+    return encode(paste_back(photo, view, portrait.aligned.crop, feather=feather), profile=profile)
 
 
 def _between(task: DeliveryTask, code: InvertedRecord) -> Any:

@@ -1,32 +1,53 @@
 """From the bytes of a foreign picture to uint8 RGB, safely.
 
-Convention: what comes out is upright (EXIF orientation applied), 8-bit, RGB. 16-bit values are
-divided by 257, so that 65535 becomes 255; transparent pixels lie over white, as pages show them;
-of an animation the first frame counts.
+Convention: what comes out is upright (EXIF orientation applied), 8-bit, sRGB (`colors.py`). 16-bit
+values are divided by 257, so that 65535 becomes 255; transparent pixels lie over white, as pages
+show them; of an animation the first frame counts.
 """
 
 import io
 import warnings
+from dataclasses import dataclass, field
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from itportrait.errors import DecodeError
+from itportrait.io.colors import Colors, gray_curve, profile_of, to_srgb, was_converted
 from itportrait.io.formats import decoders, format_of_content
 
 MAX_PIXELS = 80_000_000
 """240 MB decoded; phones' 50-megapixel photos pass."""
 
 
+@dataclass(frozen=True)
+class Picture:
+    """A decoded picture."""
+
+    pixels: np.ndarray = field(repr=False)
+    """`[H, W, 3]` uint8, upright, sRGB."""
+    colors: Colors
+    """What became of its color profile."""
+
+
 def decode_photo(data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """Decode a foreign picture into pixels `[H, W, 3]`, as `decode_picture` does."""
+    return decode_picture(data, max_pixels).pixels
+
+
+def decode_picture(
+    data: bytes, max_pixels: int = MAX_PIXELS, *, convert_colors: bool = True
+) -> Picture:
     """Decode a foreign picture.
 
     Args:
         data: the encoded file; the format is told by content, never by name.
         max_pixels: larger pictures are refused from their header, before memory is taken.
+        convert_colors: make sRGB of the values, by the color profile that the picture carries;
+            else they stay what they are in the file.
 
     Returns:
-        `[H, W, 3]` uint8, RGB, upright.
+        Pixels, and what became of their colors.
 
     Raises:
         DecodeError: empty, not a picture, truncated, corrupt, of a kind that has no agreed range
@@ -38,7 +59,7 @@ def decode_photo(data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         with warnings.catch_warnings():
             # Of damaged tags and large sizes: what matters of them is an error below.
             warnings.simplefilter("ignore")
-            return _decode(data, max_pixels)
+            return _decode(data, max_pixels, convert_colors)
     except DecodeError:
         raise
     except UnidentifiedImageError:
@@ -52,7 +73,7 @@ def decode_photo(data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         raise DecodeError(f"{kind}: {type(error).__name__}: {error}") from error
 
 
-def _decode(data: bytes, max_pixels: int) -> np.ndarray:
+def _decode(data: bytes, max_pixels: int, convert_colors: bool) -> Picture:
     image = Image.open(io.BytesIO(data), formats=decoders())
     width, height = image.size
     if width * height > max_pixels:
@@ -60,7 +81,7 @@ def _decode(data: bytes, max_pixels: int) -> np.ndarray:
             f"too large: {width} x {height} pixels, the limit is {max_pixels} (max_pixels)"
         )
     image.load()
-    return _to_rgb(_upright(image))
+    return _to_rgb(_upright(image), profile_of(image) if convert_colors else b"")
 
 
 def _describe(data: bytes) -> str:
@@ -80,17 +101,38 @@ def _upright(image: Image.Image) -> Image.Image:
         return image
 
 
-def _to_rgb(image: Image.Image) -> np.ndarray:
+def _to_rgb(image: Image.Image, profile: bytes) -> Picture:
     if image.mode == "F":
         raise DecodeError("floating-point pictures have no agreed range; convert it to 8 or 16 bit")
     if image.mode.startswith("I"):
-        values = np.asarray(image).astype(np.int64)
-        if values.min() < 0 or values.max() > 65535:
-            raise DecodeError("32-bit values have no agreed range; convert it to 8 or 16 bit")
-        gray = ((values + 128) // 257).astype(np.uint8)
-        return np.repeat(gray[:, :, None], 3, axis=2)
+        return _deep_gray(np.asarray(image).astype(np.int64), profile)
+    rgb, colors = to_srgb(_without_alpha(image), profile)
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        page = Image.new("RGBA", image.size, "white")
-        image = Image.alpha_composite(page, image)
-    return np.array(image.convert("RGB"))
+        picture = image.convert("RGBA")
+        if was_converted(colors.note):
+            rgb.putalpha(picture.getchannel("A"))
+            picture = rgb
+        page = Image.new("RGBA", picture.size, "white")
+        rgb = Image.alpha_composite(page, picture).convert("RGB")
+    return Picture(np.array(rgb), colors)
+
+
+def _without_alpha(image: Image.Image) -> Image.Image:
+    """Return the picture in one of the modes that color profiles speak of."""
+    if image.mode in ("1", "L"):
+        return image.convert("L")
+    if image.mode in ("LA", "La"):
+        return image.convert("LA").getchannel("L")
+    return image if image.mode in ("CMYK", "LAB") else image.convert("RGB")
+
+
+def _deep_gray(values: np.ndarray, profile: bytes) -> Picture:
+    if values.min() < 0 or values.max() > 65535:
+        raise DecodeError("32-bit values have no agreed range; convert it to 8 or 16 bit")
+    curve, colors = gray_curve(profile)
+    if curve is None:
+        gray = ((values + 128) // 257).astype(np.uint8)
+        return Picture(np.repeat(gray[:, :, None], 3, axis=2), colors)
+    levels = np.arange(256)
+    channels = [np.interp(values / 257, levels, curve[:, index]) for index in range(3)]
+    return Picture(np.stack(channels, axis=2).round().astype(np.uint8), colors)

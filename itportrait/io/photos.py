@@ -9,7 +9,8 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from itportrait.errors import DecodeError, InputFaultError
-from itportrait.io.decoding import MAX_PIXELS, decode_photo
+from itportrait.io.colors import Colors
+from itportrait.io.decoding import MAX_PIXELS, decode_picture
 from itportrait.io.formats import SUFFIXES
 from itportrait.io.uris import open_fs, redact, suffix
 from itportrait.records import Source
@@ -30,6 +31,8 @@ class Photo:
     sha256: str
     width: int
     height: int
+    colors: Colors
+    """What became of its color profile."""
 
 
 def read_photo(
@@ -42,9 +45,10 @@ def read_photo(
         OSError: the bytes cannot be read (FileNotFoundError: there is no such file).
     """
     data = read_source(source, max_bytes=max_bytes)
-    pixels = decode_photo(data, max_pixels=max_pixels)
+    picture = decode_picture(data, max_pixels=max_pixels)
     digest = hashlib.sha256(data).hexdigest()
-    return Photo(pixels, digest, pixels.shape[1], pixels.shape[0])
+    height, width = picture.pixels.shape[:2]
+    return Photo(picture.pixels, digest, width, height, picture.colors)
 
 
 def read_source(source: Source, *, max_bytes: int = MAX_BYTES) -> bytes:

@@ -12,6 +12,8 @@ import numpy as np
 from PIL import Image
 
 from itportrait.errors import InvalidArgumentError
+from itportrait.io.colors import profile_of
+from itportrait.io.formats import decoders
 
 _ICC_SPACE = slice(16, 20)
 
@@ -25,8 +27,9 @@ def paste_back(
     pixel is the view's.
 
     Args:
-        photo: `[H, W, 3]` uint8, upright, as the align stage decodes it.
-        view: `[S, S, 3]` uint8, rendered from the camera of the aligned portrait.
+        photo: `[H, W, 3]` uint8, upright.
+        view: `[S, S, 3]` uint8, rendered from the camera of the aligned portrait; its values are
+            in the photo's color space.
         crop: `[3]` left, top, side, from the aligned record; it may reach past the photo.
         feather: width of the soft edge, in (0, 0.5] of the crop's side.
 
@@ -89,10 +92,10 @@ def color_profile(data: bytes) -> bytes | None:
         no longer in it), or where the bytes are no picture.
     """
     try:
-        profile = Image.open(io.BytesIO(data)).info.get("icc_profile")
-    except OSError:
+        profile = profile_of(Image.open(io.BytesIO(data), formats=decoders()))
+    except Exception:  # decoders raise nearly anything for damaged data
         return None
-    return profile if profile and profile[_ICC_SPACE] == b"RGB " else None
+    return profile if profile[_ICC_SPACE] == b"RGB " else None
 
 
 def _whole_pixels(first: float, side: float, size: int) -> tuple[int, int]:

@@ -1,5 +1,6 @@
 """Files of every portrait: which are made, that they stand, and that one bad one stops nobody."""
 
+import io
 import json
 import time
 from dataclasses import replace
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from itportrait.distributed import delivery
 from itportrait.distributed.deliverables import DeliverablesJob
@@ -15,8 +17,9 @@ from itportrait.distributed.recipes import ALIGN, INVERT, STYLIZE, Recipe
 from itportrait.distributed.shards import Shard
 from itportrait.image import decode, encode
 from itportrait.publish import decode_depth
-from itportrait.records import InvertedRecord, Source
+from itportrait.records import InvertedRecord, Source, StylizedRecord
 from itportrait.stylize import DeliverablesConfig, StylizeConfig, Stylizer
+from tests.helpers.icc import cmyk_profile, rgb_profile
 from tests.helpers.tables import commit_rows
 from tests.helpers.tiny_family import own_samples, tint, tiny_bundle
 
@@ -76,6 +79,40 @@ def task(world, config=EVERYTHING, **values):
 
 def files_of(task):
     return {path.relative_to(task.root).as_posix() for path in Path(task.root).rglob("*.*")}
+
+
+@pytest.mark.parametrize(
+    ("space", "note", "outer", "inner"),
+    [
+        ("Display P3", "converted from Display P3", (61, 120, 200), (117, 251, 76)),
+        ("Display P3", None, (61, 120, 200), (0, 255, 0)),  # as release 0.1 left it
+        ("inks", "converted from Sixteen inks", (124, 231, 255), (0, 255, 0)),
+        ("", None, (61, 120, 200), (0, 255, 0)),
+    ],
+)
+def test_a_photo_keeps_its_own_colors_around_the_view(world, bundle, space, note, outer, inner):
+    (aligned, *_), _ = own_samples(bundle, 2)
+    photo, profile = Image.new("RGB", (56, 48), (61, 120, 200)), b""
+    if space == "inks":
+        photo, profile = Image.new("CMYK", (56, 48), (255, 0, 0, 0)), cmyk_profile()
+    elif space:
+        profile = rgb_profile(space)
+    buffer = io.BytesIO()
+    photo.save(buffer, "TIFF", icc_profile=profile)
+    green = np.zeros((32, 32, 3), np.uint8) + np.array([0, 255, 0], np.uint8)
+    portrait = delivery._Portrait(
+        source=Source(uri="photo", data=buffer.getvalue()),
+        aligned=replace(aligned, crop=np.array([10.0, 6, 32]), color_note=note),
+        code=InvertedRecord(record_id=aligned.record_id),
+        styled=StylizedRecord(
+            record_id=aligned.record_id, domain="red", version="1", pixels=(green,)
+        ),
+    )
+    pasted = Image.open(io.BytesIO(delivery._pasted(portrait, 0.1)))
+    pixels = np.asarray(pasted).astype(int)
+    np.testing.assert_allclose(pixels[2, 2], outer, atol=3)
+    np.testing.assert_allclose(pixels[22, 26], inner, atol=3)
+    assert pasted.info.get("icc_profile", b"") == (b"" if space == "inks" else profile)
 
 
 def test_every_file_that_is_asked_for_is_made(world, bundle):
