@@ -16,7 +16,7 @@ from itportrait.io.safe_pickle import ModuleRecord, NestedStorageRecord, TensorR
 from itportrait.io.safetensors import open_safetensors
 from itportrait.io.stored import StoredTensor, cut_tensor
 from itportrait.io.torch_files import LEGACY_MAGIC, ZIP_MAGIC, open_nested, read_legacy, read_zip
-from itportrait.io.windows import Window
+from itportrait.io.windows import Window, fence
 
 _DEEPEST_MODULE = 64
 _MOST_MODULES = 10_000
@@ -99,29 +99,6 @@ def open_checkpoint(path: str | Path) -> Iterator[StoredCheckpoint]:
         raise MissingModelError(f"no checkpoint at {path}")
     with fence(path), path.open("rb") as file:
         yield _find_generator(*_read(path, file))
-
-
-@contextmanager
-def fence(path: str | Path) -> Iterator[None]:
-    """Name the file in every error of its reading, whatever kind of error it is.
-
-    Raises:
-        UnsafeCheckpointError, CheckpointError: what the reading raised.
-    """
-    try:
-        yield
-    except CheckpointError as error:
-        if str(error).startswith(f"{path}: "):
-            raise
-        raise type(error)(f"{path}: {error}") from error
-    except (MissingModelError, GeneratorExit):
-        raise
-    except MemoryError as error:
-        raise CheckpointError(f"{path}: this machine lacks the memory to read it") from error
-    except OSError as error:
-        raise CheckpointError(f"{path} cannot be read: {error}") from error
-    except Exception as error:  # what parsers of damaged bytes raise; no code of the file ran
-        raise CheckpointError(f"{path} is malformed: {type(error).__name__}: {error}") from error
 
 
 def _read(path: Path, file: BinaryIO) -> tuple[Any, Limits]:

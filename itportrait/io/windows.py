@@ -1,10 +1,13 @@
 """Parts of foreign files: every length is held against the file's end before anything is read."""
 
 import io
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import BinaryIO, Self
 
-from itportrait.errors import CheckpointError
+from itportrait.errors import CheckpointError, ItportraitError
 
 _CHUNK = 1 << 16
 _LONGEST_LINE = 1 << 10
@@ -120,3 +123,26 @@ class Window:
                 f"the file is truncated or malformed: {count} bytes are said to follow "
                 f"where {self.left} are left"
             )
+
+
+@contextmanager
+def fence(path: str | Path) -> Iterator[None]:
+    """Name the file in every error of its reading, whatever kind of error it is.
+
+    Raises:
+        UnsafeCheckpointError, CheckpointError: what the reading raised.
+    """
+    try:
+        yield
+    except CheckpointError as error:
+        if str(error).startswith(f"{path}: "):
+            raise
+        raise type(error)(f"{path}: {error}") from error
+    except ItportraitError:
+        raise
+    except MemoryError as error:
+        raise CheckpointError(f"{path}: this machine lacks the memory to read it") from error
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error}") from error
+    except Exception as error:  # what parsers of damaged bytes raise; no code of the file ran
+        raise CheckpointError(f"{path} is malformed: {type(error).__name__}: {error}") from error

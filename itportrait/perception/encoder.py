@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from itportrait.perception.files import load_into, read_network, save_network
+from itportrait.perception.files import read_network, save_network
 from itportrait.perception.trunk import ConvTrunk
 
 MAX_ANGLE = 1.2
@@ -74,8 +74,9 @@ class EncoderModel(nn.Module):
             MissingModelError: no such file.
             CheckpointError: the file does not hold this network.
         """
-        state, config = read_network(path)
-        trunk = ConvTrunk(tuple(config["widths"]), tuple(config["depths"]))
-        model = cls(trunk, config["num_ws"], config["w_dim"], config["hidden"])
-        load_into(model, state, path)
-        return model
+        return read_network(
+            path,
+            lambda config: cls(
+                ConvTrunk.of(config), config["num_ws"], config["w_dim"], config["hidden"]
+            ),
+        )

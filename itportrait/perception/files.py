@@ -3,15 +3,20 @@
 import io
 import json
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import nn
 
 from itportrait.errors import CheckpointError, MissingModelError
+from itportrait.io.networks import Network, load_network, open_weights
+from itportrait.io.safetensors import parse_json
+
+_LARGEST_SIZE = 1 << 14
+_MOST_STAGES = 64
 
 
 def save_network(module: nn.Module, config: dict[str, Any], path: str | Path) -> None:
@@ -44,12 +49,16 @@ def save_compressed(state: dict[str, torch.Tensor], path: str | Path) -> None:
     temporary.replace(path)
 
 
-def read_network(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
-    """Return (state in fp32, configuration) of a file that `save_network` wrote.
+def read_network(path: str | Path, build: Callable[[dict[str, Any]], Network]) -> Network:
+    """Return the network of a file that `save_network` wrote: fp32, evaluate only, no gradients.
+
+    Args:
+        path: the file.
+        build: makes the network from its configuration, whose numbers are bounded here.
 
     Raises:
         MissingModelError: no such file.
-        CheckpointError: the file is not whole, or has no configuration.
+        CheckpointError: the file is not whole, or holds another network.
     """
     path = Path(path)
     if not path.is_file():
@@ -57,25 +66,21 @@ def read_network(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, A
             f"{path} is missing; `make pretrain` remakes the embedded models, and a fresh checkout "
             "or `pip install --force-reinstall itportrait` brings them back"
         )
-    try:
-        with safe_open(str(path), framework="pt") as file:
-            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-            config = json.loads((file.metadata() or {})["config"])
-    except (SafetensorError, KeyError, json.JSONDecodeError) as error:
-        raise CheckpointError(f"{path} is not a whole network file: {error}") from error
-    return {
-        name: value.float() if value.is_floating_point() else value for name, value in state.items()
-    }, config
+    with open_weights(path) as file:
+        if "config" not in file.metadata:
+            raise CheckpointError("is not a network file: it has no configuration")
+        config = parse_json(file.metadata["config"], "its configuration")
+        if problem := _find_problem(config):
+            raise CheckpointError(f"is not a network file: {problem}")
+        return load_network(lambda: build(config), file.tensors)
 
 
-def load_into(module: nn.Module, state: dict[str, torch.Tensor], path: str | Path) -> None:
-    """Load a state into a module, evaluate only, no gradient to the weights.
-
-    Raises:
-        CheckpointError: tensors are missing, unexpected or misshapen.
-    """
-    try:
-        module.load_state_dict(state)
-    except RuntimeError as error:
-        raise CheckpointError(f"{path}: {error}") from error
-    module.eval().requires_grad_(False)
+def _find_problem(config: dict[str, Any]) -> str:
+    """Return what is no size in a configuration: a number of values, or a list of such numbers."""
+    for key, value in config.items():
+        items = value if type(value) is list else [value]
+        if len(items) > _MOST_STAGES or not all(
+            type(item) is int and 1 <= item <= _LARGEST_SIZE for item in items
+        ):
+            return f"{key} must be a size up to {_LARGEST_SIZE}, or {_MOST_STAGES} of them"
+    return ""

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from itportrait.errors import CheckpointError, InvalidArgumentError, MissingModelError
-from itportrait.perception.files import load_into, read_network, save_network
+from itportrait.perception.files import read_network, save_network
 from itportrait.perception.trunk import ConvTrunk, check_image
 
 
@@ -61,11 +61,7 @@ class MiniIdentityModel(IdentityModel):
             MissingModelError: no such file.
             CheckpointError: the file does not hold this network.
         """
-        state, config = read_network(path)
-        trunk = ConvTrunk(tuple(config["widths"]), tuple(config["depths"]))
-        model = cls(trunk, config["size"])
-        load_into(model, state, path)
-        return model
+        return read_network(path, lambda config: cls(ConvTrunk.of(config), config["size"]))
 
 
 ARCFACE_SIZE = 112

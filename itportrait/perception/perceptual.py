@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from itportrait.errors import CheckpointError, InvalidArgumentError, MissingModelError
 from itportrait.image import resize
-from itportrait.perception.files import load_into, read_network, save_network
+from itportrait.perception.files import read_network, save_network
 from itportrait.perception.trunk import ConvTrunk, check_image
 
 
@@ -86,10 +86,7 @@ class PerceptualModel(nn.Module):
             MissingModelError: no such file.
             CheckpointError: the file does not hold this network.
         """
-        state, config = read_network(path)
-        model = cls(ConvTrunk(tuple(config["widths"]), tuple(config["depths"])))
-        load_into(model, state, path)
-        return model
+        return read_network(path, lambda config: cls(ConvTrunk.of(config)))
 
 
 VGG_FILE = "vgg16-397923af.pth"

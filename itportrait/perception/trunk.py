@@ -1,5 +1,7 @@
 """The convolutional trunk of the small perceptual, identity and encoder networks."""
 
+from typing import Any, Self
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -9,6 +11,7 @@ from itportrait.image import resize
 
 TRUNK_SIZE = 128
 """Pictures are resized to this side before the trunk."""
+_MOST_CONVOLUTIONS = 256
 
 
 def check_image(image: Tensor) -> None:
@@ -56,6 +59,17 @@ class ConvTrunk(nn.Module):
             stages.append(nn.Sequential(*units))
             inputs = width
         self.stages = nn.ModuleList(stages)
+
+    @classmethod
+    def of(cls, config: dict[str, Any]) -> Self:
+        """Build from the `widths` and `depths` of a file's configuration.
+
+        Raises:
+            ValueError: it has more convolutions than any trunk.
+        """
+        if sum(config["depths"]) > _MOST_CONVOLUTIONS:
+            raise ValueError(f"depths of more than {_MOST_CONVOLUTIONS} convolutions")
+        return cls(tuple(config["widths"]), tuple(config["depths"]))
 
     def forward(self, image: Tensor) -> list[Tensor]:
         """Return the feature maps of all stages, largest first, of pictures of any size."""
