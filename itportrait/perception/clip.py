@@ -10,7 +10,6 @@ Two thirds of the weights are embeddings of tokens that no caption has, and zero
 safetensors cannot be, the file has 3 MB instead of 9.5.
 """
 
-import json
 import re
 from pathlib import Path
 from typing import Any, Self
@@ -20,13 +19,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from itportrait.errors import (
-    CheckpointError,
-    InvalidArgumentError,
-    MissingModelError,
-    UnknownNameError,
-)
+from itportrait.errors import InvalidArgumentError, MissingModelError, UnknownNameError
 from itportrait.image import resize
+from itportrait.perception.clip_files import check_config, create_model, read_vocabulary
 from itportrait.perception.trunk import check_image
 
 MINI_NAME = "itportrait-mini"
@@ -90,7 +85,8 @@ class ImageTextModel(nn.Module):
             raise UnknownNameError("image-text model", name, open_clip.list_models())
         if weights is None or not Path(weights).is_file():
             raise MissingModelError(f"the weights of {name} are not at {weights}; {WEIGHTS_REMEDY}")
-        return cls(_create(name, Path(weights)), open_clip.get_tokenizer(name), name=name)
+        model = create_model(name, Path(weights), foreign=False)
+        return cls(model, open_clip.get_tokenizer(name), name=name)
 
     @classmethod
     def load_mini(cls, folder: str | Path) -> Self:
@@ -98,7 +94,8 @@ class ImageTextModel(nn.Module):
 
         Raises:
             MissingModelError: a file is missing.
-            CheckpointError: the weights do not fit the configuration.
+            CheckpointError: the weights do not fit the configuration, or that asks for more than
+                two towers of bounded size.
         """
         folder = Path(folder)
         for file in (f"{MINI_NAME}.json", WEIGHTS_FILE, "vocabulary.json"):
@@ -106,14 +103,15 @@ class ImageTextModel(nn.Module):
                 raise MissingModelError(
                     f"{folder / file} is missing; `make pretrain` remakes the embedded models"
                 )
+        check_config(folder / f"{MINI_NAME}.json")
+        words, templates = read_vocabulary(folder / "vocabulary.json")
         open_clip.add_model_config(folder / f"{MINI_NAME}.json")
-        words = json.loads((folder / "vocabulary.json").read_text())
         return cls(
-            _create(MINI_NAME, folder / WEIGHTS_FILE),
+            create_model(MINI_NAME, folder / WEIGHTS_FILE, foreign=True),
             open_clip.get_tokenizer(MINI_NAME),
             name=MINI_NAME,
-            vocabulary=frozenset(words["words"]),
-            templates=tuple(words["templates"]),
+            vocabulary=words,
+            templates=templates,
         )
 
     @property
@@ -168,11 +166,3 @@ class ImageTextModel(nn.Module):
 def split_words(text: str) -> list[str]:
     """Return the words of a text in lower case, without punctuation and numbers."""
     return re.findall(r"[a-z]+(?:'[a-z]+)?", text.lower())
-
-
-def _create(name: str, weights: Path) -> Any:
-    try:
-        model = open_clip.create_model(name, pretrained=str(weights), weights_only=True)
-    except Exception as error:  # open_clip raises what its many loaders raise
-        raise CheckpointError(f"{weights} does not fit {name}: {error}") from error
-    return model.float()

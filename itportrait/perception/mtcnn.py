@@ -5,19 +5,22 @@ Convolutional Networks". Weights: `mtcnn` on the package index (MIT). Its Python
 so its files are found through the distribution's metadata and read without importing it.
 """
 
-import pickle
+import io
+import math
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
-from typing import Any, BinaryIO, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from itportrait.errors import CheckpointError, MissingModelError, UnsafeCheckpointError
+from itportrait.io.limits import Limits
+from itportrait.io.pickle_machine import PickleMachine, Record
+from itportrait.io.windows import Window, fence
 
-PERMUTED = "permuted"
-"""Marks the first dense layer after the convolutions: its inputs are ordered (x, y, channel)."""
+_LARGEST_FILE = 1 << 26
 
 
 class ProposalNet(nn.Module):
@@ -174,64 +177,69 @@ def read_joblib_arrays(path: Path) -> list[np.ndarray]:
         raise MissingModelError(
             "reading the face detector's weights needs lz4; install it with `pip install lz4`"
         ) from None
-    try:
-        with lz4.frame.open(str(path), "rb") as stream:
-            arrays = _ArrayUnpickler(stream).load()
-    except FileNotFoundError:
-        raise MissingModelError(f"{path} does not exist; reinstall mtcnn") from None
-    except UnsafeCheckpointError as error:
-        raise UnsafeCheckpointError(f"{path}: {error}") from None
-    except (EOFError, ValueError, RuntimeError, KeyError, pickle.UnpicklingError) as error:
-        raise CheckpointError(f"{path} is truncated or altered: {error}") from error
-    if not isinstance(arrays, list) or not all(isinstance(a, np.ndarray) for a in arrays):
-        raise CheckpointError(f"{path} must hold a list of arrays")
+    if not path.is_file():
+        raise MissingModelError(f"{path} does not exist; reinstall mtcnn")
+    with fence(path):
+        try:
+            with lz4.frame.open(str(path), "rb") as stream:
+                data = bytes(stream.read(_LARGEST_FILE + 1))  # type: ignore[arg-type]
+        except (EOFError, RuntimeError) as error:
+            raise CheckpointError(f"it is truncated or altered: {error}") from error
+        if len(data) > _LARGEST_FILE:
+            raise CheckpointError(f"it expands to more than {_LARGEST_FILE >> 20} MB")
+        return _read_arrays(data)
+
+
+def _read_arrays(data: bytes) -> list[np.ndarray]:
+    window, limits = Window(io.BytesIO(data), 0, len(data)), Limits(len(data))
+
+    def read_array(record: Record) -> Any:
+        # joblib puts an array's bytes between the pickle's own, behind the state of its wrapper.
+        return _array_of(record.state, window) if record.name == _WRAPPER else record
+
+    arrays = PickleMachine(window, limits, _find_record, on_build=read_array).run()
+    if type(arrays) is not list or not all(isinstance(a, np.ndarray) for a in arrays):
+        raise CheckpointError("it must hold a list of arrays")
     return arrays
 
 
-class _ArrayHeader:
-    """Stands for joblib's wrapper: its state says what bytes follow it in the stream."""
-
-    shape: tuple[int, ...]
-    order: str
-    dtype: np.dtype
-    numpy_array_alignment_bytes: int | None = None
-
-    def read(self, stream: BinaryIO) -> np.ndarray:
-        if self.dtype.hasobject:
-            raise UnsafeCheckpointError("an array of Python objects")
-        if self.numpy_array_alignment_bytes is not None:
-            stream.read(stream.read(1)[0])
-        count = int(np.prod(self.shape, dtype=np.int64))
-        data = stream.read(count * self.dtype.itemsize)
-        array = np.frombuffer(data, self.dtype, count)
-        return array.reshape(self.shape, order="F" if self.order == "F" else "C")
+_WRAPPER = "joblib.numpy_pickle.NumpyArrayWrapper"
+_NAMES = (_WRAPPER, "numpy.ndarray", "numpy.dtype")
+_DTYPES = {"f4": np.dtype("<f4"), "f8": np.dtype("<f8"), "f2": np.dtype("<f2")}
 
 
-# The C unpickler reads ahead, and joblib puts the arrays' bytes between the pickle's own: only the
-# Python one (which joblib uses too) leaves the stream where the array begins.
-_PythonUnpickler: Any = pickle._Unpickler  # type: ignore[attr-defined]
+class _ArrayPart(Record):
+    """Stands for joblib's wrapper, whose state says what bytes follow it, and for array types."""
+
+    __slots__ = ()
+
+    def call(self, args: tuple[Any, ...]) -> "_ArrayPart":
+        return _ArrayPart(self.name, args)
+
+    def build(self, state: Any) -> None:
+        self.state = state
 
 
-class _ArrayUnpickler(_PythonUnpickler):
-    _allowed: ClassVar[dict[tuple[str, str], Any]] = {
-        ("joblib.numpy_pickle", "NumpyArrayWrapper"): _ArrayHeader,
-        ("numpy", "ndarray"): np.ndarray,
-        ("numpy", "dtype"): np.dtype,
-    }
-    dispatch: ClassVar[dict] = dict(_PythonUnpickler.dispatch)
+def _find_record(module: str, name: str) -> Record:
+    full = f"{module}.{name}"
+    if full not in _NAMES:
+        raise UnsafeCheckpointError(
+            f"it asks for {full if full.isprintable() else ascii(full)}, which is not a plain array"
+        )
+    return _ArrayPart(full)
 
-    def __init__(self, stream: Any) -> None:
-        super().__init__(stream)
-        self._stream = stream
 
-    def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in self._allowed:
-            raise UnsafeCheckpointError(f"it asks for {module}.{name}, which is not a plain array")
-        return self._allowed[module, name]
-
-    def load_build(self) -> None:
-        super().load_build()
-        if isinstance(self.stack[-1], _ArrayHeader):
-            self.stack[-1] = self.stack[-1].read(self._stream)
-
-    dispatch[pickle.BUILD[0]] = load_build
+def _array_of(state: Any, window: Window) -> np.ndarray:
+    """Return the array whose header a pickle has just given."""
+    header = state if type(state) is dict else {}
+    shape, kind = header.get("shape"), header.get("dtype")
+    name = kind.args[0] if isinstance(kind, Record) and kind.args else None
+    if type(name) is not str or name not in _DTYPES:
+        raise UnsafeCheckpointError("it holds an array of other values than numbers")
+    if type(shape) is not tuple or not all(type(n) is int and 0 <= n < 1 << 32 for n in shape):
+        raise CheckpointError("it is truncated or altered: an array has no valid shape")
+    if header.get("numpy_array_alignment_bytes") is not None:
+        window.take(window.take(1)[0])
+    dtype = _DTYPES[name]
+    values = np.frombuffer(window.skip(math.prod(shape) * dtype.itemsize).read(), dtype)
+    return values.reshape(shape, order="F" if header.get("order") == "F" else "C")

@@ -9,6 +9,8 @@ from torch.nn import functional as F
 
 from itportrait.errors import CheckpointError, InvalidArgumentError, MissingModelError
 from itportrait.image import resize
+from itportrait.io.checkpoints import open_checkpoint
+from itportrait.io.networks import copy_weights, find_misfits
 from itportrait.perception.files import read_network, save_network
 from itportrait.perception.trunk import ConvTrunk, check_image
 
@@ -122,19 +124,17 @@ class LpipsModel(nn.Module):
         self.eval().requires_grad_(False)
 
     def _load_vgg(self, path: Path) -> None:
-        state = torch.load(path, map_location="cpu", weights_only=True)
         own = self.lpips.net.state_dict()
-        renamed = {name: state.get("features." + name.split(".", 1)[1]) for name in own}
-        missing = [
-            name
-            for name, value in renamed.items()
-            if value is None or value.shape != own[name].shape
-        ]
-        if missing:
-            raise CheckpointError(
-                f"{path} is not torchvision's VGG-16: {', '.join(missing)} missing"
-            )
-        self.lpips.net.load_state_dict(renamed)
+        with open_checkpoint(path) as stored:
+            published = {name: "features." + name.split(".", 1)[1] for name in own}
+            tensors = {
+                name: stored.tensors[key]
+                for name, key in published.items()
+                if key in stored.tensors
+            }
+            if misfits := find_misfits(own, tensors):
+                raise CheckpointError(f"is not torchvision's VGG-16; {misfits}")
+            copy_weights(own, tensors)
 
     def distance(self, a: Tensor, b: Tensor, *, size: int = 256) -> Tensor:
         """Compare pictures pairwise, both resized to `size`; see `PerceptualModel.distance`."""

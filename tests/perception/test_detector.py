@@ -20,6 +20,7 @@ from itportrait.errors import (
 )
 from itportrait.perception import mtcnn
 from itportrait.perception.detector import FaceDetector, _suppress_nested
+from tests.helpers.mutations import mutations
 
 # Marked by hand on skimage's astronaut, in pixels.
 MARKED = np.array([(204, 101), (247, 103), (224, 129), (204, 141), (243, 141)])
@@ -191,6 +192,28 @@ def test_truncated_weights_say_so(tmp_path):
     path = tmp_path / "pnet.lz4"
     path.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(CheckpointError, match="truncated"):
+        mtcnn.read_joblib_arrays(path)
+
+
+def test_damaged_weights_raise_one_kind_of_error(tmp_path):
+    import lz4.frame
+
+    with lz4.frame.open(str(mtcnn.weights_folder() / "pnet.lz4"), "rb") as file:
+        good = file.read()
+    refused = 0
+    for damaged in mutations([good], 200):
+        path = write_lz4(tmp_path / "odd.lz4", damaged)
+        try:
+            mtcnn.read_joblib_arrays(path)
+        except CheckpointError as error:
+            refused += str(path) in str(error)
+    assert refused > 100
+
+
+def test_weights_that_expand_without_end(tmp_path):
+    path = write_lz4(tmp_path / "bomb.lz4", bytes(100 << 20))
+    assert path.stat().st_size < 1 << 20
+    with pytest.raises(CheckpointError, match="expands to more than 64 MB"):
         mtcnn.read_joblib_arrays(path)
 
 

@@ -1,0 +1,158 @@
+"""Files of image-text models: a configuration within bounds, weights by our own reader."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import open_clip
+from open_clip.convert import convert_state_dict
+from open_clip.model import convert_to_custom_text_state_dict
+from pydantic import Field
+from torch import Tensor, nn
+
+from itportrait.config import Settings
+from itportrait.errors import CheckpointError, InvalidArgumentError
+from itportrait.io.checkpoints import open_checkpoint
+from itportrait.io.networks import find_misfits, shapes_of
+from itportrait.io.safetensors import parse_json
+from itportrait.io.windows import fence
+
+_LARGEST_TEXT = 1 << 22
+_LONGEST_TEMPLATE = 200
+
+
+class VisionConfig(Settings):
+    """The tower that looks at pictures."""
+
+    image_size: int = Field(default=224, ge=16, le=1024)
+    """Side of the pictures."""
+    layers: int | tuple[int, int, int, int] = 12
+    """Layers of a transformer, or of the four stages of a convolutional tower."""
+    width: int = Field(default=768, ge=1, le=8192)
+    """Channels."""
+    head_width: int = Field(default=64, ge=1, le=1024)
+    """Channels of an attention head."""
+    patch_size: int = Field(default=16, ge=1, le=256)
+    """Side of a transformer's patches."""
+
+
+class TextConfig(Settings):
+    """The tower that reads texts."""
+
+    context_length: int = Field(default=77, ge=1, le=1024)
+    """Most tokens of a text."""
+    vocab_size: int = Field(default=49408, ge=1, le=1 << 20)
+    """Number of tokens."""
+    width: int = Field(default=512, ge=1, le=8192)
+    """Channels."""
+    heads: int = Field(default=8, ge=1, le=256)
+    """Attention heads."""
+    layers: int = Field(default=12, ge=1, le=64)
+    """Layers."""
+
+
+class ClipConfig(Settings):
+    """What an embedded model's configuration may say; nothing of it names a file or a network."""
+
+    embed_dim: int = Field(ge=1, le=8192)
+    """Length of the vectors."""
+    vision_cfg: VisionConfig
+    """The tower that looks at pictures."""
+    text_cfg: TextConfig
+    """The tower that reads texts."""
+
+
+def check_config(path: Path) -> None:
+    """Refuse an open_clip configuration that asks for more than the shape of two towers.
+
+    Raises:
+        CheckpointError: it is no JSON, or has other keys or larger numbers; names them.
+    """
+    with fence(path):
+        data = _read_object(path)
+        try:
+            config = ClipConfig.parse(data, source="its configuration")
+        except InvalidArgumentError as error:
+            raise CheckpointError(str(error)) from error
+        layers = config.vision_cfg.layers
+        if not all(1 <= n <= 64 for n in (layers if isinstance(layers, tuple) else (layers,))):
+            raise CheckpointError(f"vision_cfg.layers must be from 1 to 64, got {layers}")
+
+
+def read_vocabulary(path: Path) -> tuple[frozenset[str], tuple[str, ...]]:
+    """Return the words that a model's captions were made of, and its templates for prompts.
+
+    Raises:
+        CheckpointError: the file is no such vocabulary.
+    """
+    with fence(path):
+        data = _read_object(path)
+        for key in ("words", "templates"):
+            items = data.get(key)
+            if type(items) is not list or not all(type(item) is str for item in items):
+                raise CheckpointError(f"malformed: {key} must be a list of texts")
+        for template in data["templates"]:
+            plain = template.replace("{}", "", 1)
+            if len(template) > _LONGEST_TEMPLATE or plain == template or set("{}") & set(plain):
+                raise CheckpointError(f"malformed: template {template[:80]!r} must have one {{}}")
+        return frozenset(data["words"]), tuple(data["templates"])
+
+
+def _read_object(path: Path) -> dict[str, Any]:
+    if path.stat().st_size > _LARGEST_TEXT:
+        raise CheckpointError(f"malformed: it has more than {_LARGEST_TEXT >> 20} MB")
+    return parse_json(path.read_bytes(), "it")
+
+
+def create_model(name: str, weights: Path, *, foreign: bool) -> nn.Module:
+    """Build an architecture of open_clip and load a local file of weights into it.
+
+    Args:
+        name: of the architecture.
+        weights: safetensors, or a torch file of a state dict; also of whole training runs.
+        foreign: whether the architecture comes with the weights (`check_config`), so that what it
+            takes is held against the file before it is made.
+
+    Raises:
+        CheckpointError: the weights do not fit, or the file is not whole.
+    """
+    with open_checkpoint(weights) as stored:
+        tensors = {name.removeprefix("module."): t for name, t in stored.tensors.items()}
+        if foreign and (misfits := find_misfits(shapes_of(lambda: _build(name, "meta")), tensors)):
+            raise CheckpointError(f"does not fit {name}; {misfits}")
+        model = _build(name, "cpu")
+        state = {name: tensor.read() for name, tensor in tensors.items()}
+        try:
+            model.load_state_dict(_as_open_clip(model, state))
+        except (AttributeError, KeyError, RuntimeError) as error:
+            raise CheckpointError(f"does not fit {name}: {error}") from error
+    return model.float()
+
+
+def _build(name: str, device: str) -> nn.Module:
+    logger = logging.getLogger()
+    logger.addFilter(_is_news)
+    try:
+        return open_clip.create_model(
+            name, device=device, load_weights=False, pretrained_text=False
+        )
+    finally:
+        logger.removeFilter(_is_news)
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """Say no to a warning that weights are still to be loaded."""
+    return not str(record.msg).startswith("No pretrained weights loaded")
+
+
+def _as_open_clip(model: nn.Module, state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Return a state under the names and shapes of this version of open_clip."""
+    state = convert_state_dict(model, state)  # type: ignore[arg-type]
+    if "positional_embedding" in state and not hasattr(model, "positional_embedding"):
+        state = convert_to_custom_text_state_dict(state)
+    own = model.state_dict()
+    for name in ("logit_scale", "logit_bias"):  # scalars here, vectors of one value elsewhere
+        if name in state and name in own and state[name].numel() == own[name].numel():
+            state[name] = state[name].reshape(own[name].shape)
+    state.pop("text.transformer.embeddings.position_ids", None)
+    return state
