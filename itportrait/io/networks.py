@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from itportrait.errors import CheckpointError, MissingModelError
 from itportrait.io.limits import Limits
 from itportrait.io.safetensors import SafetensorsFile, open_safetensors
-from itportrait.io.stored import StoredTensor
+from itportrait.io.stored import StoredTensor, read_tensor
 from itportrait.io.windows import Window, fence
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -101,8 +101,7 @@ def load_network(build: Callable[[], Network], tensors: Mapping[str, StoredTenso
 def copy_weights(own: Mapping[str, Tensor], tensors: Tensors) -> None:
     """Copy weights into a network's state, one tensor at a time."""
     for name, value in own.items():
-        stored = tensors[name]
-        value.copy_(stored.read() if isinstance(stored, StoredTensor) else stored)
+        value.copy_(read_tensor(tensors[name]))
 
 
 def _shorten(names: list[str], limit: int = 6) -> str:

@@ -4,14 +4,14 @@ The library writes ours, but does not read: it maps the file into memory, so tha
 shorter meanwhile ends the process, and it takes headers of 100 MB.
 """
 
-import json
 import math
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from itportrait.errors import CheckpointError
+from itportrait.documents import parse_object
+from itportrait.errors import CheckpointError, InvalidArgumentError
 from itportrait.io.limits import Limits
 from itportrait.io.stored import StorageRecord, StoredTensor, cut_tensor
 from itportrait.io.windows import Window
@@ -81,29 +81,15 @@ def open_safetensors(window: Window, limits: Limits) -> SafetensorsFile:
 
 
 def parse_json(text: bytes | str, what: str) -> dict[str, Any]:
-    """Return the object of a JSON text from a file of others, whose size is known to be small.
+    """Return the object of a JSON text that a file of weights holds.
 
     Raises:
         CheckpointError: it is no JSON, no object, too deep, or names something twice.
     """
     try:
-        value = json.loads(text, object_pairs_hook=_unique)
-    except CheckpointError:
-        raise
-    except RecursionError:
-        raise CheckpointError(f"malformed: {what} is nested too deep") from None
-    except ValueError as error:
-        raise CheckpointError(f"malformed: {what} is no JSON: {str(error)[:200]}") from error
-    if type(value) is not dict:
-        raise CheckpointError(f"malformed: {what} is a JSON {type(value).__name__}, not an object")
-    return value
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    result = dict(pairs)
-    if len(result) != len(pairs):
-        raise CheckpointError("malformed: its JSON names something twice")
-    return result
+        return parse_object(text, what)
+    except InvalidArgumentError as error:
+        raise CheckpointError(f"malformed: {error}") from error
 
 
 def _extent(name: str, entry: Any) -> tuple[int, int, str]:

@@ -77,6 +77,11 @@ class StoredTensor:
     """Returns the tensor, in memory of its own."""
 
 
+def read_tensor(tensor: StoredTensor | Tensor) -> Tensor:
+    """Return a tensor, read if it still lies in its file."""
+    return tensor.read() if isinstance(tensor, StoredTensor) else tensor
+
+
 def cut_tensor(
     storage: StorageRecord, offset: Any, size: Any, stride: Any, name: str, limits: Limits
 ) -> StoredTensor:

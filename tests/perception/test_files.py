@@ -76,11 +76,11 @@ CONFIGS = {
     "of texts": ({"widths": ["4"], "depths": [1]}, "must be a size"),
     "of true": ({"widths": [True], "depths": [1]}, "must be a size"),
     "a number": ({"widths": 4, "depths": 1}, "makes no network"),
-    "a list": ([1, 2], "a JSON list, not an object"),
-    "no JSON": ("{", "no JSON"),
-    "brackets": ("[" * 200_000, "nested too deep"),
-    "digits": ('{"widths": ' + "9" * 100_000 + "}", "no JSON"),
-    "twice": ('{"widths": [4], "widths": [5]}', "names something twice"),
+    "a list": ([1, 2], "a JSON object, got a list"),
+    "no JSON": ("{", "a whole JSON document"),
+    "brackets": ("[" * 200_000, "brackets without end"),
+    "digits": ('{"widths": ' + "9" * 100_000 + "}", "a whole JSON document"),
+    "twice": ('{"widths": [4], "widths": [5]}', "twice in one object"),
     "another one": (
         {"widths": [4, 7], "depths": [1, 2]},
         r"misshapen: .*instead of \[7, 4, 3, 3\]",
@@ -109,7 +109,7 @@ HEADERS = {
         lambda text: text.replace('"__metadata__": {', '"__metadata__": {"a": 1, '),
         "must hold texts",
     ),
-    "a tensor twice": (lambda text: text[:-1] + ', "x": 1, "x": 1}', "names something twice"),
+    "a tensor twice": (lambda text: text[:-1] + ', "x": 1, "x": 1}', "twice in one object"),
     "another format": (lambda text: text.replace('"config"', '"settings"'), "has no configuration"),
 }
 
