@@ -1,6 +1,7 @@
 """An adapter: what a style changes in the trained layers, as a difference from the base model."""
 
 import copy
+import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -8,12 +9,15 @@ from pathlib import Path
 from typing import Any, Self
 
 import torch
-from safetensors.torch import load, save
+from safetensors.torch import save
 from torch import Tensor
 
 from itportrait.adapt.layers import trained_names
 from itportrait.errors import CheckpointError, InvalidArgumentError, OutputError
 from itportrait.generator import TriPlaneGenerator
+from itportrait.io.limits import Limits
+from itportrait.io.safetensors import open_safetensors, parse_json
+from itportrait.io.windows import Window, fence
 
 FILE_NAME = "adapter.safetensors"
 CARD_NAME = "domain.json"
@@ -143,20 +147,21 @@ class Adapter:
         Raises:
             CheckpointError: truncated, or not an adapter.
         """
-        try:
-            size = int.from_bytes(data[:8], "little")
-            metadata = json.loads(data[8 : 8 + size])["__metadata__"]
-            tensors = load(data)
-            info = json.loads(metadata["info"])
-            domain, base = metadata["domain"], metadata["base_model_id"]
-            kind = metadata["format"]
-        except Exception as error:
-            raise CheckpointError(
-                f"{source} is not a readable adapter file ({len(data)} bytes): {error}"
-            ) from error
-        if kind != _FORMAT:
-            raise CheckpointError(f"{source} has format {kind!r}, expected {_FORMAT!r}")
-        return cls(domain, base, tensors, info)
+        with fence(source):
+            window = Window(io.BytesIO(data), 0, len(data))
+            file = open_safetensors(window, Limits(len(data)))
+            kind = file.metadata.get("format")
+            if kind != _FORMAT:
+                raise CheckpointError(f"not an adapter: format {kind!r}, expected {_FORMAT!r}")
+            missing = {"domain", "base_model_id", "info"} - file.metadata.keys()
+            if missing:
+                raise CheckpointError(f"not an adapter: it lacks {', '.join(sorted(missing))}")
+            odd = [name for name, t in file.tensors.items() if not t.dtype.is_floating_point]
+            if odd:
+                raise CheckpointError(f"not an adapter: {odd[0]} holds whole numbers")
+            info = parse_json(file.metadata["info"], "its info")
+            delta = {name: tensor.read() for name, tensor in file.tensors.items()}
+        return cls(file.metadata["domain"], file.metadata["base_model_id"], delta, info)
 
     def save(self, folder: str | Path) -> Path:
         """Write `adapter.safetensors` and `domain.json` into a folder, which is made.
