@@ -1,16 +1,22 @@
 """From a published EG3D checkpoint to a bundle, once and safely."""
 
+import tempfile
 from pathlib import Path
 
 import torch
-from torch import Tensor
 
-from itportrait.bundle.spec import BundleSpec, ClipSpec, PerceptionSpec, write_bundle
-from itportrait.errors import CheckpointError
+from itportrait.bundle.spec import BundleSpec, ClipSpec, PerceptionSpec, hash_files, write_bundle
+from itportrait.errors import CheckpointError, InvalidArgumentError, OutputError
 from itportrait.generator import GeneratorConfig, TriPlaneGenerator, ffhq512_config
-from itportrait.generator.io import load_state, save_generator
+from itportrait.generator.io import (
+    GENERATOR_FILE,
+    MODEL_FILE,
+    build_generator,
+    save_generator,
+)
 from itportrait.geometry.planes import PLANE_AXES, PlaneAxes
-from itportrait.io.checkpoints import Checkpoint, read_checkpoint
+from itportrait.io.checkpoints import StoredCheckpoint, open_checkpoint
+from itportrait.io.stored import StoredTensor
 
 EG3D_LICENSE = (
     "Converted from a foreign checkpoint; its owner's terms apply. Published EG3D weights carry "
@@ -51,42 +57,67 @@ def import_eg3d(
     Raises:
         MissingModelError: no such file.
         UnsafeCheckpointError: the file would run code; names what it asks for. Nothing was run.
-        CheckpointError: the file is truncated, tensors are missing or misshapen (named), or it was
-            trained with other plane axes.
-        InvalidArgumentError: it was built with arguments that are not supported.
+        CheckpointError: the file is truncated, tensors are missing or misshapen (named), it was
+            trained with other plane axes, or built with arguments that are not supported.
+        OutputError: the folder cannot be written.
+
+    Whatever is raised, the folder is as it was before.
     """
-    checkpoint = read_checkpoint(path)
-    if checkpoint.plane_axes is not None:
-        _check_axes(checkpoint.plane_axes, plane_axes)
-    model = TriPlaneGenerator(_config_of(checkpoint, plane_axes, config))
-    load_state(model, checkpoint.state, source=str(path))
-    save_generator(model, out_dir)
-    return write_bundle(
-        out_dir, name=name, family="eg3d", license=EG3D_LICENSE, perception=FFHQ_PERCEPTION
-    )
+    with open_checkpoint(path) as stored:
+        if stored.plane_axes is not None:
+            _check_axes(stored.plane_axes, plane_axes)
+        model = build_generator(_config_of(stored, plane_axes, config), stored.tensors)
+    return _write(model, Path(out_dir), name)
+
+
+def _write(model: TriPlaneGenerator, out_dir: Path, name: str) -> BundleSpec:
+    """Put a whole bundle in place of what the folder had; until then nothing in it changes."""
+    try:
+        out_dir.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".import-", suffix=".tmp", dir=out_dir) as staging:
+            save_generator(model, staging)
+            spec = write_bundle(
+                staging, name=name, family="eg3d", license=EG3D_LICENSE, perception=FFHQ_PERCEPTION
+            )
+            staged = Path(staging)
+            others = hash_files(out_dir)
+            files = {**others, **spec.files}
+            spec = spec.model_copy(update={"files": dict(sorted(files.items()))})
+            (staged / MODEL_FILE).write_text(spec.to_text())
+            for file in (GENERATOR_FILE, MODEL_FILE):
+                (staged / file).replace(out_dir / file)
+    except OSError as error:
+        raise OutputError(f"cannot write the bundle to {out_dir}: {error}") from error
+    return spec
 
 
 def _config_of(
-    checkpoint: Checkpoint, plane_axes: PlaneAxes, config: GeneratorConfig | None
+    stored: StoredCheckpoint, plane_axes: PlaneAxes, config: GeneratorConfig | None
 ) -> GeneratorConfig:
-    if config is not None or checkpoint.init_kwargs is None:
+    if config is not None or stored.init_kwargs is None:
         return (config or ffhq512_config()).model_copy(update={"plane_axes": plane_axes})
-    attributes = checkpoint.attributes
-    kwargs = dict(checkpoint.init_kwargs)
+    attributes, kwargs = stored.attributes, dict(stored.init_kwargs)
     # Training changes these two on the object; what it was constructed with is out of date.
-    kwargs["rendering_kwargs"] = attributes.get("rendering_kwargs") or kwargs["rendering_kwargs"]
-    return GeneratorConfig.from_eg3d(
-        kwargs,
-        neural_rendering_resolution=attributes.get("neural_rendering_resolution", 64),
-        plane_axes=plane_axes,
-    )
+    if attributes.get("rendering_kwargs"):
+        kwargs["rendering_kwargs"] = attributes["rendering_kwargs"]
+    try:
+        return GeneratorConfig.from_eg3d(
+            kwargs,
+            neural_rendering_resolution=attributes.get("neural_rendering_resolution", 64),
+            plane_axes=plane_axes,
+        )
+    except InvalidArgumentError as error:
+        raise CheckpointError(f"its arguments are not supported: {error}") from error
 
 
-def _check_axes(planes: Tensor, plane_axes: PlaneAxes) -> None:
+def _check_axes(stored: StoredTensor, plane_axes: PlaneAxes) -> None:
     """Compare the renderer's own planes `[3, 3, 3]`, whose rows are axes, with what was asked."""
-    if planes.shape != (3, 3, 3):
-        raise CheckpointError(f"plane_axes of shape {list(planes.shape)}, expected [3, 3, 3]")
-    columns = torch.linalg.inv(planes.float())[:, :, :2].abs().argmax(1)
+    if stored.shape != (3, 3, 3):
+        raise CheckpointError(f"plane_axes of shape {list(stored.shape)}, expected [3, 3, 3]")
+    planes = stored.read().float()
+    if not planes.isfinite().all() or (torch.linalg.det(planes) == 0).any():
+        raise CheckpointError("plane_axes are no axes: they do not span the space")
+    columns = torch.linalg.inv(planes)[:, :, :2].abs().argmax(1)
     found = tuple((int(a), int(b)) for a, b in columns)
     if found == PLANE_AXES[plane_axes]:
         return

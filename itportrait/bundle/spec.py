@@ -231,7 +231,7 @@ def write_bundle(
             "generator": part,
             "camera_prior": camera_prior or CameraPrior(),
             "perception": perception,
-            "files": _hash_files(directory),
+            "files": hash_files(directory),
         },
         source=str(path),
     )
@@ -242,7 +242,8 @@ def write_bundle(
     return spec
 
 
-def _hash_files(directory: Path) -> dict[str, Any]:
+def hash_files(directory: Path) -> dict[str, FileEntry]:
+    """Return size and digest of every file that a bundle of this folder lists."""
     files = [p for p in sorted(directory.rglob("*")) if p.is_file() and p.suffix != ".tmp"]
     return {
         str(p.relative_to(directory)): hash_file(p)

@@ -1,6 +1,6 @@
 """Configuration of a tri-plane generator; the defaults are EG3D's published choices."""
 
-from typing import Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -8,13 +8,22 @@ from itportrait.config import Settings
 from itportrait.errors import InvalidArgumentError
 from itportrait.geometry.planes import PlaneAxes
 
+# Bounds of what a configuration may ask for: it may come from others, with their weights.
+_MOST_CHANNELS = 8192
+_LARGEST_SIDE = 4096
+_MOST_LAYERS = 64
+_MOST_SAMPLES = 4096
+
+Channels = Annotated[int, Field(ge=1, le=_MOST_CHANNELS)]
+"""A number of channels."""
+
 
 class RenderingConfig(Settings):
     """How rays are sampled and composited."""
 
-    depth_resolution: int = Field(default=48, ge=2)
+    depth_resolution: int = Field(default=48, ge=2, le=_MOST_SAMPLES)
     """Number of coarse samples along a ray."""
-    depth_resolution_importance: int = Field(default=48, ge=0)
+    depth_resolution_importance: int = Field(default=48, ge=0, le=_MOST_SAMPLES)
     """Number of fine samples, drawn where the coarse ones have weight; 0 is one pass."""
     ray_start: float | Literal["auto"] = 2.25
     """Depth of the first sample; `auto` is where the ray enters the box."""
@@ -48,7 +57,7 @@ class RenderingConfig(Settings):
 class SuperResolutionBlock(Settings):
     """One block of a custom super-resolution."""
 
-    channels: int
+    channels: Channels
     """Output channels."""
     up: bool = True
     """Whether the block doubles the resolution."""
@@ -57,19 +66,19 @@ class SuperResolutionBlock(Settings):
 class GeneratorConfig(Settings):
     """A tri-plane generator: EG3D's published ones and the embedded small one."""
 
-    z_dim: int = 512
+    z_dim: int = Field(default=512, ge=1, le=_MOST_CHANNELS)
     """Length of the latent z."""
-    w_dim: int = 512
+    w_dim: int = Field(default=512, ge=1, le=_MOST_CHANNELS)
     """Length of a w."""
-    image_resolution: int = 512
+    image_resolution: int = Field(default=512, ge=1, le=_LARGEST_SIDE)
     """Side of the final image."""
-    neural_rendering_resolution: int = 128
+    neural_rendering_resolution: int = Field(default=128, ge=1, le=_LARGEST_SIDE)
     """Side of the raw image, unless asked otherwise."""
     mapping: Literal["stylegan", "skip"] = "stylegan"
     """`stylegan`: published, conditioned on the camera. `skip`: w = [z, MLP(z)], no camera."""
-    mapping_layers: int = 2
+    mapping_layers: int = Field(default=2, ge=0, le=_MOST_LAYERS)
     """Number of fully connected layers of the mapping."""
-    mapping_hidden: int | None = None
+    mapping_hidden: int | None = Field(default=None, ge=1, le=_MOST_CHANNELS)
     """Width of the mapping's hidden layers; None is `w_dim`."""
     mapping_lr_mult: float = 0.01
     """Learning-rate multiplier of the published mapping (the skip mapping has none)."""
@@ -77,23 +86,23 @@ class GeneratorConfig(Settings):
     """Factor on the camera that conditions the mapping."""
     camera_conditioning_zero: bool = False
     """Whether the mapping sees zeros instead of the camera."""
-    plane_resolution: int = 256
+    plane_resolution: int = Field(default=256, ge=1, le=_LARGEST_SIDE)
     """Side of the tri-planes."""
-    plane_channels: int = 32
+    plane_channels: int = Field(default=32, ge=1, le=_MOST_CHANNELS)
     """Number of features of each plane."""
     plane_axes: PlaneAxes = "eg3d"
     """World axes of the planes: `eg3d` as published checkpoints were trained, or `corrected`."""
-    channel_base: int = 32768
+    channel_base: int = Field(default=32768, ge=1, le=1 << 20)
     """The backbone's channels at a resolution are this number over the resolution."""
-    channel_max: int = 512
+    channel_max: int = Field(default=512, ge=1, le=_MOST_CHANNELS)
     """Largest number of the backbone's channels at any resolution."""
-    backbone_channels: tuple[int, ...] | None = None
+    backbone_channels: tuple[Channels, ...] | None = None
     """The backbone's channels from 4 pixels up; None follows `channel_base`."""
     use_noise: bool = True
     """Whether synthesis layers add (fixed or random) noise."""
     conv_clamp: float | None = None
     """Largest activation of the backbone; None is no bound."""
-    decoder_hidden: int = 64
+    decoder_hidden: int = Field(default=64, ge=1, le=_MOST_CHANNELS)
     """Width of the decoder's hidden layer."""
     decoder_lr_mult: float = 1.0
     """Learning-rate multiplier of the decoder."""
@@ -101,7 +110,9 @@ class GeneratorConfig(Settings):
     """Whether a small network of ray direction and w colors what rays leave transparent."""
     superresolution: Literal["8XDC", "4X", "2X", "custom"] = "8XDC"
     """Published kinds for 512, 256 and 128 pixels, or `custom` with blocks of one's own."""
-    superresolution_blocks: tuple[SuperResolutionBlock, ...] = ()
+    superresolution_blocks: tuple[SuperResolutionBlock, ...] = Field(
+        default=(), max_length=_MOST_LAYERS
+    )
     """Blocks of a custom super-resolution; it starts at the neural rendering resolution."""
     superresolution_noise: Literal["none", "const", "random"] = "none"
     """Noise of the super-resolution's layers."""

@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import Tensor
 
 from itportrait.documents import parse_object
@@ -15,6 +14,8 @@ from itportrait.errors import CheckpointError, MissingModelError
 from itportrait.generator.config import GeneratorConfig
 from itportrait.generator.generator import TriPlaneGenerator
 from itportrait.io.names import resolve_local
+from itportrait.io.networks import Tensors, copy_weights, find_misfits, open_weights, shapes_of
+from itportrait.io.stored import StoredTensor, read_tensor
 
 GENERATOR_FILE = "generator.safetensors"
 MODEL_FILE = "model.json"
@@ -22,42 +23,32 @@ _FIXED = "resample_filter"
 """Buffers that the architecture defines: a checkpoint may lack them, but not differ in them."""
 
 
-def load_state(model: TriPlaneGenerator, state: Mapping[str, Tensor], *, source: str) -> None:
+def load_state(model: TriPlaneGenerator, state: Tensors, *, source: str) -> None:
     """Copy a state with published names into a generator.
 
     Args:
         model: takes the values, in its own precision and on its own device.
-        state: name to tensor.
+        state: name to tensor; stored ones are read one at a time.
         source: what errors call the state.
 
     Raises:
         CheckpointError: tensors are missing, misshapen or not known; names them.
     """
     own = model.state_dict()
-    required = [name for name in own if not name.endswith(_FIXED)]
-    problems = {
-        "missing": [name for name in required if name not in state],
-        "misshapen": [
-            f"{name} {list(state[name].shape)} instead of {list(own[name].shape)}"
-            for name in own
-            if name in state and state[name].shape != own[name].shape
-        ],
-        "unknown": [name for name in state if name not in own and not name.endswith(_FIXED)],
-    }
-    if not problems["misshapen"]:
-        problems["not the filter [1, 3, 3, 1]"] = [
-            name
-            for name in own
-            if name.endswith(_FIXED)
-            and name in state
-            and not torch.allclose(state[name].float().cpu(), own[name].cpu(), atol=1e-4)
-        ]
-    found = [f"{kind}: {_shorten(names)}" for kind, names in problems.items() if names]
-    if found:
-        raise CheckpointError(f"{source} does not fit the generator; {'; '.join(found)}")
-    with torch.no_grad():
-        for name in required:
-            own[name].copy_(state[name])
+    _check_shapes(own, state, source)
+    for name in own:
+        if name.endswith(_FIXED) and name in state:
+            value = read_tensor(state[name]).float().cpu()
+            if not torch.allclose(value, own[name].float().cpu(), atol=1e-4):
+                raise CheckpointError(
+                    f"{source} does not fit the generator; not the filter [1, 3, 3, 1]: {name}"
+                )
+    copy_weights({name: own[name] for name in own if not name.endswith(_FIXED)}, state)
+
+
+def _check_shapes(own: Mapping[str, Tensor], state: Tensors, source: str = "it") -> None:
+    if misfits := find_misfits(own, state, optional=_FIXED):
+        raise CheckpointError(f"{source} does not fit the generator; {misfits}")
 
 
 def save_generator(
@@ -114,15 +105,25 @@ def load_generator(directory: str | Path) -> TriPlaneGenerator:
             f"no generator in {directory}; write one with `itportrait import-eg3d FILE.pkl --out "
             f"{directory}`, or remake the embedded family with `make pretrain`"
         )
-    try:
-        state = load_file(weights)
-    except SafetensorError as error:
-        raise CheckpointError(f"{weights} is truncated or malformed: {error}") from error
-    model = TriPlaneGenerator(GeneratorConfig.from_json(part.get("config") or {}))
-    load_state(model, state, source=str(weights))
+    config = GeneratorConfig.from_json(part.get("config") or {})
+    with open_weights(weights) as stored:
+        model = build_generator(config, stored.tensors)
     return model.eval().requires_grad_(False)
 
 
-def _shorten(names: list[str], limit: int = 6) -> str:
-    more = f" and {len(names) - limit} more" if len(names) > limit else ""
-    return ", ".join(names[:limit]) + more
+def build_generator(
+    config: GeneratorConfig, tensors: Mapping[str, StoredTensor]
+) -> TriPlaneGenerator:
+    """Make a generator and read its state, whose shapes are compared before memory is taken.
+
+    Args:
+        config: of the generator.
+        tensors: of an open file, by published names.
+
+    Raises:
+        CheckpointError: tensors are missing, misshapen or not known; names them.
+    """
+    _check_shapes(shapes_of(lambda: TriPlaneGenerator(config)), tensors)
+    model = TriPlaneGenerator(config)
+    load_state(model, tensors, source="it")
+    return model

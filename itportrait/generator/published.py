@@ -10,6 +10,13 @@ _SUPERRESOLUTION = {
     "SuperresolutionHybrid2X": "2X",
 }
 _REQUIRED = ("z_dim", "c_dim", "w_dim", "img_resolution", "img_channels", "rendering_kwargs")
+_REQUIRED_RENDERING = (
+    "depth_resolution",
+    "depth_resolution_importance",
+    "ray_start",
+    "ray_end",
+    "box_warp",
+)
 _SUPERRESOLUTION_CLAMP = 256.0
 
 
@@ -29,14 +36,20 @@ def settings_from_eg3d(init_kwargs: dict[str, Any]) -> dict[str, Any]:
         )
     rendering = init_kwargs["rendering_kwargs"]
     mapping = init_kwargs.get("mapping_kwargs", {})
+    for name, value in (("rendering_kwargs", rendering), ("mapping_kwargs", mapping)):
+        _require(name, isinstance(value, dict), type(value).__name__, "a dictionary")
+    absent = [name for name in _REQUIRED_RENDERING if name not in rendering]
     module = str(rendering.get("superresolution_module", "")).rsplit(".", 1)[-1]
     _require("superresolution_module", module in _SUPERRESOLUTION, module, list(_SUPERRESOLUTION))
     _require("c_dim", init_kwargs["c_dim"] == 25, init_kwargs["c_dim"], 25)
     _require("img_channels", init_kwargs["img_channels"] == 3, init_kwargs["img_channels"], 3)
+    _require("rendering_kwargs", not absent, sorted(rendering), f"with {', '.join(absent)}")
     clamp_mode = rendering.get("clamp_mode", "softplus")
     _require("clamp_mode", clamp_mode == "softplus", clamp_mode, "softplus")
     embedding = mapping.get("embed_features")
     _require("embed_features", embedding in (None, init_kwargs["w_dim"]), embedding, "w_dim")
+    half_layers = init_kwargs.get("sr_num_fp16_res", 0)
+    _require("sr_num_fp16_res", isinstance(half_layers, int), half_layers, "a whole number")
     return {
         "z_dim": init_kwargs["z_dim"],
         "w_dim": init_kwargs["w_dim"],
@@ -54,7 +67,7 @@ def settings_from_eg3d(init_kwargs: dict[str, Any]) -> dict[str, Any]:
         "superresolution": _SUPERRESOLUTION[module],
         "superresolution_noise": rendering.get("superresolution_noise_mode", "none"),
         "superresolution_antialias": rendering.get("sr_antialias", True),
-        "superresolution_half": init_kwargs.get("sr_num_fp16_res", 0) > 0,
+        "superresolution_half": half_layers > 0,
         "rendering": {
             "depth_resolution": rendering["depth_resolution"],
             "depth_resolution_importance": rendering["depth_resolution_importance"],
@@ -69,4 +82,6 @@ def settings_from_eg3d(init_kwargs: dict[str, Any]) -> dict[str, Any]:
 
 def _require(name: str, holds: bool, actual: object, expected: object) -> None:
     if not holds:
-        raise InvalidArgumentError(f"init_kwargs {name}", expected=str(expected), actual=actual)
+        raise InvalidArgumentError(
+            f"init_kwargs {name}", expected=str(expected), actual=str(actual)[:200]
+        )
