@@ -10,7 +10,7 @@ from torch import Tensor
 
 from itportrait.errors import InvalidArgumentError, NoInputError
 from itportrait.image import to_tensor
-from itportrait.io.photos import decode_photo
+from itportrait.io.decoding import decode_photo
 from itportrait.io.uris import read_bytes, redact
 
 

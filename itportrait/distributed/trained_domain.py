@@ -70,7 +70,7 @@ def reference_images(
     """
     from itportrait.adapt import Reference
     from itportrait.align import Aligner
-    from itportrait.io.photos import decode_photo
+    from itportrait.io.decoding import decode_photo
     from itportrait.records import Source, Status
 
     aligner = Aligner.of_bundle(align, bundle)
