@@ -74,13 +74,13 @@ def _write(model: TriPlaneGenerator, out_dir: Path, name: str) -> BundleSpec:
     """Put a whole bundle in place of what the folder had; until then nothing in it changes."""
     try:
         out_dir.mkdir(parents=True, exist_ok=True)
+        others = hash_files(out_dir)
         with tempfile.TemporaryDirectory(prefix=".import-", suffix=".tmp", dir=out_dir) as staging:
             save_generator(model, staging)
             spec = write_bundle(
                 staging, name=name, family="eg3d", license=EG3D_LICENSE, perception=FFHQ_PERCEPTION
             )
             staged = Path(staging)
-            others = hash_files(out_dir)
             files = {**others, **spec.files}
             spec = spec.model_copy(update={"files": dict(sorted(files.items()))})
             (staged / MODEL_FILE).write_text(spec.to_text())
