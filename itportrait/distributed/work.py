@@ -346,6 +346,8 @@ def _same_content(
         try:
             data = read_source(item.value)
             content = _content(item.value, hashlib.sha256(data).hexdigest())
+        except MemoryError:
+            raise  # the driver splits the shard, in a process that has its memory back
         except Exception:  # stores raise nearly anything for a name that they cannot hold
             # The stage reads it again, and says what is wrong: once for a line that stands twice.
             content = source_key(item.value)

@@ -3,13 +3,10 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
 from itportrait.errors import DecodeError, InvalidArgumentError
 from itportrait.ingest.columns import SHAPES, given_columns
 from itportrait.ingest.faults import BAD_COLUMNS, UNLISTED, faulty, reason_of
-from itportrait.io.photos import bytes_column
+from itportrait.io.photo_tables import bytes_column, open_table
 from itportrait.io.uris import beside, open_fs, redact
 from itportrait.records import Source
 
@@ -49,15 +46,8 @@ def list_table(uri: str, version: str = "") -> Iterator[Source]:
 class _Table:
     def __init__(self, uri: str, version: str, file: Any) -> None:
         self.uri, self.version = uri, version
-        try:
-            self.file = pq.ParquetFile(file)
-            schema = self.file.schema_arrow
-        except (pa.ArrowException, OSError, MemoryError, ValueError) as error:
-            if isinstance(error, OSError) and error.errno is not None:
-                raise  # the storage's, not the table's
-            raise DecodeError(
-                f"{redact(uri)} is no whole Parquet table: {reason_of(error)}"
-            ) from error
+        self.file = open_table(file, uri)
+        schema = self.file.schema_arrow
         self.size = file.seek(0, 2)
         self.place = next((name for name in URI_COLUMNS if name in schema.names), None)
         self.blob = bytes_column(schema)

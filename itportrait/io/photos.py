@@ -2,24 +2,18 @@
 
 import hashlib
 from dataclasses import dataclass, field
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from itportrait.errors import DecodeError, InputFaultError
 from itportrait.io.colors import Colors
 from itportrait.io.decoding import MAX_PIXELS, decode_picture
-from itportrait.io.formats import SUFFIXES
+from itportrait.io.photo_tables import read_cell
 from itportrait.io.uris import open_fs, redact, suffix
 from itportrait.records import Source
 
 MAX_BYTES = 256 * 1024**2
-
-_FIRST_COLUMNS = ("image", "bytes", "data", "jpg", "jpeg", "png", "webp", "content", "photo")
-# In this order, since tables that have several of them must be read as ever.
-_BYTES_COLUMNS = tuple(dict.fromkeys((*_FIRST_COLUMNS, *SUFFIXES)))
 
 
 @dataclass(frozen=True)
@@ -71,7 +65,7 @@ def read_source(source: Source, *, max_bytes: int = MAX_BYTES) -> bytes:
     elif suffix(source.container) in (".parquet", ".pq"):
         group, row = source.span
         table_version = source.version.rpartition(":")[0]  # without the row: one entry a table
-        data = _row_group(source.container, table_version, group)[row]
+        data = read_cell(source.container, table_version, group, row)
     else:
         offset, size = source.span
         fs, path = open_fs(source.container)
@@ -83,33 +77,3 @@ def read_source(source: Source, *, max_bytes: int = MAX_BYTES) -> bytes:
     if len(data) > max_bytes:
         raise DecodeError(f"too large: more than {max_bytes} bytes")
     return data  # type: ignore[return-value]
-
-
-@lru_cache(maxsize=1)
-def _row_group(container: str, version: str, group: int) -> list[bytes]:
-    """Return the pictures of a row group; kept, because a shard's rows lie side by side.
-
-    `version` is part of the key so that a rewritten table is read again.
-    """
-    fs, path = open_fs(container)
-    with fs.open(path, "rb") as file:
-        table = pq.ParquetFile(file)
-        name = bytes_column(table.schema_arrow)
-        values = table.read_row_group(group, columns=[name]).column(0).to_pylist()
-    return [picture_bytes(value) for value in values]
-
-
-def bytes_column(schema: Any) -> str:
-    """Return the name of a table's column of encoded pictures, or "" if it has none."""
-    for name in _BYTES_COLUMNS:
-        index = schema.get_field_index(name)
-        if index >= 0 and any(kind in str(schema.field(index).type) for kind in ("binary",)):
-            return name
-    return ""
-
-
-def picture_bytes(value: Any) -> bytes:
-    """Return the bytes of a table's cell: plain, or the `bytes` of a Hugging Face struct."""
-    if isinstance(value, dict):
-        value = value.get("bytes")
-    return value or b""

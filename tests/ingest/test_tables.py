@@ -125,7 +125,7 @@ def test_a_broken_table_alone_is_an_error_of_the_call(tmp_path):
     with pytest.raises(InvalidArgumentError, match=r"column uri.*got columns name, age"):
         list_sources(str(tmp_path / "names.parquet"))
     for name in ("cut", "empty", "text"):
-        with pytest.raises(DecodeError, match=rf"{name}.parquet is no whole Parquet table"):
+        with pytest.raises(DecodeError, match=rf"{name}.parquet is damaged"):
             list_sources(str(tmp_path / f"{name}.parquet"))
     with pytest.raises(NoInputError, match="there is no such file"):
         list_sources(str(tmp_path / "gone.parquet"))

@@ -11,7 +11,7 @@ from PIL import Image
 from itportrait.errors import DecodeError
 from itportrait.io.decoding import decode_photo
 from itportrait.io.formats import FORMATS, PATTERNS, SUFFIXES, decoders, format_of_name
-from itportrait.io.photos import bytes_column
+from itportrait.io.photo_tables import bytes_column
 
 # What each suffix is written as, and what an encoder may change of a smooth picture.
 OPENED = {

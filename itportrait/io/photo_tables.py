@@ -1,0 +1,102 @@
+"""Parquet tables of encoded pictures, read a row group at a time; damage is one kind of error."""
+
+import contextlib
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from itportrait.errors import DecodeError
+from itportrait.io.formats import SUFFIXES
+from itportrait.io.uris import open_fs, redact
+
+_FIRST_COLUMNS = ("image", "bytes", "data", "jpg", "jpeg", "png", "webp", "content", "photo")
+# In this order, since tables that have several of them must be read as ever.
+_BYTES_COLUMNS = tuple(dict.fromkeys((*_FIRST_COLUMNS, *SUFFIXES)))
+
+
+@contextlib.contextmanager
+def damage_of(what: str) -> Iterator[None]:
+    """Turn what damaged tables make the reader raise into `DecodeError`.
+
+    What storage raises, and a lack of memory, come through as they are: they may pass.
+
+    Args:
+        what: the table or its part, for the message.
+    """
+    try:
+        yield
+    except (pa.ArrowException, OSError, ValueError, LookupError, ArithmeticError) as error:
+        # The reader's own OSError is a plain one without a number.
+        if isinstance(error, OSError) and (type(error) is not OSError or error.errno is not None):
+            raise
+        if isinstance(error, MemoryError):
+            raise
+        reason = " ".join(redact(str(error) or type(error).__name__).split())
+        raise DecodeError(f"{what} is damaged: {reason}") from error
+
+
+def open_table(file: Any, uri: str) -> pq.ParquetFile:
+    """Return a Parquet table, of which the footer has been read.
+
+    Raises:
+        DecodeError: the file is no whole Parquet table.
+    """
+    with damage_of(f"table {redact(uri)}"):
+        table = pq.ParquetFile(file)
+        _ = table.schema_arrow
+    return table
+
+
+def bytes_column(schema: pa.Schema) -> str:
+    """Return the name of a table's column of encoded pictures, or "" if it has none."""
+    for name in _BYTES_COLUMNS:
+        index = schema.get_field_index(name)
+        if index >= 0 and "binary" in str(schema.field(index).type):
+            return name
+    return ""
+
+
+def read_cell(container: str, version: str, group: int, row: int) -> bytes:
+    """Return the encoded picture of a row; the row group is kept for the rows beside it.
+
+    Args:
+        container: URI of the table.
+        version: of the table; another one is read again.
+        group: row group.
+        row: within the group.
+
+    Raises:
+        DecodeError: the row group is damaged, or the row is not there.
+        OSError: the table cannot be read.
+    """
+    pictures = _row_group(container, version, group)
+    if isinstance(pictures, str):
+        raise DecodeError(pictures)
+    if row >= len(pictures):
+        raise DecodeError(f"row group {group} of {redact(container)} has no row {row}")
+    return pictures[row]
+
+
+@lru_cache(maxsize=1)
+def _row_group(container: str, version: str, group: int) -> list[bytes] | str:
+    """Return the pictures of a row group, or what is damaged: as many rows ask for that."""
+    fs, path = open_fs(container)
+    with fs.open(path, "rb") as file:
+        try:
+            table = open_table(file, container)
+            with damage_of(f"row group {group} of {redact(container)}"):
+                name = bytes_column(table.schema_arrow)
+                values = table.read_row_group(group, columns=[name]).column(0).to_pylist()
+                return [_picture_bytes(value) for value in values]
+        except DecodeError as error:
+            return str(error)
+
+
+def _picture_bytes(value: Any) -> bytes:
+    """Return the bytes of a table's cell: plain, or the `bytes` of a Hugging Face struct."""
+    if isinstance(value, dict):
+        value = value.get("bytes")
+    return value if isinstance(value, bytes) else b""
