@@ -3,9 +3,14 @@
 Every holder has a generation: `ROOT/_lease/00000007.json`, made with an exclusive create, so that
 of several jobs that find the lease free exactly one becomes number 8. The holder renews its own
 file; one that finds a higher generation has lost the lease, and says so at the next `check`.
+
+Clocks of two machines may differ, and any of them may jump. A lease of another machine is therefore
+taken over only after it has been watched for its whole term, by a clock that never jumps, and was
+not renewed meanwhile. The times in its file serve people, and tell whether watching is worth it.
 """
 
 import datetime as dt
+import functools
 import os
 import socket
 import threading
@@ -35,6 +40,7 @@ class Lease:
         self.root, self.what, self.ttl_s, self.wait_s = root, what, ttl_s, wait_s
         self._folder = uris.join(root, "_lease")
         self._generation = -1
+        self._renewals = 0
         self._since = ""
         self._token = uuid.uuid4().hex
         self._stop = threading.Event()
@@ -44,12 +50,13 @@ class Lease:
     def __enter__(self) -> Self:
         """Take the lease, or raise `LeaseHeldError`: who holds it, since when, how it ends."""
         deadline = time.monotonic() + self.wait_s
+        watch = _Watch(self.ttl_s)
         while True:
             try:
-                self._take()
+                self._take(watch)
                 break
             except LeaseHeldError:
-                if time.monotonic() >= deadline:
+                if time.monotonic() >= deadline and not watch.undecided:
                     raise
                 time.sleep(min(1.0, self.ttl_s / 4))
         self._thread = threading.Thread(target=self._renew_forever, name="lease", daemon=True)
@@ -73,16 +80,19 @@ class Lease:
         return uris.join(self._folder, f"{generation:08d}.json")
 
     def _content(self, *, released: bool = False) -> bytes:
-        now = dt.datetime.now(dt.UTC)
+        self._renewals += 1
         return uris.to_json(
             {
                 "what": self.what,
                 "host": socket.gethostname(),
+                "machine": _machine(),
                 "pid": os.getpid(),
                 "process_started": _process_start(os.getpid()),
                 "token": self._token,
                 "since": self._since,
-                "expires": (now + dt.timedelta(seconds=self.ttl_s)).isoformat(),
+                "expires": (_wall_clock() + dt.timedelta(seconds=self.ttl_s)).isoformat(),
+                "ttl_s": self.ttl_s,
+                "renewals": self._renewals,
                 "released": released,
             }
         )
@@ -90,13 +100,13 @@ class Lease:
     def _generations(self) -> list[int]:
         return numbers_of(uris.list_names(self._folder))
 
-    def _take(self) -> None:
+    def _take(self, watch: "_Watch") -> None:
         generations = self._generations()
         latest = max(generations, default=-1)
         holder = uris.read_json(self._file(latest)) if latest >= 0 else None
-        if holder and not _is_free(holder):
+        if holder and not watch.is_free(holder):
             raise LeaseHeldError(_refusal(self.root, holder))
-        self._since = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
+        self._since = _wall_clock().isoformat(timespec="seconds")
         try:
             uris.create_bytes(self._file(latest + 1), self._content())
         except FileExistsError:
@@ -126,14 +136,65 @@ class Lease:
                     return
 
 
-def _is_free(holder: dict[str, Any]) -> bool:
-    if holder.get("released"):
-        return True
-    if dt.datetime.fromisoformat(holder["expires"]) < dt.datetime.now(dt.UTC):
-        return True
-    # A holder killed on this very machine need not be waited for.
-    same_host = holder.get("host") == socket.gethostname()
-    return same_host and _process_start(holder["pid"]) != holder.get("process_started")
+class _Watch:
+    """Watches the lease of another job: is it renewed?
+
+    Args:
+        ttl_s: term of a lease that does not tell its own.
+    """
+
+    def __init__(self, ttl_s: float) -> None:
+        self.ttl_s = ttl_s
+        self._seen: dict[str, Any] | None = None
+        self._since = 0.0
+        self._renewed = False
+
+    @property
+    def undecided(self) -> bool:
+        """Tell whether only more watching can tell if the lease is held."""
+        return self._seen is not None and not self._renewed and not self._looks_held(self._seen)
+
+    def is_free(self, holder: dict[str, Any]) -> bool:
+        """Tell whether the lease may be taken: released, its process dead, or long not renewed."""
+        # A holder killed on this very machine need not be waited for.
+        here = holder.get("machine", holder.get("host")) in (_machine(), socket.gethostname())
+        dead = here and _process_start(holder["pid"]) != holder.get("process_started")
+        if holder.get("released") or dead:
+            return True
+        now = time.monotonic()
+        if holder != self._seen:
+            same = self._seen is not None and holder.get("token") == self._seen.get("token")
+            self._seen, self._since, self._renewed = holder, now, same
+        return now - self._since > self._term(holder)
+
+    def _looks_held(self, holder: dict[str, Any]) -> bool:
+        """Tell whether the times in a lease, as far as they can be believed, say that it is held.
+
+        One that ends later than its term from now was written by another clock than ours.
+        """
+        left = dt.datetime.fromisoformat(holder["expires"]) - _wall_clock()
+        return 0 <= left.total_seconds() <= self._term(holder)
+
+    def _term(self, holder: dict[str, Any]) -> float:
+        return float(holder.get("ttl_s", self.ttl_s))
+
+
+def _wall_clock() -> dt.datetime:
+    return dt.datetime.now(dt.UTC)
+
+
+@functools.cache
+def _machine() -> str:
+    """Return what tells this machine, since its start, and this container from all others.
+
+    Names do not: containers and cloned machines share them, and then a living process of one would
+    be taken for a dead one of the other.
+    """
+    try:
+        started = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+        return f"{started} {os.readlink('/proc/self/ns/pid')}"
+    except OSError:
+        return socket.gethostname()
 
 
 def _process_start(pid: int) -> str | None:
