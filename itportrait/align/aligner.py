@@ -76,8 +76,9 @@ class Aligner:
 
         Args:
             source: the photo, and what it brings along.
-            raise_storage_errors: let connection and I/O errors through for the caller to try
-                again, instead of a row `failed: storage`. A missing file is a row in any case.
+            raise_storage_errors: let connection and I/O errors, and a lack of memory for the photo,
+                through for the caller to try again, instead of a row `failed: storage`. A missing
+                file is a row in any case.
 
         Returns:
             At least one record; `rejected` with a `Reason`, or `failed`, where it is not ok.
@@ -92,6 +93,7 @@ class Aligner:
             passing = isinstance(failure.cause, OSError) and not isinstance(
                 failure.cause, FileNotFoundError | PermissionError | IsADirectoryError
             )
+            passing = passing or isinstance(failure.cause, MemoryError)
             if raise_storage_errors and passing and failure.cause is not None:
                 raise failure.cause from None
             record = _fail(blank, failure.reason, str(failure))

@@ -8,11 +8,11 @@ import ray
 
 from itportrait.distributed.bank_eval import ScoreJob, Scores, score_job
 from itportrait.distributed.domain_job import DomainJob, TrainConfig
+from itportrait.distributed.errands import run_patiently
+from itportrait.distributed.executor import Call
+from itportrait.distributed.tasks import RayExecutor
 from itportrait.distributed.trained_domain import TrainedDomain
 from itportrait.distributed.trainers import TrainerPool, train_domain
-
-GPU_CALLS_PER_PROCESS = 8
-"""An idle process keeps GPU memory that Ray counts as free, so that it must end now and then."""
 
 
 class Engine(Protocol):
@@ -70,12 +70,13 @@ class RayEngine:
         return train_domain(job, self.config, storage=self.storage)
 
     def score(self, job: ScoreJob) -> Scores:
-        """Score in a task; a lost worker or node is tried again, twice."""
-        calls = GPU_CALLS_PER_PROCESS if self._gpus else 0
-        task = ray.remote(max_retries=2, max_calls=calls)(score_job).options(
+        """Score in a task; a lost process or node is tried again, and memory is waited for."""
+        call = Call(
+            function=score_job,
+            args=(job, "cuda" if self._gpus else "cpu"),
             name=f"score {job.spec.name}",
             num_cpus=self.config.cpus_per_worker,
             num_gpus=self._gpus,
+            timeout_s=self.config.deadline_s,
         )
-        reference = task.remote(job, "cuda" if self._gpus else "cpu")
-        return ray.get(reference, timeout=self.config.deadline_s)
+        return run_patiently(RayExecutor(), call)

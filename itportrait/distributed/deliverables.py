@@ -12,9 +12,8 @@ from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-import ray
-
 from itportrait.config import fingerprint
+from itportrait.distributed.causes import Cause
 from itportrait.distributed.delivery import (
     DELIVERABLES_VERSION,
     FOLDER,
@@ -24,15 +23,17 @@ from itportrait.distributed.delivery import (
     domain_root,
     sweep,
 )
+from itportrait.distributed.errands import ErrandLimits, Errands, GivenUp
+from itportrait.distributed.executor import Call, Executor
+from itportrait.distributed.pieces import StageResources
 from itportrait.distributed.recipes import Recipe
 from itportrait.distributed.shards import Shard
-from itportrait.distributed.tasks import fetch, watchdog
-from itportrait.distributed.window import StageResources
+from itportrait.distributed.tasks import RayExecutor, watchdog
+from itportrait.distributed.verdicts import MEMORY_LOST, PROCESS_LOST
 from itportrait.io import uris
 from itportrait.stylize.config import DeliverablesConfig
 
 MARKER = "_commit.json"
-_TRIES = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,14 +88,16 @@ class DeliverablesJob:
         resources: StageResources,
         in_flight: int,
         check: Callable[[], None] = lambda: None,
+        executor: Executor | None = None,
     ) -> dict[str, Any]:
-        """Make what is missing on Ray.
+        """Make what is missing. A shard whose process ends again and again counts as failed.
 
         Args:
             shards: of the run, with their sources where photos are needed.
             resources: of a task.
             in_flight: tasks submitted at once.
             check: called at every turn; raises to stop.
+            executor: what runs the tasks; None: Ray.
 
         Returns:
             Domain -> portraits, files, failed, reasons, seconds.
@@ -103,24 +106,13 @@ class DeliverablesJob:
             OutputError: no space or no permission; names the path.
             OSError: storage failed again and again.
         """
-        remote = ray.remote(max_retries=_TRIES)(_work).options(
-            num_cpus=resources.num_cpus, num_gpus=resources.num_gpus, retry_exceptions=[OSError]
-        )
-        pending: dict[ray.ObjectRef, str] = {}
         totals = {recipe.domain: _Totals() for recipe in self.stylize}
-        tasks = self.tasks(shards)
-        exhausted = False
-        while pending or not exhausted:
-            while len(pending) < in_flight and not exhausted:
-                task = next(tasks, None)
-                if task is None:
-                    exhausted = True
-                else:
-                    pending[remote.remote(task)] = task.recipe.domain
-            ready, _ = ray.wait(list(pending), timeout=0.5) if pending else ([], [])
-            for ref in ready:
-                totals[pending.pop(ref)].add(fetch(ref))
-            check()
+        errands = Errands(executor or RayExecutor(), ErrandLimits(in_flight=in_flight))
+        calls = ((task.recipe.domain, _call(task, resources)) for task in self.tasks(shards))
+        for domain, made in errands.run(calls, check):
+            if isinstance(made, GivenUp) and made.cause is Cause.STORAGE:
+                raise made.error
+            totals[domain].add(made)
         stale = {name for name, total in totals.items() if total.stale}
         return self.finish({name: total.to_json() for name, total in totals.items()}, stale)
 
@@ -152,8 +144,10 @@ class _Totals:
     stale: bool = False
     reasons: Counter[str] = field(default_factory=Counter)
 
-    def add(self, made: Delivery | None) -> None:
-        if made is not None:
+    def add(self, made: Delivery | GivenUp | None) -> None:
+        if isinstance(made, GivenUp):
+            self.reasons[MEMORY_LOST if made.cause is Cause.MEMORY else PROCESS_LOST] += 1
+        elif made is not None:
             self.portraits += made.portraits
             self.files += len(made.files)
             self.seconds += made.seconds
@@ -170,6 +164,16 @@ class _Totals:
             "reasons": reasons,
             "seconds": round(self.seconds, 3),
         }
+
+
+def _call(task: DeliveryTask, resources: StageResources) -> Call:
+    return Call(
+        function=_work,
+        args=(task,),
+        name=f"deliver {task.recipe.domain} {task.shard.index:05d}",
+        num_cpus=resources.num_cpus,
+        num_gpus=resources.num_gpus,
+    )
 
 
 def _work(task: DeliveryTask) -> Delivery | None:

@@ -117,7 +117,12 @@ class ResourcesConfig(Settings):
     storage_retries: int = Field(default=6, ge=0)
     """Further tries after storage failed, with pauses that double from half a second."""
     crash_retries: int = Field(default=1, ge=0)
-    """Further tries of a shard whose process died, before the record that ends it is looked for."""
+    """Further tries of a shard whose process died, before the record that ends it is looked for.
+    A process that was ended for the memory of its node, or lost with its node, does not count."""
+    node_retries: int = Field(default=8, ge=0)
+    """Further tries of a task whose node was lost, with pauses that double from half a second."""
+    memory_wait_s: float = Field(default=900.0, ge=0)
+    """Seconds to wait for nodes to have memory free again while nothing of the job can run."""
     lease_ttl_s: float = Field(default=60.0, gt=0)
     """Seconds after which a dead job's hold on the output ends (at once on its own machine)."""
     lease_wait_s: float = Field(default=0.0, ge=0)

@@ -12,7 +12,8 @@ from itportrait.distributed.trained_domain import (
     collect_result,
     reference_images,
 )
-from itportrait.distributed.work import ShardTask, run_shard
+from itportrait.distributed.verdicts import ALONE, MEMORY_LOST
+from itportrait.distributed.work import ShardTask, load_items, run_shard
 from itportrait.errors import NoInputError
 from itportrait.io import uris
 from itportrait.io.commits import Commit
@@ -33,11 +34,27 @@ def run_stage(
     totals, repeats = StageTotals(), Repeats()
     for shard in shards:
         copy_from = () if recipe.stage == ALIGN else repeats.sources(recipe, shard.index)
-        commit = run_shard(recipe, ShardTask(shard, copy_from=copy_from))
+        try:
+            commit = run_shard(recipe, ShardTask(shard, copy_from=copy_from))
+        except MemoryError:
+            commit = _one_by_one(recipe, shard, copy_from)
         repeats.end(recipe, shard.index)
         totals.add(commit, kept=False)
         on_commit(commit)
     return totals
+
+
+def _one_by_one(recipe: Recipe, shard: Shard, copy_from: tuple[int, ...]) -> Commit:
+    """Bring a shard to its committed state where memory is too short for all of it at once."""
+    lacking: dict[int, tuple[str, str]] = {}
+    for position in range(len(load_items(recipe, shard)[0])):
+        try:
+            run_shard(recipe, ShardTask(shard, position, position + 1, copy_from=copy_from))
+        except MemoryError as error:
+            reason = f"{ALONE} it needs more memory than this machine has ({error})"
+            lacking[position] = MEMORY_LOST, reason
+    task = ShardTask(shard, quarantined=lacking, searched=True, copy_from=copy_from)
+    return run_shard(recipe, task)
 
 
 def committed_shards(recipe: Recipe, stage: str) -> Iterator[Shard]:

@@ -6,13 +6,17 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from itportrait.distributed.counters import count_shard
+from itportrait.distributed.executor import Executor
 from itportrait.distributed.lease import Lease
+from itportrait.distributed.pieces import StageResources
 from itportrait.distributed.progress import Progress
 from itportrait.distributed.recipes import ALIGN, INVERT, STYLIZE, Recipe
 from itportrait.distributed.repeats import Repeats
 from itportrait.distributed.shards import Shard
+from itportrait.distributed.tasks import RayExecutor
 from itportrait.distributed.totals import Totals
-from itportrait.distributed.window import StageResources, Window, WindowLimits
+from itportrait.distributed.verdicts import all_hold
+from itportrait.distributed.window import Window, WindowLimits
 from itportrait.distributed.work import UpstreamDamagedError, stylize_inputs
 from itportrait.errors import ItportraitError
 from itportrait.io import uris
@@ -70,9 +74,17 @@ class _Standing:
             return None
         if self.recipe.retry_failed and commit.failed:
             return None
+        if not self._verdicts_hold(commit):
+            return None
         if self._sizes is None:
             self._sizes = self.table.sizes()
         return commit if self.table.whole(commit, self._sizes) else None
+
+    def _verdicts_hold(self, commit: Commit) -> bool:
+        try:
+            return all_hold(self.table, commit)
+        except OSError:
+            return False  # the task looks at it more closely
 
     def get(self, shard: int) -> Commit | None:
         """Return a shard's commit as it stood when its round was read."""
@@ -96,6 +108,7 @@ class Pipeline:
         totals: counts, filled in.
         progress: display, or None.
         lease: checked at every turn, or None.
+        executor: what runs the tasks; None: Ray.
     """
 
     def __init__(
@@ -109,10 +122,12 @@ class Pipeline:
         totals: Totals,
         progress: Progress | None = None,
         lease: Lease | None = None,
+        executor: Executor | None = None,
     ) -> None:
         self.align, self.invert, self.domains = align, invert, domains
         self.totals, self.progress, self.lease = totals, progress, lease
         self.window = Window(
+            executor or RayExecutor(),
             limits,
             resources,
             on_commit=self._committed,
@@ -147,7 +162,7 @@ class Pipeline:
                     self._take_in(shard)
                     self._show(listing)
                 self._poll_domains()
-                self.window.step(0.25)
+                self.window.step(0.25, quiet=not self._adapting())
                 self._show(listing)
                 if self.lease:
                     self.lease.check()

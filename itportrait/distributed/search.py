@@ -10,6 +10,7 @@ from typing import Any, Self
 
 from itportrait.config import fingerprint
 from itportrait.distributed.recipes import Recipe
+from itportrait.distributed.verdicts import holds
 from itportrait.io import uris
 
 FILE = "search.json"
@@ -71,6 +72,13 @@ class Search:
         """Take out a range that has been computed."""
         self.ranges.pop((start, stop), None)
 
+    def reopen(self) -> None:
+        """Take back what earlier releases quarantined for the memory or the loss of a node."""
+        for at, reason in list(self.quarantined.items()):
+            if not holds(*reason):
+                del self.quarantined[at]
+                self.ranges[at, at + 1] = 0
+
     def to_json(self) -> dict[str, Any]:
         """Return the search as plain data."""
         return {
@@ -112,7 +120,10 @@ def read_search(recipe: Recipe, shard: int, target: str) -> Search | None:
         search = None if data is None else Search.from_json(data)
     except (KeyError, TypeError, ValueError):
         return None  # not ours: the search begins anew
-    return search if search is not None and search.target == target else None
+    if search is None or search.target != target:
+        return None
+    search.reopen()
+    return search
 
 
 def put_search(recipe: Recipe, shard: int, search: Search) -> None:

@@ -24,9 +24,12 @@ from itportrait.distributed.domain_job import (
     read_references,
     training_storage,
 )
+from itportrait.distributed.errands import run_patiently
+from itportrait.distributed.executor import Call
 from itportrait.distributed.gallery import FOLDER, GalleryJob, make_gallery
 from itportrait.distributed.job_config import JobConfig, StageShare
 from itportrait.distributed.lease import Lease
+from itportrait.distributed.pieces import StageResources
 from itportrait.distributed.pipeline import Domain, Pipeline
 from itportrait.distributed.progress import Progress
 from itportrait.distributed.ready_made import (
@@ -38,10 +41,10 @@ from itportrait.distributed.ready_made import (
 from itportrait.distributed.recipes import ALIGN, INVERT, STYLIZE, Recipe
 from itportrait.distributed.review import ReviewJob, make_review
 from itportrait.distributed.shards import Shard, iter_shards
-from itportrait.distributed.tasks import fetch
+from itportrait.distributed.tasks import RayExecutor, fetch
 from itportrait.distributed.totals import Totals, cost_of
 from itportrait.distributed.trainers import TrainerPool, publish_trained, train_domain
-from itportrait.distributed.window import StageResources, WindowLimits
+from itportrait.distributed.window import WindowLimits
 from itportrait.errors import ItportraitError, UnknownNameError
 from itportrait.ingest import Skipped, in_eg3d_convention, list_sources
 from itportrait.io import uris
@@ -101,6 +104,8 @@ class StylizeJob:
             in_flight=settings.in_flight or 2 * max(slots, 1),
             storage_retries=settings.storage_retries,
             crash_retries=settings.crash_retries,
+            node_retries=settings.node_retries,
+            memory_wait_s=settings.memory_wait_s,
         )
         return Pipeline(
             self.align,
@@ -131,7 +136,8 @@ class StylizeJob:
         shown = self._shown()
         review = ReviewJob(portraits=self.config.publish.review, **shown)
         if review.portraits and not review.stands() and self.totals.stage(ALIGN).inputs:
-            fetch(ray.remote(max_retries=2)(make_review).options(num_cpus=1).remote(review))
+            call = Call(function=make_review, args=(review,), name="review page")
+            run_patiently(RayExecutor(), call)
         if self.config.publish.portraits == 0 or not shown["stylize"]:
             return None
         job = GalleryJob(
@@ -143,8 +149,14 @@ class StylizeJob:
         )
         if not job.stands() and self.totals.stage(ALIGN).inputs:
             share = self.config.resources.stylize
-            task = ray.remote(max_retries=2)(make_gallery)
-            ray.get(task.options(num_cpus=share.cpus, num_gpus=self._gpus_of(share)).remote(job))
+            call = Call(
+                function=make_gallery,
+                args=(job,),
+                name="gallery",
+                num_cpus=share.cpus,
+                num_gpus=self._gpus_of(share),
+            )
+            run_patiently(RayExecutor(), call)
         return uris.join(self.config.output, FOLDER, "index.html")
 
     def _shown(self) -> dict[str, Any]:
@@ -379,7 +391,8 @@ def find_model_id(config: JobConfig) -> str:
     known = (uris.read_json(uris.join(config.output, RUN)) or {}).get("models", {})
     if key and known.get("key") == key:
         return known["id"]
-    return fetch(ray.remote(_describe_bundle).options(num_cpus=0.1).remote(config.bundle))
+    call = Call(function=_describe_bundle, args=(config.bundle,), name="model bundle", num_cpus=0.1)
+    return run_patiently(RayExecutor(), call)
 
 
 def _describe_bundle(bundle: str) -> str:

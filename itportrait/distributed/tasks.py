@@ -1,27 +1,60 @@
-"""Ray tasks: one shard of one stage each. They return counts and timings, never pixels."""
+"""Calls as Ray tasks: the one module of the engine that knows how Ray says that a task was lost."""
 
 import contextlib
 import faulthandler
+import math
+import socket
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Collection, Iterator
+from functools import cached_property
 from typing import Any
 
 import ray
-from ray.exceptions import RayTaskError
+from ray import exceptions as ray_errors
+from ray.util.client import ray as ray_client
 
-from itportrait.distributed.recipes import Recipe
-from itportrait.distributed.work import ShardTask, run_shard
-from itportrait.io.commits import Commit
+from itportrait.distributed.causes import (
+    ClusterLostError,
+    MemoryLostError,
+    NodeLostError,
+    ProcessLostError,
+    TaskLostError,
+)
+from itportrait.distributed.executor import Call
+from itportrait.errors import ItportraitError
 
 GPU_CALLS_PER_PROCESS = 16
 """An idle process keeps GPU memory that Ray counts as free, so that it must end now and then."""
+HEAD_GONE_S = 30.0
+"""Seconds without the cluster's head after which a job ends: after 60 s Ray aborts its process."""
+_ARRIVAL_S = 0.5
+"""Until a task just submitted has reached its worker: cancelled on its way, its reply aborts this
+process within Ray ("Tried to complete task that was not pending", one stop in fourteen)."""
+_LOSSES: tuple[tuple[tuple[type[Exception], ...], type[TaskLostError]], ...] = (
+    ((ray_errors.OutOfMemoryError,), MemoryLostError),
+    ((ray_errors.WorkerCrashedError, ray_errors.TaskCancelledError), ProcessLostError),
+    (
+        (
+            ray_errors.NodeDiedError,
+            ray_errors.ObjectLostError,
+            ray_errors.ObjectStoreFullError,
+            ray_errors.OutOfDiskError,
+            ray_errors.RpcError,
+            ray_errors.RuntimeEnvSetupError,
+            ray_errors.RaySystemError,
+        ),
+        NodeLostError,
+    ),
+)
 
 
 @contextlib.contextmanager
 def watchdog(timeout_s: float) -> Iterator[None]:
     """End this process if the block takes longer: native code that hangs heeds nothing else.
 
-    The clock starts with the task and not with its place in a queue.
+    The clock starts with the task and not with its place in a queue, and no change of the wall
+    clock moves it.
     """
     faulthandler.dump_traceback_later(timeout_s, exit=True, file=sys.__stderr__ or sys.stderr)
     try:
@@ -30,36 +63,122 @@ def watchdog(timeout_s: float) -> Iterator[None]:
         faulthandler.cancel_dump_traceback_later()
 
 
-def _work(recipe: Recipe, task: ShardTask, items: int) -> Commit:
-    with watchdog(recipe.timeout_s + recipe.item_timeout_s * items):
-        return run_shard(recipe, task)
+def _run(call: Call) -> Any:
+    if call.room is not None:
+        call.room.check()
+    if call.timeout_s is None:
+        return call.function(*call.args)
+    with watchdog(call.timeout_s):
+        return call.function(*call.args)
 
 
-# Retries are the window's business: it tells a flaky store from a poison record.
-shard_on_cpu = ray.remote(max_retries=0)(_work)
-shard_on_gpu = ray.remote(max_retries=0, max_calls=GPU_CALLS_PER_PROCESS)(_work)
+# Retries are the engine's business: it tells a flaky store from a poison record.
+_run_on_cpu = ray.remote(max_retries=0)(_run)
+_run_on_gpu = ray.remote(max_retries=0, max_calls=GPU_CALLS_PER_PROCESS)(_run)
+
+
+class RayExecutor:
+    """Runs calls on the Ray that this process is connected to."""
+
+    def submit(self, call: Call) -> ray.ObjectRef:
+        """Start a call; see `Executor`."""
+        remote = _run_on_gpu if call.num_gpus > 0 else _run_on_cpu
+        options = {"num_cpus": call.num_cpus, "num_gpus": call.num_gpus, "name": call.name}
+        return remote.options(**options).remote(call)
+
+    def wait(self, tasks: Collection[ray.ObjectRef], timeout_s: float) -> ray.ObjectRef | None:
+        """Return a task that has ended; see `Executor`."""
+        self._head.check()
+        if not tasks:
+            time.sleep(timeout_s)
+            return None
+        done, _ = ray.wait(list(tasks), num_returns=1, timeout=timeout_s, fetch_local=False)
+        return done[0] if done else None
+
+    def result(self, task: ray.ObjectRef) -> Any:
+        """Return the result of a task; see `Executor`."""
+        try:
+            return ray.get(task)
+        except ray_errors.LocalRayletDiedError as error:
+            raise ClusterLostError(
+                "Ray on this machine has ended (its raylet was killed or ran out of memory); what "
+                "is committed stays, and the same command goes on from it"
+            ) from error
+        except Exception as error:
+            raise translate(error) from error
+
+    def cancel(self, tasks: Collection[ray.ObjectRef]) -> None:
+        """End tasks with their processes; see `Executor`."""
+        if not tasks:
+            return
+        time.sleep(_ARRIVAL_S)
+        for task in tasks:
+            ray.cancel(task, force=True)
+
+    @cached_property
+    def _head(self) -> "_Head":
+        if ray_client.is_connected():
+            return _Head("")  # a proxy stands between, and tells of its own end
+        return _Head(ray.get_runtime_context().gcs_address)
+
+
+class _Head:
+    """Watches that the cluster's head answers, by opening a connection every few seconds.
+
+    Ray itself says nothing for 60 s, and then aborts the process that asked it anything. A head
+    that cannot be reached from here even once is not watched.
+    """
+
+    def __init__(self, address: str, *, every_s: float = 5.0, gone_s: float = HEAD_GONE_S) -> None:
+        host, _, port = address.rpartition(":")
+        self.host, self.port = host.strip("[]"), int(port or 0)
+        self.every_s, self.gone_s = every_s, gone_s
+        self._asked = -math.inf
+        self._answered = time.monotonic() if address else None
+        self._reached = False
+
+    def check(self) -> None:
+        """Raise `ClusterLostError` once the head has been silent for too long."""
+        now = time.monotonic()
+        if self._answered is None or now - self._asked < self.every_s:
+            return
+        self._asked = now
+        try:
+            socket.create_connection((self.host, self.port), timeout=2.0).close()
+        except OSError as error:
+            silent = time.monotonic() - self._answered
+            if self._reached and silent > self.gone_s:
+                raise ClusterLostError(
+                    f"the head of the Ray cluster, {self.host}:{self.port}, has not answered for "
+                    f"{silent:.0f} s ({error}); what is committed stays: start the cluster, and "
+                    "the same command goes on from it"
+                ) from error
+        else:
+            self._answered, self._reached = time.monotonic(), True
+
+
+def translate(error: Exception) -> Exception:
+    """Return what an error of Ray stands for: a loss of ours, or what the function raised."""
+    cause = getattr(error, "cause", None)
+    if isinstance(error, ray_errors.RayTaskError) and isinstance(cause, Exception):
+        return cause
+    for kinds, loss in _LOSSES:
+        if isinstance(error, kinds):
+            return loss(describe(error))
+    if isinstance(error, ray_errors.RayError):
+        return ItportraitError(f"Ray: {describe(error)}")
+    return error
+
+
+def describe(error: Exception) -> str:
+    """Return an error's kind and the first line of its message."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0][:160]}" if lines else type(error).__name__
 
 
 def fetch(ref: ray.ObjectRef) -> Any:
     """Return a task's result; its error comes as it was raised, without Ray's wrapping."""
     try:
         return ray.get(ref)
-    except RayTaskError as error:
-        raise unwrap(error) from None
-
-
-def unwrap(error: Exception) -> Exception:
-    """Return the error that a task raised, out of Ray's wrapping."""
-    cause = getattr(error, "cause", None)
-    return cause if isinstance(cause, Exception) else error
-
-
-def submit(
-    recipe: Recipe, task: ShardTask, *, items: int, num_cpus: float, num_gpus: float
-) -> ray.ObjectRef:
-    """Start a task with its resources; `items` scales its time-out."""
-    remote = shard_on_gpu if num_gpus > 0 else shard_on_cpu
-    name = f"{recipe.name} {task.shard.index:05d}"
-    return remote.options(num_cpus=num_cpus, num_gpus=num_gpus, name=name).remote(
-        recipe, task, items
-    )
+    except ray_errors.RayTaskError as error:
+        raise translate(error) from None

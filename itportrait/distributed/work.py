@@ -19,6 +19,7 @@ from itportrait.config import fingerprint
 from itportrait.distributed.recipes import ALIGN, INVERT, STYLIZE, Recipe
 from itportrait.distributed.repeats import NO_PORTRAIT
 from itportrait.distributed.shards import Shard, source_key
+from itportrait.distributed.verdicts import all_hold, row_holds
 from itportrait.errors import ItportraitError
 from itportrait.io import uris
 from itportrait.io.commits import (
@@ -28,6 +29,7 @@ from itportrait.io.commits import (
     StageTable,
     strip_files,
 )
+from itportrait.io.memory import is_memory_error
 from itportrait.io.parquet import Row
 from itportrait.io.photos import read_source
 from itportrait.records import (
@@ -118,7 +120,7 @@ def run_shard(recipe: Recipe, task: ShardTask) -> Commit:
     target = recipe.of_inputs(inputs)
     redo = recipe.retry_failed and standing is not None and standing.failed > 0
     redo = redo or (standing is not None and _lacks_faces(standing))
-    if standing and standing.fingerprint == target and not redo and _is_whole(table, standing):
+    if standing and standing.fingerprint == target and not redo and _stands(table, standing):
         return strip_files(standing)
     whole = standing if task.whole else recipe.table().read_commit(index)
     kept = _kept_rows(recipe, task, whole, {item.key for item in items}) if items else {}
@@ -191,8 +193,8 @@ def _upstream_records(recipe: Recipe, stage: str, kind: type[R], shard: int) -> 
     return [record for record in records if isinstance(record, kind)], commit.outputs
 
 
-def _is_whole(table, commit: Commit) -> bool:
-    """Tell whether the files of a commit are there, each with its size."""
+def _stands(table: StageTable, commit: Commit) -> bool:
+    """Tell whether the files of a commit are there, each with its size, and its verdicts hold."""
     for entry in commit.files.values():
         fs, path = uris.open_fs(uris.join(table.root, entry.path))
         try:
@@ -200,7 +202,7 @@ def _is_whole(table, commit: Commit) -> bool:
                 return False
         except FileNotFoundError:
             return False
-    return True
+    return all_hold(table, commit)
 
 
 def _lacks_faces(commit: Commit) -> bool:
@@ -228,7 +230,17 @@ def _kept_rows(
     for commit in partial.commits():
         own.update(_rows_by_key(recipe, partial, commit, wanted))
     kept.update(_without_failed(own) if recipe.retry_failed else own)
+    kept = _that_hold(kept)
     return _without_orphans(_without_shared_ids(kept) if recipe.stage == ALIGN else kept)
+
+
+def _that_hold(rows: dict[str, list[Row]]) -> dict[str, list[Row]]:
+    """Leave out verdicts of earlier releases that say nothing of their records."""
+    return {
+        key: group
+        for key, group in rows.items()
+        if all(row_holds(row.record.error) for row in group)
+    }
 
 
 def _rows_by_key(
@@ -408,15 +420,25 @@ def _attempt(recipe: Recipe, kernel: Kernel, items: list[Item]) -> list[list[Rec
         results = kernel([item.value for item in items])
         if len(results) != len(items):
             raise ValueError(f"{recipe.stage} returned {len(results)} results of {len(items)}")
+        _raise_memory_errors(results)
         return results
     except MemoryError:
-        raise  # the driver splits the shard, in a process that has its memory back
+        raise  # the driver tries again with less beside it, in a process that has its memory back
     except Exception as error:
         if len(items) == 1:
+            if is_memory_error(type(error).__name__, str(error)):
+                raise MemoryError(str(error)) from error
             status, reason = RecordError.of(recipe.stage, error)
             return [[failed_record(recipe, items[0].value, status, reason)]]
     half = len(items) // 2
     return [*_attempt(recipe, kernel, items[:half]), *_attempt(recipe, kernel, items[half:])]
+
+
+def _raise_memory_errors(results: list[list[Record]]) -> None:
+    """Raise for rows of a stage's own fences that say nothing but that memory was short."""
+    for error in (record.error for records in results for record in records):
+        if error is not None and is_memory_error(error.type, error.message):
+            raise MemoryError(f"{error.type}: {error.message}")
 
 
 def build_kernel(recipe: Recipe) -> Kernel:

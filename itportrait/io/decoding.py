@@ -60,7 +60,7 @@ def decode_picture(
             # Of damaged tags and large sizes: what matters of them is an error below.
             warnings.simplefilter("ignore")
             return _decode(data, max_pixels, convert_colors)
-    except DecodeError:
+    except (DecodeError, MemoryError):
         raise
     except UnidentifiedImageError:
         raise DecodeError(f"not a picture: {_describe(data)}") from None

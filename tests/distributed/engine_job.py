@@ -8,6 +8,7 @@ import sys
 
 from itportrait.distributed.lease import Lease
 from itportrait.distributed.session import ray_session, stop_on_sigterm
+from itportrait.errors import ItportraitError
 from tests.distributed.fake_engine import engine, shards_of
 from tests.distributed.fake_stages import chain
 
@@ -15,10 +16,13 @@ from tests.distributed.fake_stages import chain
 def main(folder: str, output: str, log: str, address: str, shard_size: str = "2") -> None:
     """Run the job and print its totals as JSON."""
     lease = Lease(output, what="engine_job", wait_s=30)
-    with stop_on_sigterm(), ray_session(address or None, num_cpus=2), lease:
-        made = engine(chain(output, ("bronze", "clay"), log=log), lease=lease)
-        print("running", flush=True)
-        made.run(shards_of(folder, int(shard_size)))
+    try:
+        with stop_on_sigterm(), ray_session(address or None, num_cpus=2), lease:
+            made = engine(chain(output, ("bronze", "clay"), log=log), lease=lease)
+            print("running", flush=True)
+            made.run(shards_of(folder, int(shard_size)))
+    except ItportraitError as error:
+        sys.exit(f"error: {error}")
     print(json.dumps({name: stage.to_json() for name, stage in made.totals.stages.items()}))
 
 

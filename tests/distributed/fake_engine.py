@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Sequence
 
+from itportrait.distributed.pieces import StageResources
 from itportrait.distributed.pipeline import Domain, Pipeline
 from itportrait.distributed.recipes import ALIGN, INVERT, STYLIZE, Recipe
 from itportrait.distributed.shards import Shard, iter_shards
 from itportrait.distributed.totals import Totals
-from itportrait.distributed.window import StageResources, WindowLimits
+from itportrait.distributed.window import WindowLimits
 from itportrait.ingest import list_sources
 
 LIMITS = WindowLimits(in_flight=4, backoff_s=0.05)

@@ -96,6 +96,11 @@ def _align(source, recipe: Recipe) -> AlignedRecord:
         os.kill(os.getpid(), 9)
     if "hang" in name or "slow" in name:
         time.sleep(3600 if "hang" in name else 0.3)
+    if short := _short_of_memory(name):
+        if "fenced" not in name:
+            raise short
+        status, reason = RecordError.of("align", short)
+        return AlignedRecord(**known, status=status, error=reason)
     try:
         if "broken" in name:
             raise DecodeError(f"{name} is not a picture")
@@ -108,6 +113,19 @@ def _align(source, recipe: Recipe) -> AlignedRecord:
         raise KeyError("a defect of the stage")
     pixels = np.frombuffer(hashlib.sha256(data).digest() * 6, np.uint8).reshape(8, 8, 3)
     return AlignedRecord(**known, camera=np.arange(25.0), pixels=pixels, face_confidence=0.99)
+
+
+def _short_of_memory(name: str) -> Exception | None:
+    """Return the error of a photo that needs too much: Python's, torch's on a GPU, or on a CPU."""
+    if "greedy" in name or "fenced" in name:
+        return MemoryError("no memory for 900 GB")
+    if "cuda" in name:
+        import torch
+
+        return torch.OutOfMemoryError("CUDA out of memory")
+    if "torch" in name:
+        return RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory")
+    return None
 
 
 def _invert(photo: AlignedRecord, recipe: Recipe) -> InvertedRecord:

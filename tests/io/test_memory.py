@@ -57,7 +57,7 @@ def test_room_is_a_share_of_what_may_be_used_up_to_a_bound(machine, monkeypatch)
     assert read_memory().free == 2 * GIB
     Room(share=0.1, most=16 * GIB).check()
     Room(share=0.5, most=2 * GIB).check()
-    with pytest.raises(NoRoomError, match="2.0 GiB of 18.0 GiB usable memory are free, and 9.0"):
+    with pytest.raises(NoRoomError, match=r"2\.0 GiB of 18.0 GiB usable memory are free, and 9\.0"):
         Room(share=0.5, most=16 * GIB).check()
 
 
