@@ -1,6 +1,6 @@
 """The main job with the stages of `chaos_stages`, in a process of its own, to be killed.
 
-Arguments: configuration, output, kernels, Ray's address.
+Arguments: configuration, output, kernels, Ray's address ("" for an embedded one of two cores).
 """
 
 import sys
@@ -9,6 +9,7 @@ from dataclasses import replace
 from benchmarks.chaos_stages import FAILS_EVERY, WILD
 from itportrait.distributed.job_config import load_job
 from itportrait.distributed.lease import Lease
+from itportrait.distributed.progress import Progress
 from itportrait.distributed.session import ray_session, stop_on_sigterm
 from itportrait.distributed.stylize_job import StylizeJob, find_model_id
 from tests.helpers.flaky_storage import hang_up_every
@@ -19,15 +20,15 @@ def main(config_file: str, output: str, kernels: str, address: str) -> None:
     if kernels == WILD:
         hang_up_every(FAILS_EVERY)  # the driver's own calls, too
     config = load_job(config_file, output=output)
-    with stop_on_sigterm(), ray_session(address):
+    with stop_on_sigterm(), ray_session(address or None, num_cpus=2):
         job = StylizeJob(config, find_model_id(config))
         job.align = replace(job.align, kernels=kernels)
         job.invert = replace(job.invert, kernels=kernels)
         for domain in job.domains:
             assert domain.recipe is not None
             domain.recipe = replace(domain.recipe, kernels=kernels)
-        with Lease(output, what="chaos_job", wait_s=120) as lease:
-            job.pipeline(lease=lease).run(job.shards())
+        with Lease(output, what="chaos_job", wait_s=120) as lease, Progress(job.totals) as progress:
+            job.pipeline(progress, lease).run(job.shards())
             job.write_run("finished")
     print(job.final_counts())
 
