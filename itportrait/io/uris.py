@@ -32,6 +32,7 @@ from itportrait.text import shown
 
 _PERMANENT = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EFBIG}
 _PASSING = {errno.EIO, errno.EBUSY, errno.EAGAIN, errno.ESTALE, errno.ETIMEDOUT}
+_ABSENT = (FileNotFoundError, NotADirectoryError)
 _PAUSES_S = (0.25, 0.5, 1.0)
 _EXTRA = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
@@ -364,7 +365,7 @@ def read_many(uris: Iterable[str]) -> dict[str, bytes]:
     fs = next(iter(found.values()))[0]
     contents = fs.cat_ranges([path for _, path in found.values()], None, None, on_error="return")
     for content in contents:
-        if isinstance(content, Exception) and not isinstance(content, FileNotFoundError):
+        if isinstance(content, Exception) and not isinstance(content, _ABSENT):
             raise content
     return {uri: data for uri, data in zip(found, contents) if isinstance(data, bytes)}
 
