@@ -9,6 +9,7 @@ taken over only after it has been watched for its whole term, by a clock that ne
 not renewed meanwhile. The times in its file serve people, and tell whether watching is worth it.
 """
 
+import contextlib
 import datetime as dt
 import functools
 import os
@@ -69,7 +70,9 @@ class Lease:
         if self._thread:
             self._thread.join(timeout=5)
         if self._lost is None and self._generation >= 0:
-            uris.put_bytes(self._file(self._generation), self._content(released=True))
+            # Where that fails (a full disk), the lease ends with its process or after its term.
+            with contextlib.suppress(OSError):
+                uris.put_bytes(self._file(self._generation), self._content(released=True))
 
     def check(self) -> None:
         """Raise `LeaseHeldError` if another job has taken the lease over."""
