@@ -70,9 +70,16 @@ class Lease:
         if self._thread:
             self._thread.join(timeout=5)
         if self._lost is None and self._generation >= 0:
-            # Where that fails (a full disk), the lease ends with its process or after its term.
+            self._release(self._file(self._generation))
+
+    def _release(self, file: str) -> None:
+        try:
+            uris.put_bytes(file, self._content(released=True))
+        except OSError:
+            # A full disk takes no word, but lets go of a file. Where not even that works, the lease
+            # ends with this process, or after its term.
             with contextlib.suppress(OSError):
-                uris.put_bytes(self._file(self._generation), self._content(released=True))
+                uris.remove(file)
 
     def check(self) -> None:
         """Raise `LeaseHeldError` if another job has taken the lease over."""
