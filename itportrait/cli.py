@@ -393,8 +393,11 @@ def bank_register(bank: str, mlflow: Mlflow = "none") -> None:
 
     if mlflow in ("", "none"):
         raise InvalidArgumentError("--mlflow", expected="a tracking URI", actual=repr(mlflow))
-    waiting, domains = replay_spool(mlflow), list(Bank(bank).index()["domains"])
-    if waiting or not _register_models(bank, mlflow, domains):
+    backlog = replay_spool(mlflow, patience_s=3600.0)
+    if backlog:
+        print(backlog)
+    domains = list(Bank(bank).index()["domains"])
+    if backlog or not _register_models(bank, mlflow, domains):
         raise typer.Exit(1)
     print(f"{len(domains)} registered models are in step with {bank}")
 

@@ -27,7 +27,7 @@ from itportrait.errors import ItportraitError, LeaseHeldError
 from itportrait.io import uris
 from itportrait.publish.bank import Bank
 from itportrait.text import show_any_text
-from itportrait.tracking import open_tracker, replay_spool
+from itportrait.tracking import check_uri, close_tracking, open_tracker
 
 EXIT_FAILED, EXIT_USAGE, EXIT_BUSY = 1, 2, 75
 WAIT_S = 12 * 3600.0
@@ -52,6 +52,8 @@ def build(args: argparse.Namespace) -> int:
     """Specification -> what changed -> train, score, gate, publish each -> table."""
     spec = load_bank_spec(args.spec, args.set)
     date = check_date(args.date)
+    if args.mlflow not in ("", "none"):
+        check_uri(args.mlflow)
     bank = Bank(uris.absolute(args.bank))
     places = {
         "--bank": bank.uri,
@@ -78,7 +80,9 @@ def build(args: argparse.Namespace) -> int:
             print(table(report), flush=True)
             if report.exit_code:
                 tracker.finish("FAILED")
-        replay_spool(args.mlflow)  # what workers could not send while the server was down
+        backlog = close_tracking(tracker, args.mlflow)  # what workers could not send, too
+        if backlog:
+            print(f"Tracking: {backlog}", flush=True)
     return report.exit_code
 
 

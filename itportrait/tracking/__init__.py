@@ -12,16 +12,20 @@ from itportrait.tracking.base import (
     FINAL_IDENTITY,
     FINAL_SECONDS,
     FINAL_VIEW_CONSISTENCY,
+    Backlog,
     RunStatus,
     Tracker,
     probe_image_key,
 )
-from itportrait.tracking.mlflow_store import RefusedError, check_driver
+from itportrait.tracking.database import check_uri
+from itportrait.tracking.faults import RefusedError
 from itportrait.tracking.mlflow_tracker import (
     DEFAULT_URI,
     MlflowTracker,
+    close_tracking,
     default_spool,
     replay_spool,
+    waiting_spools,
 )
 from itportrait.tracking.model_registry import ModelCard, ModelRegistry, open_registry
 from itportrait.tracking.null_tracker import NullTracker
@@ -36,6 +40,7 @@ __all__ = [
     "FINAL_IDENTITY",
     "FINAL_SECONDS",
     "FINAL_VIEW_CONSISTENCY",
+    "Backlog",
     "MlflowTracker",
     "ModelCard",
     "ModelRegistry",
@@ -43,11 +48,14 @@ __all__ = [
     "RefusedError",
     "RunStatus",
     "Tracker",
+    "check_uri",
+    "close_tracking",
     "default_spool",
     "open_registry",
     "open_tracker",
     "probe_image_key",
     "replay_spool",
+    "waiting_spools",
 ]
 
 
@@ -68,12 +76,13 @@ def open_tracker(
         experiment: made if absent.
         key: identity across restarts: the same key finds the same run (default: name).
         tags: set on the run.
-        spool: folder for what the service cannot take.
+        spool: folder in which events wait for the service.
 
     Raises:
-        InvalidArgumentError: the URI is of a database whose driver is not installed.
+        InvalidArgumentError: the URI is none of a tracking service, or the driver of its database
+            is not installed.
     """
     if uri in (None, "", "none"):
         return NullTracker()
-    check_driver(str(uri))
+    check_uri(str(uri))
     return MlflowTracker(name, experiment=experiment, uri=str(uri), key=key, tags=tags, spool=spool)

@@ -1,12 +1,15 @@
 """What a run tells the world: numbers, pictures, files, under names shared by all runs."""
 
 from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
+
+from itportrait.text import shown
 
 
 class RunStatus(StrEnum):
@@ -32,10 +35,40 @@ def probe_image_key(index: int) -> str:
     return f"probe/face_{index:03d}"
 
 
+@dataclass(frozen=True)
+class Backlog:
+    """What the tracking service does not have yet.
+
+    Args:
+        waiting: events that wait, and are sent when the run is opened again.
+        lost: events that could not be kept.
+        problem: why they wait, and what to do; empty where nothing hinders them.
+        folder: where they wait.
+        uri: of the service, without credentials.
+    """
+
+    waiting: int = 0
+    lost: int = 0
+    problem: str = ""
+    folder: str = ""
+    uri: str = ""
+
+    def __bool__(self) -> bool:
+        return bool(self.waiting or self.lost)
+
+    def __str__(self) -> str:
+        """Return one line for people."""
+        words = f"MLflow at {self.uri}: {self.problem or 'it does not keep up'}; "
+        words += f"{self.waiting} events wait in {self.folder} and are sent by the next run"
+        words += f", {self.lost} are lost" if self.lost else ""
+        return shown(words)
+
+
 class Tracker(ABC):
     """One run, open until `finish`; as a context manager it fails the run when an error leaves it.
 
-    No method raises because of the tracking service: training never dies of its bookkeeping.
+    No method raises because of the tracking service, and none but `flush` and `finish` waits for
+    it: training never dies of its bookkeeping.
     """
 
     @property
@@ -72,6 +105,10 @@ class Tracker(ABC):
     @abstractmethod
     def set_tags(self, tags: dict[str, str]) -> None:
         """Set tags, replacing those of the same names."""
+
+    @abstractmethod
+    def flush(self) -> Backlog:
+        """Wait, a few seconds at most, until the service has what was logged; return the rest."""
 
     @abstractmethod
     def finish(self, status: RunStatus | str = RunStatus.FINISHED) -> None:

@@ -2,93 +2,41 @@
 
 import contextlib
 import io
-import logging
 import os
 import re
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import unquote
 
 from PIL import Image
 
-from itportrait.errors import InvalidArgumentError
+from itportrait.tracking.database import (
+    database_path,
+    engine_uri,
+    file_lock,
+    lock_path,
+    prepare,
+    silence_mlflow,
+)
+from itportrait.tracking.faults import BrokenStoreError, RefusedError, refusals, shorten
 from itportrait.tracking.spool import Event, unpack_bytes
-
-logger = logging.getLogger(__name__)
 
 KEY_TAG = "itportrait.key"
 PARENT_TAG = "mlflow.parentRunId"
-_AWAY = {
-    "TEMPORARILY_UNAVAILABLE",
-    "INTERNAL_ERROR",
-    "REQUEST_LIMIT_EXCEEDED",
-    "DEADLINE_EXCEEDED",
-    "UNAVAILABLE",
-    "UNAUTHENTICATED",
-    "PERMISSION_DENIED",
+_LIMITS = {
+    # The spool repeats what failed; a retry of MLflow's own may wait as long as a server likes.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_ARTIFACT_UPLOAD_DOWNLOAD_TIMEOUT": "30",
 }
+_BATCH = 100
+_LOCK_S = 60.0
+_COPY = re.compile(r"/files/[0-9a-f]{32}$")
+_KINDS = ("start", "metrics", "image", "params", "artifact", "text", "tags", "finish")
 
-
-class RefusedError(Exception):
-    """The service is there and will never take this event: it is dropped, and the log says so."""
-
-
-@contextlib.contextmanager
-def refusals() -> Iterator[None]:
-    """Tell a refusal from an absence: what MLflow answers becomes `RefusedError`.
-
-    Raises:
-        RefusedError: the service answered that the request is wrong.
-        Exception: anything else means that the service is away.
-    """
-    from mlflow.exceptions import MlflowException
-
-    try:
-        yield
-    except MlflowException as error:
-        if error.error_code in _AWAY:
-            raise
-        raise RefusedError(str(error)) from error
-
-
-def absolute_uri(uri: str) -> str:
-    """Resolve the path of a sqlite URI against the working folder, and make its folder.
-
-    Ray workers run in other folders; `sqlite:///runs/mlflow.db` must mean one file for all.
-    """
-    match = re.fullmatch(r"sqlite:///(?!/)(.+)", uri)
-    path = Path(match.group(1)).resolve() if match else None
-    if uri.startswith("sqlite:////"):
-        path = Path("/" + uri.removeprefix("sqlite:////"))
-    if path is None:
-        return uri
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return f"sqlite:///{path}"
-
-
-def check_driver(uri: str) -> None:
-    """Refuse a database that cannot be reached from here: that is no outage, it will not pass.
-
-    Raises:
-        InvalidArgumentError: its driver is not installed; names it.
-    """
-    scheme = uri.partition("://")[0]
-    if scheme.partition("+")[0] not in ("postgresql", "mysql", "mssql"):
-        return
-    from sqlalchemy.engine import make_url
-    from sqlalchemy.exc import ArgumentError, NoSuchModuleError
-
-    try:
-        make_url(uri).get_dialect().import_dbapi()
-    except (ImportError, NoSuchModuleError, ArgumentError) as error:
-        raise InvalidArgumentError(
-            "tracking URI",
-            expected="a database whose driver is installed",
-            actual=f"{scheme}:// ({error})",
-            remedy="put an MLflow server in front of it and give its http:// address, "
-            "or install the driver",
-        ) from None
+Item = TypeVar("Item")
 
 
 class MlflowStore:
@@ -96,10 +44,14 @@ class MlflowStore:
 
     Args:
         uri: an MLflow tracking URI, from `absolute_uri`.
+        lock: file that keeps processes of this machine from making the same run twice; default:
+            beside a sqlite database, none for others.
     """
 
-    def __init__(self, uri: str) -> None:
+    def __init__(self, uri: str, *, lock: Path | None = None) -> None:
         self.uri = uri
+        self._path = database_path(uri)
+        self._lock = lock_path(self._path) if self._path else lock
         self._client: Any = None
         self._runs: dict[tuple[str, str], str] = {}
         self._seen_images: dict[str, set[tuple[str, int]]] = {}
@@ -108,25 +60,80 @@ class MlflowStore:
 
     @property
     def client(self) -> Any:
-        """The `MlflowClient`, with short time-outs: bookkeeping must not stall a training step."""
-        if self._client is None:
-            os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "1")
-            os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "10")
-            from mlflow import MlflowClient
+        """The `MlflowClient`; its database is made or migrated on first use."""
+        self.open()
+        return self._client
+
+    def open(self) -> None:
+        """Import MLflow, and make or migrate a sqlite database, unless that was done.
+
+        Raises:
+            BrokenStoreError: the database cannot be used; says why, and what to do.
+            Exception: anything else means that the service is away.
+        """
+        if self._client is not None:
+            return
+        for name, value in _LIMITS.items():
+            os.environ.setdefault(name, value)
+        if self._path is not None:
+            prepare(self._path)
+        from mlflow import MlflowClient
+
+        silence_mlflow()
+        if self._path is None:
+            import mlflow.store.tracking.rest_store  # noqa: F401  (takes seconds, as the rest here)
 
             self._client = MlflowClient(tracking_uri=self.uri)
-        return self._client
+            return
+        client = MlflowClient(tracking_uri=engine_uri(self._path))
+        client.search_experiments(max_results=1)
+        self._client = client
+
+    def answers(self) -> bool:
+        """Tell whether the service answers a plain question."""
+        try:
+            self.client.search_experiments(max_results=1)
+        except Exception:
+            return False
+        return True
 
     def send(self, event: Event) -> None:
         """Carry out one event.
 
         Raises:
-            RefusedError: the service answered that the event is wrong.
+            RefusedError: the client or the service says that the event is wrong.
+            BrokenStoreError: the event's run cannot be opened; says why, and what to do.
             Exception: anything else means that the service is away; send it again later.
         """
-        with refusals():
-            run_id = self.run_id(event["run"])
-            getattr(self, f"_send_{event['kind']}")(run_id, event)
+        _check(event)
+        try:
+            with refusals():
+                run_id = self.run_id(event["run"])
+        except RefusedError as error:  # that is no fault of the event
+            raise BrokenStoreError(
+                f"run {event['run']['key']!r} cannot be opened ({shorten(error)})",
+                "look at its experiment in MLflow, which may be deleted: "
+                "restore it or choose another name",
+            ) from error
+        try:
+            with refusals():
+                getattr(self, f"_send_{event['kind']}")(run_id, event)
+        except RefusedError:
+            raise
+        except Exception:
+            self._forget(run_id)
+            raise
+
+    def known_run(self, experiment: str, key: str) -> str | None:
+        """Return the id of a run that was opened here."""
+        return self._runs.get((experiment, key))
+
+    def _forget(self, run_id: str) -> None:
+        """Ask the service again what a run has: it may have got what was not answered."""
+        self._resumed.add(run_id)
+        self._seen_images.pop(run_id, None)
+        for name in [name for name in self._seen_steps if name[0] == run_id]:
+            del self._seen_steps[name]
 
     def run_id(self, run: dict[str, Any]) -> str:
         """Find the run by its experiment and key, or make it.
@@ -137,24 +144,40 @@ class MlflowStore:
         name = (run["experiment"], run["key"])
         if name in self._runs:
             return self._runs[name]
+        parent = self.run_id(run["parent"]) if run["parent"] else None
+        with self._sole_maker():
+            run_id = self._find_or_make(run, parent)
+        self._runs[name] = run_id
+        return run_id
+
+    def _find_or_make(self, run: dict[str, Any], parent: str | None) -> str:
         experiment = self.experiment_id(run["experiment"])
         found = self.find_run(experiment, run["key"])
         if found:
             run_id = found.info.run_id
             self._resumed.add(run_id)
             self.client.update_run(run_id, status="RUNNING")
-            if run["parent"] and PARENT_TAG not in found.data.tags:  # made for its model alone
-                self.client.set_tag(run_id, PARENT_TAG, self.run_id(run["parent"]))
-        else:
-            tags = {**run["tags"], KEY_TAG: run["key"]}
-            if run["parent"]:
-                tags[PARENT_TAG] = self.run_id(run["parent"])
-            made = self.client.create_run(
-                experiment, start_time=run["time"], tags=tags, run_name=run["name"]
-            )
-            run_id = made.info.run_id
-        self._runs[name] = run_id
-        return run_id
+            if parent and PARENT_TAG not in found.data.tags:  # made for its model alone
+                self.client.set_tag(run_id, PARENT_TAG, parent)
+            return run_id
+        tags = {**run["tags"], KEY_TAG: run["key"]}
+        if parent:
+            tags[PARENT_TAG] = parent
+        made = self.client.create_run(
+            experiment, start_time=run["time"], tags=tags, run_name=run["name"]
+        )
+        return made.info.run_id
+
+    @contextlib.contextmanager
+    def _sole_maker(self) -> Iterator[None]:
+        """Let one process at a time look for a run and make it where there is none."""
+        with contextlib.ExitStack() as stack:
+            if self._lock is not None:
+                # A folder that cannot be written is no reason not to track.
+                with contextlib.suppress(OSError):
+                    self._lock.parent.mkdir(parents=True, exist_ok=True)
+                    stack.enter_context(file_lock(self._lock, timeout_s=_LOCK_S))
+            yield
 
     def find_run(self, experiment_id: str, key: str) -> Any | None:
         """Return the run of this key, or None; unlike `run_id`, leave it as it is."""
@@ -170,10 +193,16 @@ class MlflowStore:
         if found:
             return found.experiment_id
         location = None
-        if self.uri.startswith("sqlite:"):  # else artifacts would land in the working folder
-            database = Path(self.uri.removeprefix("sqlite:///"))
-            location = (database.parent / "mlartifacts" / name).as_uri()
-        return self.client.create_experiment(name, artifact_location=location)
+        if self._path is not None:  # else artifacts would land in the working folder
+            folder = re.sub(r"[^\w -][^\w. -]*", "_", name)
+            location = (self._path.parent / "mlartifacts" / folder).as_uri()
+        try:
+            return self.client.create_experiment(name, artifact_location=location)
+        except Exception:  # another machine may have made it meanwhile
+            found = self.client.get_experiment_by_name(name)
+            if found is None:
+                raise
+            return found.experiment_id
 
     def _send_start(self, run_id: str, event: Event) -> None:
         self._send_tags(run_id, event)
@@ -185,12 +214,22 @@ class MlflowStore:
         points = [
             Metric(key, value, event["time"], step)
             for key, value in event["metrics"].items()
-            if step not in self._known_steps(run_id, key)
+            if not self._has_point(run_id, key, step)
         ]
-        if points:
-            self.client.log_batch(run_id, metrics=points, synchronous=True)
-            for point in points:
-                self._known_steps(run_id, point.key).add(step)
+
+        def log(some: Sequence[Metric]) -> None:
+            self.client.log_batch(run_id, metrics=some, synchronous=True)
+            for point in some:
+                self._seen_steps.setdefault((run_id, point.key), set()).add(step)
+
+        _in_batches(points, log)
+
+    def _has_point(self, run_id: str, key: str, step: int) -> bool:
+        try:
+            with refusals():
+                return step in self._known_steps(run_id, key)
+        except RefusedError:  # of a bad key, which the service refuses by itself
+            return False
 
     def _known_steps(self, run_id: str, key: str) -> set[int]:
         name = (run_id, key)
@@ -204,7 +243,7 @@ class MlflowStore:
         seen = self._known_images(run_id)
         if name in seen:
             return
-        picture = Image.open(io.BytesIO(unpack_bytes(event["png"])))
+        picture = _picture(event)
         self.client.log_image(
             run_id,
             picture,
@@ -228,12 +267,17 @@ class MlflowStore:
 
         known = self.client.get_run(run_id).data.params if run_id in self._resumed else {}
         params = [Param(key, value) for key, value in event["params"].items() if key not in known]
-        self.client.log_batch(run_id, params=params, synchronous=True)
+        _in_batches(
+            params, lambda some: self.client.log_batch(run_id, params=some, synchronous=True)
+        )
 
     def _send_artifact(self, run_id: str, event: Event) -> None:
-        if not Path(event["path"]).exists():
-            raise RefusedError(f"the file {event['path']} is gone")
-        self.client.log_artifact(run_id, event["path"], event["folder"])
+        path = Path(event["path"])
+        if not path.exists():
+            raise RefusedError(f"the file {path} is gone")
+        self.client.log_artifact(run_id, str(path), event["folder"])
+        if _COPY.search(path.parent.as_posix()):  # the spool's own
+            shutil.rmtree(path.parent, ignore_errors=True)
 
     def _send_text(self, run_id: str, event: Event) -> None:
         self.client.log_text(run_id, event["text"], event["name"])
@@ -242,10 +286,53 @@ class MlflowStore:
         from mlflow.entities import RunTag
 
         tags = [RunTag(key, value) for key, value in event["tags"].items()]
-        self.client.log_batch(run_id, tags=tags, synchronous=True)
+        _in_batches(tags, lambda some: self.client.log_batch(run_id, tags=some, synchronous=True))
 
     def _send_finish(self, run_id: str, event: Event) -> None:
         self.client.set_terminated(run_id, event["status"], end_time=event["time"])
+
+
+def _check(event: Event) -> None:
+    """Refuse what is no event of ours: a spool's file may be damaged."""
+    run = event.get("run")
+    sound = isinstance(run, dict) and {"experiment", "key", "name", "tags", "parent"} <= run.keys()
+    if not sound or event.get("kind") not in _KINDS:
+        raise RefusedError("the event is damaged")
+
+
+def _picture(event: Event) -> Image.Image:
+    try:
+        picture = Image.open(io.BytesIO(unpack_bytes(event["png"])))
+        picture.load()
+    except OSError as error:
+        raise RefusedError(f"the picture is damaged: {error}") from error
+    return picture
+
+
+def _in_batches(items: Sequence[Item], log: Callable[[Sequence[Item]], None]) -> None:
+    """Log items together, and where the service refuses some, all others.
+
+    Raises:
+        RefusedError: names the first that was refused.
+    """
+    refused: RefusedError | None = None
+    for start in range(0, len(items), _BATCH):
+        some = items[start : start + _BATCH]
+        try:
+            with refusals():
+                log(some)
+        except RefusedError as error:
+            if len(some) == 1:
+                refused = refused or error
+                continue
+            for item in some:
+                try:
+                    with refusals():
+                        log([item])
+                except RefusedError as one:
+                    refused = refused or one
+    if refused:
+        raise refused
 
 
 def _image_name(path: str) -> tuple[str, int] | None:

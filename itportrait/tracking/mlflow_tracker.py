@@ -1,4 +1,4 @@
-"""Runs in MLflow that never stop the work: what the server cannot take waits in a local spool."""
+"""Runs in MLflow that never stop the work: events go to a local spool, and from there to MLflow."""
 
 import logging
 import os
@@ -6,6 +6,7 @@ import shutil
 import time
 import uuid
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,12 @@ import numpy as np
 
 from itportrait.errors import InvalidArgumentError
 from itportrait.image import encode
-from itportrait.tracking.base import RunStatus, Tracker
-from itportrait.tracking.mlflow_store import MlflowStore, RefusedError, absolute_uri
+from itportrait.io import uris
+from itportrait.text import shown
+from itportrait.tracking.base import Backlog, RunStatus, Tracker
+from itportrait.tracking.courier import PATIENCE_S, Courier
+from itportrait.tracking.database import absolute_uri, database_path
+from itportrait.tracking.mlflow_store import MlflowStore
 from itportrait.tracking.spool import Event, Spool, pack_bytes
 
 logger = logging.getLogger(__name__)
@@ -31,8 +36,9 @@ class MlflowTracker(Tracker):
         uri: tracking URI; a sqlite path is resolved against the working folder.
         key: identity of the run across restarts (default: name).
         tags: set on the run.
-        spool: folder for events that the service could not take; default: `default_spool`.
+        spool: folder in which events wait for the service; default: `default_spool`.
         retry_s: seconds without a new attempt after a failed one.
+        patience_s: seconds that `flush` and `finish` may wait in all for a slow service.
     """
 
     def __init__(
@@ -45,29 +51,32 @@ class MlflowTracker(Tracker):
         tags: Mapping[str, str] | None = None,
         spool: str | Path | None = None,
         retry_s: float = 20.0,
+        patience_s: float = PATIENCE_S,
         parent: "MlflowTracker | None" = None,
     ) -> None:
         self.uri = absolute_uri(uri)
         self.spool_folder = Path(spool) if spool else default_spool(self.uri)
-        self.retry_s = retry_s
-        self._store = parent._store if parent else MlflowStore(self.uri)
+        self._is_child = parent is not None
+        self._courier = (
+            parent._courier
+            if parent
+            else _courier(self.uri, self.spool_folder, retry_s=retry_s, patience_s=patience_s)
+        )
         self._run: dict[str, Any] = {
             "experiment": experiment,
             "name": name,
             "key": key or name,
-            "tags": {str(k): str(v) for k, v in (tags or {}).items()},
+            "tags": {shown(str(k)): shown(str(v)) for k, v in (tags or {}).items()},
             "parent": parent._run if parent else None,
             "time": _now_ms(),
         }
         self._spool = Spool(self.spool_folder, f"{experiment}:{self._run['key']}")
-        self._away_until = 0.0
-        self._warned = False
         self._finished = False
         self._record("start", tags=self._run["tags"])
 
     @property
     def run_id(self) -> str | None:
-        return self._store._runs.get((self._run["experiment"], self._run["key"]))
+        return self._courier.store.known_run(self._run["experiment"], self._run["key"])
 
     def child(
         self, name: str, *, key: str | None = None, tags: dict[str, str] | None = None
@@ -79,12 +88,17 @@ class MlflowTracker(Tracker):
             key=key or f"{self._run['key']}/{name}",
             tags=tags,
             spool=self.spool_folder,
-            retry_s=self.retry_s,
             parent=self,
         )
 
     def log_metrics(self, metrics: dict[str, float], *, step: int = 0) -> None:
-        values = {str(key): float(value) for key, value in metrics.items() if value is not None}
+        values = {}
+        for key, value in metrics.items():
+            try:
+                if value is not None:
+                    values[shown(str(key))] = float(value)
+            except (TypeError, ValueError, OverflowError) as error:
+                logger.warning("metric %s of run %s is dropped: %s", key, self._run["key"], error)
         self._record("metrics", metrics=values, step=int(step))
 
     def log_image(self, key: str, pixels: np.ndarray, *, step: int = 0) -> None:
@@ -92,113 +106,128 @@ class MlflowTracker(Tracker):
             raise InvalidArgumentError(
                 "pixels", expected="uint8 [H, W, 3]", actual=f"{pixels.dtype} {list(pixels.shape)}"
             )
-        self._record("image", key=key, png=pack_bytes(encode(pixels)), step=int(step))
+        self._record("image", key=shown(str(key)), png=pack_bytes(encode(pixels)), step=int(step))
 
     def log_params(self, params: dict[str, Any]) -> None:
-        self._record("params", params={str(k): str(v)[:500] for k, v in params.items()})
+        self._record(
+            "params", params={shown(str(k)): shown(str(v))[:500] for k, v in params.items()}
+        )
 
     def log_artifact(self, path: str | Path, folder: str | None = None) -> None:
-        self._record("artifact", path=str(Path(path).resolve()), folder=folder)
+        copy = self.spool_folder / "files" / uuid.uuid4().hex / Path(path).name
+        try:  # the file may be gone when its turn comes
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(path, copy)
+        except OSError as error:
+            logger.warning("artifact %s is not kept: %s", path, error)
+            return
+        self._record("artifact", path=str(copy), folder=folder)
 
     def log_text(self, name: str, text: str) -> None:
-        self._record("text", name=name, text=text)
+        self._record("text", name=shown(name), text=shown(text))
 
     def set_tags(self, tags: dict[str, str]) -> None:
-        self._record("tags", tags={str(k): str(v) for k, v in tags.items()})
+        self._record("tags", tags={shown(str(k)): shown(str(v)) for k, v in tags.items()})
+
+    def flush(self) -> Backlog:
+        if not self._spool.empty:
+            self._courier.settle([self._spool])
+        return _backlog(self._courier, [self._spool])
 
     def finish(self, status: RunStatus | str = RunStatus.FINISHED) -> None:
         if self._finished:
             return
-        self._away_until = 0.0  # a last attempt, whenever the one before was
-        self._record("finish", status=RunStatus(status).value)
         self._finished = True
-        if len(self._spool):
-            logger.warning(
-                "%d tracking events wait in %s; they are sent when the run is opened again, or by "
-                "itportrait.tracking.replay_spool",
-                len(self._spool),
-                self._spool.path,
-            )
+        self._record("finish", status=RunStatus(status).value)
+        self.flush()
+        if not self._is_child:
+            self._courier.close()
 
     def _record(self, kind: str, **fields: Any) -> None:
-        """Send an event, those that wait first; or keep it. Order within a run is preserved."""
+        """Let an event be sent. Order within a run is preserved."""
         event: Event = {"kind": kind, "run": self._run, "time": _now_ms(), **fields}
-        if time.monotonic() < self._away_until:
-            self._keep(event)
-            return
-        try:
-            self._spool.drain(self._send)
-            self._send(event)
-            self._warned = False
-        except Exception as error:
-            self._away_until = time.monotonic() + self.retry_s
-            self._keep(event)
-            if not self._warned:
-                logger.warning("MLflow at %s is away, points are spooled: %s", self.uri, error)
-                self._warned = True
-
-    def _send(self, event: Event) -> None:
-        try:
-            self._store.send(event)
-        except RefusedError as error:
-            logger.warning(
-                "MLflow refused %s of run %s: %s", event["kind"], self._run["key"], error
-            )
-
-    def _keep(self, event: Event) -> None:
-        if event["kind"] == "artifact":  # the file may be gone by then
-            try:
-                copy = self.spool_folder / "files" / uuid.uuid4().hex / Path(event["path"]).name
-                copy.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(event["path"], copy)
-                event["path"] = str(copy)
-            except OSError as error:
-                logger.warning("artifact %s is not kept: %s", event["path"], error)
-                return
         self._spool.append(event)
+        self._courier.notify(self._spool)
 
 
-def replay_spool(uri: str | None = DEFAULT_URI, spool: str | Path | None = None) -> int:
+def waiting_spools(folder: str | Path) -> list[Path]:
+    """Return the files of a spool folder in which events wait."""
+    try:
+        return sorted(path for path in Path(folder).iterdir() if path.suffix == ".jsonl")
+    except OSError:
+        return []
+
+
+def replay_spool(
+    uri: str | None = DEFAULT_URI,
+    spool: str | Path | None = None,
+    *,
+    patience_s: float = PATIENCE_S,
+) -> Backlog:
     """Send everything that waits, of all runs.
 
     Args:
         uri: tracking URI of the service that was away; None, "" and "none" have nothing waiting.
         spool: the folder; default as in `MlflowTracker`.
+        patience_s: seconds that it may take in all once the service is opened.
 
     Returns:
-        How many events still wait (0: all were sent).
+        What still waits, and why.
     """
     if not uri or uri == "none":
-        return 0
-    store = MlflowStore(absolute_uri(uri))
-    folder = Path(spool) if spool else default_spool(store.uri)
+        return Backlog()
+    uri = absolute_uri(uri)
+    folder = Path(spool) if spool else default_spool(uri)
+    spools = [Spool.at(path) for path in waiting_spools(folder)]
+    if not spools:
+        return Backlog()
+    courier = _courier(uri, folder, patience_s=patience_s)
+    courier.settle(spools)
+    courier.close()
+    return _backlog(courier, spools)
 
-    def send(event: Event) -> None:
-        try:
-            store.send(event)
-        except RefusedError as error:
-            logger.warning(
-                "MLflow refused %s of run %s: %s", event["kind"], event["run"]["key"], error
-            )
 
-    waiting = 0
-    for path in sorted(folder.glob("*.jsonl")):
-        queue = Spool(folder, "")
-        queue.path = path
-        try:
-            queue.drain(send)
-        except Exception as error:
-            logger.warning("MLflow at %s is still away: %s", store.uri, error)
-            waiting += len(queue)
-    return waiting
+def close_tracking(tracker: Tracker, uri: str | None, spool: str | Path | None = None) -> Backlog:
+    """Finish a job's run, and send what its workers left in the spool.
+
+    Args:
+        tracker: of the whole job.
+        uri: its tracking URI.
+        spool: the folder that its workers were told.
+
+    Returns:
+        What still waits, and why: a line for the end of the job.
+    """
+    tracker.finish()
+    problem = tracker.flush().problem
+    rest = replay_spool(uri, spool, patience_s=0.0 if problem else PATIENCE_S)
+    return replace(rest, problem=problem or rest.problem) if rest else rest
 
 
 def default_spool(uri: str) -> Path:
     """Return the folder of spools: beside a sqlite database, else under `$ITPORTRAIT_RUNS` (or
     `runs`). Workers are told the driver's, for theirs may be a folder that goes with the job."""
-    if uri.startswith("sqlite:///"):
-        return Path(absolute_uri(uri).removeprefix("sqlite:///")).parent / "mlflow_spool"
-    return Path(os.environ.get("ITPORTRAIT_RUNS") or "runs").resolve() / "mlflow_spool"
+    path = database_path(uri)
+    if path is not None:
+        return path.parent / "mlflow_spool"
+    return Path(os.environ.get("ITPORTRAIT_RUNS") or "runs").absolute() / "mlflow_spool"
+
+
+def _courier(
+    uri: str, folder: Path, *, retry_s: float = 20.0, patience_s: float = PATIENCE_S
+) -> Courier:
+    store = MlflowStore(uri, lock=folder / "runs.lock")
+    return Courier(store, retry_s=retry_s, patience_s=patience_s)
+
+
+def _backlog(courier: Courier, spools: list[Spool]) -> Backlog:
+    return Backlog(
+        waiting=sum(map(len, spools)),
+        lost=sum(spool.lost for spool in spools),
+        problem=courier.problem if any(map(len, spools)) else "",
+        folder=str(spools[0].path.parent),
+        uri=uris.redact(courier.store.uri),
+    )
 
 
 def _now_ms() -> int:

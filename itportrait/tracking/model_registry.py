@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from itportrait.tracking.mlflow_store import MlflowStore, RefusedError, absolute_uri, refusals
+from itportrait.tracking.database import absolute_uri
+from itportrait.tracking.faults import RefusedError, refusals
+from itportrait.tracking.mlflow_store import MlflowStore
 
 VERSION_TAG, OWNER_TAG = "itportrait.version", "itportrait.owner"
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from itportrait.tracking.base import RunStatus, Tracker
+from itportrait.tracking.base import Backlog, RunStatus, Tracker
 
 
 class NullTracker(Tracker):
@@ -37,6 +37,9 @@ class NullTracker(Tracker):
 
     def set_tags(self, tags: dict[str, str]) -> None:
         return
+
+    def flush(self) -> Backlog:
+        return Backlog()
 
     def finish(self, status: RunStatus | str = RunStatus.FINISHED) -> None:
         return

@@ -13,7 +13,7 @@ from itportrait.tracking import (
     probe_image_key,
     replay_spool,
 )
-from itportrait.tracking.mlflow_store import absolute_uri
+from itportrait.tracking.database import absolute_uri
 
 PICTURE = np.full((8, 8, 3), 128, np.uint8)
 
@@ -36,7 +36,7 @@ def break_service(monkeypatch, tracker):
     def send(event):
         raise ConnectionError("connection refused")
 
-    monkeypatch.setattr(tracker._store, "send", send)
+    monkeypatch.setattr(tracker._courier.store, "send", send)
 
 
 def test_a_run_and_its_child(uri, client, tmp_path):
@@ -81,6 +81,7 @@ def test_a_resumed_run_is_found_and_repeats_nothing(uri, client):
     first.finish(RunStatus.FAILED)
 
     second = open_tracker(uri, "bank").child("bronze")
+    second.flush()
     assert second.run_id == first.run_id
     assert client.get_run(second.run_id).info.status == "RUNNING"
     second.log_params({"steps": 80})  # a param cannot change in MLflow: the first one stays
@@ -96,15 +97,16 @@ def test_a_resumed_run_is_found_and_repeats_nothing(uri, client):
 
 
 def test_an_outage_costs_a_warning_and_no_point(uri, client, monkeypatch, caplog):
-    tracker = MlflowTracker("run", experiment="bank", uri=uri, retry_s=0.0)
+    tracker = MlflowTracker("run", experiment="bank", uri=uri)
     tracker.log_metrics({"identity": 0.1}, step=1)
+    assert not tracker.flush()
     with monkeypatch.context() as patch:
         break_service(patch, tracker)
         tracker.log_metrics({"identity": 0.2}, step=2)
         tracker.log_image(probe_image_key(0), PICTURE, step=2)
         tracker.log_metrics({"identity": 0.3}, step=3)
+        assert tracker.flush().waiting == 3
     assert caplog.text.count("is away") == 1
-    assert len(tracker._spool) == 3
     tracker.log_metrics({"identity": 0.4}, step=4)
     tracker.finish()
     history = client.get_metric_history(tracker.run_id, "identity")
@@ -137,14 +139,15 @@ def test_a_service_away_from_start_to_end_is_replayed_later(uri, client, monkeyp
         child.finish()
         tracker.finish()
         assert tracker.run_id is None
-        assert replay_spool(uri) > 0
-    assert replay_spool(uri) == 0
+        assert replay_spool(uri).waiting > 0
+    assert not replay_spool(uri)
     experiment = client.get_experiment_by_name("style-bank").experiment_id
     runs = {run.info.run_name: run for run in client.search_runs([experiment])}
     assert runs["bronze"].data.metrics == {"identity": 0.5}
     assert runs["bronze"].data.tags["mlflow.parentRunId"] == runs["bank"].info.run_id
     assert runs["bronze"].info.status == "FINISHED"
     assert [file.path for file in client.list_artifacts(runs["bronze"].info.run_id)] == ["card.md"]
+    assert not list((default_spool(uri) / "files").iterdir())
 
 
 def test_a_run_that_was_made_for_its_model_alone_finds_its_parent(uri, client):
@@ -152,6 +155,7 @@ def test_a_run_that_was_made_for_its_model_alone_finds_its_parent(uri, client):
     orphan.finish()
     parent = open_tracker(uri, "bank")
     child = parent.child("bronze", key="bronze-1")
+    child.flush()
     assert child.run_id == orphan.run_id
     assert client.get_run(child.run_id).data.tags["mlflow.parentRunId"] == parent.run_id
 
@@ -161,14 +165,17 @@ def test_a_server_that_does_not_listen_never_raises(tmp_path):
         "run", experiment="bank", uri="http://127.0.0.1:9", spool=tmp_path, retry_s=60
     )
     tracker.log_metrics({"identity": 1.0}, step=1)
+    backlog = tracker.flush()
     assert tracker.run_id is None
-    assert len(tracker._spool) == 2
+    assert backlog.waiting == 2
+    assert "refused" in backlog.problem
 
 
 def test_what_mlflow_refuses_is_dropped_and_does_not_block(uri, client, caplog):
     tracker = open_tracker(uri, "run")
     tracker.log_metrics({"bad key with \x00": 1.0}, step=1)
     tracker.log_metrics({"good": 1.0}, step=2)
+    assert not tracker.flush()
     assert "refused" in caplog.text
     assert client.get_run(tracker.run_id).data.metrics == {"good": 1.0}
 
@@ -195,7 +202,6 @@ def test_pixels_must_be_uint8(uri):
 def test_sqlite_paths_are_resolved(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert absolute_uri("sqlite:///runs/mlflow.db") == f"sqlite:///{tmp_path}/runs/mlflow.db"
-    assert (tmp_path / "runs").is_dir()
     assert absolute_uri("http://127.0.0.1:5000") == "http://127.0.0.1:5000"
 
 
