@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import ray
-from ray.exceptions import RayError
 
 import itportrait
 from itportrait.adapt.config import DomainSpec
@@ -19,7 +18,6 @@ from itportrait.distributed.deliverables import FOLDER as DELIVERABLES
 from itportrait.distributed.deliverables import DeliverablesJob
 from itportrait.distributed.domain_job import (
     DomainJob,
-    TrackingTarget,
     domain_fingerprint,
     read_references,
     training_storage,
@@ -28,6 +26,7 @@ from itportrait.distributed.errands import run_patiently
 from itportrait.distributed.executor import Call
 from itportrait.distributed.gallery import FOLDER, GalleryJob, make_gallery
 from itportrait.distributed.job_config import JobConfig, StageShare
+from itportrait.distributed.job_tracking import JobTracking
 from itportrait.distributed.lease import Lease
 from itportrait.distributed.pieces import StageResources
 from itportrait.distributed.pipeline import Domain, Pipeline
@@ -36,7 +35,6 @@ from itportrait.distributed.ready_made import (
     bundle_folder,
     find_champion,
     is_ready_made,
-    record_version,
 )
 from itportrait.distributed.recipes import ALIGN, INVERT, STYLIZE, Recipe
 from itportrait.distributed.review import ReviewJob, make_review
@@ -78,7 +76,7 @@ class StylizeJob:
         self.align = self._recipe(ALIGN)
         self.invert = self._recipe(INVERT)
         self._pool: TrainerPool | None = None
-        self._records: list[ray.ObjectRef] = []
+        self.tracking = JobTracking(self.config.tracking, parent="stylize_dataset")
         self.deliverables: dict[str, Any] = {}
         self.skipped = Skipped()
         self.domains = [self._domain(domain) for domain in self.config.domains]
@@ -269,6 +267,7 @@ class StylizeJob:
             "counts": self.final_counts(),
             "stages": stages,
             "deliverables": deliverables,
+            "tracking": self.tracking.to_json(),
             "cost": cost_of(
                 sum(item["cpu_seconds"] for item in costs),
                 sum(item["gpu_seconds"] for item in costs),
@@ -278,14 +277,7 @@ class StylizeJob:
 
     def finish_tracking(self) -> None:
         """Close the parent of the runs of this job's domains, if there were any."""
-        if self.config.tracking.uri == "none" or not (self._pool or self._records):
-            return
-        for record in self._records:
-            try:
-                fetch(record)
-            except (ItportraitError, OSError, RayError) as error:
-                logger.warning("a ready-made domain is not tracked: %s", uris.redact(str(error)))
-        fetch(ray.remote(_finish_run).options(num_cpus=0.1).remote(self._tracking()))
+        self.tracking.close()
 
     def failed_domains(self) -> list[Domain]:
         """Return the domains that could not be adapted."""
@@ -317,7 +309,7 @@ class StylizeJob:
             align=align,
             fingerprint=wanted,
             pictures=read_references(domain),
-            tracking=self._tracking(),
+            tracking=self.tracking.target,
         )
         return Domain(
             domain.name,
@@ -346,8 +338,7 @@ class StylizeJob:
         except ItportraitError as error:
             future.set_exception(error)
             return future
-        task = ray.remote(max_retries=2)(record_version).options(num_cpus=0.1)
-        self._records.append(task.remote(version, self._tracking()))
+        self.tracking.record(version)
         return future
 
     def _trainers(self) -> TrainerPool:
@@ -358,15 +349,10 @@ class StylizeJob:
         return self._pool
 
     def _adapt(self, job: DomainJob) -> Recipe:
+        self.tracking.open()
         storage = training_storage(self.config.bank)
         trained = train_domain(job, self.config.train, storage=storage)
         return self._recipe(STYLIZE, publish_trained(trained, self.bank, storage=storage))
-
-    def _tracking(self) -> TrackingTarget:
-        tracking = self.config.tracking
-        return TrackingTarget(
-            uri=tracking.uri, experiment=tracking.experiment, parent="stylize_dataset"
-        )
 
     def _gpus_of(self, share: StageShare) -> float:
         if share.gpus is not None:
@@ -407,13 +393,6 @@ def _bundle_key(bundle: str) -> str | None:
     except OSError:
         return None
     return fingerprint(bundle, itportrait.__version__, data)
-
-
-def _finish_run(target: TrackingTarget) -> None:
-    from itportrait.tracking import open_tracker
-
-    name, where = target.parent, target.experiment
-    open_tracker(target.uri, name, experiment=where, spool=target.spool).finish()
 
 
 def _redacted(data: Any) -> Any:

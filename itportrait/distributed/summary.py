@@ -36,6 +36,8 @@ def print_summary(job: StylizeJob, console: Console | None = None) -> None:
     )
     if job.skipped.counts:
         console.print(job.skipped, markup=False)
+    if job.tracking.backlog:
+        console.print(f"Tracking: {job.tracking.backlog}", markup=False)
     if all(stage.computed == 0 for stage in job.totals.stages.values()):
         console.print("Nothing to do: everything was computed by an earlier run.")
 
