@@ -280,6 +280,8 @@ class BankBuild:
         self.tracker.log_text("build.json", text)
         self._show_faces(report)
         self._follow()
+        for problem in self.models.settle() if self.models else ():
+            logger.warning("%s", problem)
 
     def _show_faces(self, report: BuildReport) -> None:
         """Log the contact sheet, domains x faces, of all domains that have a version."""
@@ -308,8 +310,8 @@ class BankBuild:
 
     def _follow(self, domains: list[str] | None = None) -> None:
         """Let the registered models follow the bank; what fails is made up for by the next time."""
-        for problem in self.models.sync(domains) if self.models else ():
-            logger.warning("%s", problem)
+        if self.models:
+            self.models.follow(domains)
 
 
 def _references(trained: TrainedDomain) -> dict[str, bytes]:

@@ -21,6 +21,10 @@ from itportrait.publish.bank import Bank, BankVersion
 from itportrait.tracking import ModelCard, ModelRegistry, RefusedError, open_registry
 
 CHAMPION = "champion"
+SILENCE_S = 10.0
+"""Seconds that the end of a build waits for one model to be registered."""
+SETTLING_S = 30.0
+"""Seconds that the end of a build waits for all of them."""
 
 
 def model_name(bank: str, domain: str) -> str:
@@ -43,6 +47,53 @@ class BankModels:
         self._registry = open_registry(uri)
         self._lock = threading.Lock()
         self._away_until, self._away = 0.0, ""
+        self._turn = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._wanted: list[Sequence[str] | None] = []
+        self._problems: list[str] = []
+        self._moved_at = 0.0
+
+    def follow(self, domains: Sequence[str] | None = None) -> None:
+        """Sync in the background: a slow service must not hold up what is built.
+
+        Args:
+            domains: names; None: all of the bank.
+        """
+        if self._registry is None:
+            return
+        with self._turn:
+            self._wanted.append(domains)
+            if self._thread is None:
+                self._moved_at = time.monotonic()
+                self._thread = threading.Thread(target=self._work, name="models", daemon=True)
+                self._thread.start()
+
+    def settle(self) -> list[str]:
+        """Wait for what was begun by `follow`, some seconds at most.
+
+        Returns:
+            What could not be done and why, a line each.
+        """
+        started = time.monotonic()
+        with self._turn:
+            while self._thread is not None:
+                now = time.monotonic()
+                if now - self._moved_at > SILENCE_S or now - started > SETTLING_S:
+                    return [*self._problems, _away(self._registry, "it does not keep up")]
+                self._turn.wait(0.1)
+            return list(self._problems)
+
+    def _work(self) -> None:
+        while True:
+            with self._turn:
+                if not self._wanted:
+                    self._thread = None
+                    self._turn.notify_all()
+                    return
+                domains = self._wanted.pop(0)
+            problems = self.sync(domains)
+            with self._turn:
+                self._problems += [line for line in problems if line not in self._problems]
 
     def sync(self, domains: Sequence[str] | None = None) -> list[str]:
         """Register what is missing, and move the aliases.
@@ -72,11 +123,7 @@ class BankModels:
                     problems.append(f"{domain}: {uris.redact(str(error))}")
                 except Exception as error:
                     self._away_until = time.monotonic() + self.retry_s
-                    where = uris.redact(self._registry.uri)
-                    self._away = (
-                        f"MLflow at {where} is away, registered models follow with the next build "
-                        f"or `itportrait bank register`: {uris.redact(str(error))}"
-                    )
+                    self._away = _away(self._registry, uris.redact(str(error)))
                     return [*problems, self._away]
             return problems
 
@@ -84,6 +131,7 @@ class BankModels:
         name = model_name(self.bank.uri, domain)
         owner = uris.redact(uris.absolute(self.bank.uri))
         registry.claim(name, owner, description=f"Style domain {domain}")
+        self._moved_at = time.monotonic()
         while True:
             entry = self.bank.index()["domains"].get(domain)
             if entry is None:
@@ -109,7 +157,16 @@ class BankModels:
                 problems.append(f"{domain} {version} cannot be registered: {reason}")
                 continue
             registry.register(card)
+            self._moved_at = time.monotonic()
         return problems
+
+
+def _away(registry: ModelRegistry | None, reason: str) -> str:
+    where = uris.redact(registry.uri) if registry else "none"
+    return (
+        f"MLflow at {where} is away, registered models follow with the next build "
+        f"or `itportrait bank register`: {reason}"
+    )
 
 
 def model_card(name: str, version: BankVersion) -> ModelCard:
