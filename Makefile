@@ -50,7 +50,7 @@ pretrain: $(STAMP)  ## remake the embedded models from nothing (about two hours 
 	$(BIN)/python workflows/pretrain_mini.py --runs $(RUNS)/pretrain
 
 ui: $(STAMP)  ## MLflow on http://127.0.0.1:5000, to compare domains
-	$(BIN)/mlflow ui --backend-store-uri sqlite:///$(RUNS)/mlflow.db --host 127.0.0.1 --port 5000
+	cd "$(RUNS)" && "$(abspath $(BIN))/mlflow" ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port 5000
 
 clean:  ## remove runs and caches, keep the environment
 	rm -rf $(RUNS) build dist .pytest_cache .ruff_cache
