@@ -58,7 +58,7 @@ def _packages() -> list[Finding]:
         ("s3", "s3fs", "s3:// storage"),
         ("gcs", "gcsfs", "gs:// storage"),
         ("mediapipe", "mediapipe", "dense landmarks"),
-        ("onnx", "onnxruntime", "ONNX identity networks"),
+        ("onnx", "onnx", "ONNX identity networks"),
     ):
         there = importlib.util.find_spec(module) is not None
         remedy = "" if there else f"pip install 'itportrait[{extra}]'"

@@ -3,12 +3,12 @@
 from pathlib import Path
 from typing import Self
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from itportrait.errors import CheckpointError, InvalidArgumentError, MissingModelError
+from itportrait.errors import InvalidArgumentError, MissingModelError
 from itportrait.perception.files import read_network, save_network
+from itportrait.perception.onnx_graph import OnnxNetwork
 from itportrait.perception.trunk import ConvTrunk, check_image
 
 
@@ -71,44 +71,46 @@ brings EG3D's mean eyes (0.357, 0.350), (0.643, 0.350) and mouth (y 0.660) to th
 (0.342, 0.461), (0.657, 0.461) and 0.824 as well as a square can."""
 
 
+EXPORT_REMEDY = (
+    "export the network once, where it was made, with torch.onnx.export(network, "
+    "torch.zeros(1, 3, 112, 112), 'face.onnx', dynamo=False)"
+)
+
+
 class ExternalIdentityModel(IdentityModel):
     """A face-recognition network of the user's, `[N, 3, 112, 112]` in [-1, 1] -> `[N, D]`.
 
     Args:
-        path: a TorchScript file (`.pt`, `.ts`, `.torchscript`: differentiable), or `.onnx`
-            (through onnxruntime: for measuring only, no gradient).
+        path: an ONNX file with its data inside. It is computed by PyTorch, with gradients.
         crop: left, top, side of the part of the aligned picture that the network sees.
 
     Raises:
-        MissingModelError: no such file, or onnxruntime is not installed.
-        CheckpointError: the file cannot be read.
-        InvalidArgumentError: another kind of file.
+        MissingModelError: no such file, or the `onnx` package is not installed.
+        CheckpointError: the file cannot be read or computed; says why.
+        InvalidArgumentError: another kind of file, such as TorchScript, which would run its code.
     """
 
     def __init__(self, path: str | Path, crop: tuple[float, float, float] = ARCFACE_CROP) -> None:
         super().__init__()
         path = Path(path)
         self.name, self.crop = path.stem, crop
-        self.differentiable = path.suffix != ".onnx"
-        if not path.is_file():
-            raise MissingModelError(
-                f"the identity network {path} is missing; export yours there with torch.jit.save "
-                "or torch.onnx.export, input [N, 3, 112, 112] in [-1, 1]"
-            )
-        if path.suffix == ".onnx":
-            self._session = _onnx_session(path)
-        elif path.suffix in (".pt", ".ts", ".torchscript"):
-            self.network = _torchscript(path)
-        else:
+        if path.suffix != ".onnx":
             raise InvalidArgumentError(
-                "identity network", expected="a .pt, .ts, .torchscript or .onnx file", actual=path
+                "identity network",
+                expected="a .onnx file (or .safetensors of the embedded kind); TorchScript and "
+                "pickles would run code of others",
+                actual=path,
+                remedy=EXPORT_REMEDY,
             )
+        if not path.is_file():
+            raise MissingModelError(f"the identity network {path} is missing; {EXPORT_REMEDY}")
+        self.network: nn.Module = OnnxNetwork(path)
 
     def embed(self, image: Tensor) -> Tensor:
         """Return unit vectors `[N, D]` of aligned pictures `[N, 3, H, W]` in [-1, 1].
 
         Raises:
-            InvalidArgumentError: wrong shape, or a gradient is asked of an ONNX network.
+            InvalidArgumentError: wrong shape.
         """
         check_image(image)
         side = image.shape[-1]
@@ -121,41 +123,7 @@ class ExternalIdentityModel(IdentityModel):
             align_corners=False,
             antialias=True,
         )
-        if self.differentiable:
-            return F.normalize(self.network(face), dim=1)
-        if torch.is_grad_enabled() and image.requires_grad:
-            raise InvalidArgumentError(
-                "identity network",
-                expected="differentiable where it is part of a loss",
-                actual=f"{self.name}.onnx",
-                remedy="export it as TorchScript",
-            )
-        name = self._session.get_inputs()[0].name
-        values = self._session.run(None, {name: face.detach().cpu().float().numpy()})[0]
-        return F.normalize(torch.from_numpy(values).to(image.device), dim=1)
-
-
-def _onnx_session(path: Path):
-    try:
-        import onnxruntime  # pyright: ignore[reportMissingImports]  (an extra)
-    except ImportError as error:
-        raise MissingModelError(
-            f"{path} needs onnxruntime; install it with `pip install itportrait[onnx]`"
-        ) from error
-    try:
-        return onnxruntime.InferenceSession(str(path))
-    except Exception as error:  # onnxruntime's own classes differ between versions
-        raise CheckpointError(f"{path} is not a readable ONNX network: {error}") from error
-
-
-def _torchscript(path: Path) -> nn.Module:
-    try:
-        network = torch.jit.load(str(path), map_location="cpu").eval()
-    except RuntimeError as error:
-        raise CheckpointError(f"{path} is not a readable TorchScript file: {error}") from error
-    for parameter in network.parameters():  # script modules lack requires_grad_()
-        parameter.requires_grad_(False)
-    return network
+        return F.normalize(self.network(face), dim=1)
 
 
 def load_identity(path: str | Path) -> IdentityModel:

@@ -1,5 +1,7 @@
 """Perception models: shapes, ranges, gradients, errors."""
 
+import os
+
 import pytest
 import torch
 from torch import nn
@@ -19,6 +21,7 @@ from itportrait.perception.identity import (
 )
 from itportrait.perception.perceptual import LpipsModel, PerceptualModel, feature_distance
 from itportrait.perception.trunk import ConvTrunk
+from tests.helpers.onnx_files import face_network, write
 
 
 @pytest.fixture
@@ -108,32 +111,31 @@ def test_a_broken_file_and_another_networks_file_are_refused(trunk, tmp_path):
         PerceptualModel.load(path)
 
 
-class Flatten(nn.Module):
-    def forward(self, x):
-        return x.mean(2)[:, :, ::16].flatten(1)
-
-
-def test_torchscript_identity_is_differentiable(image, tmp_path):
-    path = tmp_path / "face.pt"
-    torch.jit.script(Flatten()).save(str(path))
-    model = load_identity(path)
+def test_an_external_network_is_differentiable(image, tmp_path):
+    model = load_identity(write(tmp_path / "face.onnx", *face_network()))
     image.requires_grad_()
     embedding = model.embed(image)
-    assert embedding.shape == (3, 21)
+    assert embedding.shape == (3, 16)
+    assert torch.allclose(embedding.norm(dim=1), torch.ones(3))
     assert model.name == "face"
     embedding[:, 0].sum().backward()
     assert image.grad.abs().sum() > 0
+    assert not any(parameter.requires_grad for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("name", ["face.pt", "face.ts", "face.torchscript", "face.pkl", "face.bin"])
+def test_a_network_that_would_run_code_is_refused_unread_with_the_remedy(name, tmp_path):
+    os.mkfifo(tmp_path / name)  # whoever opens it waits for ever
+    with pytest.raises(InvalidArgumentError, match=r"\.onnx file.*torch\.onnx\.export\(network"):
+        load_identity(tmp_path / name)
 
 
 def test_external_identity_errors(tmp_path):
-    with pytest.raises(MissingModelError, match=r"torch\.jit\.save"):
+    with pytest.raises(MissingModelError, match=r"torch\.onnx\.export"):
         ExternalIdentityModel(tmp_path / "absent.onnx")
-    (tmp_path / "face.bin").write_bytes(b"")
-    with pytest.raises(InvalidArgumentError, match=r"\.onnx"):
-        ExternalIdentityModel(tmp_path / "face.bin")
-    (tmp_path / "face.pt").write_bytes(b"no network")
-    with pytest.raises(CheckpointError, match="TorchScript"):
-        ExternalIdentityModel(tmp_path / "face.pt")
+    (tmp_path / "face.onnx").write_bytes(b"no network")
+    with pytest.raises(CheckpointError, match=r"face\.onnx"):
+        ExternalIdentityModel(tmp_path / "face.onnx")
 
 
 def test_the_external_crop_brings_the_eyes_to_the_template():
@@ -146,7 +148,7 @@ def test_the_external_crop_brings_the_eyes_to_the_template():
 
     model = ExternalIdentityModel.__new__(ExternalIdentityModel)
     nn.Module.__init__(model)
-    model.crop, model.differentiable, model.network = (0.06, -0.06, 0.88), True, Spy()
+    model.crop, model.network = (0.06, -0.06, 0.88), Spy()
     picture = -torch.ones(1, 3, 512, 512)
     picture[:, :, 176:182, 180:186] = 1  # EG3D's mean eye at image-left: (0.357, 0.350)
     model.embed(picture)
