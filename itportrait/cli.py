@@ -145,7 +145,7 @@ def adapt(
     """Adapt the generator to a prompt, a picture, or both, and publish it to a bank."""
     from itportrait.adapt import DomainSpec
     from itportrait.bundle import load_bundle
-    from itportrait.distributed.domain_job import DomainJob, domain_fingerprint, read_references
+    from itportrait.distributed.domain_job import DomainJob
     from itportrait.distributed.job_config import load_job
     from itportrait.distributed.local import adapt_here
     from itportrait.publish.bank import Bank
@@ -155,19 +155,16 @@ def adapt(
     values = {"name": name, "mode": mode, "prompt": prompt or None, "references": reference or []}
     values |= {"source_prompt": source_prompt, "steps": steps, "method": method}
     spec = DomainSpec.parse(values, source="domain")
-    model_id = load_bundle(job.bundle).model_id
-    wanted = domain_fingerprint(spec, job.adapt, job.align, model_id)
+    task = DomainJob.of(
+        spec,
+        bundle=job.bundle,
+        adapt=job.adapt,
+        align=job.align,
+        model_id=load_bundle(job.bundle).model_id,
+    )
     styles = Bank(job.bank)
-    version = styles.find(name, wanted)
+    version = task.find_in(styles)
     if version is None:
-        task = DomainJob(
-            bundle=job.bundle,
-            spec=spec,
-            adapt=job.adapt,
-            align=job.align,
-            fingerprint=wanted,
-            pictures=read_references(spec),
-        )
         trained = adapt_here(task, device=_device(device), on_report=_print_report)
         version = styles.publish(trained.version(), trained.files)
     else:

@@ -7,14 +7,19 @@ from itportrait.lazy import lazy_exports
 if TYPE_CHECKING:
     from itportrait.adapt.adapter import Adapter, interpolate_adapters, mix_adapters
     from itportrait.adapt.config import AdaptConfig, DomainSpec, resolve
+    from itportrait.adapt.fingerprint import adapt_fingerprint, former_fingerprint
     from itportrait.adapt.layers import LAYER_PRESETS
-    from itportrait.adapt.loop import AdaptReport, AdaptResult, adapt_domain, adapt_fingerprint
+    from itportrait.adapt.loop import AdaptReport, AdaptResult, adapt_domain
     from itportrait.adapt.methods import METHODS
     from itportrait.adapt.references import Reference, load_references
+
+VERSION = 1
+"""Raised when the code of this stage changes its results: every domain is made anew."""
 
 __all__ = [
     "LAYER_PRESETS",
     "METHODS",
+    "VERSION",
     "AdaptConfig",
     "AdaptReport",
     "AdaptResult",
@@ -23,6 +28,7 @@ __all__ = [
     "Reference",
     "adapt_domain",
     "adapt_fingerprint",
+    "former_fingerprint",
     "interpolate_adapters",
     "load_references",
     "mix_adapters",
@@ -35,7 +41,8 @@ __getattr__ = lazy_exports(
         "adapter": "Adapter interpolate_adapters mix_adapters",
         "config": "AdaptConfig DomainSpec resolve",
         "layers": "LAYER_PRESETS",
-        "loop": "AdaptReport AdaptResult adapt_domain adapt_fingerprint",
+        "fingerprint": "adapt_fingerprint former_fingerprint",
+        "loop": "AdaptReport AdaptResult adapt_domain",
         "methods": "METHODS",
         "references": "Reference load_references",
     },

@@ -113,6 +113,10 @@ class PairConfig(Settings):
     """Learning rate of yaw and pitch, in radians."""
 
 
+FORMER_ROW_SETS = {"preserve_colour": "preserve_color"}
+"""Names of sets of rows in the first release, and what they are called now."""
+
+
 class AptConfig(Settings):
     """Stage 1, 3D artistic paired transfer."""
 
@@ -122,7 +126,7 @@ class AptConfig(Settings):
     """Decay rates of Adam's two averages."""
     batch: int = Field(default=1, ge=1)
     """Number of random codes in a step."""
-    rows: Literal["style_rows", "preserve_colour"] | tuple[int, ...] = "style_rows"
+    rows: Literal["style_rows", "preserve_color"] | tuple[int, ...] = "style_rows"
     """Rows of the pair's code that a random code replaces: a named set, or a list of rows."""
     size: int = Field(default=256, ge=16)
     """Side in pixels to which both pictures are shrunk before the perceptual distance."""
@@ -138,6 +142,11 @@ class AptConfig(Settings):
     """Weight of an additional stage-2 loss whose direction is E(style) - E(twin), on random codes
     and cameras, with the terms of `ite`. It carries the style beyond the pair's view and face, and
     keeps people apart. The published method has 0."""
+
+    @field_validator("rows", mode="before")
+    @classmethod
+    def _former_name(cls, value: Any) -> Any:
+        return FORMER_ROW_SETS.get(value, value) if isinstance(value, str) else value
 
 
 class ViewConfig(Settings):

@@ -20,7 +20,7 @@ trained, so that codes keep their meaning. A generator without `background.` has
 
 _PUBLISHED_ROWS = 14
 _STYLE_ROWS = tuple(range(7, 14))
-_COLOUR_KEEPING_ROWS = (7, 9, 12, 13)
+_COLOR_KEEPING_ROWS = (7, 9, 12, 13)
 """JoJoGAN's `preserve_color` rows (9, 11, 15, 16, 17 of 18) at the same depth of 14."""
 _PAIR_ROWS = 9
 
@@ -62,14 +62,14 @@ def row_set(rows: str | Sequence[int], num_ws: int) -> tuple[int, ...]:
     """Return row indices of a named set, or check a list.
 
     Args:
-        rows: `style_rows`, `preserve_colour`, or indices of the generator's own rows.
+        rows: `style_rows`, `preserve_color`, or indices of the generator's own rows.
         num_ws: rows of its codes.
 
     Raises:
         UnknownNameError: no such set.
         InvalidArgumentError: an index is out of range.
     """
-    named = {"style_rows": _STYLE_ROWS, "preserve_colour": _COLOUR_KEEPING_ROWS}
+    named = {"style_rows": _STYLE_ROWS, "preserve_color": _COLOR_KEEPING_ROWS}
     if isinstance(rows, str):
         if rows not in named:
             raise UnknownNameError("row set", rows, list(named))

@@ -11,6 +11,7 @@ import numpy as np
 
 from itportrait.adapt.adapter import Adapter
 from itportrait.adapt.config import AdaptConfig, DomainSpec, resolve
+from itportrait.adapt.fingerprint import adapt_fingerprint
 from itportrait.adapt.methods import METHODS, AdaptationMethod, MethodContext
 from itportrait.adapt.methods.base import with_weights
 from itportrait.adapt.probe import Probe
@@ -18,14 +19,12 @@ from itportrait.adapt.references import Reference, load_references
 from itportrait.adapt.selection import Selection
 from itportrait.adapt.workers import Workers
 from itportrait.bundle import Bundle
-from itportrait.config import fingerprint
 from itportrait.errors import CheckpointError
 
 logger = logging.getLogger(__name__)
 
-CODE_VERSION = 2
-"""Raised when a change of this stage changes its results: part of every fingerprint."""
-_STATE_FORMAT = 1
+STATE_FORMAT = 2
+"""Raised when the state of a run changes its form: runs that were interrupted start anew."""
 
 
 @dataclass(frozen=True)
@@ -72,25 +71,13 @@ class AdaptResult:
     images: list[np.ndarray] = field(repr=False)
 
 
-def adapt_fingerprint(
-    spec: DomainSpec, config: AdaptConfig, model_id: str, references: Sequence[Reference] = ()
-) -> str:
-    """Return a digest of everything that determines the result (tags and license left out)."""
-    plain = spec.model_dump(mode="json", exclude={"tags", "license", "references", "options"})
-    resolved = resolve(spec, config)
-    digests = [
-        [reference.sha256, None if reference.camera is None else _rounded(reference.camera)]
-        for reference in references
-    ]
-    return fingerprint(plain, resolved, model_id, digests, CODE_VERSION)
-
-
 def adapt_domain(
     bundle: Bundle,
     spec: DomainSpec,
     config: AdaptConfig | None = None,
     *,
     references: Sequence[Reference] | None = None,
+    fingerprint: str | None = None,
     workers: Workers | None = None,
     resume_state: dict[str, Any] | None = None,
     on_start: Callable[[AdaptReport], None] | None = None,
@@ -104,6 +91,7 @@ def adapt_domain(
         config: how; the domain's `options` are laid over it.
         references: aligned style images with their cameras; None reads `spec.references`, which
             must then be aligned pictures, and estimates the cameras.
+        fingerprint: what the result is to be known by; None: the digest of these arguments.
         workers: those that adapt it together, this process among them; None: it is alone.
         resume_state: a report's `state()`; the run continues bit-identically.
         on_start: called with the unadapted generator's scores, at step 0; not in a resumed run.
@@ -112,7 +100,7 @@ def adapt_domain(
     Raises:
         InvalidArgumentError: options or references do not fit.
         UnknownNameError: no such method or preset of layers.
-        CheckpointError: the state is of another domain, configuration or base model.
+        CheckpointError: the state is of another domain, configuration, base model or release.
         NoInputError: a reference cannot be read.
     """
     config = resolve(spec, config or AdaptConfig())
@@ -120,7 +108,8 @@ def adapt_domain(
         references = []
     elif references is None:
         references = load_references(spec.references)
-    run = _Run(bundle, spec, config, list(references), workers or Workers(), resume_state)
+    digest = fingerprint or adapt_fingerprint(spec, config, bundle.model_id, references)
+    run = _Run(bundle, spec, config, list(references), workers or Workers(), digest, resume_state)
     if on_start is not None and run.step == 0:
         on_start(run.baseline())
     return run.finish(run.train(on_report))
@@ -136,10 +125,11 @@ class _Run:
         config: AdaptConfig,
         references: list[Reference],
         workers: Workers,
+        fingerprint: str,
         resume_state: dict[str, Any] | None,
     ) -> None:
         self.bundle, self.spec, self.config, self.workers = bundle, spec, config, workers
-        self.fingerprint = adapt_fingerprint(spec, config, bundle.model_id, references)
+        self.fingerprint = fingerprint
         self.step, self.seconds = 0, 0.0
         started = time.perf_counter()
         state = resume_state and self._checked(resume_state)
@@ -156,7 +146,7 @@ class _Run:
         self._started = started
 
     def _checked(self, state: dict[str, Any]) -> dict[str, Any]:
-        if state.get("format") != _STATE_FORMAT or state.get("fingerprint") != self.fingerprint:
+        if state.get("format") != STATE_FORMAT or state.get("fingerprint") != self.fingerprint:
             raise CheckpointError(
                 f"the checkpoint has fingerprint {state.get('fingerprint')}, and domain "
                 f"{self.spec.name!r} with this configuration and base model has "
@@ -171,7 +161,7 @@ class _Run:
     def state_dict(self) -> dict[str, Any]:
         """Return everything that a resumed run needs: tensors, numbers, texts, lists, dicts."""
         return {
-            "format": _STATE_FORMAT,
+            "format": STATE_FORMAT,
             "fingerprint": self.fingerprint,
             "step": self.step,
             "seconds": self.elapsed(),
@@ -265,7 +255,3 @@ class _Run:
             train=self.spec.train,
             info=info,
         )
-
-
-def _rounded(camera: np.ndarray) -> list[float]:
-    return [round(float(value), 6) for value in np.asarray(camera).reshape(-1)]

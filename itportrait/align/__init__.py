@@ -10,7 +10,11 @@ if TYPE_CHECKING:
     from itportrait.align.crop import CropPlan, cut, plan_crop
     from itportrait.align.pose import estimate_pose, label_from_pose
 
+VERSION = 1
+"""Raised when the code of this stage changes its results: all of it is computed anew."""
+
 __all__ = [
+    "VERSION",
     "AlignConfig",
     "Aligner",
     "CropPlan",

@@ -10,8 +10,6 @@ from itportrait.distributed.bank_spec import BankDomain, BankSpec
 from itportrait.distributed.domain_job import (
     DomainJob,
     TrackingTarget,
-    domain_fingerprint,
-    read_references,
     training_storage,
 )
 from itportrait.errors import InvalidArgumentError, ItportraitError, UnknownNameError
@@ -108,20 +106,17 @@ def _plan_domain(
 ) -> DomainJob | DomainResult:
     plain: DomainSpec = domain.spec()
     try:
-        digest = domain_fingerprint(plain, spec.adapt, spec.align, model_id)
-        pictures = read_references(plain)
+        job = DomainJob.of(
+            plain,
+            bundle=spec.base,
+            adapt=spec.adapt,
+            align=spec.align,
+            model_id=model_id,
+            tracking=tracking,
+        )
     except (ItportraitError, OSError) as error:
         return DomainResult(domain=domain.name, outcome=Outcome.FAILED, reason=str(error))
-    job = DomainJob(
-        bundle=spec.base,
-        spec=plain,
-        adapt=spec.adapt,
-        align=spec.align,
-        fingerprint=digest,
-        pictures=pictures,
-        tracking=tracking,
-    )
-    found = bank.find(domain.name, digest)
+    found = job.find_in(bank)
     if found is None:
         return job
     # A driver that was killed between publishing and clearing up leaves the run's checkpoints.

@@ -1,17 +1,17 @@
 """What a domain's training is given, as plain data, and the fingerprint that it is known by."""
 
 from dataclasses import dataclass, field
+from typing import Any, Self
 
 from pydantic import Field
 
-from itportrait.adapt.config import AdaptConfig, DomainSpec, resolve
+import itportrait.align
+from itportrait.adapt.config import AdaptConfig, DomainSpec
 from itportrait.align.config import AlignConfig
-from itportrait.config import Settings, fingerprint
+from itportrait.config import Settings
 from itportrait.errors import NoInputError
 from itportrait.io import uris
-
-ADAPT_VERSION = 1
-"""Raised when the code of adaptation changes its results: every domain is then made again."""
+from itportrait.publish.bank import Bank, BankVersion
 
 
 class TrainConfig(Settings):
@@ -63,7 +63,8 @@ class DomainJob:
         spec: the domain.
         adapt: how; the domain's options are laid over it.
         align: how reference pictures are aligned.
-        fingerprint: from `domain_fingerprint`.
+        fingerprint: what determines the result, references and code included.
+        former: by which the first release knew the same domain; "" where that is all the same.
         pictures: contents of the specification's reference pictures, from `read_references`: they
             travel with the job, since workers may not see the files of the driver's machine.
         tracking: where curves go.
@@ -74,8 +75,50 @@ class DomainJob:
     adapt: AdaptConfig
     align: AlignConfig
     fingerprint: str
+    former: str = ""
     pictures: tuple[bytes, ...] = field(default=(), repr=False)
     tracking: TrackingTarget = field(default_factory=TrackingTarget)
+
+    @classmethod
+    def of(
+        cls,
+        spec: DomainSpec,
+        *,
+        bundle: str,
+        adapt: AdaptConfig,
+        align: AlignConfig,
+        model_id: str,
+        tracking: TrackingTarget | None = None,
+    ) -> Self:
+        """Return the training of a domain, with its fingerprints.
+
+        Raises:
+            NoInputError: a reference picture cannot be read; names it.
+            UnknownNameError: no such method.
+            InvalidArgumentError: an option of the domain is unknown or invalid.
+        """
+        from itportrait.adapt import adapt_fingerprint, former_fingerprint
+
+        pictures, aligner = read_references(spec), _aligner(spec, align)
+        fingerprint = adapt_fingerprint(spec, adapt, model_id, pictures, align=aligner)
+        former = former_fingerprint(spec, adapt, model_id, pictures, align=aligner)
+        return cls(
+            bundle=bundle,
+            spec=spec,
+            adapt=adapt,
+            align=align,
+            fingerprint=fingerprint,
+            former="" if former == fingerprint else former,
+            pictures=pictures,
+            tracking=tracking or TrackingTarget(),
+        )
+
+    def find_in(self, bank: Bank) -> BankVersion | None:
+        """Return the version of a bank that this training would make again, or None."""
+        found = bank.find(self.spec.name, self.fingerprint)
+        if found is None and self.former:
+            found = bank.find(self.spec.name, self.former)
+        return found
 
     @property
     def run_name(self) -> str:
@@ -86,21 +129,6 @@ class DomainJob:
     def tags(self) -> dict[str, str]:
         """Return the tags of its tracked run."""
         return {"domain": self.spec.name, "fingerprint": self.fingerprint, **self.spec.tags}
-
-
-def domain_fingerprint(
-    spec: DomainSpec, adapt: AdaptConfig, align: AlignConfig, model_id: str
-) -> str:
-    """Return a digest of specification, reference contents, base model and code version.
-
-    Raises:
-        NoInputError: a reference picture cannot be read; names it.
-        InvalidArgumentError: an option of the domain is unknown or invalid.
-    """
-    plain = spec.model_dump(mode="json", exclude={"tags", "license", "references", "options"})
-    contents = list(read_references(spec))
-    used = align if spec.references else None
-    return fingerprint(plain, resolve(spec, adapt), used, model_id, contents, ADAPT_VERSION)
 
 
 def read_references(spec: DomainSpec) -> tuple[bytes, ...]:
@@ -119,6 +147,14 @@ def read_references(spec: DomainSpec) -> tuple[bytes, ...]:
                 f"{uris.redact(str(error))}"
             ) from error
     return tuple(contents)
+
+
+def _aligner(spec: DomainSpec, align: AlignConfig) -> AlignConfig | list[Any] | None:
+    """Return what aligns the references: settings, and the version of the stage past its first."""
+    if not spec.references:
+        return None
+    version = itportrait.align.VERSION
+    return align if version == 1 else [align, version]
 
 
 def training_storage(bank: str) -> str:

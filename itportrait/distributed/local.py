@@ -94,6 +94,11 @@ def adapt_here(
     bundle = warm_bundle(job.bundle, device)
     references = reference_images(job.spec.references, job.pictures, bundle, job.align)
     result = adapt_domain(
-        bundle, job.spec, job.adapt, references=references or None, on_report=on_report
+        bundle,
+        job.spec,
+        job.adapt,
+        references=references or None,
+        fingerprint=job.fingerprint,
+        on_report=on_report,
     )
     return collect_result(job, result, bundle.model_id, references)

@@ -1,8 +1,12 @@
 """What determines a stage's output, and where it goes: the same for all of its shards."""
 
 from dataclasses import dataclass, field
+from types import ModuleType
 from typing import Any
 
+import itportrait.align
+import itportrait.invert
+import itportrait.stylize
 from itportrait.config import fingerprint
 from itportrait.io import uris
 from itportrait.io.commits import StageTable
@@ -11,8 +15,12 @@ from itportrait.io.parquet import PixelFormat
 from itportrait.records import AlignedRecord, InvertedRecord, Record, StylizedRecord
 
 ALIGN, INVERT, STYLIZE = "align", "invert", "stylize"
-STAGE_VERSIONS = {ALIGN: 1, INVERT: 1, STYLIZE: 1}
-"""Raised when the code of a stage changes its results: everything of it is computed again."""
+STAGES: dict[str, ModuleType] = {
+    ALIGN: itportrait.align,
+    INVERT: itportrait.invert,
+    STYLIZE: itportrait.stylize,
+}
+"""Package of each stage: its VERSION is part of what a stage's output is known by."""
 RECORD_TYPES: dict[str, type[Record]] = {
     ALIGN: AlignedRecord,
     INVERT: InvertedRecord,
@@ -70,7 +78,7 @@ class Recipe:
     @property
     def fingerprint(self) -> str:
         """Return a digest of everything but the inputs."""
-        parts: list[Any] = [self.stage, STAGE_VERSIONS[self.stage], self.config, self.model_id]
+        parts: list[Any] = [self.stage, STAGES[self.stage].VERSION, self.config, self.model_id]
         parts += [self.domain, self.version, self.pixel_format.kind, self.pixel_format.quality]
         return fingerprint(*parts)
 

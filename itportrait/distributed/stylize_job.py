@@ -18,8 +18,6 @@ from itportrait.distributed.deliverables import FOLDER as DELIVERABLES
 from itportrait.distributed.deliverables import DeliverablesJob
 from itportrait.distributed.domain_job import (
     DomainJob,
-    domain_fingerprint,
-    read_references,
     training_storage,
 )
 from itportrait.distributed.errands import run_patiently
@@ -39,7 +37,7 @@ from itportrait.distributed.ready_made import (
 from itportrait.distributed.recipes import ALIGN, INVERT, STYLIZE, Recipe
 from itportrait.distributed.review import ReviewJob, make_review
 from itportrait.distributed.shards import Shard, iter_shards
-from itportrait.distributed.tasks import RayExecutor, fetch
+from itportrait.distributed.tasks import RayExecutor
 from itportrait.distributed.totals import Totals, cost_of
 from itportrait.distributed.trainers import TrainerPool, publish_trained, train_domain
 from itportrait.distributed.window import WindowLimits
@@ -297,20 +295,17 @@ class StylizeJob:
         """Take a domain from the bank, or prepare its adaptation where the bank lacks it."""
         if isinstance(domain, str):
             return self._named_domain(domain)
-        adapt, align = self.config.adapt, self.config.align
-        wanted = domain_fingerprint(domain, adapt, align, self.model_id)
-        found = self.bank.find(domain.name, wanted)
-        if found is not None:
-            return Domain(domain.name, self._recipe(STYLIZE, found))
-        job = DomainJob(
+        job = DomainJob.of(
+            domain,
             bundle=self.config.bundle,
-            spec=domain,
-            adapt=adapt,
-            align=align,
-            fingerprint=wanted,
-            pictures=read_references(domain),
+            adapt=self.config.adapt,
+            align=self.config.align,
+            model_id=self.model_id,
             tracking=self.tracking.target,
         )
+        found = job.find_in(self.bank)
+        if found is not None:
+            return Domain(domain.name, self._recipe(STYLIZE, found))
         return Domain(
             domain.name,
             None,

@@ -5,6 +5,7 @@ that is how a killed job goes on where it was. Another configuration has another
 """
 
 import json
+import logging
 import tempfile
 import threading
 import time
@@ -17,6 +18,7 @@ from typing import Any
 import ray
 
 from itportrait.distributed.domain_job import DomainJob, TrainConfig
+from itportrait.distributed.interrupted import CHECKPOINT, STATE, reason_to_start_anew
 from itportrait.distributed.trained_domain import (
     RESULT,
     TrainedDomain,
@@ -29,7 +31,7 @@ from itportrait.io import uris
 from itportrait.publish.bank import Bank, BankVersion
 from itportrait.text import shown
 
-_STATE = "state.pt"
+logger = logging.getLogger(__name__)
 
 
 def train_domain(job: DomainJob, train: TrainConfig, *, storage: str) -> TrainedDomain:
@@ -66,6 +68,9 @@ def train_domain(job: DomainJob, train: TrainConfig, *, storage: str) -> Trained
             **_storage(storage),
         ),
     )
+    anew = reason_to_start_anew(job, storage)
+    if anew:
+        logger.warning("%s", anew)
     try:
         result = trainer.fit()
     except Exception as error:
@@ -141,6 +146,7 @@ def _train_loop(config: dict[str, Any]) -> None:
             job.adapt,
             references=references or None,
             workers=TorchWorkers(rank, count, device) if count > 1 else None,
+            fingerprint=job.fingerprint,
             resume_state=_load_state(),
             on_start=reporter.start if rank == 0 else None,
             on_report=reporter.report,
@@ -230,7 +236,7 @@ def _report_to_ray(metrics: dict[str, Any], save: Callable[[Path], None] | None)
     with tempfile.TemporaryDirectory() as folder:
         save(Path(folder))
         # A name of its own for every attempt: an orphan of a killed one is never mixed up with it.
-        name = f"checkpoint-{metrics['step']:06d}-{uuid.uuid4().hex[:8]}"
+        name = f"{CHECKPOINT}{metrics['step']:06d}-{uuid.uuid4().hex[:8]}"
         train.report(
             metrics,
             checkpoint=train.Checkpoint.from_directory(folder),
@@ -241,7 +247,7 @@ def _report_to_ray(metrics: dict[str, Any], save: Callable[[Path], None] | None)
 def _save_state(folder: Path, state: dict[str, Any]) -> None:
     import torch
 
-    torch.save(state, folder / _STATE)
+    torch.save(state, folder / STATE)
 
 
 def _save_files(folder: Path, files: dict[str, bytes]) -> None:
@@ -259,7 +265,7 @@ def _load_state() -> dict[str, Any] | None:
     if checkpoint is None:
         return None
     with checkpoint.as_directory() as folder:
-        path = Path(folder) / _STATE
+        path = Path(folder) / STATE
         return torch.load(path, weights_only=True, map_location="cpu") if path.exists() else None
 
 

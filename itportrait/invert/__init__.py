@@ -10,8 +10,12 @@ if TYPE_CHECKING:
     from itportrait.invert.methods import INVERSIONS
     from itportrait.invert.problem import Inversion, Problem, Solution
 
+VERSION = 1
+"""Raised when the code of this stage changes its results: all of it is computed anew."""
+
 __all__ = [
     "INVERSIONS",
+    "VERSION",
     "Inversion",
     "InvertConfig",
     "Inverter",

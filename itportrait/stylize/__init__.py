@@ -11,7 +11,11 @@ if TYPE_CHECKING:
     from itportrait.stylize.stylizer import NonFiniteRenderError, Stylizer
     from itportrait.stylize.turntable import render_frames, turntable_cameras
 
+VERSION = 1
+"""Raised when the code of this stage changes its results: all of it is computed anew."""
+
 __all__ = [
+    "VERSION",
     "DeliverablesConfig",
     "NonFiniteRenderError",
     "StyleTarget",

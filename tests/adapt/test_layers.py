@@ -30,13 +30,13 @@ def test_an_unknown_preset_lists_the_known(bundle):
 
 def test_published_rows_are_kept_at_14():
     assert row_set("style_rows", 14) == tuple(range(7, 14))
-    assert row_set("preserve_colour", 14) == (7, 9, 12, 13)
+    assert row_set("preserve_color", 14) == (7, 9, 12, 13)
     assert shared_rows(None, 14) == 9
 
 
 def test_rows_scale_to_the_embedded_generator():
     assert row_set("style_rows", 10) == (5, 6, 7, 8, 9)
-    assert set(row_set("preserve_colour", 10)) < set(row_set("style_rows", 10))
+    assert set(row_set("preserve_color", 10)) < set(row_set("style_rows", 10))
     assert shared_rows(None, 10) == 6
     assert scale_rows([13], 6)[-1] == 5
 
@@ -45,7 +45,7 @@ def test_own_rows_are_checked():
     assert row_set([0, 3], 10) == (0, 3)
     with pytest.raises(InvalidArgumentError, match=r"0\.\.9"):
         row_set([10], 10)
-    with pytest.raises(UnknownNameError, match="preserve_colour"):
-        row_set("colour", 10)
+    with pytest.raises(UnknownNameError, match="preserve_color"):
+        row_set("color", 10)
     with pytest.raises(InvalidArgumentError, match="shared_rows"):
         shared_rows(11, 10)

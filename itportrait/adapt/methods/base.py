@@ -149,6 +149,19 @@ class AdaptationMethod(ABC):
     def loss(self, step: int) -> StepLoss:
         """Return the loss of a step, which counts from 0."""
 
+    @classmethod
+    def unread(cls, spec: DomainSpec, config: AdaptConfig) -> tuple[str, ...]:
+        """Return the settings that such a domain never reads, by dotted names of `AdaptConfig`.
+
+        They are no part of its fingerprint, so that it stands when they change. A method that does
+        not say is made again whatever changes.
+
+        Args:
+            spec: the domain.
+            config: already resolved with the domain's options.
+        """
+        return ()
+
     def pair_reports(self) -> list[PairReport]:
         """Return the quality of the pairs, for methods that make any."""
         return []

@@ -12,6 +12,7 @@ the result.
 
 from typing import Any
 
+from itportrait.adapt.config import AdaptConfig, DomainSpec
 from itportrait.adapt.methods.apt import PairedTransfer
 from itportrait.adapt.methods.base import (
     AdaptationMethod,
@@ -25,6 +26,9 @@ from itportrait.adapt.sampling import device_of, step_rng
 from itportrait.adapt.scenes import SceneSource
 from itportrait.adapt.threshold import Threshold
 from itportrait.losses import text_change
+
+_OF_PAIRS = ("ite.pair_weight", "ite.pinned_rows", "ite.follow")
+"""Settings of stage 2 that only a pair, or a copy trained on it, gives a meaning."""
 
 
 class ItportraitMethod(AdaptationMethod):
@@ -52,6 +56,18 @@ class ItportraitMethod(AdaptationMethod):
                 bundle, config, words, scenes, self.threshold, context.workers
             )
         self.result = "text" if spec.uses_text else "image"
+
+    @classmethod
+    def unread(cls, spec: DomainSpec, config: AdaptConfig) -> tuple[str, ...]:
+        """Return what the stages and pairs that a mode does without would have read."""
+        if spec.mode == "text":
+            return ("pair", "apt", "threshold", *_OF_PAIRS)
+        if spec.mode == "image_text":
+            return ()
+        if not config.apt.direction:
+            return ("ite", "threshold")
+        # Stage 1 then takes a whole loss of stage 2, on random codes and with its own optimizer.
+        return ("threshold", "ite.learning_rate", "ite.betas", *_OF_PAIRS)
 
     def _student(self, learning_rate: float, betas: tuple[float, float]) -> Student:
         context = self.context
