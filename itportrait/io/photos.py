@@ -1,10 +1,14 @@
 """Photos from wherever they are: bytes of files and of parts of containers, and their pixels."""
 
+import errno
 import hashlib
+import os
+import stat
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from fsspec.implementations.local import LocalFileSystem
 
 from itportrait.errors import DecodeError, InputFaultError
 from itportrait.io.colors import Colors
@@ -49,7 +53,7 @@ def read_source(source: Source, *, max_bytes: int = MAX_BYTES) -> bytes:
     """Return the encoded bytes of a source: its own, a file's, or a part of a container.
 
     Raises:
-        InputFaultError: the source has a fault.
+        InputFaultError: the source has a fault, or is no regular file.
         DecodeError: more than `max_bytes`.
         OSError: the bytes cannot be read.
     """
@@ -58,9 +62,7 @@ def read_source(source: Source, *, max_bytes: int = MAX_BYTES) -> bytes:
     if source.data is not None:
         data = source.data
     elif source.container is None or source.span is None:
-        fs, path = open_fs(source.uri)
-        file: Any = fs.open(path, "rb")
-        with file:
+        with _open(source.uri) as file:
             data = file.read(max_bytes + 1)
     elif suffix(source.container) in (".parquet", ".pq"):
         group, row = source.span
@@ -77,3 +79,28 @@ def read_source(source: Source, *, max_bytes: int = MAX_BYTES) -> bytes:
     if len(data) > max_bytes:
         raise DecodeError(f"too large: more than {max_bytes} bytes")
     return data  # type: ignore[return-value]
+
+
+def _open(uri: str) -> Any:
+    """Open a file for reading; on a local disk nothing but a regular one.
+
+    Raises:
+        InputFaultError: a named pipe (which would be waited for), a socket or a device.
+        OSError: the file cannot be opened.
+    """
+    fs, path = open_fs(uri)
+    if not isinstance(fs, LocalFileSystem):
+        return fs.open(path, "rb")
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError as error:
+        if error.errno in (errno.ENXIO, errno.ENODEV):  # nobody listens at a socket
+            raise InputFaultError(f"{redact(uri)} is no regular file") from None
+        raise
+    kind = os.fstat(descriptor).st_mode
+    if not stat.S_ISREG(kind):
+        os.close(descriptor)
+        if stat.S_ISDIR(kind):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+        raise InputFaultError(f"{redact(uri)} is no regular file")
+    return os.fdopen(descriptor, "rb")

@@ -1,11 +1,14 @@
 """Photos from wherever they are: files, parts of archives, rows of tables."""
 
+import os
+import socket
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from itportrait.errors import DecodeError
+from itportrait.errors import DecodeError, InputFaultError
 from itportrait.image import encode
 from itportrait.io.photos import read_photo, read_source
 from itportrait.records import Source
@@ -54,3 +57,27 @@ def test_rows_of_a_table(tmp_path):
 def test_missing_file():
     with pytest.raises(FileNotFoundError):
         read_photo(Source(uri="/no/such/photo.jpg"))
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("kind", ["pipe", "socket", "device", "link to a pipe"])
+def test_only_regular_files_are_opened(tmp_path, kind):
+    path = tmp_path / "photo.jpg"
+    if kind == "socket":
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(path))
+            with pytest.raises(InputFaultError, match=r"photo\.jpg is no regular file"):
+                read_source(Source(uri=str(path)))
+        return
+    if kind == "device":
+        path.symlink_to("/dev/zero")
+    else:
+        os.mkfifo(tmp_path / "pipe")
+        path.symlink_to(tmp_path / "pipe") if kind.startswith("link") else os.mkfifo(path)
+    with pytest.raises(InputFaultError, match=r"photo\.jpg is no regular file"):
+        read_source(Source(uri=str(path)))
+
+
+def test_a_folder_is_no_photo(tmp_path):
+    with pytest.raises(IsADirectoryError):
+        read_source(Source(uri=str(tmp_path)))
