@@ -11,13 +11,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
 from itportrait.errors import DecodeError
 from itportrait.io.colors import Colors, gray_curve, profile_of, to_srgb, was_converted
-from itportrait.io.formats import decoders, format_of_content
+from itportrait.io.formats import RAW, PictureFormat, decoders, format_of_content
 
 MAX_PIXELS = 80_000_000
 """240 MB decoded; phones' 50-megapixel photos pass."""
+_NEW_SUBFILE_TYPE, _DNG_VERSION = 254, 50706
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,8 @@ def _decode(data: bytes, max_pixels: int, convert_colors: bool) -> Picture:
         raise DecodeError(
             f"too large: {width} x {height} pixels, the limit is {max_pixels} (max_pixels)"
         )
+    if _is_preview(image, data):
+        raise DecodeError(f"not a picture: {_advice(RAW)}")
     image.load()
     return _to_rgb(_upright(image), profile_of(image) if convert_colors else b"")
 
@@ -90,7 +94,20 @@ def _describe(data: bytes) -> str:
         return f"{len(data)} bytes of no known picture format, beginning with {data[:8]!r}"
     if kind.decoder in decoders():
         return f"{len(data)} bytes that begin as {kind.name}, but no such picture is in them"
+    return _advice(kind)
+
+
+def _advice(kind: PictureFormat) -> str:
     return f"{kind.name} files are not opened here; {kind.remedy}"
+
+
+def _is_preview(image: Image.Image, data: bytes) -> bool:
+    """Tell whether a TIFF is a camera's raw file, whose first picture is a thumbnail."""
+    if not isinstance(image, TiffImageFile):
+        return False
+    kind = image.tag_v2.get(_NEW_SUBFILE_TYPE, 0)
+    reduced = isinstance(kind, int) and bool(kind & 1)
+    return reduced or _DNG_VERSION in image.tag_v2 or RAW.matches(data)
 
 
 def _upright(image: Image.Image) -> Image.Image:

@@ -42,6 +42,19 @@ def _brands(names: str) -> tuple[tuple[int, bytes], ...]:
     return tuple((4, b"ftyp" + name.encode()) for name in names.split())
 
 
+RAW = PictureFormat(
+    "camera raw",
+    (
+        "dng", "cr2", "cr3", "crw", "nef", "nrw", "arw", "sr2", "srf", "orf", "rw2", "raf",
+        "pef", "srw", "x3f", "3fr", "fff", "iiq", "kdc", "dcr", "mrw", "erf", "mos", "raw",
+    ),
+    remedy=_DEVELOP,
+    marks=(
+        (8, b"CR\x02"), (4, b"ftypcrx "), (0, b"FUJIFILMCCD-RAW"), (0, b"IIRO"), (0, b"MMOR"),
+        (0, b"IIRS"), (0, b"IIU\0"), (0, b"FOVb"), (0, b"\0MRM"), (6, b"HEAPCCDR"),
+    ),
+)  # fmt: skip
+
 FORMATS = (
     PictureFormat("JPEG", ("jpg", "jpeg", "jpe", "jfif", "jfi", "jif", "mpo"), "JPEG"),
     PictureFormat("PNG", ("png", "apng"), "PNG"),
@@ -66,18 +79,7 @@ FORMATS = (
     PictureFormat("TGA", ("tga",), "TGA"),
     # From here on: formats that are recognized and not opened. PostScript and PDF would start
     # another program, and of the others Pillow shows a preview at most.
-    PictureFormat(
-        "camera raw",
-        (
-            "dng", "cr2", "cr3", "crw", "nef", "nrw", "arw", "sr2", "srf", "orf", "rw2", "raf",
-            "pef", "srw", "x3f", "3fr", "fff", "iiq", "kdc", "dcr", "mrw", "erf", "mos", "raw",
-        ),
-        remedy=_DEVELOP,
-        marks=(
-            (8, b"CR\x02"), (4, b"ftypcrx "), (0, b"FUJIFILMCCD-RAW"), (0, b"IIRO"), (0, b"MMOR"),
-            (0, b"IIRS"), (0, b"IIU\0"), (0, b"FOVb"), (0, b"\0MRM"), (6, b"HEAPCCDR"),
-        ),
-    ),
+    RAW,
     PictureFormat("Photoshop", ("psd", "psb"), remedy=_EXPORT, marks=((0, b"8BPS"),)),
     PictureFormat("GIMP", ("xcf",), remedy=_EXPORT, marks=((0, b"gimp xcf"),)),
     PictureFormat(

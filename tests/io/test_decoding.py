@@ -7,6 +7,7 @@ import zlib
 import numpy as np
 import pytest
 from PIL import Image
+from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from itportrait.errors import DecodeError
 from itportrait.io.decoding import decode_photo
@@ -181,3 +182,18 @@ def test_pixel_limit_is_checked_before_decoding():
 def test_values_without_an_agreed_range(array):
     with pytest.raises(DecodeError, match="no agreed range"):
         decode_photo(encoded(Image.fromarray(array), "TIFF"))
+
+
+@pytest.mark.parametrize("tags", [{254: 1}, {50706: b"\x01\x04\0\0"}])
+def test_previews_of_raw_files_are_no_photos(photo, tags):
+    info = ImageFileDirectory_v2()
+    for tag, value in tags.items():
+        info[tag] = value
+    with pytest.raises(DecodeError, match="camera raw files are not opened here; develop it"):
+        decode_photo(encoded(photo, "TIFF", tiffinfo=info))
+
+
+def test_pages_of_a_scan_are_pictures(photo):
+    info = ImageFileDirectory_v2()
+    info[254] = 2
+    assert difference(decode_photo(encoded(photo, "TIFF", tiffinfo=info)), photo) == 0
