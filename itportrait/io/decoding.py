@@ -7,7 +7,7 @@ show them; of an animation the first frame counts.
 
 import io
 import warnings
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -16,6 +16,7 @@ from PIL.TiffImagePlugin import TiffImageFile
 from itportrait.errors import DecodeError
 from itportrait.io.colors import Colors, gray_curve, profile_of, to_srgb, was_converted
 from itportrait.io.formats import RAW, PictureFormat, decoders, format_of_content
+from itportrait.io.headers import icon_sizes, without_notes
 
 MAX_PIXELS = 80_000_000
 """240 MB decoded; phones' 50-megapixel photos pass."""
@@ -58,6 +59,22 @@ def decode_picture(
     if not data:
         raise DecodeError("empty: the file has no bytes")
     try:
+        return _attempt(data, max_pixels, convert_colors)
+    except DecodeError as error:
+        plain, had_profile = without_notes(data)
+        if plain == data:
+            raise
+        reason = error
+    try:
+        picture = _attempt(plain, max_pixels, convert_colors)
+    except DecodeError:
+        raise reason from None
+    note = "profile ignored: the file's notes are damaged" if had_profile else None
+    return replace(picture, colors=Colors(note))
+
+
+def _attempt(data: bytes, max_pixels: int, convert_colors: bool) -> Picture:
+    try:
         with warnings.catch_warnings():
             # Of damaged tags and large sizes: what matters of them is an error below.
             warnings.simplefilter("ignore")
@@ -76,16 +93,22 @@ def decode_picture(
 
 
 def _decode(data: bytes, max_pixels: int, convert_colors: bool) -> Picture:
+    for size in icon_sizes(data):
+        _check_size(size, max_pixels)
     image = Image.open(io.BytesIO(data), formats=decoders())
-    width, height = image.size
-    if width * height > max_pixels:
-        raise DecodeError(
-            f"too large: {width} x {height} pixels, the limit is {max_pixels} (max_pixels)"
-        )
+    _check_size(image.size, max_pixels)
     if _is_preview(image, data):
         raise DecodeError(f"not a picture: {_advice(RAW)}")
     image.load()
     return _to_rgb(_upright(image), profile_of(image) if convert_colors else b"")
+
+
+def _check_size(size: tuple[int, int], max_pixels: int) -> None:
+    width, height = size
+    if width * height > max_pixels:
+        raise DecodeError(
+            f"too large: {width} x {height} pixels, the limit is {max_pixels} (max_pixels)"
+        )
 
 
 def _describe(data: bytes) -> str:
@@ -122,7 +145,7 @@ def _to_rgb(image: Image.Image, profile: bytes) -> Picture:
     if image.mode == "F":
         raise DecodeError("floating-point pictures have no agreed range; convert it to 8 or 16 bit")
     if image.mode.startswith("I"):
-        return _deep_gray(np.asarray(image).astype(np.int64), profile)
+        return _deep_gray(np.asarray(image), profile)
     rgb, colors = to_srgb(_without_alpha(image), profile)
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         picture = image.convert("RGBA")
@@ -147,9 +170,11 @@ def _deep_gray(values: np.ndarray, profile: bytes) -> Picture:
     if values.min() < 0 or values.max() > 65535:
         raise DecodeError("32-bit values have no agreed range; convert it to 8 or 16 bit")
     curve, colors = gray_curve(profile)
+    deep = np.arange(65536)
     if curve is None:
-        gray = ((values + 128) // 257).astype(np.uint8)
-        return Picture(np.repeat(gray[:, :, None], 3, axis=2), colors)
-    levels = np.arange(256)
-    channels = [np.interp(values / 257, levels, curve[:, index]) for index in range(3)]
-    return Picture(np.stack(channels, axis=2).round().astype(np.uint8), colors)
+        shown = np.repeat((deep[:, None] + 128) // 257, 3, axis=1)
+    else:
+        levels = np.arange(256)
+        channels = [np.interp(deep / 257, levels, curve[:, index]) for index in range(3)]
+        shown = np.stack(channels, axis=1).round()
+    return Picture(shown.astype(np.uint8)[values.astype(np.uint16)], colors)
