@@ -17,10 +17,14 @@ import socket
 import threading
 import time
 import uuid
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from itportrait.errors import LeaseHeldError, OutputError
+from pydantic import AwareDatetime, Field
+
+from itportrait.documents import build
+from itportrait.errors import InvalidArgumentError, LeaseHeldError, OutputError
 from itportrait.io import uris
 from itportrait.io.names import numbers_of
 
@@ -113,14 +117,14 @@ class Lease:
     def _take(self, watch: "_Watch") -> None:
         generations = self._generations()
         latest = max(generations, default=-1)
-        holder = uris.read_json(self._file(latest)) if latest >= 0 else None
+        holder = _read_holder(self._file(latest)) if latest >= 0 else None
         if holder and not watch.is_free(holder):
             raise LeaseHeldError(_refusal(self.root, holder))
         self._since = _wall_clock().isoformat(timespec="seconds")
         try:
             uris.create_bytes(self._file(latest + 1), self._content())
         except FileExistsError:
-            winner = uris.read_json(self._file(latest + 1)) or {}
+            winner = _read_holder(self._file(latest + 1)) or {}
             raise LeaseHeldError(_refusal(self.root, winner)) from None
         self._generation = latest + 1
         for generation in generations:
@@ -132,11 +136,14 @@ class Lease:
             try:
                 latest = max(self._generations(), default=self._generation)
                 if latest > self._generation:
-                    holder = uris.read_json(self._file(latest)) or {}
+                    holder = _read_holder(self._file(latest)) or {}
                     self._lost = _refusal(self.root, holder)
                     return
                 uris.put_bytes(self._file(self._generation), self._content())
                 renewed = time.monotonic()
+            except InvalidArgumentError as error:
+                self._lost = str(error)
+                return
             except (OSError, OutputError) as error:
                 # Storage that fails for a while costs nothing until the lease would have run out.
                 if time.monotonic() - renewed > self.ttl_s:
@@ -227,6 +234,27 @@ def _alive_without_proc(pid: int) -> str | None:
     except PermissionError:
         return "alive"
     return "alive"
+
+
+@dataclass(frozen=True)
+class _Holder:
+    """The parts of a lease's file that are reckoned with; older releases wrote fewer."""
+
+    pid: int
+    expires: AwareDatetime
+    ttl_s: Annotated[float, Field(gt=0, le=1e9, allow_inf_nan=False)] = TTL_S
+
+
+def _read_holder(file: str) -> dict[str, Any] | None:
+    """Return what a lease's file says, or None if it is gone.
+
+    Raises:
+        InvalidArgumentError: it is damaged; names it.
+    """
+    data = uris.read_json(file)
+    if data is not None:
+        build(_Holder, data, uris.redact(file))
+    return data
 
 
 def _refusal(root: str, holder: dict[str, Any]) -> str:

@@ -7,7 +7,6 @@ MLflow imports this module by its name, which saved models keep: it must not mov
 
 import base64
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +16,7 @@ from pydantic import Field
 
 from itportrait.align.config import AlignConfig
 from itportrait.config import Settings
+from itportrait.documents import parse_object
 from itportrait.errors import InvalidArgumentError, MissingModelError
 from itportrait.image import encode
 from itportrait.invert.config import InvertConfig
@@ -236,8 +236,9 @@ def load_portrait_model(
     from itportrait.distributed.kernels import warm_bundle
 
     folder = Path(folder)
-    data = json.loads((folder / ABOUT).read_text())
-    settings = ModelSettings.parse(data, source=str(folder / ABOUT))
+    source = str(folder / ABOUT)
+    data = parse_object((folder / ABOUT).read_bytes(), source, finite=True)
+    settings = ModelSettings.parse(data, source=source)
     adapter = Adapter.load(folder / ADAPTER)
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"

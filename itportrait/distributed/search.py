@@ -11,6 +11,8 @@ from typing import Any, Self
 from itportrait.config import fingerprint
 from itportrait.distributed.recipes import Recipe
 from itportrait.distributed.verdicts import holds
+from itportrait.documents import build
+from itportrait.errors import InvalidArgumentError
 from itportrait.io import uris
 
 FILE = "search.json"
@@ -90,13 +92,31 @@ class Search:
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Self:
-        """Read what `to_json` returned. KeyError, TypeError, ValueError if it did not."""
+        """Read what `to_json` returned.
+
+        Raises:
+            InvalidArgumentError: it did not, or it tells of items that the shard has not.
+        """
+        kept = build(_Kept, data, "search")
+        inside = all(0 <= start < stop <= kept.items for start, stop, _ in kept.ranges)
+        if not inside or not all(0 <= at < kept.items for at, *_ in kept.quarantined):
+            raise InvalidArgumentError("search", expected="items of its shard", actual="others")
         return cls(
-            data["target"],
-            data["items"],
-            {(start, stop): crashes for start, stop, crashes in data["ranges"]},
-            {at: (kind, message) for at, kind, message in data["quarantined"]},
+            kept.target,
+            kept.items,
+            {(start, stop): crashes for start, stop, crashes in kept.ranges},
+            {at: (kind, message) for at, kind, message in kept.quarantined},
         )
+
+
+@dataclass(frozen=True)
+class _Kept:
+    """What `Search.to_json` returns."""
+
+    target: str
+    items: int
+    ranges: list[tuple[int, int, int]]
+    quarantined: list[tuple[int, str, str]]
 
 
 def search_target(recipe: Recipe, inputs: str | list[str]) -> str:
@@ -118,7 +138,7 @@ def read_search(recipe: Recipe, shard: int, target: str) -> Search | None:
     try:
         data = uris.read_json(_uri(recipe, shard))
         search = None if data is None else Search.from_json(data)
-    except (KeyError, TypeError, ValueError):
+    except InvalidArgumentError:
         return None  # not ours: the search begins anew
     if search is None or search.target != target:
         return None
