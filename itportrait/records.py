@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 
@@ -58,9 +59,25 @@ class Source:
     """Why it could not be listed or cannot be read; it then becomes a failed row that says so."""
 
 
+def read_later(stored_as: type | None = None) -> dict[str, Any]:
+    """Return the metadata of a field that later stages read.
+
+    When its value changes, what later stages made of the row is made again.
+
+    Args:
+        stored_as: numpy type in which tables hold an array; None: 32-bit floats, or its own type.
+    """
+    return {"read_later": True, "stored_as": stored_as}
+
+
+KEPT_HERE = {"read_later": False}
+"""Metadata of an array whose change means nothing to later stages. An array that does not say
+counts as read."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Record:
-    """Base of all rows."""
+    """Base of all rows; `read_later` marks what the next stage takes from it."""
 
     record_id: str
     status: Status = Status.OK
@@ -77,10 +94,10 @@ class AlignedRecord(Record):
     sha256: str = ""
     width: int = 0
     height: int = 0
-    landmarks: np.ndarray | None = None
+    landmarks: np.ndarray | None = field(default=None, metadata=KEPT_HERE)
     """`[10]` x, y of the five points in pixels of the photo."""
     face_confidence: float | None = None
-    camera: np.ndarray | None = None
+    camera: np.ndarray | None = field(default=None, metadata=read_later(np.float32))
     """`[25]` EG3D label: cam2world row-major, then normalized intrinsics."""
     yaw_rad: float | None = None
     pitch_rad: float | None = None
@@ -94,7 +111,7 @@ class AlignedRecord(Record):
     """Share of the face whose color is not the face's own; absent without landmarks."""
     visible: float | None = None
     """Fraction of the crop's area that lies inside the photo."""
-    crop: np.ndarray | None = None
+    crop: np.ndarray | None = field(default=None, metadata=KEPT_HERE)
     """`[3]` of the crop: left, top, side, in pixels of the photo (outside is black)."""
     color_note: str | None = None
     """What became of a color profile that is not sRGB: `converted from Display P3`, or why it was
@@ -104,7 +121,7 @@ class AlignedRecord(Record):
     where nothing was converted or it is unknown."""
     duplicate_of: str | None = None
     """URI of the input with the same content that was computed in place of this one."""
-    pixels: np.ndarray | None = field(default=None, repr=False)
+    pixels: np.ndarray | None = field(default=None, metadata=read_later(np.uint8), repr=False)
     """`[size, size, 3]` uint8: kept in the pixels table, not in the row."""
 
 
@@ -112,15 +129,15 @@ class AlignedRecord(Record):
 class InvertedRecord(Record):
     """A portrait after the invert stage."""
 
-    camera: np.ndarray | None = None
+    camera: np.ndarray | None = field(default=None, metadata=read_later(np.float32))
     """`[25]`, refined where the configuration asks for it."""
-    w_plus: np.ndarray | None = None
+    w_plus: np.ndarray | None = field(default=None, metadata=read_later(np.float32))
     """`[num_ws * w_dim]` float32."""
     psnr: float | None = None
     perceptual: float | None = None
     identity: float | None = None
     steps: int | None = None
-    pixels: np.ndarray | None = field(default=None, repr=False)
+    pixels: np.ndarray | None = field(default=None, metadata=read_later(np.uint8), repr=False)
     """`[size, size, 3]` uint8 render of the code at its camera."""
 
 
@@ -139,7 +156,7 @@ class StylizedRecord(Record):
     depth_distance: float | None = None
     depth_variance: float | None = None
     """Ratio to the base generator's."""
-    pixels: tuple[np.ndarray, ...] = field(default=(), repr=False)
+    pixels: tuple[np.ndarray, ...] = field(default=(), metadata=read_later(np.uint8), repr=False)
     """uint8 views, the input's own first."""
 
 

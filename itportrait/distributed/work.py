@@ -10,12 +10,13 @@ import importlib
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import numpy as np
 
 from itportrait.config import fingerprint
+from itportrait.distributed.digests import row_digest
 from itportrait.distributed.recipes import ALIGN, INVERT, STYLIZE, Recipe
 from itportrait.distributed.repeats import NO_PORTRAIT
 from itportrait.distributed.shards import Shard, source_key
@@ -473,20 +474,6 @@ def failed_record(recipe: Recipe, value: Any, status: Status, error: RecordError
     )
 
 
-def row_digest(record: Record) -> str:
-    """Return a digest of what later stages take from a row; timings and file names are no part."""
-    parts: list[Any] = [record.record_id, str(record.status)]
-    for name in ("camera", "w_plus", "pixels"):
-        value = getattr(record, name, None)
-        pictures = value if isinstance(value, tuple) else (value,)
-        for picture in pictures:
-            if picture is not None:
-                kind = np.uint8 if name == "pixels" else np.float32  # as tables hold them
-                data = np.ascontiguousarray(picture, dtype=kind).tobytes()
-                parts.append([name, hashlib.sha256(data).hexdigest()])
-    return fingerprint(*parts)
-
-
 def summarize(stage: str, rows: Sequence[Row], keys: Sequence[str]) -> Commit:
     """Count the rows of a shard by input and check that every input has one.
 
@@ -530,8 +517,3 @@ def _status_of_input(statuses: list[Status]) -> Status:
         if status in statuses:
             return status
     return Status.FAILED
-
-
-def commit_json(commit: Commit) -> dict[str, Any]:
-    """Return a commit as plain data."""
-    return asdict(commit)
