@@ -83,10 +83,15 @@ def build(kind: type[T], content: Any, source: str) -> T:
         return _adapter(kind).validate_python(check_object(content, source))
     except ValidationError as error:
         items = error.errors(include_url=False, include_context=False, include_input=False)
-        shown = [f"{'.'.join(map(str, item['loc']))[:80]}: {item['msg']}" for item in items[:3]]
+        shown = [f"{_place(item['loc'])}: {item['msg']}" for item in items[:3]]
         raise InvalidArgumentError(
             source, expected=f"a valid {kind.__name__}", actual="; ".join(shown)
         ) from None
+
+
+def _place(parts: tuple[int | str, ...]) -> str:
+    """Return where in a document something is, in signs that a terminal shows as they are."""
+    return "".join(c if c.isprintable() else "?" for c in ".".join(map(str, parts)))[:80]
 
 
 @functools.cache

@@ -240,6 +240,8 @@ def test_a_card_must_be_that_of_its_folder(tmp_path):
         ("base_model_id", "other", "as the index says, got 'other'"),
         ("references", ["../../x"], "must be a relative path inside its own folder"),
         ("spec", "text", "must be a valid BankVersion, got spec"),
+        ("spec", {"prompt": ["a", "b"]}, r"spec of .*prompt: Input should be a valid string"),
+        ("info", {"training": {"psnr": "high"}}, r"info of .*training.psnr: Input should be"),
     ):
         place.write_text(json.dumps({**good, key: value}))
         with pytest.raises(ItportraitError, match=said):

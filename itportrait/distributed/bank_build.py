@@ -335,5 +335,5 @@ def _target_of(version: BankVersion) -> str:
 
 def _target_digest(spec: dict[str, Any], references: list[bytes]) -> str:
     """Hash what a domain should look like, apart from how it is trained."""
-    words = [spec["mode"], spec.get("prompt"), spec.get("source_prompt")]
+    words = [spec.get("mode"), spec.get("prompt"), spec.get("source_prompt")]
     return fingerprint(words, references)

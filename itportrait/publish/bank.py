@@ -17,7 +17,7 @@ from itportrait.documents import build
 from itportrait.errors import InvalidArgumentError, NoInputError, UnknownNameError
 from itportrait.io import uris
 from itportrait.io.names import check_domain, check_name, check_path, numbers_of, resolve_under
-from itportrait.publish.bank_index import check_index
+from itportrait.publish.bank_index import check_card, check_index
 
 INDEX = "bank.json"
 CARD = "domain.json"
@@ -101,6 +101,7 @@ def read_version(uri: str) -> BankVersion:
     if data is None:
         raise NoInputError(f"no version of a domain at {uris.redact(uri)} ({CARD} is missing)")
     card = replace(build(BankVersion, data, source), uri=uri)
+    check_card(card.spec, card.info, source)
     check_domain(card.domain)
     check_name(card.version, "version")
     for name in card.references:

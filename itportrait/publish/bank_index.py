@@ -1,4 +1,4 @@
-"""What the index of a style bank may say: checked whole, since anybody may have written it."""
+"""What index and cards of a style bank may say: checked whole, as anybody may have written them."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -6,6 +6,32 @@ from typing import Any
 from itportrait.documents import build
 from itportrait.errors import InvalidArgumentError
 from itportrait.io.names import check_domain, check_name
+
+
+@dataclass(frozen=True)
+class _Specification:
+    """What a card says of the domain's specification: the part of it that is used."""
+
+    mode: str = ""
+    prompt: str | None = None
+    source_prompt: str | None = None
+
+
+@dataclass(frozen=True)
+class _About:
+    """What else a card says: the part of it that is used."""
+
+    step: int | None = None
+    base: str | None = None
+    align: dict[str, Any] | None = None
+    gate: dict[str, Any] | None = None
+    training: dict[str, float] | None = None
+
+
+def check_card(specification: dict[str, Any], about: dict[str, Any], source: str) -> None:
+    """Refuse a card whose specification or further data are of other types than they should be."""
+    build(_Specification, specification, f"spec of {source}")
+    build(_About, about, f"info of {source}")
 
 
 @dataclass(frozen=True)
