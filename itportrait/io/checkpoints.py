@@ -1,6 +1,6 @@
 """Checkpoints of foreign generators: published pickles, torch files, safetensors; no code runs."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +19,7 @@ from itportrait.io.torch_files import LEGACY_MAGIC, ZIP_MAGIC, open_nested, read
 from itportrait.io.windows import Window, fence
 
 _DEEPEST_MODULE = 64
-_MOST_MODULES = 10_000
+_MOST_PARTS = 100_000
 _DEEPEST_SETTING = 16
 _MOST_SETTINGS = 10_000
 
@@ -121,8 +121,9 @@ def _find_generator(content: Any, limits: Limits) -> StoredCheckpoint:
                 content = content[key]
                 break
     if isinstance(content, ModuleRecord):
-        return _checkpoint_of(content, limits)
-    if isinstance(content, Mapping):
+        if (stored := _checkpoint_of(content, limits)).tensors:
+            return stored
+    elif isinstance(content, Mapping):
         tensors = {
             name: _to_stored(value, name, limits)
             for name, value in content.items()
@@ -148,12 +149,14 @@ def _checkpoint_of(module: ModuleRecord, limits: Limits) -> StoredCheckpoint:
     axes = None
     if isinstance(renderer, ModuleRecord) and type(renderer.state) is dict:
         axes = renderer.state.get("plane_axes")
-    plain = {}
-    for name, value in attributes.items():
-        if isinstance(name, str) and not name.startswith("_") and is_plain(value):
-            plain[name] = _plain(value)
-    if kwargs is not None and (type(kwargs) is not dict or not is_plain(kwargs, records=True)):
+    budget = [_MOST_SETTINGS]
+    if kwargs is not None and (type(kwargs) is not dict or not _is_plain(kwargs, budget, True)):
         raise CheckpointError("malformed: _init_kwargs are no settings")
+    plain = {
+        name: _plain(value)
+        for name, value in attributes.items()
+        if type(name) is str and not name.startswith("_") and _is_plain(value, budget)
+    }
     return StoredCheckpoint(
         _Walk(limits).collect(module),
         init_kwargs=None if kwargs is None else _plain(kwargs),
@@ -168,7 +171,7 @@ class _Walk:
     """Collects parameters and persistent buffers under the names that `state_dict()` gives them."""
 
     def __init__(self, limits: Limits) -> None:
-        self._limits, self._modules = limits, 0
+        self._limits, self._left = limits, _MOST_PARTS
         self._tensors: dict[str, StoredTensor] = {}
 
     def collect(self, module: ModuleRecord) -> dict[str, StoredTensor]:
@@ -181,21 +184,27 @@ class _Walk:
         return self._tensors
 
     def _visit(self, module: ModuleRecord, prefix: str, depth: int) -> None:
-        self._modules += 1
-        if depth > _DEEPEST_MODULE or self._modules > _MOST_MODULES:
-            raise CheckpointError("modules contain each other, or are more than any network has")
+        if depth > _DEEPEST_MODULE:
+            raise CheckpointError("modules contain each other")
         label = prefix or module.name
         state = _mapping(module.state, f"the state of module {label}")
         transient = state.get("_non_persistent_buffers_set")
-        transient = transient if type(transient) in (set, frozenset, list, tuple) else ()
+        transient = transient if type(transient) in (set, frozenset) else ()
         for group in ("_parameters", "_buffers"):
-            for name, value in _mapping(state.get(group, {}), f"{label} {group}").items():
+            for name, value in self._parts(state, group, label):
                 if value is not None and not (group == "_buffers" and name in transient):
                     full = f"{prefix}{describe(name) if type(name) is not str else name}"
                     self._tensors[full] = _to_stored(value, full, self._limits)
-        for name, child in _mapping(state.get("_modules", {}), f"{label} _modules").items():
+        for name, child in self._parts(state, "_modules", label):
             if isinstance(child, ModuleRecord):
                 self._visit(child, f"{prefix}{name}.", depth + 1)
+
+    def _parts(self, state: dict[Any, Any], group: str, label: str) -> Iterable[tuple[Any, Any]]:
+        parts = _mapping(state.get(group, {}), f"{label} {group}")
+        self._left -= len(parts) + 1
+        if self._left < 0:
+            raise CheckpointError(f"its modules have more than {_MOST_PARTS} parts")
+        return parts.items()
 
 
 def _mapping(value: Any, what: str) -> dict[Any, Any]:
@@ -215,17 +224,19 @@ def _to_stored(record: Any, name: str, limits: Limits) -> StoredTensor:
     return cut_tensor(storage, offset, size, stride, name, limits)
 
 
-def is_plain(value: Any, *, records: bool = False) -> bool:
+def _is_plain(value: Any, budget: list[int], records: bool = False) -> bool:
     """Say whether a value is a setting: texts and numbers, in containers of no great size.
 
     Args:
         value: anything that a pickle holds.
+        budget: how many values may still be looked at; this takes out what it has seen.
         records: whether records count as plain; their names stand for them.
     """
-    left, level = _MOST_SETTINGS, [value]
+    level = [value]
     for _ in range(_DEEPEST_SETTING):
         following: list[Any] = []
         for item in level:
+            budget[0] -= 1
             if type(item) is dict:
                 if not all(type(key) is str for key in item):
                     return False
@@ -236,8 +247,8 @@ def is_plain(value: Any, *, records: bool = False) -> bool:
                 records and isinstance(item, Record)
             ):
                 return False
-            left -= 1
-            if left < 0 or len(following) > _MOST_SETTINGS:
+            if len(following) > budget[0]:
+                budget[0] -= len(following)
                 return False
         if not following:
             return True

@@ -27,13 +27,13 @@ class Limits:
         self.odd_keys = _ODD_KEYS
         self._storages = self._tensors = size + _SPARE
 
-    def take_step(self) -> None:
-        """Count one instruction of a pickle.
+    def take_steps(self, count: int = 1) -> None:
+        """Count instructions of a pickle, or values that one of them copies.
 
         Raises:
             CheckpointError: there are more than such files have.
         """
-        self.steps -= 1
+        self.steps -= count
         if self.steps < 0:
             raise CheckpointError(f"its pickles have more than {MOST_STEPS} instructions")
 

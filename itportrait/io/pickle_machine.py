@@ -109,7 +109,7 @@ class PickleMachine:
             CheckpointError: it is truncated, malformed, or larger than such files are.
         """
         while True:
-            self._limits.take_step()
+            self._limits.take_steps()
             code = self._window.take(1)
             if code == b".":
                 return self._pop()
@@ -272,7 +272,10 @@ class PickleMachine:
         args, function = self._pop(), self._pop()
         if not isinstance(function, Record) or type(args) is not tuple:
             raise CheckpointError(f"the pickle is malformed: it calls {describe(function)}")
-        self._push(function.call(args))
+        value = function.call(args)
+        if type(value) in (dict, set):  # a copy of what may have been named many times
+            self._limits.take_steps(len(value))
+        self._push(value)
 
     def _build(self) -> None:
         state, target = self._pop(), self._pop()

@@ -16,7 +16,7 @@ from itportrait.io.limits import Limits
 from itportrait.io.stored import StorageRecord, StoredTensor, cut_tensor
 from itportrait.io.windows import Window
 
-_LARGEST_HEADER = 1 << 22
+_LARGEST_HEADER = 1 << 20
 _DTYPES = {
     "F64": torch.float64,
     "F32": torch.float32,

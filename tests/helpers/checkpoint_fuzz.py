@@ -16,14 +16,20 @@ import sys
 import tempfile
 import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors.torch import save
 
+from itportrait.adapt.adapter import Adapter
 from itportrait.errors import CheckpointError
 from itportrait.io.checkpoints import read_checkpoint
+from itportrait.perception.files import save_compressed
+from itportrait.perception.perceptual import PerceptualModel
+from itportrait.perception.trunk import ConvTrunk
 from tests.helpers.bounded import SPARE, forbid_more_than, peak_memory
 from tests.helpers.mutations import mutations
 from tests.helpers.published import published_pickle, to_persistent
@@ -60,22 +66,39 @@ def network() -> torch.nn.Module:
     return model
 
 
-def good_files() -> list[tuple[str, bytes]]:
-    """Return (suffix, content) of good files of every kind that is read."""
+@dataclass(frozen=True)
+class Good:
+    """A good file, and what reads it."""
+
+    suffix: str
+    content: bytes
+    read: Callable[[Path], Any] = read_checkpoint
+
+
+def good_files() -> list[Good]:
+    """Return good files of every kind that is read."""
     model = network()
     content = {"G": None, "G_ema": model, "step": 3}
-    files = [(".pkl", published_pickle(content, protocol=n)) for n in (2, 3, 4, 5)]
+    files = [Good(".pkl", published_pickle(content, protocol=n)) for n in (2, 3, 4, 5)]
     state = model.state_dict()
     for zipped in (True, False):
         stream = io.BytesIO()
         torch.save({"G_ema": state}, stream, _use_new_zipfile_serialization=zipped)
-        files.append((".pt", stream.getvalue()))
+        files.append(Good(".pt", stream.getvalue()))
     with to_persistent(model) as persistent:
         stream = io.BytesIO()
         torch.save({"G_ema": persistent}, stream)
-        files.append((".pt", repack(stream.getvalue())))
+        files.append(Good(".pt", repack(stream.getvalue())))
     plain = {name: value.contiguous() for name, value in state.items()}
-    files.append((".safetensors", save(plain, {"config": json.dumps({"widths": [1, 2]})})))
+    files.append(Good(".safetensors", save(plain)))
+    adapter = Adapter("bronze", "tiny-1", {"a.weight": torch.ones(3, 4)}, {"steps": 4})
+    files.append(Good(".safetensors", adapter.to_bytes(), Adapter.load))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "x")
+        PerceptualModel(ConvTrunk((4, 6), (1, 2))).save(path)
+        files.append(Good(".safetensors", path.read_bytes(), PerceptualModel.load))
+        save_compressed(plain, path)
+        files.append(Good(".pt", path.read_bytes()))
     return files
 
 
@@ -104,7 +127,7 @@ def damage_instructions(data: bytes, draw: random.Random) -> bytes:
             parts[at], parts[other] = parts[other], parts[at]
         elif kind == "drop":
             parts[at] = b""
-        elif kind == "repeat":
+        elif kind == "repeat" and len(parts[at]) < 100:
             parts[at] *= draw.choice((2, 3, 1000))
         elif kind == "copy":
             parts[at] = parts[other]
@@ -148,23 +171,27 @@ def damage_header(data: bytes, draw: random.Random) -> bytes:
     return struct.pack("<Q", len(text)) + text + data[8 + length :]
 
 
-def damaged(count: int, seed: int) -> Iterator[tuple[str, bytes]]:
-    """Yield (suffix, content) of damaged files, half of them with knowledge of their format."""
+def damaged(count: int, seed: int) -> Iterator[Good]:
+    """Yield damaged files, half of them with knowledge of their format."""
     files = good_files()
-    contents = [content for _, content in files]
-    plain = mutations(contents, count, seed)
+    plain = mutations([file.content for file in files], count, seed)
     for index, content in enumerate(plain):
-        suffix, good = files[index % len(files)]
+        good = files[index % len(files)]
         draw = random.Random(f"structured:{seed}:{index}")
         if draw.random() < 0.5:
-            yield suffix, content
-        elif suffix == ".safetensors":
-            yield suffix, damage_header(good, draw)
-        elif good[:2] == b"PK":
-            packing = draw.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))
-            yield suffix, repack(good, lambda data: damage_instructions(data, draw), packing)  # noqa: B023
+            yield replace(good, content=content)
         else:
-            yield suffix, damage_instructions(good, draw)
+            yield replace(good, content=damage_format(good, draw))
+
+
+def damage_format(good: Good, draw: random.Random) -> bytes:
+    """Return the content of a file that still looks like one of its format."""
+    if good.suffix == ".safetensors":
+        return damage_header(good.content, draw)
+    if good.content[:2] == b"PK":
+        packing = draw.choice((zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED))
+        return repack(good.content, lambda data: damage_instructions(data, draw), packing)
+    return damage_instructions(good.content, draw)
 
 
 def fuzz(count: int, seed: int) -> dict[str, float]:
@@ -175,19 +202,19 @@ def fuzz(count: int, seed: int) -> dict[str, float]:
     """
     outcomes = {"read": 0, "refused": 0, "unforeseen": 0, "slowest_s": 0.0, "memory_mb": 0.0}
     with tempfile.TemporaryDirectory() as folder:
-        for suffix, content in good_files():  # whatever is imported or built once
-            path = Path(folder, "good" + suffix)
-            path.write_bytes(content)
-            read_checkpoint(path)
+        for good in good_files():  # whatever is imported or built once
+            path = Path(folder, "good" + good.suffix)
+            path.write_bytes(good.content)
+            good.read(path)
         before = peak_memory()
         forbid_more_than(2 * SPARE)
-        for suffix, content in damaged(count, seed):
-            path = Path(folder, "x" + suffix)
-            path.write_bytes(content)
+        for file in damaged(count, seed):
+            path = Path(folder, "x" + file.suffix)
+            path.write_bytes(file.content)
             faulthandler.dump_traceback_later(SECONDS, exit=True)
             began = time.perf_counter()
             try:
-                read_checkpoint(path)
+                file.read(path)
                 outcomes["read"] += 1
             except CheckpointError as error:
                 outcomes["refused"] += 1
