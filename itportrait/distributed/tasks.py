@@ -31,6 +31,7 @@ HEAD_GONE_S = 30.0
 _ARRIVAL_S = 0.5
 """Until a task just submitted has reached its worker: cancelled on its way, its reply aborts this
 process within Ray ("Tried to complete task that was not pending", one stop in fourteen)."""
+_MACHINE_WORDS = ("running low on memory", "node has died", "node was")
 _LOSSES: tuple[tuple[tuple[type[Exception], ...], type[TaskLostError]], ...] = (
     ((ray_errors.OutOfMemoryError,), MemoryLostError),
     ((ray_errors.WorkerCrashedError, ray_errors.TaskCancelledError), ProcessLostError),
@@ -168,6 +169,22 @@ def translate(error: Exception) -> Exception:
     if isinstance(error, ray_errors.RayError):
         return ItportraitError(f"Ray: {describe(error)}")
     return error
+
+
+def lost_with_machine(error: BaseException) -> bool:
+    """Tell whether a training ended for the memory or the loss of nodes under its workers."""
+    failures = getattr(error, "worker_failures", None) or {}
+    found = [failure for failure in failures.values() if isinstance(failure, Exception)]
+    return hasattr(error, "preemption_info") or any(
+        isinstance(translate(failure), MemoryLostError | NodeLostError)
+        or (isinstance(failure, ray_errors.RayActorError) and _blames_machine(failure))
+        for failure in found
+    )
+
+
+def _blames_machine(error: ray_errors.RayActorError) -> bool:
+    # Ray tells only in words what ended an actor.
+    return error.preempted or any(text in str(error) for text in _MACHINE_WORDS)
 
 
 def describe(error: Exception) -> str:

@@ -12,13 +12,16 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import ray
 
 from itportrait.distributed.domain_job import DomainJob, TrainConfig
+from itportrait.distributed.executor import SYSTEM_CLOCK, Clock
 from itportrait.distributed.interrupted import CHECKPOINT, STATE, reason_to_start_anew
+from itportrait.distributed.tasks import lost_with_machine
 from itportrait.distributed.trained_domain import (
     RESULT,
     TrainedDomain,
@@ -45,6 +48,22 @@ def train_domain(job: DomainJob, train: TrainConfig, *, storage: str) -> Trained
     Raises:
         ItportraitError: the training failed for good; says why.
     """
+    anew = reason_to_start_anew(job, storage)
+    if anew:
+        logger.warning("%s", anew)
+    try:
+        fit = partial(_fit, job, train, storage)
+        result = fit_patiently(fit, deadline_s=train.deadline_s)
+    except Exception as error:
+        raise ItportraitError(f"domain {job.spec.name!r}: {_first_cause(error)}") from error
+    if result.checkpoint is None:
+        raise ItportraitError(f"domain {job.spec.name!r} ended without a checkpoint")
+    with result.checkpoint.as_directory() as folder:
+        return _read_result(job, Path(folder))
+
+
+def _fit(job: DomainJob, train: TrainConfig, storage: str) -> Any:
+    """Begin a run, or go on with it; one trainer fits once."""
     from ray.train import CheckpointConfig, FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchTrainer
 
@@ -68,17 +87,41 @@ def train_domain(job: DomainJob, train: TrainConfig, *, storage: str) -> Trained
             **_storage(storage),
         ),
     )
-    anew = reason_to_start_anew(job, storage)
-    if anew:
-        logger.warning("%s", anew)
-    try:
-        result = trainer.fit()
-    except Exception as error:
-        raise ItportraitError(f"domain {job.spec.name!r}: {_first_cause(error)}") from error
-    if result.checkpoint is None:
-        raise ItportraitError(f"domain {job.spec.name!r} ended without a checkpoint")
-    with result.checkpoint.as_directory() as folder:
-        return _read_result(job, Path(folder))
+    return trainer.fit()
+
+
+def fit_patiently(
+    fit: Callable[[], Any],
+    *,
+    deadline_s: float,
+    first_pause_s: float = 15.0,
+    longest_pause_s: float = 300.0,
+    clock: Clock = SYSTEM_CLOCK,
+    sleep: Callable[[float], None] = time.sleep,
+) -> Any:
+    """Run a training, again after a pause where the machine ended it and not the training itself.
+
+    Every run goes on from the last checkpoint. Short memory and lost nodes are waited out; other
+    failures have had their retries within the run.
+
+    Args:
+        fit: the training.
+        deadline_s: seconds after which no further run begins.
+        first_pause_s: pause after the first run; it doubles.
+        longest_pause_s: bound of the pause.
+        clock: time.
+        sleep: how to pause.
+    """
+    began, pause = clock.monotonic(), first_pause_s
+    while True:
+        try:
+            return fit()
+        except Exception as error:
+            late = clock.monotonic() + pause - began > deadline_s
+            if late or not lost_with_machine(error):
+                raise
+        sleep(pause)
+        pause = min(2 * pause, longest_pause_s)
 
 
 def publish_trained(trained: TrainedDomain, bank: Bank, *, storage: str) -> BankVersion:
