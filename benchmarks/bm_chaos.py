@@ -4,14 +4,19 @@
 
 Runs the job (real stages, tiny models, noise) once in peace and once with a fault every few
 seconds, in turn: a worker killed with -9; a node removed without notice and another one added;
-the driver killed with -9 and submitted again. Two more are there all the time, and two turns of
-five are left to them: one record ends every process that opens it (in the run in peace too), and
-every 50th write of a worker fails, as does every 50th call of the driver, reading or writing.
-Every eighth portrait (`--repeat-every`) has the picture of an earlier one. Compares the two outputs
-row by row.
+the driver killed with -9 and submitted again; nearly all memory taken for a while and given back;
+Ray's agent of a node (its raylet) killed under its tasks; the disk of the output filled, and freed
+once the job has ended by it. Three more are there all the time, and two turns are left to them: one
+record ends every process that opens it (in the run in peace too); every 50th write of a worker
+fails, as does every 50th call of the driver, reading or writing; and the wall clock of all of them
+jumps by hours. Every eighth portrait (`--repeat-every`) has the picture of an earlier one. Compares
+the two outputs row by row.
+
+All of it runs in a control group of a few GB with a small disk of its own: this needs root.
 """
 
 import argparse
+import contextlib
 import itertools
 import os
 import random
@@ -29,13 +34,25 @@ import psutil
 from ray.cluster_utils import Cluster
 
 from benchmarks.chaos_stages import CALM, WILD
+from benchmarks.memory_group import GIB, MemoryGroup
 from benchmarks.tiny_job import DOMAIN, write_job
 from itportrait.distributed.recipes import ALIGN, INVERT, RECORD_TYPES, STYLIZE, table_root
 from itportrait.distributed.work import row_digest
 from itportrait.io.commits import StageTable
 
 ROOT = Path(__file__).resolve().parent.parent
-FAULTS = ("worker killed", "poison record", "node replaced", "flaky storage", "driver killed")
+FAULTS = (
+    "worker killed",
+    "memory taken",
+    "poison record",
+    "node replaced",
+    "raylet killed",
+    "flaky storage",
+    "driver killed",
+    "disk filled",
+)
+HOG_S, UNUSED = 12, 0.03
+DISK_MB = 256
 STAGES = ((ALIGN, ""), (INVERT, ""), (STYLIZE, DOMAIN))
 
 
@@ -48,23 +65,65 @@ def main() -> None:
     parser.add_argument("--every", type=float, default=20, help="seconds between two faults")
     parser.add_argument("--shard-size", type=int, default=50)
     parser.add_argument("--repeat-every", type=int, default=8, help="0: no picture twice")
+    parser.add_argument("--memory-gb", type=float, default=8.0)
+    parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     os.environ["PYTHONPATH"] = str(ROOT)
-    with tempfile.TemporaryDirectory() as folder, SimulatedCluster() as cluster:
+    if arguments.inside:
+        run(arguments)
+        return
+    with MemoryGroup("chaos", int(arguments.memory_gb * GIB)) as group:
+        again = [sys.executable, "-m", "benchmarks.bm_chaos", *sys.argv[1:], "--inside"]
+        sys.exit(group.start(again, cwd=ROOT).wait())
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Run the job in peace and in chaos, and compare."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        Disk(Path(folder) / "disk") as disk,
+        SimulatedCluster() as cluster,
+    ):
         config = write_job(
             Path(folder),
             arguments.records,
             shard_size=arguments.shard_size,
             repeat_every=arguments.repeat_every,
         )
-        calm, wild = f"{folder}/calm", f"{folder}/wild"
+        calm, wild = f"{folder}/calm", f"{disk.folder}/wild"
         began = time.perf_counter()
         finish(submit(config, calm, CALM, cluster))
         print(f"in peace: {time.perf_counter() - began:.0f} s", flush=True)
         began = time.perf_counter()
-        faults = disturb(config, wild, cluster, arguments.every)
+        faults = Chaos(config, wild, cluster, disk).run(arguments.every)
         print(f"in chaos: {time.perf_counter() - began:.0f} s, faults: {faults}", flush=True)
         compare(calm, wild, arguments.records)
+
+
+class Disk:
+    """A small disk for the time of the block, in this process's own view of the machine."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def __enter__(self) -> "Disk":
+        self.folder.mkdir()
+        mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_MB}m", "tmpfs", str(self.folder)]
+        subprocess.run(mount, check=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        subprocess.run(["umount", "--lazy", str(self.folder)], check=True)
+
+    def fill(self) -> None:
+        """Take all space."""
+        with contextlib.suppress(OSError), (self.folder / "ballast").open("wb", 0) as file:
+            while True:
+                file.write(bytes(4096))
+
+    def free(self) -> None:
+        """Give the space back."""
+        (self.folder / "ballast").unlink()
 
 
 class SimulatedCluster:
@@ -86,49 +145,95 @@ class SimulatedCluster:
         self.cluster.remove_node(gone, allow_graceful=False)
         self.nodes.append(self.cluster.add_node(num_cpus=1))
 
+    def kill_an_agent(self) -> None:
+        """Kill the raylet of a node under its tasks, and add another node."""
+        node = self.nodes.pop(random.randrange(len(self.nodes)))
+        node.all_processes["raylet"][0].process.kill()
+        self.nodes.append(self.cluster.add_node(num_cpus=1))
+
 
 def submit(config: Path, output: str, kernels: str, cluster: SimulatedCluster) -> subprocess.Popen:
     """Start the job's process."""
     command = [sys.executable, "-m", "benchmarks.chaos_job", str(config), output, kernels]
-    return subprocess.Popen(
-        [*command, cluster.address],
-        cwd=ROOT,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    with Path(f"{config}.log").open("w") as log:
+        return subprocess.Popen(
+            [*command, cluster.address],
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+            stderr=log,
+            start_new_session=True,
+        )
 
 
 def finish(process: subprocess.Popen) -> None:
     """Wait for the end of a job; one that failed ends the benchmark."""
-    _, errors = process.communicate()
-    if process.returncode != 0:
-        sys.exit(f"the job failed with {process.returncode}:\n{errors[-3000:]}")
+    if process.wait() != 0:
+        log = Path(f"{process.args[3]}.log").read_text()
+        sys.exit(f"the job failed with {process.returncode}:\n{log[-3000:]}")
 
 
-def disturb(config: Path, output: str, cluster: SimulatedCluster, every: float) -> dict[str, int]:
-    """Run the job with a fault every so many seconds; return how many there were of each kind."""
-    process = submit(config, output, WILD, cluster)
-    counts = dict.fromkeys(FAULTS, 0)
-    for kind in itertools.cycle(FAULTS):
-        deadline = time.monotonic() + every
-        while time.monotonic() < deadline and process.poll() is None:
-            time.sleep(0.2)
-        if process.poll() is not None:
-            finish(process)
-            return counts
-        if kind == "worker killed" and not kill_a_worker():
-            continue
+class Chaos:
+    """The job with one fault after the other.
+
+    Args:
+        config: of the job.
+        output: of the job, on the disk.
+        cluster: whose nodes go.
+        disk: that is filled.
+    """
+
+    def __init__(self, config: Path, output: str, cluster: SimulatedCluster, disk: Disk) -> None:
+        self.config, self.output, self.cluster, self.disk = config, output, cluster, disk
+        self.counts = dict.fromkeys(FAULTS, 0)
+        self.hog: subprocess.Popen | None = None
+
+    def run(self, every: float) -> dict[str, int]:
+        """Run the job to its end; return how many faults there were of each kind."""
+        self._submit()
+        for kind in itertools.cycle(FAULTS):
+            deadline = time.monotonic() + every
+            while time.monotonic() < deadline and self.process.poll() is None:
+                time.sleep(0.2)
+            if self.process.poll() is not None:
+                finish(self.process)
+                if self.hog:
+                    self.hog.wait()
+                return self.counts
+            if self._happen(kind):
+                self.counts[kind] += 1
+                print(f"  {kind}", flush=True)
+        raise AssertionError("the faults never end")
+
+    def _submit(self) -> None:
+        self.process = submit(self.config, self.output, WILD, self.cluster)
+
+    def _happen(self, kind: str) -> bool:
+        if kind == "worker killed":
+            return kill_a_worker()
+        if kind == "memory taken":
+            numbers = [str(GIB // 2), str(HOG_S), str(UNUSED)]
+            self.hog = subprocess.Popen([sys.executable, "-m", "benchmarks.hog", *numbers])
         if kind == "node replaced":
-            cluster.replace_a_node()
+            self.cluster.replace_a_node()
+        if kind == "raylet killed":
+            self.cluster.kill_an_agent()
         if kind == "driver killed":
-            os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
-            process = submit(config, output, WILD, cluster)
-        counts[kind] += 1
-        print(f"  {kind}", flush=True)
-    raise AssertionError("the faults never end")
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+            self._submit()
+        if kind == "disk filled":
+            self._fill_the_disk()
+        return True
+
+    def _fill_the_disk(self) -> None:
+        """Leave no space until the job has ended by it, and submit the job again."""
+        self.disk.fill()
+        code = self.process.wait(timeout=300)
+        self.disk.free()
+        said = Path(f"{self.config}.log").read_text().splitlines()[-1]
+        if code == 0 or "No space left" not in said:
+            sys.exit(f"a full disk ended the job with {code}: {said}")
+        self._submit()
 
 
 def kill_a_worker() -> bool:

@@ -7,11 +7,13 @@ import sys
 from dataclasses import replace
 
 from benchmarks.chaos_stages import FAILS_EVERY, WILD
+from benchmarks.jumping_clock import jump
 from itportrait.distributed.job_config import load_job
 from itportrait.distributed.lease import Lease
 from itportrait.distributed.progress import Progress
 from itportrait.distributed.session import ray_session, stop_on_sigterm
 from itportrait.distributed.stylize_job import StylizeJob, find_model_id
+from itportrait.errors import ItportraitError
 from tests.helpers.flaky_storage import hang_up_every
 
 
@@ -19,6 +21,7 @@ def main(config_file: str, output: str, kernels: str, address: str) -> None:
     """Run the job to its end."""
     if kernels == WILD:
         hang_up_every(FAILS_EVERY)  # the driver's own calls, too
+        jump()
     config = load_job(config_file, output=output)
     with stop_on_sigterm(), ray_session(address or None, num_cpus=2):
         job = StylizeJob(config, find_model_id(config))
@@ -34,4 +37,7 @@ def main(config_file: str, output: str, kernels: str, address: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    try:
+        main(*sys.argv[1:])
+    except ItportraitError as error:
+        sys.exit(f"error: {error}")

@@ -1,7 +1,8 @@
-"""The real stages, with a record that ends its process and a storage that fails now and then."""
+"""The real stages, with a record that ends its process, flaky storage and a clock that jumps."""
 
 import os
 
+from benchmarks.jumping_clock import jump
 from itportrait.distributed.kernels import build as build_real
 from itportrait.distributed.recipes import ALIGN, Recipe
 from itportrait.distributed.work import Kernel
@@ -27,6 +28,7 @@ def build(recipe: Recipe) -> Kernel:
 
 
 def build_on_flaky_storage(recipe: Recipe) -> Kernel:
-    """The same, in a process of which every 50th write fails from now on."""
+    """The same, in a process of which every 50th write fails from now on, and whose clock jumps."""
     fail_every(FAILS_EVERY, first=FAILS_EVERY)
+    jump()
     return build(recipe)
