@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
 from itportrait.config import Settings
 from itportrait.errors import InvalidArgumentError
@@ -20,6 +20,8 @@ Channels = Annotated[int, Field(ge=1, le=_MOST_CHANNELS)]
 
 class RenderingConfig(Settings):
     """How rays are sampled and composited."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
 
     depth_resolution: int = Field(default=48, ge=2, le=_MOST_SAMPLES)
     """Number of coarse samples along a ray."""
@@ -65,6 +67,8 @@ class SuperResolutionBlock(Settings):
 
 class GeneratorConfig(Settings):
     """A tri-plane generator: EG3D's published ones and the embedded small one."""
+
+    model_config = ConfigDict(allow_inf_nan=False)
 
     z_dim: int = Field(default=512, ge=1, le=_MOST_CHANNELS)
     """Length of the latent z."""

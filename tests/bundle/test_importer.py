@@ -83,6 +83,8 @@ LIES = {
         "depth_resolution_importance, ray_start",
     ),
     "half of text": ({"sr_num_fp16_res": "4"}, "sr_num_fp16_res must be a whole number"),
+    "no number": ({"rendering_kwargs": RENDERING | {"box_warp": float("nan")}}, "box_warp"),
+    "an infinite ray": ({"rendering_kwargs": RENDERING | {"ray_end": float("inf")}}, "ray_end"),
     "nothing": ({"z_dim": None}, "z_dim"),
 }
 
