@@ -16,7 +16,8 @@ def list_lines(uri: str, version: str = "") -> Iterator[Source]:
 
     Args:
         uri: the list. Empty lines and comments, which begin with `#`, are passed over, and blanks
-            around a name are left out, unless the very line is the name of a file.
+            around a name are left out, unless the very line is the name of a file (with blanks: of
+            a local one).
         version: of the list; not of the inputs, whose own version is unknown.
     """
     fs, path = open_fs(uri)
@@ -47,7 +48,8 @@ def _lines(file: Any) -> Iterator[str | None]:
 def _name_in(line: str, uri: str) -> str | None:
     """Return the name that a line means, or None where it means none."""
     name = line.strip()
-    if line != name and line and _is_file(beside(uri, line)):
+    # Stores are not asked about every line that ends in a blank: a million may.
+    if line != name and line and is_local(beside(uri, line)) and _is_file(beside(uri, line)):
         return line
     if not name or (name.startswith("#") and not _is_file(beside(uri, name))):
         return None
