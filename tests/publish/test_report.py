@@ -57,6 +57,13 @@ def test_figures_of_a_run_are_shown():
         assert needed in words
 
 
+def test_what_the_listing_skipped_is_named():
+    skipped = {"sidecar": {"count": 40, "names": ["/p/a.json", "/p/<b>.txt"]}}
+    words = Page(render_report(run(skipped=skipped))).words()
+    assert "sidecar 40 /p/a.json, /p/<b>.txt" in words
+    assert "Skipped by the listing" not in Page(render_report(run())).words()
+
+
 def test_reasons_come_commonest_first_and_bounded():
     reasons = {"blurred": 2, "no_face": 7, "too_small": 5}
     text = render_report(run(stages={"align": stage(reasons=reasons)}), reasons=2)
