@@ -1,6 +1,7 @@
 """The command line: thin, and an expected error is one line and exit code 2."""
 
 import json
+import os
 
 import pytest
 from typer.testing import CliRunner
@@ -52,6 +53,17 @@ def test_bank_list_show_promote_rollback_prune(bank):
     assert "champion is v1" in call("bank", "rollback", bank.uri, "bronze")
     assert "champion is v2" in call("bank", "promote", bank.uri, "bronze", "v2")
     assert "0 versions removed" in call("bank", "prune", bank.uri, "bronze")
+
+
+def test_align_counts_what_is_no_input(tmp_path):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    os.mkfifo(photos / "pipe.jpg")
+    (photos / "Thumbs.db").write_bytes(b"")
+    text = call("align", str(photos), str(tmp_path / "out"))
+    assert "failed: 1" in text
+    assert "reasons: {'storage': 1}" in text
+    assert "1 skipped: 1 system (Thumbs.db)" in text
 
 
 @pytest.mark.parametrize(

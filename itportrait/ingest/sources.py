@@ -8,7 +8,7 @@ no picture is counted, with its reason.
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.spec import AbstractFileSystem
@@ -16,6 +16,7 @@ from fsspec.utils import glob_translate
 
 from itportrait.errors import InvalidArgumentError, ItportraitError, NoInputError
 from itportrait.ingest.archives import list_archive
+from itportrait.ingest.braces import expand_braces
 from itportrait.ingest.faults import STORAGE, faulty, reason_of, sentence_of, unlisted
 from itportrait.ingest.lists import list_lines
 from itportrait.ingest.skipped import Skip, Skipped, reason_of_other
@@ -32,7 +33,6 @@ _READERS = {
     ".pq": list_table,
 }
 _COMPRESSED = re.compile(r"\.(tar\.(gz|zst|bz2|xz)|tgz)$", re.IGNORECASE)
-_BRACES = re.compile(r"\{(\d+)\.\.(\d+)\}|\{([^{}]*,[^{}]*)\}")
 _PATTERNS_SHOWN = 12
 
 
@@ -186,21 +186,6 @@ class Listing(Iterator[Source]):
             "list files (.txt, .lst), tables (.parquet) and archives (.tar); check the path, or "
             "give a glob such as 'photos/**/*.jpg'"
         )
-
-
-def expand_braces(uri: str) -> Iterator[str]:
-    """Stream what `{000..017}` (zeros kept) and `{a,b}` in a URI stand for, left to right."""
-    match = _BRACES.search(uri)
-    if match is None or os.path.exists(uri):
-        yield uri
-        return
-    low, high, names = match.groups()
-    if names is not None:
-        parts: Iterable[str] = names.split(",")
-    else:
-        parts = (f"{i:0{len(low)}d}" for i in range(int(low), int(high) + 1))
-    for part in parts:
-        yield from expand_braces(uri[: match.start()] + part + uri[match.end() :])
 
 
 def _any_of(patterns: Sequence[str]) -> Callable[[str], object]:

@@ -11,7 +11,7 @@ import pytest
 
 from itportrait.errors import InvalidArgumentError, NoInputError
 from itportrait.ingest import list_sources, read_source
-from itportrait.ingest.sources import expand_braces
+from itportrait.ingest.braces import expand_braces
 
 
 @pytest.fixture
@@ -142,6 +142,15 @@ def test_braces():
         "a-08.tar", "a-08.bin", "a-09.tar", "a-09.bin", "a-10.tar", "a-10.bin",
     ]  # fmt: skip
     assert list(expand_braces("plain")) == ["plain"]
+    assert list(expand_braces("{a,s-{0..1}.tar,{b,c}}/d")) == [
+        "a/d",
+        "s-0.tar/d",
+        "s-1.tar/d",
+        "b/d",
+        "c/d",
+    ]
+    assert list(expand_braces("{a}{b{c,d}}{e,f")) == ["{a}{bc}{e,f", "{a}{bd}{e,f"]
+    assert list(expand_braces("}{,x}{3..1}")) == []
 
 
 def test_nothing_found_names_uri_and_patterns(tmp_path):
