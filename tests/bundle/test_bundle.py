@@ -22,6 +22,8 @@ from itportrait.geometry.camera import camera_angles, frontal_camera
 from itportrait.perception.identity import MiniIdentityModel
 from itportrait.perception.perceptual import PerceptualModel
 from itportrait.perception.trunk import ConvTrunk
+from tests.helpers.onnx_files import face_network
+from tests.helpers.onnx_files import write as write_onnx
 from tests.helpers.published import published_pickle
 from tests.helpers.tiny_family import WIDTHS, tiny_generator
 
@@ -145,6 +147,37 @@ def test_remote_bundle_is_copied_once_and_verified(folder, tmp_path, monkeypatch
     remote.rm("/models", recursive=True)
     with pytest.raises(MissingModelError, match=r"model\.json is absent"):
         load_bundle(uri)
+
+
+def test_an_identity_network_of_the_users_may_lie_anywhere_on_this_machine(folder, tmp_path):
+    write_onnx(tmp_path / "face.onnx", *face_network())
+    rename_identity(folder, str(tmp_path / "face.onnx"))
+    picture = torch.zeros(2, 3, 32, 32, requires_grad=True)
+    load_bundle(folder).identity.embed(picture).sum().backward()
+    assert picture.grad is not None
+
+
+def test_an_old_bundle_with_a_network_that_would_run_code_is_refused(folder):
+    (folder / "face.pt").write_bytes(b"code of others")
+    rename_identity(folder, "face.pt")
+    bundle = load_bundle(folder)
+    assert bundle.generator is not None  # all that does not need it works
+    with pytest.raises(InvalidArgumentError, match=r"face\.pt; export the network once.*onnx"):
+        bundle.identity  # noqa: B018
+
+
+def test_links_out_of_a_bundle_are_refused(folder, tmp_path):
+    (folder / "identity.safetensors").rename(tmp_path / "elsewhere.safetensors")
+    (folder / "identity.safetensors").symlink_to(tmp_path / "elsewhere.safetensors")
+    with pytest.raises(InvalidArgumentError, match=r"a symbolic link leads to .*put the file"):
+        load_bundle(folder).identity  # noqa: B018
+
+
+def rename_identity(folder, path):
+    """Let a bundle name another identity network."""
+    model = json.loads((folder / "model.json").read_text())
+    model["perception"]["identity_path"] = path
+    (folder / "model.json").write_text(json.dumps(model))
 
 
 def test_camera_prior():
