@@ -2,8 +2,10 @@
 
 import contextlib
 import copy
+import io
 import json
 import os
+import tarfile
 from dataclasses import asdict
 
 import fsspec
@@ -16,8 +18,10 @@ from itportrait.distributed.recipes import ALIGN, INVERT, STYLIZE, Recipe, table
 from itportrait.distributed.shards import Shard
 from itportrait.errors import ItportraitError
 from itportrait.image import encode
+from itportrait.ingest import list_sources
 from itportrait.io import uris
 from itportrait.io.commits import Commit, FileEntry, StageTable
+from itportrait.io.photos import read_source
 from itportrait.publish.bank import Bank, BankVersion, read_version
 from itportrait.records import AlignedRecord, InvertedRecord, Source, StylizedRecord
 from itportrait.stylize import DeliverablesConfig
@@ -225,6 +229,33 @@ def test_names_in_a_table_of_portraits(tmp_path, outside):
     assert made.portraits == len(names)
     assert len(made.files) + len(made.errors) == len(names)
     assert {"InvalidArgumentError"} <= {error["type"] for error in made.errors}
+
+
+def test_names_in_an_archive(tmp_path, outside):
+    own = tmp_path / "archives"
+    plant_links(own, outside)
+    picture = encode(np.full((8, 8, 3), 90, np.uint8))
+    names = hostile_names(COUNT, outside, seed=5)
+    with tarfile.open(own / "photos.tar", "w", format=tarfile.GNU_FORMAT) as archive:
+        for number, name in enumerate(names):
+            member = tarfile.TarInfo(f"{name}.png" if number % 2 else "safe.png")
+            member.size = len(picture)
+            if number % 4 == 2:
+                member.type, member.linkname, member.size = tarfile.SYMTYPE, name, 0
+            elif number % 4 == 0:
+                member.type, member.linkname, member.size = tarfile.LNKTYPE, name, 0
+            with contextlib.suppress(ValueError, UnicodeEncodeError):  # no tar file has this name
+                archive.addfile(member, io.BytesIO(picture))
+    watch = Watch(tmp_path, own)
+    with watch():
+        sources = list(list_sources(str(own / "photos.tar")))
+        contents = []
+        for source in sources:
+            with contextlib.suppress(ItportraitError, OSError):
+                contents.append(read_source(source))
+    watch.check()
+    assert len(contents) > 100
+    assert set(contents) == {picture}
 
 
 def test_a_card_must_be_that_of_its_folder(tmp_path):
