@@ -12,10 +12,14 @@ import fsspec
 import numpy as np
 import pytest
 
+from itportrait.adapt import AdaptConfig, DomainSpec
+from itportrait.align import AlignConfig
 from itportrait.bundle import load_bundle
 from itportrait.distributed.delivery import DeliveryTask, deliver, read_delivery, sweep
+from itportrait.distributed.domain_job import DomainJob
 from itportrait.distributed.recipes import ALIGN, INVERT, STYLIZE, Recipe, table_root
 from itportrait.distributed.shards import Shard
+from itportrait.distributed.trainers import _read_result
 from itportrait.errors import ItportraitError
 from itportrait.image import encode
 from itportrait.ingest import list_sources
@@ -173,6 +177,24 @@ def test_an_adopted_version_brings_no_file_that_a_link_leads_to(tmp_path, outsid
 
 def remove_former(table, former, commit):
     table.commit(commit, replaces=former)
+
+
+def test_a_training_in_a_bank_brings_no_file_that_a_link_leads_to(tmp_path, outside):
+    spec = DomainSpec(name="bronze", mode="text", prompt="bronze")
+    job = DomainJob(
+        bundle="mini", spec=spec, adapt=AdaptConfig(), align=AlignConfig(), fingerprint="f"
+    )
+    folder = tmp_path / "checkpoint"
+    folder.mkdir()
+    about = {"base_model_id": "m", "metrics": {"steps": 3, "identity": 0.5}, "info": {}}
+    (folder / "result.json").write_text(json.dumps(about))
+    (folder / "card.md").write_bytes(b"# card")
+    trained = _read_result(job, folder)
+    assert trained.files == {"card.md": b"# card"}
+    assert trained.metrics == about["metrics"]
+    (folder / "key").symlink_to(outside / "secret")
+    with pytest.raises(ItportraitError, match="symbolic link leads to"):
+        _read_result(job, folder)
 
 
 def test_names_in_markers(tmp_path, outside):

@@ -12,6 +12,7 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,8 +30,10 @@ from itportrait.distributed.trained_domain import (
     reference_images,
     short_params,
 )
+from itportrait.documents import build, parse_object
 from itportrait.errors import InvalidArgumentError, ItportraitError
 from itportrait.io import uris
+from itportrait.io.names import resolve_local
 from itportrait.publish.bank import Bank, BankVersion
 from itportrait.text import shown
 
@@ -315,13 +318,25 @@ def _load_state() -> dict[str, Any] | None:
 def _read_result(job: DomainJob, folder: Path) -> TrainedDomain:
     if not (folder / RESULT).exists():
         raise ItportraitError(f"domain {job.spec.name!r} ended before its result was stored")
-    about = json.loads((folder / RESULT).read_text())
-    files = {
-        str(path.relative_to(folder)): path.read_bytes()
+    source = f"{RESULT} of domain {job.spec.name!r}"
+    about = build(_Result, parse_object((folder / RESULT).read_bytes(), source), source)
+    names = [
+        path.relative_to(folder).as_posix()
         for path in folder.rglob("*")
         if path.is_file() and path.name != RESULT and not path.name.startswith(".")
-    }
-    return TrainedDomain(job=job, files=files, **about)
+    ]
+    # The folder lies in the bank, which may be of others: no link in it brings a file of the user.
+    files = {name: resolve_local(folder, name, what=source).read_bytes() for name in names}
+    return TrainedDomain(job=job, files=files, **vars(about))
+
+
+@dataclass(frozen=True)
+class _Result:
+    """What a finished training says of itself, beside its files."""
+
+    base_model_id: str
+    metrics: dict[str, int | float]
+    info: dict[str, Any]
 
 
 def _gpus_per_worker(train: TrainConfig) -> float:
