@@ -137,3 +137,12 @@ def test_a_file_that_is_no_yaml_is_named(tmp_path, content, message):
     (tmp_path / "job.yaml").write_bytes(content)
     with pytest.raises(ItportraitError, match=message):
         load_job(str(tmp_path / "job.yaml"))
+
+
+@pytest.mark.parametrize("name", ["x/../../../../Y", "..", "a b", "_index"])
+def test_names_of_domains_are_checked_at_load(name, tmp_path):
+    with pytest.raises(InvalidArgumentError, match="domain must be a name of letters, digits"):
+        load_job(None, input="photos", output="out", domains=[name])
+    (tmp_path / "job.yaml").write_text(f"domains: ['{name}']\n")
+    with pytest.raises(InvalidArgumentError, match="domain must be a name of letters, digits"):
+        load_job(str(tmp_path / "job.yaml"), input="photos", output="out")
