@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from itportrait.lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from itportrait.adapt.adapter import Adapter, interpolate_adapters, mix_adapters
+    from itportrait.adapt.adapter import Adapter, mix_adapters
     from itportrait.adapt.config import AdaptConfig, DomainSpec, resolve
     from itportrait.adapt.fingerprint import adapt_fingerprint, former_fingerprint
     from itportrait.adapt.layers import LAYER_PRESETS
@@ -29,7 +29,6 @@ __all__ = [
     "adapt_domain",
     "adapt_fingerprint",
     "former_fingerprint",
-    "interpolate_adapters",
     "load_references",
     "mix_adapters",
     "resolve",
@@ -38,7 +37,7 @@ __all__ = [
 __getattr__ = lazy_exports(
     __name__,
     {
-        "adapter": "Adapter interpolate_adapters mix_adapters",
+        "adapter": "Adapter mix_adapters",
         "config": "AdaptConfig DomainSpec resolve",
         "layers": "LAYER_PRESETS",
         "fingerprint": "adapt_fingerprint former_fingerprint",

@@ -219,12 +219,3 @@ def mix_adapters(parts: Sequence[tuple[Adapter, float]], *, domain: str | None =
     name = domain or "+".join(f"{weight:g}*{adapter.domain}" for adapter, weight in parts)
     info = {"mix": [{"domain": adapter.domain, "weight": weight} for adapter, weight in parts]}
     return Adapter(name, base, delta, info)
-
-
-def interpolate_adapters(first: Adapter, second: Adapter, amount: float) -> Adapter:
-    """Return the blend on the way from `first` (amount 0) to `second` (amount 1).
-
-    Raises:
-        InvalidArgumentError: adapters of different base models.
-    """
-    return mix_adapters([(first, 1 - amount), (second, amount)])

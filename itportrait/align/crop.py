@@ -85,10 +85,6 @@ class CropPlan:
         """Map photo pixels `[..., 2]` to fractions of the crop, 0 to 1 from its top left edge."""
         return ((points + 0.5) * self.scale - np.array(self.corner)) / self.side
 
-    def to_photo(self, fractions: np.ndarray) -> np.ndarray:
-        """Map fractions of the crop `[..., 2]` to photo pixels: `to_crop`'s inverse."""
-        return (fractions * self.side + np.array(self.corner)) / self.scale - 0.5
-
 
 def plan_crop(landmarks: np.ndarray, width: int, height: int) -> CropPlan:
     """Place the crop of a face.

@@ -55,18 +55,6 @@ def rotation_of(angles: np.ndarray) -> np.ndarray:
     return (about_z @ about_y @ about_x).T
 
 
-def angles_of(rotation: np.ndarray) -> np.ndarray:
-    """Return `[3]` angles of a rotation: `rotation_of`'s inverse for yaw within 90 deg."""
-    turned = rotation.T
-    return np.array(
-        [
-            np.arctan2(turned[2, 1], turned[2, 2]),
-            -np.arcsin(np.clip(turned[2, 0], -1, 1)),
-            np.arctan2(turned[1, 0], turned[0, 0]),
-        ]
-    )
-
-
 def label_from_pose(angles: np.ndarray, translation: np.ndarray = MEAN_TRANSLATION) -> np.ndarray:
     """Return EG3D's camera label of a head's pose.
 

@@ -57,7 +57,6 @@ def _packages() -> list[Finding]:
     for extra, module, what in (
         ("s3", "s3fs", "s3:// storage"),
         ("gcs", "gcsfs", "gs:// storage"),
-        ("mediapipe", "mediapipe", "dense landmarks"),
         ("onnx", "onnx", "ONNX identity networks"),
     ):
         there = importlib.util.find_spec(module) is not None

@@ -157,17 +157,3 @@ def camera_angles(camera: Tensor) -> tuple[Tensor, Tensor]:
     yaw = torch.atan2(position[:, 0], position[:, 2])
     height = position[:, 1] / position.norm(dim=1).clamp_min(1e-12)
     return yaw, -height * (math.pi / 2)
-
-
-def mirror_camera(camera: Tensor) -> Tensor:
-    """Return the cameras `[N, 25]` of the horizontally mirrored pictures.
-
-    Raises:
-        InvalidArgumentError: not of shape `[N, 25]`.
-    """
-    cam2world, intrinsics = unpack_camera(camera)
-    flip = camera.new_tensor([-1.0, 1.0, 1.0, 1.0])
-    mirrored = intrinsics.clone()
-    mirrored[:, 0, 1] = -intrinsics[:, 0, 1]
-    mirrored[:, 0, 2] = 1 - intrinsics[:, 0, 2]
-    return pack_camera(flip[:, None] * cam2world * flip, mirrored)

@@ -1,13 +1,12 @@
 """What the stages minimize and measure: small differentiable terms, one value a picture."""
 
-from itportrait.losses.clip_image import ClipImageLoss, image_similarity
+from itportrait.losses.clip_image import image_similarity
 from itportrait.losses.depth import depth_distance, depth_variance
 from itportrait.losses.directional import (
     DirectionalLoss,
     cosine_loss,
     reach_loss,
     text_change,
-    text_direction,
     unit,
 )
 from itportrait.losses.identity import IdentityLoss
@@ -15,7 +14,6 @@ from itportrait.losses.perceptual import PerceptualLoss
 from itportrait.losses.pixel import l2_loss, luma, structure_loss
 
 __all__ = [
-    "ClipImageLoss",
     "DirectionalLoss",
     "IdentityLoss",
     "PerceptualLoss",
@@ -28,6 +26,5 @@ __all__ = [
     "reach_loss",
     "structure_loss",
     "text_change",
-    "text_direction",
     "unit",
 ]

@@ -79,11 +79,6 @@ def text_change(model: ImageText, target: str, source: str) -> Tensor:
     return change
 
 
-def text_direction(model: ImageText, target: str, source: str) -> Tensor:
-    """Return `text_change` scaled to length 1."""
-    return unit(text_change(model, target, source))
-
-
 def reach_loss(change: Tensor, wanted: Tensor) -> Tensor:
     """Measure how far changes fall short of a wanted one along its direction.
 

@@ -1,4 +1,4 @@
-"""Draw a dataset of procedural portraits into resumable shards, and load it.
+"""Draw a dataset of procedural portraits into resumable shards.
 
 On disk, one folder per dataset:
 
@@ -27,15 +27,13 @@ import json
 import multiprocessing
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from safetensors import safe_open
 from safetensors.numpy import save
 
 from itportrait.config import Settings, fingerprint
-from itportrait.errors import InvalidArgumentError, NoInputError
+from itportrait.errors import InvalidArgumentError
 from itportrait.geometry.camera import look_at_camera
 from itportrait.io.uris import put_bytes
 from itportrait.mini.portraits import (
@@ -131,39 +129,6 @@ def draw_dataset(
 def shard_path(out: Path, index: int) -> Path:
     """Return where a shard lies."""
     return out / f"shard-{index:05d}.safetensors"
-
-
-def load_dataset(directory: str | Path, limit: int | None = None) -> dict[str, Any]:
-    """Read the shards that are there into memory.
-
-    Args:
-        directory: of `draw_dataset`; may still be growing (rows are then those of whole shards).
-        limit: rows to read at most.
-
-    Returns:
-        The arrays of the module's table with all rows, `captions` (a list of lists of strings),
-        `domains` (names) and `spec`.
-
-    Raises:
-        NoInputError: no dataset, or no shard of it, is there.
-    """
-    folder = Path(directory)
-    header = folder / "dataset.json"
-    paths = sorted(folder.glob("shard-*.safetensors"))
-    if not header.exists() or not paths:
-        raise NoInputError(f"no drawn dataset in {folder}: looked for dataset.json and shard-*")
-    spec = DatasetSpec.parse(json.loads(header.read_text())["spec"], source=str(header))
-    parts: dict[str, list[np.ndarray]] = {}
-    written: list[list[str]] = []
-    for path in paths:
-        with safe_open(path, framework="numpy") as shard:
-            for key in shard.keys():  # noqa: SIM118  (not a dict)
-                parts.setdefault(key, []).append(shard.get_tensor(key))
-            written += json.loads(shard.metadata()["captions"])
-        if limit is not None and len(written) >= limit:
-            break
-    arrays: dict[str, Any] = {key: np.concatenate(rows)[:limit] for key, rows in parts.items()}
-    return {**arrays, "captions": written[:limit], "domains": spec.domains, "spec": spec}
 
 
 def _write_header(out: Path, spec: DatasetSpec) -> None:

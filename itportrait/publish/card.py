@@ -1,12 +1,9 @@
 """The files of a bank version that are for people: card, preview, curve."""
 
-import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from itportrait.image import encode
 from itportrait.publish.contact_sheet import contact_sheet
@@ -77,15 +74,6 @@ def preview_png(base: Sequence[np.ndarray], styled: Sequence[np.ndarray]) -> byt
     return encode(
         contact_sheet([list(base), list(styled)], columns=columns, names=["base", "style"])
     )
-
-
-def curve_parquet(curve: Sequence[Mapping[str, float]]) -> bytes:
-    """Return a Parquet file of a training's probe scores, one row a probe, columns sorted."""
-    names = sorted({name for point in curve for name in point})
-    columns = {name: [point.get(name) for point in curve] for name in names}
-    buffer = io.BytesIO()
-    pq.write_table(pa.table(columns), buffer, compression="zstd")
-    return buffer.getvalue()
 
 
 def _name(uri: str) -> str:

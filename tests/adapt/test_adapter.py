@@ -6,7 +6,7 @@ import json
 import pytest
 import torch
 
-from itportrait.adapt import Adapter, interpolate_adapters, mix_adapters
+from itportrait.adapt import Adapter, mix_adapters
 from itportrait.errors import CheckpointError, InvalidArgumentError, OutputError
 
 
@@ -66,7 +66,7 @@ def test_the_base_is_not_touched_and_the_result_is_frozen(bundle):
 def test_blends(bundle):
     first, second = adapter_of(bundle, 1)[0], adapter_of(bundle, 2, "blue")[0]
     name = next(iter(first.delta))
-    blend = interpolate_adapters(first, second, 0.25)
+    blend = mix_adapters([(first, 0.75), (second, 0.25)])
     torch.testing.assert_close(
         blend.delta[name], 0.75 * first.delta[name] + 0.25 * second.delta[name]
     )

@@ -10,14 +10,26 @@ from itportrait.align.pose import (
     FACE_SCALE,
     LABEL_OFFSET,
     NETWORK_DISTANCE,
-    angles_of,
     estimate_pose,
     label_from_pose,
     rotation_of,
 )
-from itportrait.geometry.camera import FFHQ_FOCAL, camera_angles, mirror_camera
+from itportrait.geometry.camera import FFHQ_FOCAL, camera_angles
+from tests.helpers.mirror import mirror_camera
 
 FLIP = np.diag([1.0, -1.0, -1.0])
+
+
+def angles_of(rotation: np.ndarray) -> np.ndarray:
+    """Return `[3]` angles of a rotation: `rotation_of`'s inverse for yaw within 90 deg."""
+    turned = rotation.T
+    return np.array(
+        [
+            np.arctan2(turned[2, 1], turned[2, 2]),
+            -np.arcsin(np.clip(turned[2, 0], -1, 1)),
+            np.arctan2(turned[1, 0], turned[0, 0]),
+        ]
+    )
 
 
 def position(label):

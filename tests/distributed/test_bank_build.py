@@ -21,7 +21,6 @@ from itportrait.errors import InvalidArgumentError, ItportraitError, NoInputErro
 from itportrait.evaluate import ProbeConfig
 from itportrait.image import decode, encode
 from itportrait.publish.bank import Bank
-from itportrait.publish.card import curve_parquet
 from itportrait.tracking import open_tracker
 
 SPEC = """\
@@ -62,7 +61,7 @@ class LocalEngine:
             adapter = dataclasses.replace(
                 adapter, delta={name: 0 * delta + 3.0 for name, delta in adapter.delta.items()}
             )
-        files = {ADAPTER: adapter.to_bytes(), "curve.parquet": curve_parquet(result.curve)}
+        files = {ADAPTER: adapter.to_bytes()}
         files |= {f"references/{i:03d}.png": encode(r.pixels) for i, r in enumerate(references)}
         return TrainedDomain(
             job=job,

@@ -13,12 +13,12 @@ from itportrait.geometry.camera import (
     fov_to_focal,
     frontal_camera,
     look_at_camera,
-    mirror_camera,
     pack_camera,
     unpack_camera,
 )
 from itportrait.geometry.planes import PLANE_AXES
 from itportrait.geometry.rays import box_limits, camera_rays
+from tests.helpers.mirror import mirror_camera
 
 FRONTAL = [1, 0, 0, 0, 0, -1, 0, 0, 0, 0, -1, 2.7, 0, 0, 0, 1]
 FRONTAL += [4.2647, 0, 0.5, 0, 4.2647, 0.5, 0, 0, 1]

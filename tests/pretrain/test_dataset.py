@@ -5,8 +5,9 @@ import json
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 
-from itportrait.errors import InvalidArgumentError, NoInputError
+from itportrait.errors import InvalidArgumentError
 from itportrait.geometry.camera import camera_angles
 from itportrait.mini.portraits import HELD_OUT_SEED, render_portrait, sample_people
 from itportrait.mini.portraits.stored_depth import DEPTH_BACKGROUND, decode_depth, encode_depth
@@ -15,7 +16,6 @@ from itportrait.pretrain.dataset import (
     YAW_MAX,
     DatasetSpec,
     draw_dataset,
-    load_dataset,
     row_camera,
     shard_path,
 )
@@ -30,6 +30,17 @@ SPEC = DatasetSpec(
 )
 
 
+def read(folder) -> dict:
+    """Return the arrays and captions of all shards."""
+    rows, captions = {}, []
+    for path in sorted(folder.glob("shard-*.safetensors")):
+        with safe_open(path, framework="numpy") as shard:
+            for key in shard.keys():  # noqa: SIM118  (not a dict)
+                rows.setdefault(key, []).append(shard.get_tensor(key))
+            captions += json.loads(shard.metadata()["captions"])
+    return {key: np.concatenate(parts) for key, parts in rows.items()} | {"captions": captions}
+
+
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     out = tmp_path_factory.mktemp("drawn")
@@ -40,7 +51,7 @@ def folder(tmp_path_factory):
 
 
 def test_rows_are_what_the_renderer_draws(folder):
-    data = load_dataset(folder)
+    data = read(folder)
     assert data["image"].shape == (8, 16, 16, 3)
     assert data["person"].tolist() == [0, 0, 1, 1] * 2
     assert data["view"].tolist() == [0, 1] * 4
@@ -64,20 +75,10 @@ def test_only_missing_shards_are_drawn(folder):
     assert kept.stat().st_mtime_ns == stamp
 
 
-def test_limit_cuts_rows(folder):
-    data = load_dataset(folder, limit=4)
-    assert len(data["image"]) == len(data["captions"]) == 4
-
-
 def test_another_specification_is_refused(folder):
     with pytest.raises(InvalidArgumentError, match="another folder"):
         draw_dataset(folder, SPEC.model_copy(update={"seed": 1}))
     assert json.loads((folder / "dataset.json").read_text())["spec"]["seed"] == 0
-
-
-def test_an_empty_folder_is_no_dataset(tmp_path):
-    with pytest.raises(NoInputError, match=r"dataset\.json"):
-        load_dataset(tmp_path)
 
 
 def test_depth_levels_round_trip():
