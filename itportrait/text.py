@@ -6,9 +6,11 @@ text cannot be printed, nor written to Parquet, JSON or HTML, so `shown` makes v
 """
 
 import codecs
+import contextlib
 import os
 import re
 import sys
+from collections.abc import Iterator
 from typing import TextIO
 
 _UNENCODABLE = re.compile("[\ud800-\udfff]")
@@ -37,6 +39,34 @@ def restored(path: str) -> str:
 def name_bytes(text: str) -> bytes:
     """Return the bytes that a name is hashed by: UTF-8, also where the name itself is not."""
     return text.encode("utf-8", "surrogatepass")
+
+
+@contextlib.contextmanager
+def readable_errors() -> Iterator[None]:
+    """Give errors of the block valid text, those that caused them too; their types stay.
+
+    Ray ends the process of a task whose error it cannot encode.
+    """
+    try:
+        yield
+    except Exception as error:
+        _make_readable(error)
+        raise
+
+
+def _make_readable(error: BaseException) -> None:
+    seen: list[BaseException] = []
+    following: BaseException | None = error
+    while following is not None and following not in seen:
+        seen.append(following)
+        following = following.__cause__ or following.__context__
+    for one in seen:
+        one.args = tuple(shown(part) if isinstance(part, str) else part for part in one.args)
+        if isinstance(one, OSError) and isinstance(one.strerror, str):
+            one.strerror = shown(one.strerror)
+        for name, value in vars(one).items():
+            if isinstance(value, str):
+                setattr(one, name, shown(value))
 
 
 def show_any_text(*streams: TextIO) -> None:

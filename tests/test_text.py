@@ -5,12 +5,14 @@ import json
 import os
 import subprocess
 import sys
+import traceback
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from itportrait.text import name_bytes, restored, show_any_text, shown
+from itportrait.errors import RecordRejectedError
+from itportrait.text import name_bytes, readable_errors, restored, show_any_text, shown
 from tests.conftest import REPOSITORY
 from tests.helpers.odd_names import NOT_UTF8, ODD_NAMES
 
@@ -62,3 +64,19 @@ def test_a_program_prints_a_name_of_its_arguments():
         check=True,
     )
     assert json.loads(f'"{done.stdout.decode().strip()}"'.replace("\\", "\\\\")) == r"caf\xe9"
+
+
+@readable_errors()
+def _reject(name):
+    try:
+        raise FileNotFoundError(2, f"no {name}", name)
+    except OSError as error:
+        raise RecordRejectedError("odd", f"{name} is odd") from error
+
+
+def test_errors_get_readable_with_their_causes():
+    with pytest.raises(RecordRejectedError) as caught:
+        _reject(os.fsdecode(b"caf\xe9"))
+    assert str(caught.value) == r"odd: caf\xe9 is odd"
+    assert "".join(traceback.format_exception(caught.value)).encode()
+    assert isinstance(caught.value.__cause__, FileNotFoundError)

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import os
+import re
 import secrets
 import signal
 import sys
@@ -12,12 +13,15 @@ from pathlib import Path
 from typing import Any
 
 import ray
+import ray._private.utils as ray_utils
 from ray._raylet import Config  # pyright: ignore[reportAttributeAccessIssue]  (not in its stub)
 
 import itportrait
 from itportrait.errors import InvalidArgumentError, ItportraitError
+from itportrait.text import shown
 
 _STARTS = 4
+_PLAIN_PATH = re.compile(r"/[A-Za-z0-9._/+=-]{0,34}")
 
 
 @contextlib.contextmanager
@@ -35,7 +39,7 @@ def ray_session(address: str | None = None, *, num_cpus: int | None = None) -> I
     if ray.is_initialized():
         yield
         return
-    with _own_sigterm():
+    with _own_sigterm(), _utf8_surroundings():
         connect(address, num_cpus=num_cpus)
     try:
         yield
@@ -51,6 +55,7 @@ def connect(address: str | None = None, *, num_cpus: int | None = None) -> None:
     common = {"logging_level": logging.ERROR, "log_to_driver": False, "runtime_env": _runtime_env()}
     if address in (None, "local"):
         _secure_embedded()
+        _choose_temporary_folder()
         # No node of one machine is taken away; the watcher is a process of its own a training.
         os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
         _start_embedded(num_cpus=num_cpus, include_dashboard=False, **common)
@@ -64,6 +69,23 @@ def connect(address: str | None = None, *, num_cpus: int | None = None) -> None:
             actual=f"{address!r} ({str(error).splitlines()[0]})",
             remedy="leave it out for an embedded Ray, or look at `ray status`",
         ) from None
+
+
+@contextlib.contextmanager
+def _utf8_surroundings() -> Iterator[None]:
+    """Start Ray where neither the working folder nor the command line has bytes that are no UTF-8.
+
+    Ray keeps both, the folder for imports and the command line to show it, and fails on such bytes.
+    """
+    here, describe = os.getcwd(), ray_utils.get_entrypoint_name
+    ray_utils.get_entrypoint_name = lambda: shown(describe())
+    if shown(here) != here:
+        os.chdir("/")
+    try:
+        yield
+    finally:
+        ray_utils.get_entrypoint_name = describe
+        os.chdir(here)
 
 
 def _start_embedded(**options: Any) -> None:
@@ -96,6 +118,26 @@ def quiet() -> None:
     }.items():
         os.environ.setdefault(name, value)
     logging.getLogger("ray").setLevel(logging.ERROR)
+
+
+def _choose_temporary_folder() -> None:
+    """Give an embedded Ray another folder than TMPDIR where Ray could not start in that.
+
+    Its sockets lie below it, whose paths may have 107 bytes, and it puts the path into command
+    lines without quotes. Everything else keeps TMPDIR.
+    """
+    given = os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp"
+    candidates = (given, "/tmp", "/var/tmp", "/dev/shm")
+    fitting = (path for path in candidates if _PLAIN_PATH.fullmatch(path))
+    found = next((path for path in fitting if os.access(path, os.W_OK | os.X_OK)), None)
+    if found is None:
+        raise InvalidArgumentError(
+            "TMPDIR",
+            expected="a writable folder with a plain path of at most 35 letters, as Ray needs it",
+            actual=repr(shown(given)),
+            remedy="set RAY_TMPDIR to one",
+        )
+    os.environ["RAY_TMPDIR"] = found
 
 
 def _secure_embedded() -> None:

@@ -23,6 +23,7 @@ from itportrait.distributed.causes import (
 )
 from itportrait.distributed.executor import Call
 from itportrait.errors import ItportraitError
+from itportrait.text import readable_errors
 
 GPU_CALLS_PER_PROCESS = 16
 """An idle process keeps GPU memory that Ray counts as free, so that it must end now and then."""
@@ -64,6 +65,7 @@ def watchdog(timeout_s: float) -> Iterator[None]:
         faulthandler.cancel_dump_traceback_later()
 
 
+@readable_errors()
 def _run(call: Call) -> Any:
     if call.room is not None:
         call.room.check()
