@@ -50,7 +50,7 @@ def sentence_of(uri: str, error: Exception) -> str:
     if isinstance(error, FileNotFoundError):
         # Stores over the web say so of all that fails, and why in the cause.
         cause = "" if error.__cause__ is None else f" ({reason_of(error.__cause__)})"
-        reason = f"there is no such file or folder{cause}; check the path"
+        reason = f"there is no such file or folder{cause}"
     elif not isinstance(error, OSError):
         reason = f"{type(error).__name__}: {reason}"
     return f"cannot list {redact(uri)}: {reason}"

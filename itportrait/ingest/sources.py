@@ -172,19 +172,18 @@ class Listing(Iterator[Source]):
         """
         if isinstance(error, ItportraitError) and not isinstance(error, NoInputError):
             return error
-        if held and held[0].fault is not None:
-            more = f"; nor could {len(held) - 1} more be listed" if len(held) > 1 else ""
-            return NoInputError(f"no input found: {held[0].fault.message}{more}")
         del self.skipped.counts[Skip.EMPTY]  # the sentence says so itself
+        details = [source.fault.message for source in held[:1] if source.fault is not None]
+        details += [f"{len(held) - 1} more could not be listed"] if len(held) > 1 else []
+        details += [str(self.skipped)] if self.skipped.counts else []
         shown = ", ".join(repr(redact(uri)) for uri in self.uris) or "an empty list"
         patterns = " ".join(self.patterns[:_PATTERNS_SHOWN])
         more = len(self.patterns) - _PATTERNS_SHOWN
         patterns += f" and {more} more" if more > 0 else ""
-        saw = f"{self.skipped}; " if self.skipped.counts else ""
         return NoInputError(
-            f"no input found at {shown}; {saw}tried the patterns {patterns} in folders and below, "
-            "list files (.txt, .lst), tables (.parquet) and archives (.tar); check the path, or "
-            "give a glob such as 'photos/**/*.jpg'"
+            f"no input found at {'; '.join([shown, *details])}; tried the patterns {patterns} in "
+            "folders and below, list files (.txt, .lst), tables (.parquet) and archives (.tar); "
+            "check the path, or give a glob such as 'photos/**/*.jpg'"
         )
 
 
