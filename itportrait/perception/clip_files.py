@@ -1,6 +1,7 @@
 """Files of image-text models: a configuration within bounds, weights by our own reader."""
 
 import logging
+import math
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +16,13 @@ from itportrait.errors import CheckpointError, InvalidArgumentError
 from itportrait.io.checkpoints import open_checkpoint
 from itportrait.io.networks import find_misfits, shapes_of
 from itportrait.io.safetensors import parse_json
+from itportrait.io.stored import StoredTensor
 from itportrait.io.windows import fence
 
 _LARGEST_TEXT = 1 << 22
 _LONGEST_TEMPLATE = 200
+_TOLERANCE = 1.1
+"""An architecture may have a tenth more values than its file: masks and scales that it fills in."""
 
 
 class VisionConfig(Settings):
@@ -110,16 +114,18 @@ def create_model(name: str, weights: Path, *, foreign: bool) -> nn.Module:
     Args:
         name: of the architecture.
         weights: safetensors, or a torch file of a state dict; also of whole training runs.
-        foreign: whether the architecture comes with the weights (`check_config`), so that what it
-            takes is held against the file before it is made.
+        foreign: whether the architecture comes with the weights (`check_config`), under whose
+            names they are; the tensors of open_clip's own may have those of other programs.
 
     Raises:
         CheckpointError: the weights do not fit, or the file is not whole.
     """
     with open_checkpoint(weights) as stored:
         tensors = {name.removeprefix("module."): t for name, t in stored.tensors.items()}
-        if foreign and (misfits := find_misfits(shapes_of(lambda: _build(name, "meta")), tensors)):
+        own = shapes_of(lambda: _build(name, "meta"))
+        if foreign and (misfits := find_misfits(own, tensors)):
             raise CheckpointError(f"does not fit {name}; {misfits}")
+        _check_size(name, own, tensors)
         model = _build(name, "cpu")
         state = {name: tensor.read() for name, tensor in tensors.items()}
         try:
@@ -127,6 +133,16 @@ def create_model(name: str, weights: Path, *, foreign: bool) -> nn.Module:
         except (AttributeError, KeyError, RuntimeError) as error:
             raise CheckpointError(f"does not fit {name}: {error}") from error
     return model.float()
+
+
+def _check_size(name: str, own: dict[str, Tensor], tensors: dict[str, StoredTensor]) -> None:
+    """Refuse an architecture that is larger than its file, whatever names its tensors have."""
+    needed = sum(value.numel() for value in own.values())
+    held = sum(math.prod(t.shape) for t in tensors.values() if t.dtype.is_floating_point)
+    if needed > _TOLERANCE * held:
+        raise CheckpointError(
+            f"does not fit {name}, which has {needed:,} values, where the file has {held:,}"
+        )
 
 
 def _build(name: str, device: str) -> nn.Module:

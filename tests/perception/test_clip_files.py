@@ -86,6 +86,29 @@ def test_weights_that_expand_to_far_more_than_their_file(folder):
         ImageTextModel.load_mini(folder)
 
 
+def test_an_architecture_that_is_larger_than_its_file(tmp_path):
+    torch.save({"visual.proj": torch.ones(768, 512)}, tmp_path / "weights.pt")
+    with pytest.raises(CheckpointError, match=r"has 2,539,567,\d+ values, where the file has 3"):
+        ImageTextModel.load("ViT-bigG-14", tmp_path / "weights.pt")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("prefix", ["", "module."])
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_weights_of_an_architecture_of_open_clip(tmp_path, prefix, wrapped):
+    import open_clip
+
+    torch.manual_seed(0)
+    theirs = open_clip.create_model("RN50", load_weights=False)
+    state = {f"{prefix}{name}": value for name, value in theirs.state_dict().items()}
+    content = {"epoch": 3, "state_dict": state} if wrapped else state
+    torch.save(content, tmp_path / "weights.pt")
+    own = ImageTextModel.load("RN50", tmp_path / "weights.pt").model.state_dict()
+    expected = theirs.state_dict()
+    assert own.keys() == expected.keys()
+    assert all(torch.equal(own[name], value) for name, value in expected.items())
+
+
 def test_the_embedded_model_is_read_as_open_clip_reads_it(folder):
     import open_clip
 
