@@ -57,6 +57,7 @@ class Courier:
         self._opening = False
         self._busy_since: float | None = None
         self._last_s = 0.0
+        self._elsewhere = False
 
     def notify(self, spool: Spool) -> None:
         """Let the thread send what waits in a spool."""
@@ -93,6 +94,8 @@ class Courier:
                 waited += 0.0 if self._opening else time.monotonic() - before
         cost = waited if self.problem else max(waited - _FREE_S, 0.0)
         self._patience_s = max(self._patience_s - cost, 0.0)
+        if self._elsewhere and not self.problem:
+            self.problem = "another process is sending"
         return all(spool.empty for spool in spools)
 
     def _silence(self) -> str:
@@ -146,7 +149,8 @@ class Courier:
             if not problem:
                 self.problem, self._patience_s = "", self._full_patience_s
             self._changed.notify_all()
-            if not everything and not problem:  # another process is sending
+            self._elsewhere = not everything
+            if self._elsewhere and not problem:
                 self._changed.wait(_TURN_S)
 
     def _open(self) -> None:
