@@ -58,6 +58,7 @@ class Courier:
         self._busy_since: float | None = None
         self._last_s = 0.0
         self._elsewhere = False
+        self._said = ""
 
     def notify(self, spool: Spool) -> None:
         """Let the thread send what waits in a spool."""
@@ -147,7 +148,8 @@ class Courier:
             self._pause(problem)
         with self._changed:
             if not problem:
-                self.problem, self._patience_s = "", self._full_patience_s
+                self.problem = self._said = ""
+                self._patience_s = self._full_patience_s
             self._changed.notify_all()
             self._elsewhere = not everything
             if self._elsewhere and not problem:
@@ -194,7 +196,7 @@ class Courier:
 
     def _pause(self, problem: str) -> None:
         with self._changed:
-            news = problem != self.problem
+            news, self._said = problem != self._said, problem
             self.problem, self._retry_at = problem, time.monotonic() + self.retry_s
         if news:
             where = uris.redact(self.store.uri)
