@@ -16,7 +16,7 @@ from itportrait.distributed.bank_eval import score_versions, truth_images
 from itportrait.distributed.bank_models import BankModels
 from itportrait.distributed.bank_plan import Outcome, check_date, plan_build
 from itportrait.distributed.bank_spec import parse_bank_spec
-from itportrait.distributed.trained_domain import ADAPTER, TrainedDomain
+from itportrait.distributed.trained_domain import ADAPTER, collect_result
 from itportrait.errors import InvalidArgumentError, ItportraitError, NoInputError, UnknownNameError
 from itportrait.evaluate import ProbeConfig
 from itportrait.image import decode, encode
@@ -61,15 +61,10 @@ class LocalEngine:
             adapter = dataclasses.replace(
                 adapter, delta={name: 0 * delta + 3.0 for name, delta in adapter.delta.items()}
             )
-        files = {ADAPTER: adapter.to_bytes()}
-        files |= {f"references/{i:03d}.png": encode(r.pixels) for i, r in enumerate(references)}
-        return TrainedDomain(
-            job=job,
-            base_model_id=self.bundle.model_id,
-            metrics=result.metrics,
-            info={"step": result.step},
-            files=files,
-        )
+        trained = collect_result(job, result, self.bundle.model_id, references)
+        files = {**trained.files, ADAPTER: adapter.to_bytes()}
+        # Without the pairs' reports, whose seconds are those of the clock.
+        return dataclasses.replace(trained, files=files, info={"step": result.step})
 
     def score(self, job):
         return score_versions(job, self.bundle)
