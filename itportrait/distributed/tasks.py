@@ -6,12 +6,14 @@ import math
 import socket
 import sys
 import time
+import uuid
 from collections.abc import Collection, Iterator
 from functools import cached_property
 from typing import Any
 
 import ray
 from ray import exceptions as ray_errors
+from ray.experimental import internal_kv
 from ray.util.client import ray as ray_client
 
 from itportrait.distributed.causes import (
@@ -23,6 +25,7 @@ from itportrait.distributed.causes import (
 )
 from itportrait.distributed.executor import Call
 from itportrait.errors import ItportraitError
+from itportrait.io.memory import NoRoomError
 from itportrait.text import readable_errors
 
 GPU_CALLS_PER_PROCESS = 16
@@ -66,9 +69,11 @@ def watchdog(timeout_s: float) -> Iterator[None]:
 
 
 @readable_errors()
-def _run(call: Call) -> Any:
+def _run(call: Call, token: bytes | None) -> Any:
     if call.room is not None:
         call.room.check()
+    if token is not None:
+        internal_kv._internal_kv_put(token, b"")
     if call.timeout_s is None:
         return call.function(*call.args)
     with watchdog(call.timeout_s):
@@ -81,13 +86,25 @@ _run_on_gpu = ray.remote(max_retries=0, max_calls=GPU_CALLS_PER_PROCESS)(_run)
 
 
 class RayExecutor:
-    """Runs calls on the Ray that this process is connected to."""
+    """Runs calls on the Ray that this process is connected to.
+
+    A call that asks for room leaves a word with the cluster's head once it has found it: whether
+    memory was free when a task began is only known of those that did begin.
+    """
+
+    def __init__(self) -> None:
+        self._tokens: dict[ray.ObjectRef, bytes] = {}
 
     def submit(self, call: Call) -> ray.ObjectRef:
         """Start a call; see `Executor`."""
         remote = _run_on_gpu if call.num_gpus > 0 else _run_on_cpu
         options = {"num_cpus": call.num_cpus, "num_gpus": call.num_gpus, "name": call.name}
-        return remote.options(**options).remote(call)
+        if call.room is None:
+            return remote.options(**options).remote(call, None)
+        token = f"itportrait began {uuid.uuid4().hex}".encode()
+        task = remote.options(**options).remote(call, token)
+        self._tokens[task] = token
+        return task
 
     def wait(self, tasks: Collection[ray.ObjectRef], timeout_s: float) -> ray.ObjectRef | None:
         """Return a task that has ended; see `Executor`."""
@@ -100,6 +117,7 @@ class RayExecutor:
 
     def result(self, task: ray.ObjectRef) -> Any:
         """Return the result of a task; see `Executor`."""
+        token = self._tokens.pop(task, None)
         try:
             return ray.get(task)
         except ray_errors.LocalRayletDiedError as error:
@@ -108,7 +126,13 @@ class RayExecutor:
                 "is committed stays, and the same command goes on from it"
             ) from error
         except Exception as error:
-            raise translate(error) from error
+            loss = translate(error)
+            if isinstance(loss, MemoryLostError | ProcessLostError) and not _began(token):
+                raise NoRoomError(f"its process ended before it could begin: {loss}") from error
+            raise loss from error
+        finally:
+            if token is not None:
+                internal_kv._internal_kv_del(token)
 
     def cancel(self, tasks: Collection[ray.ObjectRef]) -> None:
         """End tasks with their processes; see `Executor`."""
@@ -123,6 +147,10 @@ class RayExecutor:
         if ray_client.is_connected():
             return _Head("")  # a proxy stands between, and tells of its own end
         return _Head(ray.get_runtime_context().gcs_address)
+
+
+def _began(token: bytes | None) -> bool:
+    return token is None or internal_kv._internal_kv_exists(token)
 
 
 class _Head:

@@ -59,13 +59,18 @@ def _patient(call: Callable[P, T]) -> Callable[P, T]:
             try:
                 return call(*args, **kwargs)
             except OSError as error:
-                broken = isinstance(error, ConnectionError | TimeoutError)
-                if not broken and error.errno not in _PASSING:
+                if not _passes(error):
                     raise
             time.sleep(pause)
         return call(*args, **kwargs)
 
     return patient
+
+
+def _passes(error: Exception) -> bool:
+    """Tell whether an error is of the kind that is gone at the next try."""
+    broken = isinstance(error, ConnectionError | TimeoutError)
+    return broken or (isinstance(error, OSError) and error.errno in _PASSING)
 
 
 def redact(text: str) -> str:
@@ -353,21 +358,34 @@ def read_tree(uri: str) -> dict[str, bytes]:
     return {name: read_bytes(join(uri, name)) for name in list_tree(uri)}
 
 
-@_patient
 def read_many(uris: Iterable[str]) -> dict[str, bytes]:
     """Return the contents of files of one store by URI, those that are not there left out.
 
-    They are read in one round where the storage can.
+    They are read in one round where the storage can; what failed in passing is asked for again, and
+    nothing else of the round.
     """
-    found = {uri: open_fs(uri) for uri in uris}
-    if not found:
-        return {}
-    fs = next(iter(found.values()))[0]
-    contents = fs.cat_ranges([path for _, path in found.values()], None, None, on_error="return")
-    for content in contents:
-        if isinstance(content, Exception) and not isinstance(content, _ABSENT):
-            raise content
-    return {uri: data for uri, data in zip(found, contents) if isinstance(data, bytes)}
+    left = {uri: open_fs(uri) for uri in uris}
+    found: dict[str, bytes] = {}
+    for pause in (*_PAUSES_S, None):
+        if not left:
+            break
+        fs = next(iter(left.values()))[0]
+        paths = [path for _, path in left.values()]
+        contents = fs.cat_ranges(paths, None, None, on_error="return")
+        answers = dict(zip(left, contents, strict=True))
+        found |= {uri: data for uri, data in answers.items() if isinstance(data, bytes)}
+        failed = {
+            uri: error
+            for uri, error in answers.items()
+            if isinstance(error, Exception) and not isinstance(error, _ABSENT)
+        }
+        for error in failed.values():
+            if pause is None or not _passes(error):
+                raise error
+        left = {uri: left[uri] for uri in failed}
+        if left and pause is not None:
+            time.sleep(pause)
+    return found
 
 
 @_patient

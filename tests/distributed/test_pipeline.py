@@ -100,6 +100,19 @@ def test_poison_record_is_quarantined_and_costs_nobody_else(job, photos, tmp_pat
 
 
 @pytest.mark.slow
+def test_record_that_needs_too_much_memory_is_told_apart_from_a_crash(job, photos, tmp_path):
+    folder = photos("a.png", "b.png", "c.png", "greedy.png")
+    totals = job(folder, shard_size=4)
+    assert counts(totals, "align") == (4, 3, 0, 1)
+    assert totals.stage("align").reasons == {"OutOfMemory": 1}
+    table = chain(tmp_path / "out")[0].table()
+    rows = [row.record for commit in table.commits() for row in table.read_rows(commit)]
+    (error,) = (record.error for record in rows if record.error)
+    assert "with nothing beside it and memory to spare" in error.message
+    assert job(folder, shard_size=4).stage("align").computed == 0
+
+
+@pytest.mark.slow
 def test_hanging_record_is_ended_and_quarantined(job, photos):
     folder = photos("a.png", "hang.png")
     limits = replace(LIMITS, crash_retries=0)
