@@ -68,7 +68,7 @@ def test_a_bad_server_costs_seconds_and_no_event(fault, tmp_path, mlflow_uri):
     assert backlog.waiting == 42
     assert backlog.problem
     assert "\n" not in str(backlog)
-    assert not replay_spool(mlflow_uri, tmp_path / "spool")
+    assert not replay_spool(mlflow_uri, tmp_path / "spool", patience_s=60.0)
     client = MlflowClient(mlflow_uri)
     (found,) = client.search_runs([client.get_experiment_by_name("bank").experiment_id])
     history = client.get_metric_history(found.info.run_id, "identity")
