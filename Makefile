@@ -1,6 +1,7 @@
 # Everything sets itself up: `make demo` and `make test` need Python 3.11 or newer and nothing else.
 PYTHON ?= python3
-RUNS ?= $(or $(ITPORTRAIT_RUNS),runs)
+# Expanded by the shell and always in quotes: any folder will do, whatever its name holds.
+RUNS_DIR := $${RUNS:-$${ITPORTRAIT_RUNS:-runs}}
 BIN := .venv/bin
 STAMP := .venv/.ready
 
@@ -19,9 +20,9 @@ $(STAMP): pyproject.toml
 	touch $@
 
 demo: $(STAMP)  ## stylize the demo portraits: open runs/demo/gallery/index.html afterwards
-	$(BIN)/itportrait demo-inputs $(RUNS)/demo-inputs
+	$(BIN)/itportrait demo-inputs "$(RUNS_DIR)/demo-inputs"
 	$(BIN)/python workflows/stylize_dataset.py --config configs/demo.yaml \
-		--input $(RUNS)/demo-inputs/photos --output $(RUNS)/demo --bank $(RUNS)/bank
+		--input "$(RUNS_DIR)/demo-inputs/photos" --output "$(RUNS_DIR)/demo" --bank "$(RUNS_DIR)/bank"
 
 test: $(STAMP)  ## the test suite without the slow tests
 	$(BIN)/python -m pytest -m "not slow"
@@ -47,10 +48,10 @@ tree: $(STAMP)  ## rewrite the tree in README.md from the modules' first sentenc
 	$(BIN)/python docs/tree.py
 
 pretrain: $(STAMP)  ## remake the embedded models from nothing (about two hours on 2 cores)
-	$(BIN)/python workflows/pretrain_mini.py --runs $(RUNS)/pretrain
+	$(BIN)/python workflows/pretrain_mini.py --runs "$(RUNS_DIR)/pretrain"
 
 ui: $(STAMP)  ## MLflow on http://127.0.0.1:5000, to compare domains
-	cd "$(RUNS)" && "$(abspath $(BIN))/mlflow" ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port 5000
+	cd "$(RUNS_DIR)" && "$(abspath $(BIN))/mlflow" ui --backend-store-uri sqlite:///mlflow.db --host 127.0.0.1 --port 5000
 
 clean:  ## remove runs and caches, keep the environment
-	rm -rf $(RUNS) build dist .pytest_cache .ruff_cache
+	rm -rf -- "$(RUNS_DIR)" build dist .pytest_cache .ruff_cache
