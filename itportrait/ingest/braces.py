@@ -10,9 +10,9 @@ _RANGE = re.compile(r"(\d+)\.\.(\d+)")
 def expand_braces(uri: str) -> Iterator[str]:
     """Stream what `{000..017}` (zeros kept) and `{a,b}` in a URI stand for, left to right.
 
-    Other braces are part of a name, and so are all of those of a file that is there.
+    Other braces are part of a name, and so are all of those of a file or folder that is there.
     """
-    group = None if os.path.exists(uri) else _first_group(uri)
+    group = None if os.path.exists(uri) else _first_group(uri, standing_folder(uri))
     if group is None:
         yield uri
         return
@@ -21,9 +21,17 @@ def expand_braces(uri: str) -> Iterator[str]:
         yield from expand_braces(uri[:start] + part + uri[end:])
 
 
-def _first_group(uri: str) -> tuple[int, int, Iterable[str]] | None:
+def standing_folder(path: str) -> int:
+    """Return how much of a path names a folder that is there, up to the slash after it."""
+    end = path.rfind("/")
+    while end > 0 and not os.path.isdir(path[:end]):
+        end = path.rfind("/", 0, end)
+    return max(end, 0)
+
+
+def _first_group(uri: str, begin: int) -> tuple[int, int, Iterable[str]] | None:
     """Return begin, end and alternatives of the first group in braces, None where there is none."""
-    for start in (index for index, sign in enumerate(uri) if sign == "{"):
+    for start in (index for index in range(begin, len(uri)) if uri[index] == "{"):
         depth, cuts = 0, [start]
         for index in range(start, len(uri)):
             depth += {"{": 1, "}": -1}.get(uri[index], 0)

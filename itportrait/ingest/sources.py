@@ -9,6 +9,7 @@ no picture is counted, with its reason.
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
+from glob import escape
 
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.spec import AbstractFileSystem
@@ -16,7 +17,7 @@ from fsspec.utils import glob_translate
 
 from itportrait.errors import InvalidArgumentError, ItportraitError, NoInputError
 from itportrait.ingest.archives import list_archive
-from itportrait.ingest.braces import expand_braces
+from itportrait.ingest.braces import expand_braces, standing_folder
 from itportrait.ingest.faults import STORAGE, faulty, reason_of, sentence_of, unlisted
 from itportrait.ingest.lists import list_lines
 from itportrait.ingest.skipped import Skip, Skipped, reason_of_other
@@ -112,7 +113,11 @@ class Listing(Iterator[Source]):
         # In an http address `?` begins the query.
         marks = "*[" if scheme(uri) in ("http", "https") else "*?["
         if missing and any(mark in path for mark in marks):
-            root = re.split(r"[*?\[]", path, maxsplit=1)[0].rpartition("/")[0] or "/"
+            # Folders that stand are names, whatever signs they hold: the pattern follows them.
+            named = standing_folder(path) if is_local(uri) else 0
+            fixed = re.split(r"[*?\[]", path[named:], maxsplit=1)[0].rpartition("/")[0]
+            root = path[:named] + fixed or "/"
+            path = escape(path[:named]) + path[named:]
             match = _any_of([path])
             # A glob says itself what is wanted: what else is there needs no mention.
             for found in walk(fs, root, Skipped(), _may_hold(path)):

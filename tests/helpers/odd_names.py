@@ -46,8 +46,8 @@ ODD_NAMES = [
     "\u202egnp.right to left",
     "emoji \U0001f469\u200d\U0001f3a8",
     "\u00a0no-break",
-    "x" * 190,
-    "ü" * 95,
+    "x" * 180,
+    "ü" * 88,
 ]
 """All valid UTF-8. A leading dot is apart: a folder's hidden files are no inputs."""
 
