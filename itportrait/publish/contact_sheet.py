@@ -6,6 +6,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from itportrait.errors import InvalidArgumentError
+from itportrait.text import shown
 
 _INK, _PAPER, _EMPTY = (32, 33, 36), (250, 250, 248), (228, 228, 224)
 
@@ -75,7 +76,8 @@ def fitted(pixels: np.ndarray, side: int) -> Image.Image:
 
 
 def _fit(draw: ImageDraw.ImageDraw, text: str, width: int, font) -> str:
-    """Shorten a label in its middle until it is at most `width` pixels long."""
+    """Shorten a label in its middle until it is one line of at most `width` pixels."""
+    text = shown(text).replace("\n", " ")
     if draw.textlength(text, font=font) <= width:
         return text
     for keep in range(len(text) - 1, 1, -1):

@@ -5,6 +5,7 @@ import pytest
 
 from itportrait.errors import InvalidArgumentError
 from itportrait.publish import contact_sheet
+from tests.helpers.odd_names import NOT_UTF8, ODD_NAMES
 
 
 def plain(color, height=32, width=32):
@@ -38,3 +39,10 @@ def test_a_ragged_table_is_refused():
         contact_sheet([[None]], columns=["a", "b"])
     with pytest.raises(InvalidArgumentError, match="1 names"):
         contact_sheet([[None]], columns=["a"], names=[])
+
+
+@pytest.mark.parametrize("name", [*ODD_NAMES, *NOT_UTF8])
+def test_any_name_of_a_file_is_a_label(name):
+    pixels = np.zeros((8, 8, 3), np.uint8)
+    sheet = contact_sheet([[pixels]], columns=[name], names=[name], tile=64)
+    assert sheet.shape == contact_sheet([[pixels]], columns=["a"], names=["a"], tile=64).shape
