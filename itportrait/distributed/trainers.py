@@ -221,7 +221,8 @@ class _Reporter:
             )
             self.run = parent.child(job.spec.name, key=job.run_name, tags=job.tags)
             self.run.log_params(short_params(job.spec.model_dump(mode="json"), job.bundle))
-            self.run.log_text("spec.json", uris.redact(job.spec.model_dump_json(indent=1)))
+            text = uris.to_json(job.spec.model_dump(mode="json")).decode()
+            self.run.log_text("spec.json", uris.redact(text))
 
     def start(self, report) -> None:
         """Show the unadapted generator at step 0: where the curves begin."""
