@@ -145,9 +145,9 @@ def adapt(
     """Adapt the generator to a prompt, a picture, or both, and publish it to a bank."""
     from itportrait.adapt import DomainSpec
     from itportrait.bundle import load_bundle
+    from itportrait.distributed.adapt_here import adapt_here
     from itportrait.distributed.domain_job import DomainJob
     from itportrait.distributed.job_config import load_job
-    from itportrait.distributed.local import adapt_here
     from itportrait.publish.bank import Bank
 
     mode = "image_text" if prompt and reference else "text" if prompt else "image"

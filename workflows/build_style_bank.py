@@ -18,11 +18,13 @@ from itportrait.distributed.bank_engine import RayEngine
 from itportrait.distributed.bank_models import BankModels
 from itportrait.distributed.bank_plan import check_date, plan_build
 from itportrait.distributed.bank_spec import load_bank_spec
+from itportrait.distributed.counters import count_domain
 from itportrait.distributed.domain_job import training_storage
 from itportrait.distributed.job_config import runs_folder
 from itportrait.distributed.lease import Lease
-from itportrait.distributed.places import check_shared, refuse_temporary
+from itportrait.distributed.places import refuse_temporary
 from itportrait.distributed.session import ray_session, stop_on_sigterm
+from itportrait.distributed.shared_places import check_shared
 from itportrait.errors import ItportraitError, LeaseHeldError
 from itportrait.io import uris
 from itportrait.publish.bank import Bank
@@ -76,7 +78,10 @@ def build(args: argparse.Namespace) -> int:
                 check_shared(places)
             engine = RayEngine(spec.train, training_storage(bank.uri)) if plan.jobs else None
             models = BankModels(bank, args.mlflow)
-            report = BankBuild(spec, plan, bank, tracker, lease, engine, models=models).run()
+            build = BankBuild(
+                spec, plan, bank, tracker, lease, engine, models=models, count=count_domain
+            )
+            report = build.run()
             print(table(report), flush=True)
             if report.exit_code:
                 tracker.finish("FAILED")

@@ -19,9 +19,9 @@ from rich.console import Console
 
 from itportrait.distributed.job_config import JobConfig, load_job
 from itportrait.distributed.lease import Lease
-from itportrait.distributed.places import check_shared
 from itportrait.distributed.progress import Progress
 from itportrait.distributed.session import ray_session, stop_on_sigterm
+from itportrait.distributed.shared_places import check_shared
 from itportrait.distributed.stylize_job import (
     REPORT,
     StylizeJob,

@@ -17,12 +17,11 @@ import numpy as np
 
 from itportrait.adapt import Adapter
 from itportrait.config import fingerprint
-from itportrait.distributed.bank_engine import Engine
+from itportrait.distributed.bank_compute import Engine
 from itportrait.distributed.bank_eval import ScoreJob, Scores
 from itportrait.distributed.bank_models import BankModels
 from itportrait.distributed.bank_plan import BuildPlan, DomainResult, Outcome
 from itportrait.distributed.bank_spec import BankSpec
-from itportrait.distributed.counters import count_domain
 from itportrait.distributed.domain_job import DomainJob, training_storage
 from itportrait.distributed.lease import Lease
 from itportrait.distributed.trained_domain import ADAPTER, TrainedDomain
@@ -68,6 +67,7 @@ class BankBuild:
         engine: trains and scores; None where the plan has no jobs.
         models: registered models that follow the bank; None: nowhere.
         say: prints a line for people.
+        count: called with name, outcome and scores (if it was built) of every domain.
     """
 
     def __init__(
@@ -81,10 +81,11 @@ class BankBuild:
         *,
         models: BankModels | None = None,
         say: Callable[[str], None] = print,
+        count: Callable[[str, str, dict[str, float] | None], None] = lambda *_: None,
     ) -> None:
         self.spec, self.plan, self.bank = spec, plan, bank
         self.tracker, self.lease, self.engine, self.say = tracker, lease, engine, say
-        self.models = models
+        self.models, self.count = models, count
         self.storage = training_storage(bank.uri)
         self.faces: dict[str, list[np.ndarray]] = {}
 
@@ -251,7 +252,7 @@ class BankBuild:
         words += f" ({result.reason})" if result.reason else ""
         self.say(words)
         built = result.outcome in (Outcome.CHAMPION, Outcome.CANDIDATE)
-        count_domain(result.domain, str(result.outcome), result.metrics if built else None)
+        self.count(result.domain, str(result.outcome), result.metrics if built else None)
 
     def _record(self, report: BuildReport) -> None:
         """Keep the build's summary in the bank and on the parent run."""

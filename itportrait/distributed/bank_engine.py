@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any, Protocol
+from typing import Any
 
 import ray
 
@@ -13,27 +13,6 @@ from itportrait.distributed.executor import Call
 from itportrait.distributed.tasks import RayExecutor
 from itportrait.distributed.trained_domain import TrainedDomain
 from itportrait.distributed.trainers import TrainerPool, train_domain
-
-
-class Engine(Protocol):
-    """Trains and scores domains; the calls block, and come from several threads."""
-
-    @property
-    def limit(self) -> int:
-        """Domains at once."""
-        ...
-
-    def submit(self, function: Callable[[], Any], name: str) -> Future:
-        """Run a function when one of the places is free, and keep the place until it ends."""
-        ...
-
-    def train(self, job: DomainJob) -> TrainedDomain:
-        """Train one domain to its end, or go on with a run that was interrupted."""
-        ...
-
-    def score(self, job: ScoreJob) -> Scores:
-        """Score versions of one domain."""
-        ...
 
 
 class RayEngine:

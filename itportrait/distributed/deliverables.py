@@ -28,8 +28,8 @@ from itportrait.distributed.executor import Call, Executor
 from itportrait.distributed.pieces import StageResources
 from itportrait.distributed.recipes import Recipe
 from itportrait.distributed.shards import Shard
-from itportrait.distributed.tasks import RayExecutor, watchdog
 from itportrait.distributed.verdicts import MEMORY_LOST, PROCESS_LOST
+from itportrait.distributed.watchdog import watchdog
 from itportrait.io import uris
 from itportrait.stylize.config import DeliverablesConfig
 
@@ -87,8 +87,8 @@ class DeliverablesJob:
         *,
         resources: StageResources,
         in_flight: int,
+        executor: Executor,
         check: Callable[[], None] = lambda: None,
-        executor: Executor | None = None,
     ) -> dict[str, Any]:
         """Make what is missing. A shard whose process ends again and again counts as failed.
 
@@ -96,8 +96,8 @@ class DeliverablesJob:
             shards: of the run, with their sources where photos are needed.
             resources: of a task.
             in_flight: tasks submitted at once.
+            executor: what runs the tasks.
             check: called at every turn; raises to stop.
-            executor: what runs the tasks; None: Ray.
 
         Returns:
             Domain -> portraits, files, failed, reasons, seconds.
@@ -107,7 +107,7 @@ class DeliverablesJob:
             OSError: storage failed again and again.
         """
         totals = {recipe.domain: _Totals() for recipe in self.stylize}
-        errands = Errands(executor or RayExecutor(), ErrandLimits(in_flight=in_flight))
+        errands = Errands(executor, ErrandLimits(in_flight=in_flight))
         calls = ((task.recipe.domain, _call(task, resources)) for task in self.tasks(shards))
         for domain, made in errands.run(calls, check):
             if isinstance(made, GivenUp) and made.cause is Cause.STORAGE:

@@ -105,12 +105,10 @@ def _models() -> list[Finding]:
 
 
 def _ray() -> list[Finding]:
-    import ray
-
     address = os.environ.get("RAY_ADDRESS")
     if not address:
-        return [Finding("Ray", True, f"{ray.__version__}, embedded in each job on this machine")]
-    return [Finding("Ray", True, f"{ray.__version__}, cluster at {uris.redact(address)}")]
+        return [Finding("Ray", True, f"{_version('ray')}, embedded in each job on this machine")]
+    return [Finding("Ray", True, f"{_version('ray')}, cluster at {uris.redact(address)}")]
 
 
 def _mlflow() -> list[Finding]:

@@ -2,16 +2,10 @@
 
 from collections.abc import Callable, Iterable, Iterator
 
-from itportrait.distributed.domain_job import DomainJob
 from itportrait.distributed.recipes import ALIGN, Recipe
 from itportrait.distributed.repeats import Repeats
 from itportrait.distributed.shards import Shard
 from itportrait.distributed.totals import StageTotals
-from itportrait.distributed.trained_domain import (
-    TrainedDomain,
-    collect_result,
-    reference_images,
-)
 from itportrait.distributed.verdicts import ALONE, MEMORY_LOST
 from itportrait.distributed.work import ShardTask, load_items, run_shard
 from itportrait.errors import NoInputError
@@ -73,32 +67,3 @@ def committed_shards(recipe: Recipe, stage: str) -> Iterator[Shard]:
         raise NoInputError(
             f"nothing committed at {uris.redact(table.root)}; run `itportrait {stage}` first"
         )
-
-
-def adapt_here(
-    job: DomainJob, *, device: str = "cpu", on_report: Callable = print
-) -> TrainedDomain:
-    """Adapt a domain in this process: no workers, no checkpoints.
-
-    Args:
-        job: the domain.
-        device: torch device.
-        on_report: called with every `AdaptReport`.
-
-    Raises:
-        ItportraitError: options, references or models do not fit.
-    """
-    from itportrait.adapt import adapt_domain
-    from itportrait.distributed.kernels import warm_bundle
-
-    bundle = warm_bundle(job.bundle, device)
-    references = reference_images(job.spec.references, job.pictures, bundle, job.align)
-    result = adapt_domain(
-        bundle,
-        job.spec,
-        job.adapt,
-        references=references or None,
-        fingerprint=job.fingerprint,
-        on_report=on_report,
-    )
-    return collect_result(job, result, bundle.model_id, references)

@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-from itportrait.distributed.counters import count_shard
 from itportrait.distributed.executor import Executor
 from itportrait.distributed.lease import Lease
 from itportrait.distributed.pieces import StageResources
@@ -13,7 +12,6 @@ from itportrait.distributed.progress import Progress
 from itportrait.distributed.recipes import ALIGN, INVERT, STYLIZE, Recipe
 from itportrait.distributed.repeats import Repeats
 from itportrait.distributed.shards import Shard
-from itportrait.distributed.tasks import RayExecutor
 from itportrait.distributed.totals import Totals
 from itportrait.distributed.verdicts import all_hold
 from itportrait.distributed.window import Window, WindowLimits
@@ -108,7 +106,8 @@ class Pipeline:
         totals: counts, filled in.
         progress: display, or None.
         lease: checked at every turn, or None.
-        executor: what runs the tasks; None: Ray.
+        executor: what runs the tasks.
+        on_shard: called with stage, counts by status and seconds of every committed shard.
     """
 
     def __init__(
@@ -117,17 +116,19 @@ class Pipeline:
         invert: Recipe,
         domains: list[Domain],
         *,
+        executor: Executor,
         limits: WindowLimits,
         resources: dict[str, StageResources],
         totals: Totals,
         progress: Progress | None = None,
         lease: Lease | None = None,
-        executor: Executor | None = None,
+        on_shard: Callable[[str, dict[str, int], float], None] = lambda *_: None,
     ) -> None:
         self.align, self.invert, self.domains = align, invert, domains
         self.totals, self.progress, self.lease = totals, progress, lease
+        self.on_shard = on_shard
         self.window = Window(
-            executor or RayExecutor(),
+            executor,
             limits,
             resources,
             on_commit=self._committed,
@@ -214,7 +215,7 @@ class Pipeline:
 
     def _committed(self, recipe: Recipe, shard: Shard, commit: Commit) -> None:
         counts = {"ok": commit.ok, "rejected": commit.rejected, "failed": commit.failed}
-        count_shard(recipe.stage, counts, commit.seconds)
+        self.on_shard(recipe.stage, counts, commit.seconds)
         self._settled(recipe, shard, commit, kept=False)
 
     def _settled(self, recipe: Recipe, shard: Shard, commit: Commit, *, kept: bool) -> None:

@@ -14,6 +14,7 @@ import ray
 import itportrait
 from itportrait.adapt.config import DomainSpec
 from itportrait.config import fingerprint
+from itportrait.distributed.counters import count_shard
 from itportrait.distributed.deliverables import FOLDER as DELIVERABLES
 from itportrait.distributed.deliverables import DeliverablesJob
 from itportrait.distributed.domain_job import (
@@ -107,11 +108,13 @@ class StylizeJob:
             self.align,
             self.invert,
             self.domains,
+            executor=RayExecutor(),
             limits=limits,
             resources=resources,
             totals=self.totals,
             progress=progress,
             lease=lease,
+            on_shard=count_shard,
         )
 
     def resources(self) -> dict[str, StageResources]:
@@ -199,6 +202,7 @@ class StylizeJob:
                 self.shards() if config.pasted else numbers,
                 resources=share,
                 in_flight=2 * max(int(self.cores // max(share.num_cpus, 0.25)), 1),
+                executor=RayExecutor(),
                 check=check,
             )
         self.deliverables = made

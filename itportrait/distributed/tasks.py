@@ -1,13 +1,10 @@
 """Calls as Ray tasks: the one module of the engine that knows how Ray says that a task was lost."""
 
-import contextlib
-import faulthandler
 import math
 import socket
-import sys
 import time
 import uuid
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from functools import cached_property
 from typing import Any
 
@@ -24,6 +21,7 @@ from itportrait.distributed.causes import (
     TaskLostError,
 )
 from itportrait.distributed.executor import Call
+from itportrait.distributed.watchdog import watchdog
 from itportrait.errors import ItportraitError
 from itportrait.io.memory import NoRoomError
 from itportrait.text import readable_errors
@@ -52,20 +50,6 @@ _LOSSES: tuple[tuple[tuple[type[Exception], ...], type[TaskLostError]], ...] = (
         NodeLostError,
     ),
 )
-
-
-@contextlib.contextmanager
-def watchdog(timeout_s: float) -> Iterator[None]:
-    """End this process if the block takes longer: native code that hangs heeds nothing else.
-
-    The clock starts with the task and not with its place in a queue, and no change of the wall
-    clock moves it.
-    """
-    faulthandler.dump_traceback_later(timeout_s, exit=True, file=sys.__stderr__ or sys.stderr)
-    try:
-        yield
-    finally:
-        faulthandler.cancel_dump_traceback_later()
 
 
 @readable_errors()

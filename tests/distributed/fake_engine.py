@@ -6,6 +6,7 @@ from itportrait.distributed.pieces import StageResources
 from itportrait.distributed.pipeline import Domain, Pipeline
 from itportrait.distributed.recipes import ALIGN, INVERT, STYLIZE, Recipe
 from itportrait.distributed.shards import Shard, iter_shards
+from itportrait.distributed.tasks import RayExecutor
 from itportrait.distributed.totals import Totals
 from itportrait.distributed.window import WindowLimits
 from itportrait.ingest import list_sources
@@ -27,7 +28,13 @@ def engine(
     align, invert, *styles = recipes
     if domains is None:
         domains = [Domain(recipe.domain, recipe) for recipe in styles]
-    values = {"limits": LIMITS, "resources": RESOURCES, "totals": Totals(), **values}
+    values = {
+        "executor": RayExecutor(),
+        "limits": LIMITS,
+        "resources": RESOURCES,
+        "totals": Totals(),
+        **values,
+    }
     return Pipeline(align, invert, list(domains), **values)
 
 

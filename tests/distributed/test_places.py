@@ -1,7 +1,5 @@
 """Places that are lost with a job, or that another machine does not see, are refused."""
 
-import os
-
 import pytest
 
 from itportrait.distributed import places
@@ -68,31 +66,3 @@ def test_a_link_into_the_copy_is_seen_through(shipped, tmp_path):
         places.refuse_temporary({"--output": str(tmp_path / "link" / "out")})
     places.refuse_temporary({"--output": str(tmp_path), "--mlflow": "http://h", "bundle": ""})
     places.refuse_temporary({"--mlflow": f"sqlite:////{tmp_path}/mlflow.db", "--bank": "s3://b"})
-
-
-def test_nodes_are_asked_what_they_see(ray_cluster, tmp_path):
-    """One machine stands in for two; a path that is gone, for one that only the driver sees."""
-    (node,) = [node["NodeID"] for node in ray_cluster.nodes() if node["Alive"]]
-    nodes = {node: "127.0.0.1"}
-    here, gone = str(tmp_path), str(tmp_path / "gone")
-    assert places._ask(nodes, {"--output": here}) == {}
-    assert places._ask(nodes, {"--output": here, "--bank": gone}) == {"127.0.0.1": ["--bank"]}
-    places.check_shared({"--output": gone})  # this machine alone: nothing to ask
-    assert not os.path.exists(gone)
-
-
-def test_what_is_not_shared_is_refused_and_leaves_nothing(ray_cluster, tmp_path, monkeypatch):
-    (node,) = [node["NodeID"] for node in ray_cluster.nodes() if node["Alive"]]
-    monkeypatch.setattr(places, "_other_nodes", lambda: {node: "10.0.0.7"})
-    bank = tmp_path / "bank"
-    bank.mkdir()
-    (bank / "bank.json").write_text("{}")
-    bank.chmod(0o555)  # a bank that stands may be read-only
-    shared = {"--output": f"{tmp_path}/out", "--bank": str(bank), "--input": f"{tmp_path}/*.jpg"}
-    places.check_shared({**shared, "bundle": "", "tracking.uri": "http://h"})
-    assert os.listdir(tmp_path / "out") == []
-    assert os.listdir(bank) == ["bank.json"]
-    monkeypatch.setattr(places, "_existing", lambda path: path.replace(str(tmp_path), "/other"))
-    with pytest.raises(InvalidArgumentError, match=r"--bank .*share.*10\.0\.0\.7 does not see"):
-        places.check_shared(shared)
-    assert os.listdir(tmp_path / "out") == []
