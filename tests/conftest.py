@@ -5,8 +5,13 @@ import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+
+# The same examples in every run, however busy the machine: a failure is a failure of the change.
+settings.register_profile("itportrait", derandomize=True, deadline=None)
+settings.load_profile("itportrait")
 
 # Before anything imports Ray, which reads them then. No test leaves a token under the home folder.
 os.environ.setdefault("RAY_AUTH_MODE", "disabled")

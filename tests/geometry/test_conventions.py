@@ -100,8 +100,9 @@ def test_every_camera_that_looks_at_a_head_passes(yaw, pitch, rounded):
 
 
 @settings(max_examples=300, deadline=None)
-@given(yaw=ANGLE, pitch=st.floats(-1.0, 1.0), roll=st.floats(-1.5, 1.5))
+@given(yaw=ANGLE, pitch=st.floats(-1.0, 1.0), roll=st.floats(-1.0, 1.0))
 def test_every_camera_of_an_estimated_pose_passes(yaw, pitch, roll):
+    # In profile, pitch and roll turn the picture alike: 1.0 of each are 115 degrees.
     assert camera_fault(label_from_pose(np.array([pitch, yaw, roll]))) is None
 
 
