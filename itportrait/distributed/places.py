@@ -4,14 +4,12 @@ Under `ray job submit` the working folder is a temporary copy of the checkout, o
 what is written below it is lost when the job ends.
 """
 
-import os
 import re
 from collections.abc import Mapping
 
 from itportrait.errors import InvalidArgumentError
 from itportrait.io import uris
 
-_SHIPPED = re.compile(r"/runtime_resources/working_dir_files/[^/]+(/|$)")
 _SQLITE = re.compile(r"sqlite:///(.+)")
 
 
@@ -28,7 +26,7 @@ def refuse_temporary(places: Mapping[str, str]) -> None:
     """
     for name, uri in places.items():
         path = local_place(uri)
-        if path is not None and _SHIPPED.search(os.path.realpath(path) + "/"):
+        if path is not None and uris.is_temporary_copy(path):
             raise InvalidArgumentError(
                 name,
                 expected="a place that outlasts the job",

@@ -39,6 +39,7 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 _CHAIN = re.compile(
     r"(zip|tar|libarchive|simplecache|filecache|blockcache|cached|reference|dir)(://|::)"
 )
+_SHIPPED = re.compile(r"/runtime_resources/working_dir_files/[^/]+/")
 _USERINFO = re.compile(r"(?<=://)[^/\s@]+@")
 _SECRET_PARAMETER = re.compile(
     r"(?i)([?&;](?:[\w-]*(?:signature|token|secret|password|credential|accesskeyid|api[_-]?key)|sig|key"
@@ -102,6 +103,11 @@ def local_path(uri: str) -> str:
     if not path.startswith("/"):
         path = f"{os.getcwd()}/{path.removeprefix('./') if path != '.' else ''}"
     return path.rstrip("/") or "/"
+
+
+def is_temporary_copy(path: str) -> bool:
+    """Tell whether a path lies in Ray's copy of a submitted checkout, which goes with the job."""
+    return _SHIPPED.search(os.path.realpath(path) + "/") is not None
 
 
 def open_fs(uri: str) -> tuple[AbstractFileSystem, str]:

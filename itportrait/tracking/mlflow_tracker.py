@@ -15,6 +15,7 @@ import numpy as np
 from itportrait.errors import InvalidArgumentError
 from itportrait.image import encode
 from itportrait.io import uris
+from itportrait.ops.loader import cache_folder
 from itportrait.text import shown
 from itportrait.tracking.base import Backlog, RunStatus, Tracker
 from itportrait.tracking.courier import PATIENCE_S, Courier
@@ -206,11 +207,13 @@ def close_tracking(tracker: Tracker, uri: str | None, spool: str | Path | None =
 
 def default_spool(uri: str) -> Path:
     """Return the folder of spools: beside a sqlite database, else under `$ITPORTRAIT_RUNS` (or
-    `runs`). Workers are told the driver's, for theirs may be a folder that goes with the job."""
+    `runs`; for a submitted job, whose working folder goes with it, under the cache folder). Workers
+    are told the driver's."""
     path = database_path(uri)
     if path is not None:
         return path.parent / "mlflow_spool"
-    return Path(os.environ.get("ITPORTRAIT_RUNS") or "runs").absolute() / "mlflow_spool"
+    runs = Path(os.environ.get("ITPORTRAIT_RUNS") or "runs").absolute()
+    return (cache_folder() if uris.is_temporary_copy(str(runs)) else runs) / "mlflow_spool"
 
 
 def _courier(

@@ -233,3 +233,14 @@ def test_a_database_without_its_driver_is_no_outage():
         open_tracker("mysql://user:secret@127.0.0.1/mlflow", "run")
     with pytest.raises(InvalidArgumentError, match="MLflow server in front"):
         open_tracker("postgresql+nosuch://127.0.0.1/mlflow", "run")
+
+
+def test_spool_of_a_submitted_job_outlasts_it(tmp_path, monkeypatch):
+    copy = tmp_path / "session_1/runtime_resources/working_dir_files/_ray_pkg_0123456789abcdef"
+    copy.mkdir(parents=True)
+    monkeypatch.chdir(copy)
+    monkeypatch.delenv("ITPORTRAIT_RUNS", raising=False)
+    monkeypatch.setenv("ITPORTRAIT_CACHE", str(tmp_path / "cache"))
+    assert default_spool("http://127.0.0.1:5000") == tmp_path / "cache" / "mlflow_spool"
+    monkeypatch.setenv("ITPORTRAIT_RUNS", str(tmp_path / "mine"))
+    assert default_spool("http://127.0.0.1:5000") == tmp_path / "mine" / "mlflow_spool"
