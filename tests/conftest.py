@@ -53,28 +53,11 @@ def mlflow_uri(mlflow_database, tmp_path):
 @pytest.fixture(scope="module")
 def s3():
     """A bucket on a moto server on loopback; credentials and endpoint from the environment."""
-    moto_server = pytest.importorskip("moto.server", reason="needs moto[server]")
-    import boto3
-    import s3fs
+    pytest.importorskip("moto.server", reason="needs moto[server]")
+    from tests.helpers.object_store import object_store
 
-    server = moto_server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    values = {
-        "AWS_ACCESS_KEY_ID": "test-key",
-        "AWS_SECRET_ACCESS_KEY": "test-secret",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "AWS_ENDPOINT_URL": f"http://{host}:{port}",
-    }
-    former = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
-    s3fs.S3FileSystem.clear_instance_cache()
-    boto3.client("s3", endpoint_url=values["AWS_ENDPOINT_URL"]).create_bucket(Bucket="portraits")
-    yield "s3://portraits"
-    server.stop()
-    for name, value in former.items():
-        os.environ.pop(name, None) if value is None else os.environ.update({name: value})
-    s3fs.S3FileSystem.clear_instance_cache()
+    with object_store("portraits") as uri:
+        yield uri
 
 
 @pytest.fixture

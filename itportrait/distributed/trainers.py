@@ -6,6 +6,7 @@ that is how a killed job goes on where it was. Another configuration has another
 
 import json
 import logging
+import os
 import tempfile
 import threading
 import time
@@ -178,6 +179,7 @@ def _train_loop(config: dict[str, Any]) -> None:
     from itportrait.distributed.kernels import warm_bundle
     from itportrait.distributed.torch_workers import TorchWorkers
 
+    _choose_temporary_folder()
     job: DomainJob = config["job"]
     context = train.get_context()
     rank, count = context.get_world_rank(), context.get_world_size()
@@ -201,6 +203,13 @@ def _train_loop(config: dict[str, Any]) -> None:
         reporter.finish("FAILED")
         raise
     reporter.finish_with(result, bundle.model_id, references)
+
+
+def _choose_temporary_folder() -> None:
+    """Leave a TMPDIR whose name is not UTF-8: pyarrow carries the checkpoints and refuses it."""
+    given = tempfile.gettempdir()
+    if shown(given) != given:
+        tempfile.tempdir = os.environ.get("RAY_TMPDIR") or "/tmp"
 
 
 class _Reporter:

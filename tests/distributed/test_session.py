@@ -28,6 +28,7 @@ def test_a_plain_folder_is_kept(monkeypatch):
 
 
 def test_none_is_one_sentence(monkeypatch):
+    monkeypatch.setenv("RAY_TMPDIR", "")
     monkeypatch.setenv("TMPDIR", "/" + os.fsdecode(b"\xff"))
     monkeypatch.setattr(session.os, "access", lambda *_: False)
     with pytest.raises(InvalidArgumentError, match=r"TMPDIR must be .*\\xff.*RAY_TMPDIR"):

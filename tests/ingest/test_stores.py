@@ -9,6 +9,8 @@ from itportrait.ingest import list_sources, read_source
 from tests.helpers.object_store import object_store
 
 pytest.importorskip("moto.server", reason="needs moto[server]")
+BUCKET = "odd-keys"
+"""Of its own: all servers of a process hold the same buckets."""
 KEYS = (
     "/leading.png", "//twice.png", "p/%41.png", "p///e.png", "p//b.png", "p//sub/c.png", "p/a.png",
     "p/a::b.png", "p/sp ace.png", "p/x#y.png", "p/z[1]*?.png", "p/q//f.png", "p/größe.png",
@@ -25,13 +27,13 @@ def bucket():
     """A bucket with odd keys; each object holds its own key."""
     import boto3
 
-    with object_store("portraits") as uri:
+    with object_store(BUCKET) as uri:
         client = boto3.client("s3")
         for key in (*KEYS, *PASSED):
-            client.put_object(Bucket="portraits", Key=key, Body=key.encode())
-        client.put_object(Bucket="portraits", Key="lists/#1.png", Body=b"#1.png")
+            client.put_object(Bucket=BUCKET, Key=key, Body=key.encode())
+        client.put_object(Bucket=BUCKET, Key="lists/#1.png", Body=b"#1.png")
         body = "\n".join(LINES).encode()
-        client.put_object(Bucket="portraits", Key="lists/odd.txt", Body=body)
+        client.put_object(Bucket=BUCKET, Key="lists/odd.txt", Body=body)
         yield uri
 
 

@@ -242,3 +242,19 @@ def test_whole_job_where_every_folder_has_every_name(bundle, portraits, tmp_path
     assert again.returncode == 0, again.stderr[-3000:]
     stages = json.loads((root / "out/run.json").read_text())["stages"]
     assert all(stage["shards_kept"] == stage["shards"] > 0 for stage in stages.values())
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1800)
+def test_whole_job_below_folders_that_are_not_utf8(bundle, portraits, tmp_path):
+    """Only an adaptation is refused there, for Ray Train's checkpoints; an own bank elsewhere."""
+    root = tmp_path.joinpath(*NOT_UTF8)
+    inputs = prepare(root, bundle, portraits)
+    refused = run_job(root)
+    assert refused.returncode == 1
+    assert "the bank's folder must be a name in UTF-8" in refused.stderr
+    assert "Traceback" not in refused.stderr
+    done = run_job(root, "--bank", str(tmp_path / "bank"))
+    assert done.returncode == 0, done.stdout[-1000:] + done.stderr[-3000:]
+    assert f"{len(inputs)} inputs: {len(inputs)} ok, 0 rejected, 0 failed" in done.stdout
+    assert r"caf\xe9" in (root / "out/gallery/index.html").read_text()
