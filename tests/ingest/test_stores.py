@@ -17,7 +17,7 @@ KEYS = (
 )  # fmt: skip
 LINES = (
     "# a comment", "#1.png", "s3://", "s3:///x", "s3://Not_A_Bucket/x", "a\0b", "https://", "a::b",
-    "../p/q//f.png", "s3://portraits/p/q//f.png",
+    "../p/q//f.png", f"s3://{BUCKET}/p/q//f.png",
 )  # fmt: skip
 PASSED = ("p//.h/d.png", "p/n.txt", "p/.g/h.png", "p/dir/")
 
