@@ -185,3 +185,12 @@ def test_listing_streams(tmp_path):
     first = list(islice(stream, 1))
     (tmp_path / "f2" / "b.jpg").write_bytes(b"late")
     assert len(first) + len(list(stream)) == 4
+
+
+@pytest.mark.parametrize(
+    "braces", ["{1..99999999999}", "{0..9999}{0..9999}", "{1.." + "9" * 5000 + "}"]
+)
+def test_braces_without_end_are_refused(braces):
+    with pytest.raises(InvalidArgumentError, match="at most 1000000 names"):
+        for _ in expand_braces(f"/nowhere/{braces}.tar"):
+            pass
