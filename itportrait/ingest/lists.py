@@ -1,5 +1,6 @@
 """List files: one URI a line."""
 
+import codecs
 import os
 from collections.abc import Iterator
 from typing import Any
@@ -9,6 +10,7 @@ from itportrait.io.uris import beside, is_local, local_path, open_fs, redact
 from itportrait.records import Source
 
 _LONGEST = 2**16
+_UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 
 
 def list_lines(uri: str, version: str = "") -> Iterator[Source]:
@@ -22,7 +24,11 @@ def list_lines(uri: str, version: str = "") -> Iterator[Source]:
     """
     fs, path = open_fs(uri)
     # A line may name a file whose name is not UTF-8: its bytes are passed on as they are.
-    with fs.open(path, "rt", encoding="utf-8-sig", errors="surrogateescape") as lines:
+    with fs.open(path, "rb") as file:
+        # Windows' own tools write lists as UTF-16, with a mark at the begin.
+        encoding = "utf-16" if file.read(2) in _UTF16_MARKS else "utf-8-sig"
+    errors = "replace" if encoding == "utf-16" else "surrogateescape"
+    with fs.open(path, "rt", encoding=encoding, errors=errors) as lines:
         for number, line in enumerate(_lines(lines), 1):
             if line is None:
                 message = f"line {number} of {redact(uri)} has more than {_LONGEST} characters"

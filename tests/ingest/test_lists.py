@@ -3,6 +3,7 @@
 import os
 
 import fsspec
+import pytest
 
 from itportrait.ingest import list_sources, read_source
 
@@ -70,3 +71,12 @@ def test_a_line_without_end_is_one_fault(tmp_path):
     assert "line 2 of" in long.fault.message
     assert "line 4 of" in cut.fault.message
     assert len(long.uri) < 1000
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-be"])
+def test_a_list_as_windows_writes_it(tmp_path, encoding):
+    mark = "" if encoding == "utf-16" else "\ufeff"
+    text = f"{mark}b.jpg\r\n# comment\r\nsub/\u00e9.jpg\r\n"
+    (tmp_path / "list.txt").write_bytes(text.encode(encoding))
+    expected = [str(tmp_path / "b.jpg"), str(tmp_path / "sub/\u00e9.jpg")]
+    assert lines_of(tmp_path / "list.txt") == expected
