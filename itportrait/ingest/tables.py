@@ -54,7 +54,7 @@ class _Table:
         if self.place is None and not self.blob:
             raise InvalidArgumentError(
                 f"table {redact(uri)}",
-                expected=f"a column {', '.join(URI_COLUMNS)} or one of encoded pictures",
+                expected=f"one with a column {', '.join(URI_COLUMNS)} or one of encoded pictures",
                 actual=f"columns {', '.join(schema.names)}",
             )
         self.columns = [name for name in (self.place, *SHAPES) if name in schema.names]

@@ -54,9 +54,26 @@ def bytes_column(schema: pa.Schema) -> str:
     """Return the name of a table's column of encoded pictures, or "" if it has none."""
     for name in _BYTES_COLUMNS:
         index = schema.get_field_index(name)
-        if index >= 0 and "binary" in str(schema.field(index).type):
+        if index >= 0 and _holds_bytes(schema.field(index).type):
             return name
     return ""
+
+
+def _holds_bytes(kind: pa.DataType) -> bool:
+    """Tell whether cells of a type are bytes, or structs with `bytes` as Hugging Face has them."""
+    if isinstance(kind, pa.StructType):
+        index = kind.get_field_index("bytes")
+        return index >= 0 and _holds_bytes(kind.field(index).type)
+    if isinstance(kind, pa.BaseExtensionType):
+        return _holds_bytes(kind.storage_type)
+    plain = kind.value_type if isinstance(kind, pa.DictionaryType) else kind
+    types = pa.types
+    return (
+        types.is_binary(plain)
+        or types.is_large_binary(plain)
+        or types.is_fixed_size_binary(plain)
+        or types.is_binary_view(plain)
+    )
 
 
 def read_cell(container: str, version: str, group: int, row: int) -> bytes:

@@ -163,3 +163,11 @@ def test_a_tables_row_group_is_read_once_for_all_of_its_rows(tmp_path, monkeypat
     monkeypatch.setattr(pq.ParquetFile, "read_row_group", counted)
     assert [read_source(source) for source in sources] == photos_
     assert groups == [0, 1]
+
+
+@pytest.mark.parametrize("nested", [pa.list_(pa.binary()), pa.map_(pa.string(), pa.binary())])
+def test_a_column_that_only_holds_bytes_somewhere_is_none_of_pictures(tmp_path, nested):
+    cell = [b"one"] if isinstance(nested, pa.ListType) else [("a", b"one")]
+    uri = write(tmp_path / "t.parquet", image=pa.array([cell], nested), jpg=[b"two"])
+    (source,) = list_sources(uri)
+    assert read_source(source) == b"two"
