@@ -40,7 +40,7 @@ _CHAIN = re.compile(
     r"(zip|tar|libarchive|simplecache|filecache|blockcache|cached|reference|dir)(://|::)"
 )
 _SHIPPED = re.compile(r"/runtime_resources/working_dir_files/[^/]+/")
-_USERINFO = re.compile(r"(?<=://)[^/\s@]+@")
+_USERINFO = re.compile(r"(?<=://)[^/\s]+@")
 _SECRET_PARAMETER = re.compile(
     r"(?i)([?&;](?:[\w-]*(?:signature|token|secret|password|credential|accesskeyid|api[_-]?key)|sig|key"
     r"|access_key)=)[^&;\s#'\"]+"
@@ -166,6 +166,13 @@ def _check_name(uri: str, name: str) -> None:
             expected="one that names a bucket or host",
             actual=repr(redact(uri)),
             remedy=f"write {name}://NAME/...",
+        )
+    if name in _EXTRA and "@" in uri.split("://", 1)[1].partition("/")[0]:
+        raise InvalidArgumentError(
+            "URI",
+            expected="one without user and password",
+            actual=repr(redact(uri)),
+            remedy="give credentials in the environment, such as AWS_ACCESS_KEY_ID",
         )
     try:
         os.fsencode(uri) if not name else uri.encode()

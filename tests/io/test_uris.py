@@ -22,6 +22,7 @@ from tests.helpers.odd_names import NOT_UTF8, ODD_NAMES
     [
         ("s3://KEY:SECRET@bucket/a.png", "s3://***@bucket/a.png"),
         ("https://user@host/x", "https://***@host/x"),
+        ("ftp://u:pa@SECRET@host/@x", "ftp://***@host/@x"),
         (
             "https://h/x?X-Amz-Signature=abc&size=3&X-Amz-Credential=AK%2F1",
             "https://h/x?X-Amz-Signature=***&size=3&X-Amz-Credential=***",
@@ -274,6 +275,7 @@ def test_relative_paths_are_names_too(tmp_path, monkeypatch):
         ("simplecache::s3://bucket/a.jpg", "chain"),
         ("/data/a\0b.jpg", "NUL"),
         ("s3://", "s3://NAME"),
+        ("s3://KEY:SECRET@bucket/a.jpg", r"\*\*\*@bucket"),
         ("s3://bucket/\udcff.jpg", "UTF-8"),
         ("/data/half a pair \ud83d", "rename"),
     ],
