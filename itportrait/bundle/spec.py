@@ -8,6 +8,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self
 import torch
 from pydantic import (
     AfterValidator,
+    ConfigDict,
     Field,
     SerializerFunctionWrapHandler,
     model_serializer,
@@ -24,6 +25,9 @@ from itportrait.geometry.camera import FFHQ_FOCAL, FFHQ_PIVOT, FFHQ_RADIUS, look
 from itportrait.io.names import check_path
 
 FORMAT = 1
+# Bounds of what a bundle may say, since it may come from others.
+_SMALLEST, _LARGEST, _WIDEST_RAD = 1e-6, 1e6, 10.0
+_MOST_CLIPS = 16
 READY_MADE_FOLDER = "bank"
 """Domains that come with a bundle. They are made from its models and name its `model_id`, so they
 cannot be among the files that this comes from."""
@@ -46,18 +50,24 @@ Place = Annotated[str, AfterValidator(_check_place)]
 of this machine, which only a bundle in a folder of this machine may name."""
 
 
+Coordinate = Annotated[float, Field(ge=-_LARGEST, le=_LARGEST)]
+"""A place on an axis of the world."""
+
+
 class CameraPrior(Settings):
     """Where the cameras of the generator's training pictures stood."""
 
-    yaw_std_rad: float = Field(default=0.3, ge=0)
+    model_config = ConfigDict(allow_inf_nan=False)
+
+    yaw_std_rad: float = Field(default=0.3, ge=0, le=_WIDEST_RAD)
     """Spread of yaw about frontal."""
-    pitch_std_rad: float = Field(default=0.12, ge=0)
+    pitch_std_rad: float = Field(default=0.12, ge=0, le=_WIDEST_RAD)
     """Spread of pitch about level."""
-    radius: float = FFHQ_RADIUS
+    radius: float = Field(default=FFHQ_RADIUS, gt=_SMALLEST, le=_LARGEST)
     """Distance from the origin."""
-    focal: float = FFHQ_FOCAL
+    focal: float = Field(default=FFHQ_FOCAL, gt=_SMALLEST, le=_LARGEST)
     """Focal length over the image size."""
-    pivot: tuple[float, float, float] = FFHQ_PIVOT
+    pivot: tuple[Coordinate, Coordinate, Coordinate] = FFHQ_PIVOT
     """What cameras look at."""
 
     def sample(self, count: int, rng: torch.Generator) -> Tensor:
@@ -105,7 +115,7 @@ class ClipSpec(Settings):
 class PerceptionSpec(Settings):
     """The perception models by name; a path is in the bundle, or absolute."""
 
-    clips: tuple[ClipSpec, ...] = ()
+    clips: tuple[ClipSpec, ...] = Field(default=(), max_length=_MOST_CLIPS)
     """Image-text models; their similarities are averaged."""
     perceptual: Literal["mini", "lpips_vgg"] = "mini"
     """Kind of the perceptual distance."""

@@ -16,6 +16,8 @@ _MOST_SAMPLES = 4096
 
 Channels = Annotated[int, Field(ge=1, le=_MOST_CHANNELS)]
 """A number of channels."""
+Factor = Annotated[float, Field(ge=-1e6, le=1e6)]
+"""A number that enters the arithmetic: far from the end of single precision."""
 
 
 class RenderingConfig(Settings):
@@ -27,17 +29,17 @@ class RenderingConfig(Settings):
     """Number of coarse samples along a ray."""
     depth_resolution_importance: int = Field(default=48, ge=0, le=_MOST_SAMPLES)
     """Number of fine samples, drawn where the coarse ones have weight; 0 is one pass."""
-    ray_start: float | Literal["auto"] = 2.25
+    ray_start: Factor | Literal["auto"] = 2.25
     """Depth of the first sample; `auto` is where the ray enters the box."""
-    ray_end: float | Literal["auto"] = 3.3
+    ray_end: Factor | Literal["auto"] = 3.3
     """Depth of the last sample; `auto` is where the ray leaves the box."""
-    box_warp: float = Field(default=1.0, gt=0)
+    box_warp: Factor = Field(default=1.0, gt=0)
     """Side of the cube that the planes cover."""
     disparity_space_sampling: bool = False
     """Whether coarse samples are evenly spaced in inverse depth."""
     white_back: bool = False
     """Whether rays that meet nothing are white."""
-    density_gain: float = Field(default=1.0, gt=0)
+    density_gain: Factor = Field(default=1.0, gt=0)
     """Factor on the density; a large one lets an untrained network form a surface at all."""
     mask_outside: bool = False
     """Whether the density outside of the box is zero (published: whatever zero features give)."""
@@ -84,9 +86,9 @@ class GeneratorConfig(Settings):
     """Number of fully connected layers of the mapping."""
     mapping_hidden: int | None = Field(default=None, ge=1, le=_MOST_CHANNELS)
     """Width of the mapping's hidden layers; None is `w_dim`."""
-    mapping_lr_mult: float = 0.01
+    mapping_lr_mult: Factor = 0.01
     """Learning-rate multiplier of the published mapping (the skip mapping has none)."""
-    camera_scale: float = 1.0
+    camera_scale: Factor = 1.0
     """Factor on the camera that conditions the mapping."""
     camera_conditioning_zero: bool = False
     """Whether the mapping sees zeros instead of the camera."""
@@ -104,11 +106,11 @@ class GeneratorConfig(Settings):
     """The backbone's channels from 4 pixels up; None follows `channel_base`."""
     use_noise: bool = True
     """Whether synthesis layers add (fixed or random) noise."""
-    conv_clamp: float | None = None
+    conv_clamp: Factor | None = None
     """Largest activation of the backbone; None is no bound."""
     decoder_hidden: int = Field(default=64, ge=1, le=_MOST_CHANNELS)
     """Width of the decoder's hidden layer."""
-    decoder_lr_mult: float = 1.0
+    decoder_lr_mult: Factor = 1.0
     """Learning-rate multiplier of the decoder."""
     background: bool = False
     """Whether a small network of ray direction and w colors what rays leave transparent."""

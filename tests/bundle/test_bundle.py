@@ -18,6 +18,7 @@ from itportrait.errors import (
     UnsafeCheckpointError,
 )
 from itportrait.generator import GeneratorConfig, TriPlaneGenerator, save_generator
+from itportrait.generator.io import MODEL_FILE
 from itportrait.geometry.camera import camera_angles, frontal_camera
 from itportrait.perception.identity import MiniIdentityModel
 from itportrait.perception.perceptual import PerceptualModel
@@ -317,3 +318,27 @@ def test_equal_parts_of_image_text_models_leave_no_trace_in_the_model_id():
     assert "weight" not in plain.model_dump(mode="json")
     assert lesser.model_dump(mode="json")["weight"] == 0.2
     assert ClipSpec.model_validate(lesser.model_dump(mode="json")) == lesser
+
+
+@pytest.mark.parametrize(
+    ("keys", "value"),
+    [
+        (("camera_prior", "radius"), 0),
+        (("camera_prior", "focal"), -1),
+        (("camera_prior", "pivot"), [1e308, 0, 0]),
+        (("camera_prior", "yaw_std_rad"), 1e300),
+        (("generator", "config", "conv_clamp"), 1e300),
+        (("generator", "config", "decoder_lr_mult"), 1e300),
+        (("generator", "config", "rendering", "ray_end"), 1e300),
+        (("perception", "clips"), [{"kind": "mini", "path": "clip"}] * 1000),
+    ],
+)
+def test_numbers_that_no_model_has_are_refused_when_it_is_opened(folder, keys, value):
+    data = json.loads((folder / MODEL_FILE).read_text())
+    part = data
+    for key in keys[:-1]:
+        part = part[key]
+    part[keys[-1]] = value
+    (folder / MODEL_FILE).write_text(json.dumps(data))
+    with pytest.raises(InvalidArgumentError, match=keys[-1]):
+        load_bundle(folder)
