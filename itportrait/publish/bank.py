@@ -24,6 +24,8 @@ CARD = "domain.json"
 _SCHEMA = 1
 _HISTORY = "_index"
 _KEPT_INDEXES = 50
+_LAST_GENERATION = 10**12
+"""An index with a number beyond was forged: the next ones would not be found again."""
 _AGREED = ("fingerprint", "base_model_id")
 """What the index repeats of a card, and which must be equal."""
 
@@ -303,6 +305,13 @@ class Bank:
         """Apply a change to the newest index, alone among all writers."""
         for attempt in range(100):
             newest, data = self._newest()
+            if not -1 <= newest < _LAST_GENERATION:
+                raise InvalidArgumentError(
+                    f"generation of the index of {uris.redact(self.uri)}",
+                    expected=f"a number from -1 to {_LAST_GENERATION - 1}",
+                    actual=newest,
+                    remedy=f"mend {INDEX}, and remove {_HISTORY}/{newest:08d}.json if it is there",
+                )
             change(data["domains"])
             data |= {
                 "schema": _SCHEMA,

@@ -1,5 +1,7 @@
 """The bank: one champion a domain, whole indexes under any number of writers, and a way back."""
 
+import json
+import shutil
 import threading
 
 import pytest
@@ -121,3 +123,16 @@ def test_writer_killed_before_bank_json_is_made_up_for(bank):
     uris.put_bytes(uris.join(bank.uri, "bank.json"), behind)
     publish(bank, version="v3")
     assert bank.versions("bronze") == ["v1", "v2", "v3"]
+
+
+@pytest.mark.parametrize("generation", [-5, 10**18])
+def test_an_index_whose_number_has_no_next_is_not_changed_in_vain(tmp_path, generation):
+    bank = Bank(str(tmp_path / "bank"))
+    publish(bank, version="v1")
+    publish(bank, version="v2")
+    index = bank.index() | {"generation": generation}
+    shutil.rmtree(tmp_path / "bank" / "_index")
+    (tmp_path / "bank" / "bank.json").write_text(json.dumps(index))
+    with pytest.raises(InvalidArgumentError, match="generation of the index"):
+        bank.promote("bronze", "v1")
+    assert bank.champion("bronze").version == "v2"
