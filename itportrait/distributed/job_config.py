@@ -307,7 +307,7 @@ def load_job(
                 f"--{name}",
                 expected="a folder or URI",
                 actual="nothing",
-                remedy=f"or `{name}:` in {path}",
+                remedy=f"or set `{name}:` in {path or 'a configuration (--config)'}",
             )
     folder = path.rpartition("/")[0] if path and "/" in path else "."
     config = config.model_copy(update=_absolute_places(config, folder))

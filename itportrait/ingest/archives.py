@@ -184,7 +184,8 @@ class _Archive:
             if found:
                 yield self._source(member, found[-1], given)
             else:
-                message = f"{member.name} is a link to {end!r}, which is not in the archive"
+                where = "in the archive" if member.issym() else "before it in the archive"
+                message = f"{member.name} is a link to {end!r}, and no such file is {where}"
                 yield self._faulty(member, STORAGE, message)
 
 
