@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 
 from itportrait.distributed.recipes import ALIGN, INVERT, Recipe
+from itportrait.errors import MissingModelError
 from itportrait.io import uris
 from itportrait.publish.bank import read_version
 from itportrait.records import AlignedRecord, InvertedRecord, Record, Source
@@ -71,7 +72,13 @@ def build_stylizer(recipe: Recipe):
 
     bundle = warm_bundle(recipe.bundle, recipe.device)
     version = read_version(recipe.adapter)
-    data = uris.read_bytes(version.file("adapter.safetensors"))
+    try:
+        data = uris.read_bytes(version.file("adapter.safetensors"))
+    except (FileNotFoundError, IsADirectoryError):
+        raise MissingModelError(
+            f"{uris.redact(recipe.adapter)} holds no file adapter.safetensors; adapt the domain "
+            "again, or copy the whole bank"
+        ) from None
     adapter = Adapter.from_bytes(data, source=uris.redact(recipe.adapter))
     adapter.check_base(bundle.model_id)
     adapter.check_domain(recipe.domain)

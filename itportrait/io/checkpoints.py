@@ -1,5 +1,6 @@
 """Checkpoints of foreign generators: published pickles, torch files, safetensors; no code runs."""
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -95,7 +96,7 @@ def open_checkpoint(path: str | Path) -> Iterator[StoredCheckpoint]:
         MissingModelError, UnsafeCheckpointError, CheckpointError: as `read_checkpoint`.
     """
     path = Path(path)
-    if not path.is_file():
+    if not os.path.isfile(path):  # also of names that no system can hold
         raise MissingModelError(f"no checkpoint at {path}")
     with fence(path), path.open("rb") as file:
         yield _find_generator(*_read(path, file))

@@ -317,8 +317,12 @@ def read_json(uri: str) -> dict[str, Any] | None:
     """
     try:
         data = read_bytes(uri, most=MOST_BYTES + 1)
-    except FileNotFoundError:
+    except _ABSENT:
         return None
+    except IsADirectoryError:
+        raise InvalidArgumentError(
+            redact(uri), expected="a file", actual="a folder", remedy="remove it"
+        ) from None
     return parse_object(data, redact(uri))
 
 

@@ -280,3 +280,9 @@ def test_modules_that_contain_each_other(tmp_path):
 def test_no_generator_inside(tmp_path, content):
     with pytest.raises(CheckpointError, match="holds no generator"):
         read_checkpoint(write(tmp_path / "x.pkl", content))
+
+
+@pytest.mark.parametrize("name", ["a" * 5000, "a\0b", "."])
+def test_a_place_that_holds_no_file(tmp_path, name):
+    with pytest.raises(MissingModelError, match="no checkpoint"):
+        read_checkpoint(tmp_path / name)

@@ -136,3 +136,11 @@ def test_an_index_whose_number_has_no_next_is_not_changed_in_vain(tmp_path, gene
     with pytest.raises(InvalidArgumentError, match="generation of the index"):
         bank.promote("bronze", "v1")
     assert bank.champion("bronze").version == "v2"
+
+
+def test_a_bank_whose_index_is_no_file(tmp_path):
+    (tmp_path / "bank" / "bank.json").mkdir(parents=True)
+    with pytest.raises(InvalidArgumentError, match="must be a file, got a folder"):
+        Bank(str(tmp_path / "bank")).index()
+    (tmp_path / "file").write_text("no folder")
+    assert Bank(str(tmp_path / "file")).domains() == []
