@@ -94,7 +94,7 @@ def test_a_silent_server_costs_a_job_seconds(ray_cluster, tmp_path, monkeypatch)
         started = time.monotonic()
         tracking.open()
         tracking.close()
-        assert time.monotonic() - started < 30  # two processes import MLflow in it
+        assert time.monotonic() - started < 120  # two processes import MLflow in it
     assert "no answer" in str(tracking.backlog) or "timed out" in str(tracking.backlog)
     assert list((tmp_path / "mlflow_spool").glob("*.jsonl"))
 

@@ -224,7 +224,7 @@ def test_a_broken_database_is_said_in_a_line_and_costs_no_event(
     run = MlflowTracker("run", experiment="bank", uri=mlflow_uri)
     run.log_metrics({"identity": 0.5}, step=1)
     run.finish()
-    assert time.monotonic() - started < 30  # most of it to import MLflow
+    assert time.monotonic() - started < 120  # most of it to import MLflow
     backlog = run.flush()
     assert backlog.waiting == 3
     assert reason in backlog.problem
@@ -251,7 +251,7 @@ def test_a_locked_database_costs_seconds_and_no_event(mlflow_uri, tmp_path):
         run.log_metrics({"identity": 0.5}, step=1)
         started = time.monotonic()
         run.finish()
-        assert time.monotonic() - started < 15
+        assert time.monotonic() - started < 60
         assert "locked" in run.flush().problem
         other.execute("ROLLBACK")
     assert not replay_spool(mlflow_uri, patience_s=60.0)
@@ -265,7 +265,7 @@ def test_a_database_that_is_locked_later_costs_seconds_and_no_event(mlflow_uri, 
         run.log_metrics({"identity": 0.5}, step=1)
         started = time.monotonic()
         run.finish()
-        assert time.monotonic() - started < 8
+        assert time.monotonic() - started < 30
         assert run.flush().waiting == 2
         other.execute("ROLLBACK")
     assert not replay_spool(mlflow_uri, patience_s=60.0)

@@ -73,7 +73,7 @@ def test_a_folder_that_is_not_utf8_is_said_at_once(tmp_path):
     run.log_metrics({"identity": 0.5}, step=1)
     started = time.monotonic()
     run.finish()
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 20
     backlog = run.flush()
     assert backlog.waiting == 3
     assert "not UTF-8; choose another runs folder" in backlog.problem
