@@ -36,9 +36,11 @@ from ray.cluster_utils import Cluster
 from benchmarks.chaos_stages import CALM, WILD
 from benchmarks.memory_group import GIB, MemoryGroup
 from benchmarks.tiny_job import DOMAIN, write_job
+from itportrait.config import fingerprint
+from itportrait.distributed.digests import row_digest
 from itportrait.distributed.recipes import ALIGN, INVERT, RECORD_TYPES, STYLIZE, table_root
-from itportrait.distributed.work import row_digest
 from itportrait.io.commits import StageTable
+from itportrait.io.parquet import Row
 
 ROOT = Path(__file__).resolve().parent.parent
 FAULTS = (
@@ -66,6 +68,7 @@ def main() -> None:
     parser.add_argument("--shard-size", type=int, default=50)
     parser.add_argument("--repeat-every", type=int, default=8, help="0: no picture twice")
     parser.add_argument("--memory-gb", type=float, default=8.0)
+    parser.add_argument("--log", help="file that gets all that the jobs say")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     os.environ["PYTHONPATH"] = str(ROOT)
@@ -90,6 +93,8 @@ def run(arguments: argparse.Namespace) -> None:
             shard_size=arguments.shard_size,
             repeat_every=arguments.repeat_every,
         )
+        if arguments.log:
+            os.symlink(Path(arguments.log).absolute(), log_of(config))
         calm, wild = f"{folder}/calm", f"{disk.folder}/wild"
         began = time.perf_counter()
         finish(submit(config, calm, CALM, cluster))
@@ -155,7 +160,7 @@ class SimulatedCluster:
 def submit(config: Path, output: str, kernels: str, cluster: SimulatedCluster) -> subprocess.Popen:
     """Start the job's process."""
     command = [sys.executable, "-m", "benchmarks.chaos_job", str(config), output, kernels]
-    with Path(f"{config}.log").open("w") as log:
+    with log_of(config).open("a") as log:
         return subprocess.Popen(
             [*command, cluster.address],
             cwd=ROOT,
@@ -165,10 +170,15 @@ def submit(config: Path, output: str, kernels: str, cluster: SimulatedCluster) -
         )
 
 
+def log_of(config: Path | str) -> Path:
+    """Return the file of all that the job with a configuration has said."""
+    return Path(f"{config}.log")
+
+
 def finish(process: subprocess.Popen) -> None:
     """Wait for the end of a job; one that failed ends the benchmark."""
     if process.wait() != 0:
-        log = Path(f"{process.args[3]}.log").read_text()
+        log = log_of(process.args[3]).read_text()
         sys.exit(f"the job failed with {process.returncode}:\n{log[-3000:]}")
 
 
@@ -226,13 +236,13 @@ class Chaos:
         return True
 
     def _fill_the_disk(self) -> None:
-        """Leave no space until the job has ended by it, and submit the job again."""
+        """Leave no space until the job has ended by it (or was through), and submit it again."""
         self.disk.fill()
         code = self.process.wait(timeout=300)
         self.disk.free()
-        said = Path(f"{self.config}.log").read_text().splitlines()[-1]
-        if code == 0 or "No space left" not in said:
-            sys.exit(f"a full disk ended the job with {code}: {said}")
+        said = log_of(self.config).read_text()
+        if code and "No space left" not in said.splitlines()[-1]:
+            sys.exit(f"a full disk ended the job with {code}:\n{said[-3000:]}")
         self._submit()
 
 
@@ -253,11 +263,11 @@ def kill_a_worker() -> bool:
 
 
 def compare(calm: str, wild: str, records: int) -> None:
-    """Compare two outputs; differences end the benchmark with 1."""
+    """Compare two outputs; differences are named, and end the benchmark with 1."""
     differing = 0
     for stage, domain in STAGES:
         ours, theirs = rows_of(calm, stage, domain), rows_of(wild, stage, domain)
-        odd = [key for key in ours.keys() | theirs.keys() if ours.get(key) != theirs.get(key)]
+        odd = [key for key in ours.keys() | theirs.keys() if differ(ours.get(key), theirs.get(key))]
         repeated = [key for key, rows in theirs.items() if len(rows) != 1]
         differing += len(odd) + len(repeated)
         print(
@@ -265,10 +275,29 @@ def compare(calm: str, wild: str, records: int) -> None:
             f"{computed(wild, stage, domain)} in chaos, {len(repeated)} without exactly one row, "
             f"{len(odd)} rows that differ from the run in peace"
         )
+        for key in odd:
+            tell(f"{stage}, shard {key[0]}, in peace", ours.get(key, []))
+            tell(f"{stage}, shard {key[0]}, in chaos", theirs.get(key, []))
     aligned = len(rows_of(wild, ALIGN, ""))
     if differing or aligned != records:
         sys.exit(f"{differing} differences; {aligned} of {records} records have a row")
     print("exactly one row per input and stage; outputs bit-identical")
+
+
+def tell(where: str, rows: list[Row]) -> None:
+    """Print rows of one input that is not the same in both outputs."""
+    print(f"  {where}: {len(rows)} rows")
+    for row in rows:
+        record, error = row.record, row.record.error
+        values = {
+            "name": getattr(record, "uri", record.record_id),
+            "status": record.status,
+            "error": error and f"{error.type}: {error.message}",
+            "duplicate_of": getattr(record, "duplicate_of", None),
+            "digest": row_digest(record)[:12],
+            "pictures": [fingerprint(picture)[:12] for picture in row.pictures],
+        }
+        print("   ", *(f"{name}={value}" for name, value in values.items() if value))
 
 
 def computed(output: str, stage: str, domain: str) -> int:
@@ -277,17 +306,24 @@ def computed(output: str, stage: str, domain: str) -> int:
     return sum(commit.computed for commit in table.commits())
 
 
-def rows_of(output: str, stage: str, domain: str) -> dict[tuple, list[tuple]]:
-    """Return rows by shard and key: status, kind of error, digest of the content, pictures."""
+def rows_of(output: str, stage: str, domain: str) -> dict[tuple, list[Row]]:
+    """Return the rows of a stage by shard and key."""
     table = StageTable(table_root(output, stage, domain), RECORD_TYPES[stage])
-    found: dict[tuple, list[tuple]] = {}
+    found: dict[tuple, list[Row]] = {}
     for commit in table.commits():
         for row in table.read_rows(commit):
-            record = row.record
-            error = record.error.type if record.error else ""
-            content = (str(record.status), error, row_digest(record), row.pictures)
-            found.setdefault((commit.shard, row.key), []).append(content)
+            found.setdefault((commit.shard, row.key), []).append(row)
     return found
+
+
+def differ(ours: list[Row] | None, theirs: list[Row] | None) -> bool:
+    """Tell whether rows of one input differ in status, kind of error, content, or pictures."""
+
+    def contents(rows: list[Row] | None) -> list[tuple]:
+        found = [(row.record, row.record.error, row.pictures) for row in rows or []]
+        return [(r.status, e and e.type, row_digest(r), pictures) for r, e, pictures in found]
+
+    return contents(ours) != contents(theirs)
 
 
 if __name__ == "__main__":
