@@ -18,7 +18,11 @@ class TaskLostError(Exception):
 
 
 class ProcessLostError(TaskLostError):
-    """The process of a task ended: by a signal, by a time limit, or by its own exit."""
+    """The process of a task ended: by a signal, or by its own exit."""
+
+
+class TimeLimitError(ProcessLostError):
+    """The process of a task ran past its time limit and was ended."""
 
 
 class MemoryLostError(TaskLostError):
@@ -48,6 +52,8 @@ class Cause(StrEnum):
     """It ran out of memory, by itself or beside others."""
     NODE = auto()
     """Its node was lost."""
+    TIME = auto()
+    """Its process ran past its time limit: a record of it may be the reason."""
     CRASH = auto()
     """Its process was lost: a record of it may be the reason."""
 
@@ -67,6 +73,7 @@ _CAUSES = (
     (NoRoomError, Cause.NO_ROOM),
     ((MemoryLostError, MemoryError), Cause.MEMORY),
     (NodeLostError, Cause.NODE),
+    (TimeLimitError, Cause.TIME),
     (ProcessLostError, Cause.CRASH),
     (STORAGE_ERRORS, Cause.STORAGE),
 )

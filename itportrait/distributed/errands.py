@@ -119,7 +119,8 @@ class Errands:
             if errand.not_before > now:
                 continue
             room = ROOM if self.governor.strained else None
-            call = replace(errand.call, room=ROOM_TO_SPARE if errand.alone else room)
+            room = ROOM_TO_SPARE if errand.alone else room
+            call = replace(errand.call, room=room, trial=errand.alone)
             self._waiting.remove(errand)
             self._live[self.executor.submit(call)] = errand
             if errand.alone:
@@ -148,6 +149,7 @@ class Errands:
         cause = judge(error)
         limits = {
             Cause.CRASH: self.limits.crash_retries,
+            Cause.TIME: self.limits.crash_retries,
             Cause.MEMORY: self.limits.crash_retries + 1,
             Cause.STORAGE: self.limits.storage_retries,
             Cause.NODE: self.limits.node_retries,
@@ -161,7 +163,7 @@ class Errands:
             if times > limits[cause] and (errand.alone or cause in (Cause.STORAGE, Cause.NODE)):
                 return GivenUp(cause, error)
             # The last try of what may be its own fault is made while nothing else runs.
-            own = cause in (Cause.CRASH, Cause.MEMORY)
+            own = cause in (Cause.CRASH, Cause.TIME, Cause.MEMORY)
             errand.alone = errand.alone or (own and times >= limits[cause])
             if cause is Cause.MEMORY and not errand.alone:
                 self.governor.lost(len(self._live) + 1)

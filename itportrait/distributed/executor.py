@@ -24,6 +24,9 @@ class Call:
         num_gpus: GPUs that it takes.
         timeout_s: seconds after which its process is ended; None: as long as it takes.
         room: memory that must be free on its node before it begins; None: any.
+        trial: its loss shall say something about what it works on. It does so only if as much
+            memory is free on its node after the loss as before it began: whoever else took memory
+            meanwhile may be what ended it.
     """
 
     function: Callable[..., Any]
@@ -33,6 +36,7 @@ class Call:
     num_gpus: float = 0.0
     timeout_s: float | None = None
     room: Room | None = None
+    trial: bool = False
 
 
 class Executor(Protocol):
@@ -57,6 +61,7 @@ class Executor(Protocol):
 
         Raises:
             TaskLostError: the task was lost; the kind tells how.
+            NoRoomError: there was no room for it to begin, or none after a trial was lost.
             ClusterLostError: nothing can run any more.
             Exception: whatever the function raised, as it was raised.
         """

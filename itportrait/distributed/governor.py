@@ -77,6 +77,10 @@ class Governor:
             )
         return pause
 
+    def had_room(self) -> None:
+        """Note that a task did run, whatever ended it: nodes are not short of memory."""
+        self._short_since = None
+
     def ended_well(self) -> None:
         """Note that a task has done its work."""
         self._losses, self._short_since, self._until = 0, None, 0.0

@@ -32,7 +32,7 @@ class Piece:
     copy_from: tuple[int, ...]
     """Shards whose rows it may copy."""
     alone: bool = False
-    """Run it while nothing else runs: what ends it then is its own doing."""
+    """Run it while nothing else runs: what ends it twice in the same way is its own doing."""
     final_crashes: int = 0
     """Processes lost since there was nothing left to search."""
     memory_losses: int = 0
@@ -73,6 +73,7 @@ class Piece:
             num_gpus=resources.num_gpus,
             timeout_s=self.time_limit_s,
             room=room,
+            trial=self.alone,
         )
 
     def _task(self) -> ShardTask:

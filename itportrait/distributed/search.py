@@ -29,6 +29,8 @@ class Search:
         target: of the shard, see `search_target`: another one is another search.
         items: of the shard.
         ranges: still to be computed -> processes that they have ended; at first the whole shard.
+        trials: position -> kind of error -> processes that the item has ended in this way while
+            nothing else ran and memory was free.
         quarantined: position -> (error type, message) of items that no task shall touch.
     """
 
@@ -36,6 +38,7 @@ class Search:
     items: int
     ranges: dict[Range, int]
     quarantined: dict[int, tuple[str, str]] = field(default_factory=dict)
+    trials: dict[int, dict[str, int]] = field(default_factory=dict)
 
     @classmethod
     def begin(cls, target: str, items: int) -> Self:
@@ -57,6 +60,13 @@ class Search:
         self.ranges[start, stop] = self.ranges.get((start, stop), 0) + 1
         return self.ranges[start, stop]
 
+    def count_trial(self, position: int, kind: str) -> int:
+        """Count a trial of an item, by what ended it; return how many ended in this way by now."""
+        self.count_crash(position, position + 1)
+        counts = self.trials.setdefault(position, {})
+        counts[kind] = counts.get(kind, 0) + 1
+        return counts[kind]
+
     def halve(self, start: int, stop: int) -> list[Range]:
         """Replace a range of two or more by its halves, and return these."""
         middle = (start + stop) // 2
@@ -73,6 +83,8 @@ class Search:
     def close(self, start: int, stop: int) -> None:
         """Take out a range that has been computed."""
         self.ranges.pop((start, stop), None)
+        if stop - start == 1:
+            self.trials.pop(start, None)
 
     def reopen(self) -> None:
         """Take back what earlier releases quarantined for the memory or the loss of a node."""
@@ -88,6 +100,11 @@ class Search:
             "items": self.items,
             "ranges": [[start, stop, crashes] for (start, stop), crashes in self.ranges.items()],
             "quarantined": [[at, *reason] for at, reason in self.quarantined.items()],
+            "trials": [
+                [at, kind, count]
+                for at, counts in self.trials.items()
+                for kind, count in counts.items()
+            ],
         }
 
     @classmethod
@@ -101,11 +118,15 @@ class Search:
         inside = all(0 <= start < stop <= kept.items for start, stop, _ in kept.ranges)
         if not inside or not all(0 <= at < kept.items for at, *_ in kept.quarantined):
             raise InvalidArgumentError("search", expected="items of its shard", actual="others")
+        trials: dict[int, dict[str, int]] = {}
+        for at, kind, count in kept.trials:
+            trials.setdefault(at, {})[kind] = count
         return cls(
             kept.target,
             kept.items,
             {(start, stop): crashes for start, stop, crashes in kept.ranges},
             {at: (kind, message) for at, kind, message in kept.quarantined},
+            trials,
         )
 
 
@@ -117,6 +138,8 @@ class _Kept:
     items: int
     ranges: list[tuple[int, int, int]]
     quarantined: list[tuple[int, str, str]]
+    trials: list[tuple[int, str, int]] = field(default_factory=list)
+    """Not kept by release 0.1."""
 
 
 def search_target(recipe: Recipe, inputs: str | list[str]) -> str:

@@ -5,6 +5,7 @@ import socket
 import time
 import uuid
 from collections.abc import Collection
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +13,7 @@ import ray
 from ray import exceptions as ray_errors
 from ray.experimental import internal_kv
 from ray.util.client import ray as ray_client
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from itportrait.distributed.causes import (
     ClusterLostError,
@@ -19,11 +21,12 @@ from itportrait.distributed.causes import (
     NodeLostError,
     ProcessLostError,
     TaskLostError,
+    TimeLimitError,
 )
 from itportrait.distributed.executor import Call
 from itportrait.distributed.watchdog import watchdog
 from itportrait.errors import ItportraitError
-from itportrait.io.memory import NoRoomError
+from itportrait.io.memory import NoRoomError, Room
 from itportrait.text import readable_errors
 
 GPU_CALLS_PER_PROCESS = 16
@@ -33,6 +36,10 @@ HEAD_GONE_S = 30.0
 _ARRIVAL_S = 0.5
 """Until a task just submitted has reached its worker: cancelled on its way, its reply aborts this
 process within Ray ("Tried to complete task that was not pending", one stop in fourteen)."""
+_SETTLED_S = 2.0
+"""Until the memory of a process that was ended is free again."""
+_LOOKED_S = 60.0
+"""Longest wait for a process that looks for room."""
 _MACHINE_WORDS = ("running low on memory", "node has died", "node was")
 _LOSSES: tuple[tuple[tuple[type[Exception], ...], type[TaskLostError]], ...] = (
     ((ray_errors.OutOfMemoryError,), MemoryLostError),
@@ -50,6 +57,8 @@ _LOSSES: tuple[tuple[tuple[type[Exception], ...], type[TaskLostError]], ...] = (
         NodeLostError,
     ),
 )
+_OWN_LOSSES = (MemoryLostError, ProcessLostError, MemoryError)
+"""Losses that a call may be the reason of."""
 
 
 @readable_errors()
@@ -57,11 +66,23 @@ def _run(call: Call, token: bytes | None) -> Any:
     if call.room is not None:
         call.room.check()
     if token is not None:
-        internal_kv._internal_kv_put(token, b"")
+        internal_kv._internal_kv_put(token, ray.get_runtime_context().get_node_id().encode())
     if call.timeout_s is None:
         return call.function(*call.args)
     with watchdog(call.timeout_s):
         return call.function(*call.args)
+
+
+@ray.remote(max_retries=0, num_cpus=0)
+def _look_for_room(room: Room) -> None:
+    deadline = time.monotonic() + _SETTLED_S
+    while True:
+        try:
+            return room.check()
+        except NoRoomError:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(0.1)
 
 
 # Retries are the engine's business: it tells a flaky store from a poison record.
@@ -69,15 +90,41 @@ _run_on_cpu = ray.remote(max_retries=0)(_run)
 _run_on_gpu = ray.remote(max_retries=0, max_calls=GPU_CALLS_PER_PROCESS)(_run)
 
 
+@dataclass
+class _Beginning:
+    """When and where a call that asks for room began, as far as it is known here."""
+
+    call: Call
+    room: Room
+    token: bytes = field(default_factory=lambda: f"itportrait began {uuid.uuid4().hex}".encode())
+    """Key of the word that it leaves with the cluster's head: the node on which it begins."""
+    not_before: float = field(default_factory=time.monotonic)
+    node: str = ""
+
+    def look(self) -> None:
+        """Ask for the word, unless it is known."""
+        now = time.monotonic()
+        if not self.node:
+            self.node = (internal_kv._internal_kv_get(self.token) or b"").decode()
+        if not self.node:
+            self.not_before = now
+
+    @property
+    def past_limit(self) -> bool:
+        """Tell whether it has run for as long as it may; one a moment short of it counts, too."""
+        limit = self.call.timeout_s
+        return limit is not None and time.monotonic() - self.not_before >= limit
+
+
 class RayExecutor:
     """Runs calls on the Ray that this process is connected to.
 
     A call that asks for room leaves a word with the cluster's head once it has found it: whether
-    memory was free when a task began is only known of those that did begin.
+    memory was free when a task began, and since when it runs, is only known of those that did.
     """
 
     def __init__(self) -> None:
-        self._tokens: dict[ray.ObjectRef, bytes] = {}
+        self._beginnings: dict[ray.ObjectRef, _Beginning] = {}
 
     def submit(self, call: Call) -> ray.ObjectRef:
         """Start a call; see `Executor`."""
@@ -85,9 +132,9 @@ class RayExecutor:
         options = {"num_cpus": call.num_cpus, "num_gpus": call.num_gpus, "name": call.name}
         if call.room is None:
             return remote.options(**options).remote(call, None)
-        token = f"itportrait began {uuid.uuid4().hex}".encode()
-        task = remote.options(**options).remote(call, token)
-        self._tokens[task] = token
+        beginning = _Beginning(call, call.room)
+        task = remote.options(**options).remote(call, beginning.token)
+        self._beginnings[task] = beginning
         return task
 
     def wait(self, tasks: Collection[ray.ObjectRef], timeout_s: float) -> ray.ObjectRef | None:
@@ -96,12 +143,14 @@ class RayExecutor:
         if not tasks:
             time.sleep(timeout_s)
             return None
+        for beginning in self._beginnings.values():
+            beginning.look()
         done, _ = ray.wait(list(tasks), num_returns=1, timeout=timeout_s, fetch_local=False)
         return done[0] if done else None
 
     def result(self, task: ray.ObjectRef) -> Any:
         """Return the result of a task; see `Executor`."""
-        token = self._tokens.pop(task, None)
+        beginning = self._beginnings.pop(task, None)
         try:
             return ray.get(task)
         except ray_errors.LocalRayletDiedError as error:
@@ -111,12 +160,12 @@ class RayExecutor:
             ) from error
         except Exception as error:
             loss = translate(error)
-            if isinstance(loss, MemoryLostError | ProcessLostError) and not _began(token):
-                raise NoRoomError(f"its process ended before it could begin: {loss}") from error
+            if beginning is not None and isinstance(loss, _OWN_LOSSES):
+                loss = _judged(loss, beginning)
             raise loss from error
         finally:
-            if token is not None:
-                internal_kv._internal_kv_del(token)
+            if beginning is not None:
+                internal_kv._internal_kv_del(beginning.token)
 
     def cancel(self, tasks: Collection[ray.ObjectRef]) -> None:
         """End tasks with their processes; see `Executor`."""
@@ -133,8 +182,32 @@ class RayExecutor:
         return _Head(ray.get_runtime_context().gcs_address)
 
 
-def _began(token: bytes | None) -> bool:
-    return token is None or internal_kv._internal_kv_exists(token)
+def _judged(loss: Exception, beginning: _Beginning) -> Exception:
+    """Return what the loss of a call that asked for room means."""
+    past_limit = beginning.past_limit
+    beginning.look()
+    if not beginning.node:
+        return NoRoomError(f"its process ended before it could begin: {loss}")
+    if beginning.call.trial and not _has_room(beginning):
+        return NoRoomError(f"its node has too little memory free after it: {loss}")
+    if past_limit and isinstance(loss, ProcessLostError):
+        return TimeLimitError(f"it ran past its time limit: {loss}")
+    return loss
+
+
+def _has_room(beginning: _Beginning) -> bool:
+    """Tell whether the node of a call that was lost has as much memory free as it asked for."""
+    there = NodeAffinitySchedulingStrategy(beginning.node, soft=False)
+    look = _look_for_room.options(name="look for room", scheduling_strategy=there)
+    task = look.remote(beginning.room)
+    try:
+        ray.get(task, timeout=_LOOKED_S)
+    except ray_errors.GetTimeoutError:
+        ray.cancel(task, force=True)
+        return False
+    except ray_errors.RayError:  # there is none, or the node is gone by now
+        return False
+    return True
 
 
 class _Head:

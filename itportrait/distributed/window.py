@@ -3,8 +3,9 @@
 align -> invert -> stylize per domain, with no barrier in between. What ends a task decides what
 follows: flaky storage is tried again after a pause; a task that was lost to memory, or with its
 node, is tried again with less beside it; a lost process is tried again, and then split until the
-record that ends it stands alone. That record is quarantined only if it also ends its process while
-nothing else runs and memory is free. What no retry can mend ends the job.
+record that ends it stands alone. That record is then tried while nothing else runs and memory is
+free, and quarantined only once such trials, with memory free after them as well, have ended in the
+same way more than once. What no retry can mend ends the job.
 """
 
 import heapq
@@ -32,7 +33,10 @@ from itportrait.io import uris
 from itportrait.io.commits import Commit
 
 _PRIORITY = {STYLIZE: 0, INVERT: 1, ALIGN: 2}
+_VERDICTS = {Cause.MEMORY: MEMORY_LOST, Cause.TIME: TIMED_OUT, Cause.CRASH: PROCESS_LOST}
 _FINAL_RETRIES = 3
+_FEWEST_TRIALS = 2
+"""Trials of a record that must have ended in the same way, whatever `crash_retries` says."""
 _LONGEST_PAUSE_S = 60.0
 _MEMORY_RETRIES = 2
 """Losses to memory of a piece, beside others, before it has to run alone."""
@@ -45,8 +49,8 @@ class WindowLimits:
     Args:
         in_flight: tasks submitted and not yet ended.
         storage_retries: further tries after storage failed, with a pause that doubles.
-        crash_retries: further tries of a shard (and of a record that stands alone) whose process
-            died, before it is split (or quarantined).
+        crash_retries: further tries of a shard (and further trials of a record) whose process died,
+            before it is split (or quarantined, after two trials at least).
         node_retries: further tries of a task whose node was lost, with a pause that doubles.
         memory_wait_s: seconds to wait for free memory while nothing can run.
         backoff_s: first pause.
@@ -228,7 +232,7 @@ class Window:
             self._no_room(piece, error)
         elif cause is Cause.MEMORY and not piece.alone:
             self._lost_to_memory(piece, error)
-        elif cause in (Cause.CRASH, Cause.MEMORY):
+        elif cause in _VERDICTS:
             self._lost(piece, error, cause)
         elif cause is Cause.NODE:
             self._lost_with_node(piece, error)
@@ -289,6 +293,7 @@ class Window:
     def _lost(self, piece: Piece, error: Exception, cause: Cause) -> None:
         """Settle a piece that its process was lost with, or that ran out of memory alone."""
         search, retries, alone = piece.search, self.limits.crash_retries, piece.alone
+        self.governor.had_room()
         if search.over:
             # Its records have been computed: whatever ended it now is another fault.
             piece.final_crashes += 1
@@ -297,36 +302,45 @@ class Window:
             piece.alone = True
             self._again(piece, error)
             return
-        crashes = search.count_crash(piece.start, piece.stop)
-        single = piece.items <= 1
-        if single and alone and crashes > retries:
-            self._quarantine(piece, crashes, error, cause)
-        elif single or (piece.whole and crashes <= retries):
-            piece.alone = single or alone
-            self._again(piece, error)
+        if piece.items <= 1 and alone:
+            self._tried(piece, error, cause)
         else:
-            self._say(piece, "its process was lost; looking for the record that ends it")
-            # Halves of what needs too much memory would be lost to it beside others, too.
-            for half in piece.halves(alone=cause is Cause.MEMORY):
-                self._push(half)
+            self._suspect(piece, error, cause)
         self._keep(piece)
         if search.over:
             self._put_together(piece)
 
+    def _suspect(self, piece: Piece, error: Exception, cause: Cause) -> None:
+        """Run a piece again, or look in its halves for what ends it; a record of its own alone."""
+        crashes = piece.search.count_crash(piece.start, piece.stop)
+        single = piece.items <= 1
+        if single or (piece.whole and crashes <= self.limits.crash_retries):
+            piece.alone = single or piece.alone
+            self._again(piece, error)
+            return
+        self._say(piece, "its process was lost; looking for the record that ends it")
+        # Halves of what needs too much memory would be lost to it beside others, too.
+        for half in piece.halves(alone=cause is Cause.MEMORY):
+            self._push(half)
+
+    def _tried(self, piece: Piece, error: Exception, cause: Cause) -> None:
+        """Count the trial of a record; quarantine it once enough have ended in the same way."""
+        kind = _VERDICTS[cause]
+        trials = piece.search.count_trial(piece.start, kind)
+        if trials < max(self.limits.crash_retries + 1, _FEWEST_TRIALS):
+            self._again(piece, error)
+            return
+        reason = {
+            MEMORY_LOST: "it needs more memory than a node has",
+            TIMED_OUT: f"it ran past {piece.time_limit_s:g} s",
+            PROCESS_LOST: f"it ended that process {trials} times",
+        }[kind]
+        self._say(piece, f"record {piece.start} is quarantined ({kind})")
+        piece.search.quarantine(piece.start, kind, f"{ALONE} {reason} ({error})")
+
     def _again(self, piece: Piece, error: Exception) -> None:
         self._say(piece, f"its process was lost ({error}); again")
         self._push(piece)
-
-    def _quarantine(self, piece: Piece, crashes: int, error: Exception, cause: Cause) -> None:
-        timed_out = self.clock.monotonic() - piece.submitted >= piece.time_limit_s
-        if cause is Cause.MEMORY:
-            kind, reason = MEMORY_LOST, "it needs more memory than a node has"
-        elif timed_out:
-            kind, reason = TIMED_OUT, f"it ran past {piece.time_limit_s:g} s"
-        else:
-            kind, reason = PROCESS_LOST, f"it ended that process {crashes} times"
-        self._say(piece, f"record {piece.start} is quarantined ({kind})")
-        piece.search.quarantine(piece.start, kind, f"{ALONE} {reason} ({error})")
 
     def _put_together(self, piece: Piece) -> None:
         """Queue the whole shard once nothing of it is open."""

@@ -26,7 +26,7 @@ GIB = 2**30
 
 
 class NoRoomError(Exception):
-    """A task did not begin, since its node had less memory free than it asked for."""
+    """A task had less memory free on its node than it asked for, before or after its work."""
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 import heapq
 import itertools
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum, auto
 from functools import partial
@@ -13,6 +13,7 @@ from itportrait.distributed.causes import (
     MemoryLostError,
     NodeLostError,
     ProcessLostError,
+    TimeLimitError,
 )
 from itportrait.distributed.executor import Call
 from itportrait.distributed.recipes import Recipe
@@ -21,6 +22,8 @@ from itportrait.io.commits import Commit
 from itportrait.io.memory import NoRoomError
 
 SHARD_SIZE = 5
+LOOK_S = 1.0
+"""Time after a loss at which the node's free memory is looked at."""
 
 
 class Fate(StrEnum):
@@ -43,6 +46,28 @@ _ERRORS = {
 }
 
 
+@dataclass(frozen=True)
+class Shortage:
+    """A time in which somebody else has all the memory.
+
+    Args:
+        begin: in simulated seconds; what runs then is ended.
+        seconds: how long it lasts.
+        by_kernel: the kernel ends tasks, without a word of memory, and not the cluster.
+    """
+
+    begin: float
+    seconds: float
+    by_kernel: bool = False
+
+    def covers(self, now: float) -> bool:
+        return self.begin <= now < self.begin + self.seconds
+
+    @property
+    def loss(self) -> Exception:
+        return _ERRORS[Fate.KILLED_BESIDE_OTHERS if self.by_kernel else Fate.MEMORY]
+
+
 class SimulatedClock:
     """Time that passes when somebody waits for it."""
 
@@ -61,16 +86,18 @@ class SimulatedCluster:
         fates: of the tasks, in the order of their start, as long as there are some.
         poison: (stage, shard, position) of records that end every process that computes them.
         huge: the same of records that need more memory than a node has.
+        endless: the same of records whose computation never ends.
         slots: tasks at once.
-        short: (from, until) in simulated seconds: no memory is free, and what runs is ended.
+        shortages: of memory.
         gone_at: when the head of the cluster ends.
     """
 
     fates: list[Fate] = field(default_factory=list)
     poison: frozenset[tuple[str, int, int]] = frozenset()
     huge: frozenset[tuple[str, int, int]] = frozenset()
+    endless: frozenset[tuple[str, int, int]] = frozenset()
     slots: int = 2
-    short: tuple[float, float] = (0.0, 0.0)
+    shortages: Sequence[Shortage] = ()
     gone_at: float = float("inf")
     clock: SimulatedClock = field(default_factory=SimulatedClock)
     started: list[Call] = field(default_factory=list)
@@ -79,14 +106,20 @@ class SimulatedCluster:
     def __post_init__(self) -> None:
         self._numbers = itertools.count()
         self._queue: dict[int, Call] = {}
+        self._calls: dict[int, Call] = {}
         self._running: list[tuple[float, int, Callable[[], Any]]] = []
         self._ended: dict[int, Callable[[], Any]] = {}
         self._computed: set[tuple[str, int, int]] = set()
         self._beside_others: set[int] = set()
 
+    @property
+    def is_short(self) -> bool:
+        """Tell whether somebody else has all the memory now."""
+        return any(shortage.covers(self.clock.now) for shortage in self.shortages)
+
     def submit(self, call: Call) -> int:
         number = next(self._numbers)
-        self._queue[number] = call
+        self._queue[number] = self._calls[number] = call
         self._begin()
         return number
 
@@ -105,7 +138,14 @@ class SimulatedCluster:
         return next(iter(self._ended))
 
     def result(self, task: int) -> Any:
-        return self._ended.pop(task)()
+        try:
+            return self._ended.pop(task)()
+        except (MemoryLostError, ProcessLostError, MemoryError) as loss:
+            if self._calls[task].trial:
+                self.clock.now += LOOK_S
+                if self.is_short:
+                    raise NoRoomError("no memory is free after it") from loss
+            raise
 
     def cancel(self, tasks: Collection[int]) -> None:
         for number in list(tasks):
@@ -122,21 +162,21 @@ class SimulatedCluster:
             others = {entry[1] for entry in self._running}
             if others:
                 self._beside_others |= {number, *others}
-            seconds, end = self._outcome(number, call)
+            seconds, end = self._cut_short(*self._outcome(number, call))
             heapq.heappush(self._running, (self.clock.now + seconds, number, end))
             self.most_at_once.append((self.clock.now, len(self._running)))
 
     def _outcome(self, number: int, call: Call) -> tuple[float, Callable[[], Any]]:
-        start, until = self.short
-        if start <= self.clock.now < until:
-            if call.room is not None:
-                return 0.01, _raising(NoRoomError("no memory is free"))
-            return 0.1, _raising(MemoryLostError("the node runs low on memory"))
+        for shortage in self.shortages:
+            if shortage.covers(self.clock.now):
+                if call.room is not None:
+                    return 0.01, _raising(NoRoomError("no memory is free"))
+                return 0.1, _raising(shortage.loss)
         fate = self.fates.pop(0) if self.fates else Fate.PEACE
         if fate in (Fate.NODE, Fate.STORAGE):
             return 0.1, _raising(_ERRORS[fate])
         if call.function is run_shard:
-            seconds, compute = self._compute(*call.args)
+            seconds, compute = self._compute(call, *call.args)
         else:
             seconds, compute = 1.0, partial(call.function, *call.args)
 
@@ -148,13 +188,27 @@ class SimulatedCluster:
 
         return seconds, end
 
-    def _compute(self, recipe: Recipe, task: ShardTask) -> tuple[float, Callable[[], Any]]:
+    def _cut_short(self, seconds: float, end: Callable[[], Any]) -> tuple[float, Callable[[], Any]]:
+        """End a task in the middle if a shortage begins while it runs."""
+        now = self.clock.now
+        begins = [s for s in self.shortages if now < s.begin < now + seconds]
+        if not begins:
+            return seconds, end
+        first = min(begins, key=lambda shortage: shortage.begin)
+        return first.begin - now, _raising(first.loss)
+
+    def _compute(
+        self, call: Call, recipe: Recipe, task: ShardTask
+    ) -> tuple[float, Callable[[], Any]]:
         items = self.items(recipe, task)
         todo = [item for item in items if item not in self._computed]
         if any(item in self.huge for item in todo):
             return 0.1, _raising(MemoryLostError("the node runs low on memory"))
         if any(item in self.poison for item in todo):
             return 0.1, _raising(ProcessLostError("the process ended"))
+        if any(item in self.endless for item in todo):
+            assert call.timeout_s is not None
+            return call.timeout_s, _raising(TimeLimitError("it ran past its time limit"))
 
         def end() -> Commit:
             self._computed.update(todo)

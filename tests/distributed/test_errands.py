@@ -8,7 +8,7 @@ from itportrait.distributed.causes import Cause, ProcessLostError
 from itportrait.distributed.errands import ErrandLimits, Errands, GivenUp, run_patiently
 from itportrait.distributed.executor import Call
 from itportrait.errors import ItportraitError, OutputError
-from tests.distributed.simulated import Fate, SimulatedCluster
+from tests.distributed.simulated import LOOK_S, Fate, Shortage, SimulatedCluster
 
 
 def crash(number: int):
@@ -23,10 +23,10 @@ def call(function=abs, number: int = 1) -> Call:
 @given(
     fates=st.lists(st.sampled_from(list(Fate)), max_size=40),
     bad=st.frozensets(st.integers(0, 7), max_size=3),
-    short=st.tuples(st.floats(0, 5), st.floats(0, 100)),
+    short=st.lists(st.builds(Shortage, st.floats(0, 9), st.floats(2 * LOOK_S, 100)), max_size=3),
 )
 def test_every_call_has_one_result_and_only_bad_ones_are_given_up(fates, bad, short):
-    cluster = SimulatedCluster(fates, slots=3, short=(short[0], sum(short)))
+    cluster = SimulatedCluster(fates, slots=3, shortages=short)
     limits = ErrandLimits(in_flight=4, storage_retries=50, node_retries=50)
     calls = [(number, call(crash if number in bad else abs, number)) for number in range(8)]
     found = list(Errands(cluster, limits, clock=cluster.clock).run(iter(calls)))

@@ -66,6 +66,25 @@ def test_changed_shard_or_recipe_or_a_retry_begins_anew(tmp_path):
     assert [read_search(align, 0, other) for other in others] == [None] * 3
 
 
+def test_trials_are_counted_by_what_ended_them_and_kept(tmp_path):
+    align = recipe(ALIGN, tmp_path)
+    search = Search("t", 3, {(0, 2): 0, (2, 3): 0})
+    kinds = ["WorkerLost", "OutOfMemory", "WorkerLost"]
+    assert [search.count_trial(2, kind) for kind in kinds] == [1, 1, 2]
+    assert search.ranges[2, 3] == 3
+    put_search(align, 0, search)
+    assert read_search(align, 0, "t") == search
+    search.quarantine(2, "WorkerLost", "it ended that process 2 times")
+    assert search.trials == {}
+
+
+def test_search_of_release_0_1_begins_its_trials(tmp_path):
+    align = recipe(ALIGN, tmp_path)
+    former = {"target": "t", "items": 2, "ranges": [[0, 1, 1]], "quarantined": []}
+    uris.put_bytes(uris.join(align.partial_table(0).root, FILE), uris.to_json(former))
+    assert read_search(align, 0, "t") == Search("t", 2, {(0, 1): 1})
+
+
 @pytest.mark.parametrize("data", [b"", b"[]", b'{"target": "t"}', b'{"target": "t", "items": 2}'])
 def test_damaged_file_begins_anew(tmp_path, data):
     align = recipe(ALIGN, tmp_path)

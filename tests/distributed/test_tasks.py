@@ -1,6 +1,10 @@
 """Ray's own errors, told apart: what the machine did, and what the function did."""
 
+import os
 import socket
+import time
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 from ray import exceptions as ray_errors
@@ -12,6 +16,7 @@ from itportrait.distributed.causes import (
     MemoryLostError,
     NodeLostError,
     ProcessLostError,
+    TimeLimitError,
     judge,
 )
 from itportrait.distributed.executor import Call
@@ -76,6 +81,49 @@ def test_calls_on_ray_give_results_and_raise_what_they_raised(ray_cluster):
         run(Call(function=number, args=(100,)))
     with pytest.raises(NoRoomError, match="were asked for"):
         run(Call(function=number, args=(7,), room=Room(share=1.0, most=2**60)))
+
+
+@dataclass(frozen=True)
+class Taken(Room):
+    """Room that is gone for good once a file is there."""
+
+    file: str = ""
+
+    def check(self) -> None:
+        if Path(self.file).exists():
+            raise NoRoomError("somebody has taken it")
+
+
+def end_as(how: str, file: str) -> None:
+    if "taken" in how:
+        Path(file).touch()
+    if "hangs" in how:
+        time.sleep(600)
+    if "killed" in how:
+        os.kill(os.getpid(), 9)
+    raise MemoryError("no memory")
+
+
+@pytest.mark.parametrize(
+    ("how", "trial", "error", "cause"),
+    [
+        ("killed", True, ProcessLostError, Cause.CRASH),
+        ("raises", True, MemoryError, Cause.MEMORY),
+        ("hangs", True, TimeLimitError, Cause.TIME),
+        ("killed, taken", True, NoRoomError, Cause.NO_ROOM),
+        ("raises, taken", True, NoRoomError, Cause.NO_ROOM),
+        ("killed, taken", False, ProcessLostError, Cause.CRASH),
+    ],
+)
+def test_loss_of_a_trial_counts_if_there_is_room_after_it(
+    ray_cluster, tmp_path, how, trial, error, cause
+):
+    file = str(tmp_path / "taken")
+    room = Taken(share=0.0, most=0, file=file)
+    with pytest.raises(error) as caught:
+        run(Call(function=end_as, args=(how, file), timeout_s=5.0, room=room, trial=trial))
+    assert type(caught.value) is error
+    assert judge(caught.value) is cause
 
 
 def test_head_that_goes_silent_is_told_and_one_never_reached_is_not():

@@ -4,10 +4,11 @@ import uuid
 from collections import Counter
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 
 from itportrait.distributed.causes import ClusterLostError
+from itportrait.distributed.executor import Call
 from itportrait.distributed.governor import NoMemoryError
 from itportrait.distributed.pieces import StageResources
 from itportrait.distributed.recipes import ALIGN, INVERT, STYLIZE
@@ -16,10 +17,10 @@ from itportrait.distributed.window import Window, WindowLimits
 from itportrait.errors import ItportraitError
 from itportrait.io import uris
 from tests.distributed.fake_stages import chain
-from tests.distributed.simulated import SHARD_SIZE, Fate, SimulatedCluster
+from tests.distributed.simulated import LOOK_S, SHARD_SIZE, Fate, Shortage, SimulatedCluster
 
 FOLLOWS = {ALIGN: 1, INVERT: 2}
-RESOURCES = dict.fromkeys((ALIGN, INVERT, STYLIZE), StageResources())
+RESOURCES: dict[str, StageResources] = dict.fromkeys((ALIGN, INVERT, STYLIZE), StageResources())
 
 
 class Job:
@@ -86,31 +87,86 @@ FATES = st.lists(st.tuples(st.sampled_from(list(Fate)), st.integers(1, 12)), max
 )
 
 
-@settings(max_examples=300, deadline=None)
-@given(
-    fates=FATES,
-    poison=RECORDS,
-    huge=RECORDS,
-    slots=st.integers(1, 4),
-    short=st.tuples(st.floats(0, 20), st.floats(0, 120)),
-    crash_retries=st.integers(0, 2),
+BEGINS = st.floats(0, 60)
+SHORTAGES = st.lists(
+    st.builds(Shortage, BEGINS, st.floats(2 * LOOK_S, 120), st.booleans()), max_size=4
 )
-def test_only_poison_is_quarantined_whatever_the_machine_does(
-    fates, poison, huge, slots, short, crash_retries
-):
-    """Exactly one commit per shard and stage; healthy records are ok, and bad ones are found."""
-    begin, length = short
-    cluster = SimulatedCluster(fates, poison, huge, slots, (begin, begin + length))
-    job = Job(cluster, crash_retries=crash_retries, storage_retries=50, node_retries=50).run()
+"""Each is still there when the node is looked at after a loss to it."""
+BLINKS = st.lists(st.builds(Shortage, BEGINS, st.floats(0.01, LOOK_S), st.booleans()), max_size=1)
+"""Over before the node is looked at: one alone never decides."""
+SCHEDULES = {
+    "fates": FATES,
+    "poison": RECORDS,
+    "huge": RECORDS,
+    "endless": RECORDS,
+    "slots": st.integers(1, 4),
+    "shortages": st.builds(list.__add__, SHORTAGES, BLINKS),
+}
+
+
+def check_verdicts(crash_retries: int, **schedule) -> None:
+    """Check one commit per shard and stage, healthy records ok, bad ones with their own kind."""
+    cluster = SimulatedCluster(**schedule)
+    limits = {"storage_retries": 50, "node_retries": 50, "memory_wait_s": 1800.0}
+    job = Job(cluster, crash_retries=crash_retries, **limits).run()
     job.check_one_commit_each()
     expected: Counter = Counter()
-    for kind, records in (("OutOfMemory", huge), ("WorkerLost", poison - huge)):
+    left = {"OutOfMemory": cluster.huge}
+    left["WorkerLost"] = cluster.poison - cluster.huge
+    left["TimedOut"] = cluster.endless - cluster.poison - cluster.huge
+    for kind, records in left.items():
         expected.update((stage, shard, kind) for stage, shard, _ in records)
     assert job.reasons() == expected
 
 
+@settings(max_examples=300, deadline=None)
+@given(crash_retries=st.integers(0, 2), **SCHEDULES)
+def test_only_bad_records_are_quarantined_whatever_the_machine_does(crash_retries, **schedule):
+    check_verdicts(crash_retries, **schedule)
+
+
+@pytest.mark.slow
+@settings(max_examples=1000, deadline=None)
+@seed(1)
+@given(crash_retries=st.integers(0, 2), **SCHEDULES)
+def test_the_same_holds_for_a_thousand_schedules_more(crash_retries, **schedule):
+    check_verdicts(crash_retries, **schedule)
+
+
+class GreedyNeighbor(SimulatedCluster):
+    """Somebody else takes all memory for a while as soon as a record is tried alone: five times."""
+
+    by_kernel = False
+    taken = 0
+
+    def submit(self, call: Call) -> int:
+        if call.trial and self.taken < 5 and not self.is_short:
+            self.taken += 1
+            shortage = Shortage(self.clock.now + 0.05, 20.0, self.by_kernel)
+            self.shortages = [*self.shortages, shortage]
+        return super().submit(call)
+
+
+@pytest.mark.parametrize("by_kernel", [False, True])
+@pytest.mark.parametrize(
+    ("kind", "verdict"),
+    [("poison", "WorkerLost"), ("huge", "OutOfMemory"), ("endless", "TimedOut"), ("healthy", "")],
+)
+def test_memory_that_vanishes_during_trials_changes_no_verdict(kind, verdict, by_kernel):
+    cluster = GreedyNeighbor()
+    cluster.by_kernel = by_kernel
+    if verdict:
+        setattr(cluster, kind, frozenset({(ALIGN, 0, 0)}))
+    else:
+        cluster.fates = [Fate.KILLED_BESIDE_OTHERS] * 200
+    job = Job(cluster, shards=2).run()
+    assert cluster.taken == 5
+    assert job.reasons() == Counter({(ALIGN, 0, verdict): 1} if verdict else {})
+    assert sum("no memory is free after it" in event for event in job.events) == 5
+
+
 def test_memory_that_is_short_for_a_minute_costs_time_and_nothing_else():
-    job = Job(SimulatedCluster(short=(2.0, 62.0), slots=4)).run()
+    job = Job(SimulatedCluster(shortages=[Shortage(2.0, 60.0)], slots=4)).run()
     job.check_one_commit_each()
     assert not job.reasons()
     assert job.cluster.clock.now < 62 + 15 + 3 * 3 * SHARD_SIZE
@@ -150,13 +206,13 @@ def test_suspects_wait_for_what_else_loads_the_nodes():
         job.window.step(0.25, quiet=False)
     assert len(job.window) == 1
     assert not job.commits
-    for _ in range(20):
+    for _ in range(40):
         job.window.step(0.25)
     assert job.commits[ALIGN, 0][0].reasons == {"WorkerLost": 1}
 
 
 def test_memory_that_never_comes_ends_the_job_in_one_sentence():
-    job = Job(SimulatedCluster(short=(0.0, 1e9)), memory_wait_s=600)
+    job = Job(SimulatedCluster(shortages=[Shortage(0.0, 1e9)]), memory_wait_s=600)
     with pytest.raises(NoMemoryError, match="same command again") as caught:
         job.run()
     assert "\n" not in str(caught.value)
