@@ -4,9 +4,18 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from itportrait.config import fingerprint
 from itportrait.records import Source
+
+
+@dataclass(frozen=True)
+class Item:
+    """One input of a stage, with the key of all that its rows depend on."""
+
+    key: str
+    value: Any
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,6 @@ that one mechanism serves changed inputs, `--retry failed`, and the search for a
 """
 
 import datetime as dt
-import hashlib
 import importlib
 import time
 from collections import Counter
@@ -13,14 +12,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
-import numpy as np
-
 from itportrait.config import fingerprint
 from itportrait.distributed.digests import row_digest
+from itportrait.distributed.kept_rows import kept_rows, lacks_faces
 from itportrait.distributed.recipes import ALIGN, INVERT, STYLIZE, Recipe
-from itportrait.distributed.repeats import NO_PORTRAIT
-from itportrait.distributed.shards import Shard, source_key
-from itportrait.distributed.verdicts import all_hold, row_holds
+from itportrait.distributed.same_content import photos_of, repeated, same_content
+from itportrait.distributed.shards import Item, Shard
+from itportrait.distributed.verdicts import all_hold
 from itportrait.errors import ItportraitError
 from itportrait.io import uris
 from itportrait.io.commits import (
@@ -32,7 +30,6 @@ from itportrait.io.commits import (
 )
 from itportrait.io.memory import is_memory_error
 from itportrait.io.parquet import Row
-from itportrait.io.photos import read_source
 from itportrait.records import (
     AlignedRecord,
     InvertedRecord,
@@ -63,14 +60,6 @@ class UpstreamDamagedError(OSError):
     def __init__(self, stage: str, message: str) -> None:
         self.stage = stage
         super().__init__(stage, message)
-
-
-@dataclass(frozen=True)
-class Item:
-    """One input of a stage, with the key of all that its rows depend on."""
-
-    key: str
-    value: Any
 
 
 @dataclass(frozen=True)
@@ -120,11 +109,11 @@ def run_shard(recipe: Recipe, task: ShardTask) -> Commit:
         inputs = fingerprint(inputs, task.start, task.stop)
     target = recipe.of_inputs(inputs)
     redo = recipe.retry_failed and standing is not None and standing.failed > 0
-    redo = redo or (standing is not None and _lacks_faces(standing))
+    redo = redo or (standing is not None and lacks_faces(standing))
     if standing and standing.fingerprint == target and not redo and _stands(table, standing):
         return strip_files(standing)
     whole = standing if task.whole else recipe.table().read_commit(index)
-    kept = _kept_rows(recipe, task, whole, {item.key for item in items}) if items else {}
+    kept = _kept(recipe, task, whole, items)
     if any(item.key not in kept for item in items):
         build_kernel(recipe)  # warm, so that the seconds below are those of the work
     began = time.perf_counter()
@@ -136,7 +125,7 @@ def run_shard(recipe: Recipe, task: ShardTask) -> Commit:
         fingerprint=target,
         recipe=recipe.fingerprint,
         computed=computed,
-        photos=_photos(items, rows) if recipe.stage == ALIGN else "",
+        photos=photos_of(items, rows) if recipe.stage == ALIGN else "",
         seconds=time.perf_counter() - began,
         committed_at=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
     )
@@ -206,110 +195,13 @@ def _stands(table: StageTable, commit: Commit) -> bool:
     return all_hold(table, commit)
 
 
-def _lacks_faces(commit: Commit) -> bool:
-    """Tell whether people of one photo share an id in a commit, so that only one of them lives on.
-
-    Release 0.1 made ids of the photo alone: what a table told of each row did not count.
-    """
-    photos = {commit.photos[start : start + 16] for start in range(0, len(commit.photos), 16)}
-    return len(photos - {NO_PORTRAIT}) > commit.rows_ok
-
-
-def _kept_rows(
-    recipe: Recipe, task: ShardTask, standing: Commit | None, wanted: set[str]
+def _kept(
+    recipe: Recipe, task: ShardTask, standing: Commit | None, items: list[Item]
 ) -> dict[str, list[Row]]:
-    """Return rows by key that need not be computed: those of other shards and earlier commits.
-
-    The shard's own have the last word, and among them those of its parts, which are newer.
-    """
-    table, partial = recipe.table(), recipe.partial_table(task.shard.index)
-    kept: dict[str, list[Row]] = {}
-    for shard in task.copy_from:
-        found = _rows_by_key(recipe, table, table.read_commit(shard), wanted)
-        kept.update(_without_failed({key: _copied(rows) for key, rows in found.items()}))
-    own = _rows_by_key(recipe, table, standing, wanted)
-    for commit in partial.commits():
-        own.update(_rows_by_key(recipe, partial, commit, wanted))
-    kept.update(_without_failed(own) if recipe.retry_failed else own)
-    kept = _that_hold(kept)
-    return _without_orphans(_without_shared_ids(kept) if recipe.stage == ALIGN else kept)
-
-
-def _that_hold(rows: dict[str, list[Row]]) -> dict[str, list[Row]]:
-    """Leave out verdicts of earlier releases that say nothing of their records."""
-    return {
-        key: group
-        for key, group in rows.items()
-        if all(row_holds(row.record.error) for row in group)
-    }
-
-
-def _rows_by_key(
-    recipe: Recipe, table: StageTable, commit: Commit | None, wanted: set[str]
-) -> dict[str, list[Row]]:
-    """Return the wanted rows of a commit; none of a missing, damaged or other recipe's one."""
-    found: dict[str, list[Row]] = {}
-    if commit is None or commit.recipe != recipe.fingerprint:
-        return found
-    try:
-        rows = table.read_rows(commit, keys=wanted)
-    except (OSError, KeyError, ValueError):
-        return found  # they are computed again
-    for row in rows:
-        found.setdefault(row.key, []).append(row)
-    return found
-
-
-def _copied(rows: list[Row]) -> list[Row]:
-    return [replace(row, record=replace(row.record, seconds=0.0)) for row in rows]
-
-
-def _without_failed(rows: dict[str, list[Row]]) -> dict[str, list[Row]]:
-    return {
-        key: group
-        for key, group in rows.items()
-        if all(row.record.status is not Status.FAILED for row in group)
-    }
-
-
-def _without_shared_ids(kept: dict[str, list[Row]]) -> dict[str, list[Row]]:
-    """Leave out portraits that share their id with another input's one (see `_lacks_faces`)."""
-    owners = Counter(
-        record_id
-        for rows in kept.values()
-        for record_id in {
-            row.record.record_id
-            for row in rows
-            if row.record.status is Status.OK and not _is_duplicate(row)
-        }
-    )
-    return {
-        key: rows
-        for key, rows in kept.items()
-        if all(owners[row.record.record_id] < 2 for row in rows)
-    }
-
-
-def _without_orphans(kept: dict[str, list[Row]]) -> dict[str, list[Row]]:
-    """Leave out duplicates whose original is not kept: only that one brings the pictures."""
-    originals = {
-        row.record.record_id for rows in kept.values() for row in rows if not _is_duplicate(row)
-    }
-    return {
-        key: [_without_pictures(row) if _is_duplicate(row) else row for row in rows]
-        for key, rows in kept.items()
-        if all(row.record.record_id in originals for row in rows)
-    }
-
-
-def _is_duplicate(row: Row) -> bool:
-    return isinstance(row.record, AlignedRecord) and row.record.duplicate_of is not None
-
-
-def _without_pictures(row: Row) -> Row:
-    """Return a duplicate as it was computed: tables find its pictures by the id that it shares."""
-    assert isinstance(row.record, AlignedRecord)
-    return Row(row.key, replace(row.record, pixels=None))
+    if not items:
+        return {}
+    wanted = {item.key for item in items}
+    return kept_rows(recipe, task.shard.index, task.copy_from, standing, wanted)
 
 
 def _rows_of(
@@ -321,7 +213,7 @@ def _rows_of(
         if position < len(items)
     }
     todo = [item for item in items if item.key not in kept and item.key not in quarantined]
-    firsts, repeats = _same_content(recipe, todo, items, kept)
+    firsts, repeats = same_content(recipe, todo, items, kept)
     computed = compute(recipe, firsts) if firsts else {}
     rows: list[Row] = []
     for item in items:
@@ -333,74 +225,10 @@ def _rows_of(
         elif item.key in repeats:
             original = repeats[item.key]
             records = computed.get(original.key) or [row.record for row in kept[original.key]]
-            rows += [Row(item.key, _repeated(item, original, record)) for record in records]
+            rows += [Row(item.key, repeated(item, original, record)) for record in records]
         else:
             rows += [Row(item.key, record) for record in computed[item.key]]
     return rows, len(firsts)
-
-
-def _same_content(
-    recipe: Recipe, todo: list[Item], items: list[Item], kept: dict[str, list[Row]]
-) -> tuple[list[Item], dict[str, Item]]:
-    """Split photos into those to compute and repeats of one of them (key -> original).
-
-    A repeat has the same content, or is the same input that cannot be read.
-    """
-    if recipe.stage != ALIGN:
-        return todo, {}
-    seen: dict[str, Item] = {}
-    for item in items:
-        first = kept[item.key][0].record if item.key in kept else None
-        if isinstance(first, AlignedRecord) and first.duplicate_of is None:
-            known = _content(item.value, first.sha256) if first.sha256 else source_key(item.value)
-            seen[known] = item
-    firsts, repeats = [], {}
-    for item in todo:
-        try:
-            data = read_source(item.value)
-            content = _content(item.value, hashlib.sha256(data).hexdigest())
-        except MemoryError:
-            raise  # the driver splits the shard, in a process that has its memory back
-        except Exception:  # stores raise nearly anything for a name that they cannot hold
-            # The stage reads it again, and says what is wrong: once for a line that stands twice.
-            content = source_key(item.value)
-        if content in seen:
-            repeats[item.key] = seen[content]
-        else:
-            seen[content] = item
-            firsts.append(item)
-    return firsts, repeats
-
-
-def _content(source: Source, sha256: str) -> str:
-    """Return a digest of what decides a photo's rows: its bytes, and what came along with them."""
-    arrays = (source.landmarks, source.camera, source.crop)
-    given = (None if a is None else np.asarray(a, dtype=np.float64).tobytes() for a in arrays)
-    return hashlib.sha256(repr([sha256, *given]).encode()).hexdigest()
-
-
-def _photos(items: Sequence[Item], rows: Sequence[Row]) -> str:
-    """Return the contents of a shard's photos for its commit, by which repeats are found."""
-    contents = {
-        row.key: row.record.sha256
-        for row in rows
-        if isinstance(row.record, AlignedRecord) and row.record.status is Status.OK
-    }
-    return "".join(
-        _content(item.value, contents[item.key])[:16] if contents.get(item.key) else NO_PORTRAIT
-        for item in items
-    )
-
-
-def _repeated(item: Item, original: Item, record: Record) -> Record:
-    """Return the row of a photo whose content another one has: the same, without the pictures."""
-    return replace(
-        record,
-        uri=uris.redact(item.value.uri),
-        duplicate_of=uris.redact(original.value.uri),
-        seconds=0.0,
-        pixels=None,
-    )
 
 
 def compute(recipe: Recipe, items: Sequence[Item]) -> dict[str, list[Record]]:
