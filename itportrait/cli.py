@@ -47,6 +47,17 @@ def main() -> None:
     except ItportraitError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)
+    except OSError as error:
+        _say_storage_failed(error)
+        sys.exit(2)
+
+
+def _say_storage_failed(error: OSError) -> None:
+    if isinstance(error, BrokenPipeError):  # the reader of the output has gone: nobody to tell
+        raise error
+    from itportrait.io.uris import sentence_of
+
+    print(f"error: {sentence_of(error)}", file=sys.stderr)
 
 
 def _plain_errors(command: Callable) -> Callable:
@@ -58,6 +69,9 @@ def _plain_errors(command: Callable) -> Callable:
             return command(*arguments, **options)
         except ItportraitError as error:
             print(f"error: {error}", file=sys.stderr)
+            raise typer.Exit(2) from None
+        except OSError as error:
+            _say_storage_failed(error)
             raise typer.Exit(2) from None
 
     return wrapped

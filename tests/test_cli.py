@@ -106,3 +106,11 @@ def test_doctor_looks_at_everything():
     text = runner.invoke(app, ["doctor"]).output
     for what in ("torch", "GPU", "models: mini", "Ray", "MLflow", "disk"):
         assert what in text
+
+
+def test_a_place_that_storage_refuses_is_one_sentence(tmp_path):
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    output = call("bank", "list", f"{tmp_path}/loop", code=2)
+    assert f"{tmp_path}/loop" in "".join(output.split())
+    assert "check the path" in " ".join(output.split())
+    assert "Traceback" not in output

@@ -3,7 +3,7 @@
     python workflows/build_style_bank.py --spec configs/bank.yaml --bank runs/bank
 
 Exit codes: 0 done; 1 at least one domain failed; 2 the call or the specification is wrong;
-75 another build holds the bank.
+75 another build holds the bank; 130 stopped by Ctrl-C.
 """
 
 import argparse
@@ -31,7 +31,7 @@ from itportrait.publish.bank import Bank
 from itportrait.text import show_any_text
 from itportrait.tracking import check_uri, close_tracking, open_tracker
 
-EXIT_FAILED, EXIT_USAGE, EXIT_BUSY = 1, 2, 75
+EXIT_FAILED, EXIT_USAGE, EXIT_BUSY, EXIT_STOPPED = 1, 2, 75, 130
 WAIT_S = 12 * 3600.0
 
 
@@ -48,6 +48,12 @@ def main(arguments: list[str] | None = None) -> int:
     except ItportraitError as error:
         print(error, file=sys.stderr)
         return EXIT_USAGE
+    except OSError as error:
+        print(f"error: {uris.sentence_of(error)}", file=sys.stderr)
+        return EXIT_USAGE
+    except KeyboardInterrupt:
+        print("stopped; what is committed stays, and the same command goes on", file=sys.stderr)
+        return EXIT_STOPPED
 
 
 def build(args: argparse.Namespace) -> int:

@@ -9,7 +9,7 @@ Run it again and it goes on where it was: what is committed is not computed agai
 rows with their reason, not errors.
 
 Exit codes: 0 done; 1 a domain could not be adapted; 2 the call, the configuration or the storage is
-wrong; 75 another job holds the output.
+wrong; 75 another job holds the output; 130 stopped by Ctrl-C.
 """
 
 import argparse
@@ -33,7 +33,7 @@ from itportrait.errors import ItportraitError, LeaseHeldError
 from itportrait.io import uris
 from itportrait.text import show_any_text
 
-EXIT_FAILED, EXIT_USAGE, EXIT_BUSY = 1, 2, 75
+EXIT_FAILED, EXIT_USAGE, EXIT_BUSY, EXIT_STOPPED = 1, 2, 75, 130
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -60,6 +60,12 @@ def main(arguments: list[str] | None = None) -> int:
     except ItportraitError as error:
         print(f"error: {error}", file=sys.stderr)
         return EXIT_USAGE
+    except OSError as error:
+        print(f"error: {uris.sentence_of(error)}", file=sys.stderr)
+        return EXIT_USAGE
+    except KeyboardInterrupt:
+        print("stopped; what is committed stays, and the same command goes on", file=sys.stderr)
+        return EXIT_STOPPED
 
 
 def run(job: StylizeJob, config: JobConfig) -> int:

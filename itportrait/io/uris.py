@@ -221,6 +221,13 @@ def rooted(uri: str, folder: str) -> str:
     return absolute(join(folder, uri))
 
 
+def sentence_of(error: OSError) -> str:
+    """Return what a failure of storage or of a path is, for people: the place, and what to do."""
+    reason = error.strerror or str(error) or type(error).__name__
+    place = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
+    return redact(f"{place}{reason}; check the path, its permissions and the storage")
+
+
 @contextlib.contextmanager
 def writing(uri: str) -> Iterator[None]:
     """Turn lasting failures (space, permission) inside the block into `OutputError`, naming `uri`.

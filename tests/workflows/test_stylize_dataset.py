@@ -156,5 +156,11 @@ def test_unknown_domain_and_missing_input_are_one_clear_line(place):
     assert missing.returncode == 2
     assert f"no input found at '{place}/nowhere'" in missing.stderr
     assert "*.jpg" in missing.stderr
+    (place / "file").write_text("no folder")
+    for option in ("--output", "--bank"):
+        below = run(place, option, f"{place}/file/below")
+        assert below.returncode == 2
+        assert f"{place}/file" in below.stderr
+        assert "Traceback" not in below.stderr
     table = StageTable(str(place / "out" / "aligned"), AlignedRecord)
     assert len(table.shards()) == 2
