@@ -95,7 +95,11 @@ def test_a_silent_server_costs_a_job_seconds(ray_cluster, tmp_path, monkeypatch)
         tracking.open()
         tracking.close()
         assert time.monotonic() - started < 120  # two processes import MLflow in it
-    assert "no answer" in str(tracking.backlog) or "timed out" in str(tracking.backlog)
+    # The task that opens the run may still be waiting for the server when the one that closes asks.
+    said = str(tracking.backlog)
+    assert any(part in said for part in ("no answer", "timed out", "another process is sending"))
+    assert f"MLflow at {uri}" in said
+    assert "events wait in" in said
     assert list((tmp_path / "mlflow_spool").glob("*.jsonl"))
 
 
