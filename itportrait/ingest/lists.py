@@ -3,7 +3,7 @@
 import codecs
 import os
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 from itportrait.ingest.faults import BAD_COLUMNS, faulty
 from itportrait.io.uris import beside, is_local, local_path, open_fs, redact
@@ -25,8 +25,11 @@ def list_lines(uri: str, version: str = "") -> Iterator[Source]:
     fs, path = open_fs(uri)
     # A line may name a file whose name is not UTF-8: its bytes are passed on as they are.
     with fs.open(path, "rb") as file:
-        # Windows' own tools write lists as UTF-16, with a mark at the begin.
-        encoding = "utf-16" if file.read(2) in _UTF16_MARKS else "utf-8-sig"
+        first = cast(bytes, file.readline(_LONGEST))
+        # Windows' own tools write lists as UTF-16, with a mark at the begin. A name may begin with
+        # the mark's bytes, too, but holds none of the zeros that UTF-16 gives dots and slashes.
+        marked = first.startswith(_UTF16_MARKS) and b"\0" in first
+        encoding = "utf-16" if marked else "utf-8-sig"
     errors = "replace" if encoding == "utf-16" else "surrogateescape"
     with fs.open(path, "rt", encoding=encoding, errors=errors) as lines:
         for number, line in enumerate(_lines(lines), 1):

@@ -80,3 +80,12 @@ def test_a_list_as_windows_writes_it(tmp_path, encoding):
     (tmp_path / "list.txt").write_bytes(text.encode(encoding))
     expected = [str(tmp_path / "b.jpg"), str(tmp_path / "sub/\u00e9.jpg")]
     assert lines_of(tmp_path / "list.txt") == expected
+
+
+def test_a_name_may_begin_with_the_bytes_of_the_mark(tmp_path):
+    name = os.fsdecode(b"\xff\xfe.png")
+    (tmp_path / name).write_bytes(b"photo")
+    (tmp_path / "list.txt").write_bytes(os.fsencode(name) + b"\na\0b\n")
+    first, second = list_sources(f"{tmp_path}/list.txt")
+    assert first.uri == f"{tmp_path}/{name}"
+    assert second.fault is not None or "\0" in second.uri
