@@ -25,7 +25,7 @@ def list_lines(uri: str, version: str = "") -> Iterator[Source]:
     fs, path = open_fs(uri)
     # A line may name a file whose name is not UTF-8: its bytes are passed on as they are.
     with fs.open(path, "rb") as file:
-        first = cast(bytes, file.readline(_LONGEST))
+        first = cast(bytes, file.read(_LONGEST)).partition(b"\n")[0]
         # Windows' own tools write lists as UTF-16, with a mark at the begin. A name may begin with
         # the mark's bytes, too, but holds none of the zeros that UTF-16 gives dots and slashes.
         marked = first.startswith(_UTF16_MARKS) and b"\0" in first
