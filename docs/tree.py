@@ -25,16 +25,18 @@ def summary(path: Path) -> str:
 
 def tree() -> str:
     """Return the tree as a Markdown block, one line a file that says something."""
-    lines = []
+    said: list[tuple[str, str]] = []
     for folder in FOLDERS:
         for path in sorted((ROOT / folder).rglob("*.py")):
             name = path.relative_to(ROOT)
             if path.name == "__init__.py":
                 if name.parent != Path(folder):
-                    lines.append(f"{name.parent}/".ljust(44) + summary(path))
+                    said.append((f"{name.parent}/", summary(path)))
             else:
-                lines.append(f"{name}".ljust(44) + summary(path))
-    lines += [name.ljust(44) + text for name, text in OTHERS.items()]
+                said.append((f"{name}", summary(path)))
+    said += OTHERS.items()
+    width = 1 + max(len(name) for name, _ in said)
+    lines = [name.ljust(width) + text for name, text in said]
     return "```\n" + "\n".join(line.rstrip() for line in lines) + "\n```\n"
 
 
