@@ -7,7 +7,7 @@ import re
 import sys
 import types
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pdoc
@@ -130,13 +130,29 @@ def write_settings(folder: Path) -> list[Path]:
     return written
 
 
+def write_index(folder: Path, modules: Sequence[str], settings: Sequence[Path]) -> Path:
+    """Write the page that leads to all others, and return it."""
+    pages = [(f"Settings of {path.stem.removeprefix('settings-')}", path.name) for path in settings]
+    pages += [(name, f"{name.replace('.', '/')}.html") for name in modules]
+    links = "".join(f'<p><a href="{place}">{html.escape(name)}</a></p>' for name, place in pages)
+    page = render_page(
+        title="Reference",
+        subtitle="the settings of each job, and the API by module",
+        sections=[f'<div class="card" style="padding: 0.2em 1.2em">{links}</div>'],
+    )
+    index = folder / "index.html"
+    index.write_text(page)
+    return index
+
+
 def main() -> int:
     """Write all pages below `build/docs`."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     pdoc.render.configure(docformat="google", footer_text="itportrait", show_source=False)
-    pdoc.pdoc(*api_modules(), output_directory=FOLDER)
+    modules = api_modules()
+    pdoc.pdoc(*modules, output_directory=FOLDER)
     pages = write_settings(FOLDER)
-    print("\n".join(str(path) for path in [FOLDER / "index.html", *pages]))
+    print("\n".join(map(str, [write_index(FOLDER, modules, pages), *pages])))
     return 0
 
 

@@ -40,3 +40,10 @@ def test_a_setting_without_docstring_is_an_error(reference):
 
     with pytest.raises(ValueError, match=r"Silent\.speed has no docstring"):
         list(reference.settings_rows(Silent))
+
+
+def test_index_leads_to_settings_and_modules(reference, tmp_path):
+    settings = reference.write_settings(tmp_path)
+    text = reference.write_index(tmp_path, ["itportrait.io"], settings).read_text()
+    assert 'href="itportrait/io.html"' in text
+    assert all(f'href="{path.name}"' in text for path in settings)
