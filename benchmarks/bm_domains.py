@@ -20,12 +20,12 @@ import torch
 from itportrait.adapt import DomainSpec, adapt_domain
 from itportrait.bundle import load_bundle
 from itportrait.config import apply_overrides
-from itportrait.distributed.bank_eval import ScoreJob, score_versions, truth_images
-from itportrait.distributed.domain_job import read_references
-from itportrait.distributed.job_config import JobConfig, load_job
-from itportrait.distributed.trained_domain import reference_images
 from itportrait.evaluate import ProbeConfig
 from itportrait.image import encode, to_uint8
+from itportrait.jobs.bank.scores import ScoreJob, score_versions, truth_images
+from itportrait.jobs.domain_job import read_references
+from itportrait.jobs.stylize.config import JobConfig, load_job
+from itportrait.jobs.trained_domain import reference_images
 from itportrait.publish import contact_sheet
 
 BARS = {

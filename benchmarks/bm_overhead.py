@@ -25,14 +25,14 @@ os.environ.setdefault("RAY_AUTH_MODE", "disabled")
 
 from benchmarks.tiny_job import write_table
 from itportrait.bundle import load_bundle
-from itportrait.distributed.job_config import JobConfig, load_job
-from itportrait.distributed.ready_made import find_champion
-from itportrait.distributed.recipes import ALIGN, INVERT, STYLIZE, Recipe
-from itportrait.distributed.session import ray_session
-from itportrait.distributed.shards import Shard, iter_shards
-from itportrait.distributed.stylize_job import StylizeJob
-from itportrait.distributed.work import ShardTask, run_shard
+from itportrait.engine.recipes import ALIGN, INVERT, STYLIZE, Recipe
+from itportrait.engine.shards import Shard, iter_shards
+from itportrait.engine.work import ShardTask, run_shard
 from itportrait.ingest import list_sources
+from itportrait.jobs.ready_made import find_champion
+from itportrait.jobs.stylize.config import JobConfig, load_job
+from itportrait.on_ray.session import ray_session
+from itportrait.on_ray.stylize_job import StylizeJob
 from itportrait.publish.bank import Bank
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -21,7 +21,7 @@ from benchmarks.bm_chaos import ROOT, STAGES, compare
 from benchmarks.chaos_stages import CALM
 from benchmarks.memory_group import GIB, MemoryGroup
 from benchmarks.tiny_job import write_job
-from itportrait.distributed.recipes import RECORD_TYPES, table_root
+from itportrait.engine.recipes import RECORD_TYPES, table_root
 from itportrait.io.commits import StageTable
 
 UNUSED = 0.03

@@ -8,12 +8,12 @@ from dataclasses import replace
 
 from benchmarks.chaos_stages import FAILS_EVERY, WILD
 from benchmarks.jumping_clock import jump
-from itportrait.distributed.job_config import load_job
-from itportrait.distributed.lease import Lease
-from itportrait.distributed.progress import Progress
-from itportrait.distributed.session import ray_session, stop_on_sigterm
-from itportrait.distributed.stylize_job import StylizeJob, find_model_id
+from itportrait.engine.progress import Progress
 from itportrait.errors import ItportraitError
+from itportrait.io.lease import Lease
+from itportrait.jobs.stylize.config import load_job
+from itportrait.on_ray.session import ray_session, stop_on_sigterm
+from itportrait.on_ray.stylize_job import StylizeJob, find_model_id
 from tests.helpers.flaky_storage import hang_up_every
 
 

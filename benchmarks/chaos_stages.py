@@ -3,9 +3,9 @@
 import os
 
 from benchmarks.jumping_clock import jump
-from itportrait.distributed.kernels import build as build_real
-from itportrait.distributed.recipes import ALIGN, Recipe
-from itportrait.distributed.work import Kernel
+from itportrait.engine.recipes import ALIGN, Recipe
+from itportrait.engine.stage_functions import build as build_real
+from itportrait.engine.work import Kernel
 from tests.helpers.flaky_storage import fail_every
 
 CALM, WILD = "benchmarks.chaos_stages:build", "benchmarks.chaos_stages:build_on_flaky_storage"

@@ -3,7 +3,7 @@
 import datetime as dt
 import time
 
-from itportrait.distributed import lease
+from itportrait.io import lease
 
 EVERY_S = 2.0
 _JUMPS_S = (0.0, 5 * 3600.0, -5 * 3600.0, 40.0, -40.0)

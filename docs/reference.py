@@ -15,8 +15,8 @@ from pydantic_core import PydanticUndefined
 
 import itportrait
 from itportrait.config import Settings
-from itportrait.distributed.bank_spec import BankSpec
-from itportrait.distributed.job_config import JobConfig
+from itportrait.jobs.bank.spec import BankSpec
+from itportrait.jobs.stylize.config import JobConfig
 from itportrait.publish.page import render_page
 
 FOLDER = Path(__file__).resolve().parent.parent / "build/docs"

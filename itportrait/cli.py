@@ -87,9 +87,9 @@ def align(
     device: Device = "auto",
 ) -> None:
     """Find faces and cut them out as the generator expects, with their cameras."""
-    from itportrait.distributed.job_config import load_job
-    from itportrait.distributed.shards import iter_shards
+    from itportrait.engine.shards import iter_shards
     from itportrait.ingest import in_eg3d_convention, list_sources
+    from itportrait.jobs.stylize.config import load_job
 
     job = load_job(config or None, set_, input=photos, output=out)
     listing = list_sources(job.input, patterns=job.ingest.patterns)
@@ -105,8 +105,8 @@ def align(
 def invert(out: Out, config: Config = "", set_: Set = None, device: Device = "auto") -> None:
     """Find the generator's code of every aligned portrait of OUT."""
     from itportrait.bundle import load_bundle
-    from itportrait.distributed.job_config import load_job
-    from itportrait.distributed.local import committed_shards
+    from itportrait.engine.local import committed_shards
+    from itportrait.jobs.stylize.config import load_job
 
     job = load_job(config or None, set_, required=("output",), output=out)
     recipe = job.recipe("invert", load_bundle(job.bundle).model_id, device=_device(device))
@@ -125,9 +125,9 @@ def stylize(
 ) -> None:
     """Render every inverted portrait of OUT in domains of a style bank."""
     from itportrait.bundle import load_bundle
-    from itportrait.distributed.job_config import load_job
-    from itportrait.distributed.local import committed_shards
-    from itportrait.distributed.ready_made import find_champion
+    from itportrait.engine.local import committed_shards
+    from itportrait.jobs.ready_made import find_champion
+    from itportrait.jobs.stylize.config import load_job
     from itportrait.publish.bank import Bank
 
     job = load_job(config or None, set_, required=("output",), output=out, bank=bank)
@@ -159,9 +159,9 @@ def adapt(
     """Adapt the generator to a prompt, a picture, or both, and publish it to a bank."""
     from itportrait.adapt import DomainSpec
     from itportrait.bundle import load_bundle
-    from itportrait.distributed.adapt_here import adapt_here
-    from itportrait.distributed.domain_job import DomainJob
-    from itportrait.distributed.job_config import load_job
+    from itportrait.jobs.adapt_here import adapt_here
+    from itportrait.jobs.domain_job import DomainJob
+    from itportrait.jobs.stylize.config import load_job
     from itportrait.publish.bank import Bank
 
     mode = "image_text" if prompt and reference else "text" if prompt else "image"
@@ -198,9 +198,9 @@ def evaluate(
 ) -> None:
     """Score the champions of a bank on the fixed probe set."""
     from itportrait.adapt import DomainSpec
-    from itportrait.distributed.bank_eval import ScoreJob, score_job
     from itportrait.evaluate import ProbeConfig
     from itportrait.io import uris
+    from itportrait.jobs.bank.scores import ScoreJob, score_job
     from itportrait.publish.bank import Bank
 
     styles, found = Bank(bank), {}
@@ -239,10 +239,10 @@ def export_mesh(
     """Write the colored mesh of one inverted portrait of OUT."""
     import torch
 
-    from itportrait.distributed.job_config import load_job
-    from itportrait.distributed.kernels import build_stylizer, warm_bundle
-    from itportrait.distributed.ready_made import find_champion
+    from itportrait.engine.stage_functions import build_stylizer, warm_bundle
     from itportrait.io import uris
+    from itportrait.jobs.ready_made import find_champion
+    from itportrait.jobs.stylize.config import load_job
     from itportrait.publish import MeshOptions, encode_mesh, extract_mesh
     from itportrait.publish.bank import Bank
 
@@ -321,7 +321,7 @@ def demo_inputs(
 @_plain_errors
 def doctor() -> None:
     """Say what this machine has, and what to do about what is missing."""
-    from itportrait.distributed.doctor import examine
+    from itportrait.doctor import examine
 
     table = Table(show_header=True, title_justify="left")
     for column in ("what", "state", "about", "what to do"):
@@ -425,8 +425,8 @@ def bank_prune(bank: str, domain: str, keep: int = 3) -> None:
 
 def _run_stage(recipe, shards: Iterable) -> None:
     """Run a stage in this process under the output's lease, and print its counts."""
-    from itportrait.distributed.lease import Lease
-    from itportrait.distributed.local import run_stage
+    from itportrait.engine.local import run_stage
+    from itportrait.io.lease import Lease
 
     def show(commit) -> None:
         print(
@@ -460,7 +460,7 @@ def _find_code(recipe, record: str) -> "InvertedRecord":
 
 def _register_models(bank: str, mlflow: str, domains: list[str]) -> bool:
     """Let registered models follow the bank; say what they could not, and whether all is done."""
-    from itportrait.distributed.bank_models import BankModels
+    from itportrait.jobs.bank.models import BankModels
     from itportrait.publish.bank import Bank
 
     problems = BankModels(Bank(bank), mlflow).sync(domains)

@@ -24,7 +24,7 @@ def ray_cluster(tmp_path_factory):
     """A Ray of two cores that all tests share (`address="local"`: never a stale one)."""
     import ray
 
-    from itportrait.distributed.session import connect
+    from itportrait.on_ray.session import connect
 
     os.environ["PYTHONPATH"] = str(REPOSITORY)
     # A developer's own Ray saves its start: ITPORTRAIT_TEST_RAY=127.0.0.1:6379
@@ -72,3 +72,13 @@ def photos(tmp_path):
         return folder
 
     return write
+
+
+@pytest.fixture(scope="session")
+def base(tmp_path_factory):
+    """The folder of a tiny model bundle, never written to."""
+    from tests.helpers.tiny_folder import write_tiny_bundle
+
+    folder = tmp_path_factory.mktemp("tiny")
+    write_tiny_bundle(folder)
+    return folder

@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from itportrait.bundle import load_bundle
-from itportrait.distributed.bank_spec import load_bank_spec
-from itportrait.distributed.delivery import Delivery, read_delivery
-from itportrait.distributed.job_config import load_job
-from itportrait.distributed.lease import _read_holder
-from itportrait.distributed.recipes import INVERT, STYLIZE, Recipe
-from itportrait.distributed.search import Search, read_search
+from itportrait.engine.poison_search import Search, read_search
+from itportrait.engine.recipes import INVERT, STYLIZE, Recipe
 from itportrait.errors import ItportraitError
 from itportrait.io.commits import StageTable
+from itportrait.io.lease import _read_holder
+from itportrait.jobs.bank.spec import load_bank_spec
+from itportrait.jobs.stylize.config import load_job
+from itportrait.jobs.stylize.delivery import Delivery, read_delivery
 from itportrait.publish.bank import Bank, BankVersion
 from itportrait.records import AlignedRecord
 from tests.conftest import REPOSITORY

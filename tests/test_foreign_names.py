@@ -15,17 +15,17 @@ import pytest
 from itportrait.adapt import AdaptConfig, DomainSpec
 from itportrait.align import AlignConfig
 from itportrait.bundle import load_bundle
-from itportrait.distributed.delivery import DeliveryTask, deliver, read_delivery, sweep
-from itportrait.distributed.domain_job import DomainJob
-from itportrait.distributed.recipes import ALIGN, INVERT, STYLIZE, Recipe, table_root
-from itportrait.distributed.shards import Shard
-from itportrait.distributed.trainers import _read_result
+from itportrait.engine.recipes import ALIGN, INVERT, STYLIZE, Recipe, table_root
+from itportrait.engine.shards import Shard
 from itportrait.errors import ItportraitError
 from itportrait.image import encode
 from itportrait.ingest import list_sources
 from itportrait.io import uris
 from itportrait.io.commits import Commit, FileEntry, StageTable
 from itportrait.io.photos import read_source
+from itportrait.jobs.domain_job import DomainJob
+from itportrait.jobs.stylize.delivery import DeliveryTask, deliver, read_delivery, sweep
+from itportrait.on_ray.trainers import _read_result
 from itportrait.publish.bank import Bank, BankVersion, read_version
 from itportrait.records import AlignedRecord, InvertedRecord, Source, StylizedRecord
 from itportrait.stylize import DeliverablesConfig

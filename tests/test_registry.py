@@ -158,7 +158,7 @@ def test_methods_of_an_installed_wheel_run(installed, tmp_path):
         from itportrait.adapt import AdaptConfig, DomainSpec, adapt_domain
         from itportrait.adapt.config import ThresholdConfig
         from itportrait.adapt.threshold import Threshold
-        from itportrait.distributed.job_config import load_job
+        from itportrait.jobs.stylize.config import load_job
         from itportrait.invert import INVERSIONS, InvertConfig, Problem
 
         domain = "domains=[{name: red, mode: text, prompt: red, method: paint, steps: 2}]"
@@ -180,7 +180,7 @@ def test_methods_of_an_installed_wheel_run(installed, tmp_path):
 @pytest.mark.slow
 def test_a_plug_in_that_cannot_be_loaded_or_claims_a_name_is_named_at_the_start(installed):
     code = """
-        from itportrait.distributed.job_config import load_job
+        from itportrait.jobs.stylize.config import load_job
         from itportrait.errors import InvalidArgumentError
 
         for name in ("broken", "w", "none"):

@@ -13,20 +13,20 @@ import sys
 from contextlib import nullcontext
 
 from itportrait.bundle import load_bundle
-from itportrait.distributed.bank_build import BankBuild, BuildReport
-from itportrait.distributed.bank_engine import RayEngine
-from itportrait.distributed.bank_models import BankModels
-from itportrait.distributed.bank_plan import check_date, plan_build
-from itportrait.distributed.bank_spec import load_bank_spec
-from itportrait.distributed.counters import count_domain
-from itportrait.distributed.domain_job import training_storage
-from itportrait.distributed.job_config import runs_folder
-from itportrait.distributed.lease import Lease
-from itportrait.distributed.places import refuse_temporary
-from itportrait.distributed.session import ray_session, stop_on_sigterm
-from itportrait.distributed.shared_places import check_shared
 from itportrait.errors import ItportraitError, LeaseHeldError
 from itportrait.io import uris
+from itportrait.io.lease import Lease
+from itportrait.jobs.bank.build import BankBuild, BuildReport
+from itportrait.jobs.bank.models import BankModels
+from itportrait.jobs.bank.plan import check_date, plan_build
+from itportrait.jobs.bank.spec import load_bank_spec
+from itportrait.jobs.domain_job import training_storage
+from itportrait.jobs.places import refuse_temporary
+from itportrait.jobs.stylize.config import runs_folder
+from itportrait.on_ray.bank_engine import RayEngine
+from itportrait.on_ray.counters import count_domain
+from itportrait.on_ray.session import ray_session, stop_on_sigterm
+from itportrait.on_ray.shared_places import check_shared
 from itportrait.publish.bank import Bank
 from itportrait.text import show_any_text
 from itportrait.tracking import check_uri, close_tracking, open_tracker

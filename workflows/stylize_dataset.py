@@ -17,20 +17,20 @@ import sys
 
 from rich.console import Console
 
-from itportrait.distributed.job_config import JobConfig, load_job
-from itportrait.distributed.lease import Lease
-from itportrait.distributed.progress import Progress
-from itportrait.distributed.session import ray_session, stop_on_sigterm
-from itportrait.distributed.shared_places import check_shared
-from itportrait.distributed.stylize_job import (
+from itportrait.engine.progress import Progress
+from itportrait.errors import ItportraitError, LeaseHeldError
+from itportrait.io import uris
+from itportrait.io.lease import Lease
+from itportrait.jobs.stylize.config import JobConfig, load_job
+from itportrait.on_ray.session import ray_session, stop_on_sigterm
+from itportrait.on_ray.shared_places import check_shared
+from itportrait.on_ray.stylize_job import (
     REPORT,
     StylizeJob,
     find_model_id,
     raise_failed_domains,
 )
-from itportrait.distributed.summary import print_summary
-from itportrait.errors import ItportraitError, LeaseHeldError
-from itportrait.io import uris
+from itportrait.on_ray.summary import print_summary
 from itportrait.text import show_any_text
 
 EXIT_FAILED, EXIT_USAGE, EXIT_BUSY, EXIT_STOPPED = 1, 2, 75, 130

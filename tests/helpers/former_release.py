@@ -96,7 +96,7 @@ def _without_unused_words(tiny_folder) -> None:
 def _save_model(folder: Path, uri: str) -> None:
     import mlflow
 
-    from itportrait.distributed.bank_models import BankModels
+    from itportrait.jobs.bank.models import BankModels
     from itportrait.publish.bank import Bank
 
     place = folder / "mlflow"

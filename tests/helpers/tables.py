@@ -2,7 +2,7 @@
 
 from dataclasses import replace
 
-from itportrait.distributed.work import summarize
+from itportrait.engine.work import summarize
 from itportrait.io.parquet import PixelFormat, Row
 
 

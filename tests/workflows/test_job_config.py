@@ -3,9 +3,9 @@
 import pytest
 
 from itportrait.adapt.config import DomainSpec
-from itportrait.distributed.job_config import load_job
-from itportrait.distributed.ready_made import ready_made_bank
 from itportrait.errors import InvalidArgumentError, ItportraitError, NoInputError
+from itportrait.jobs.ready_made import ready_made_bank
+from itportrait.jobs.stylize.config import load_job
 from tests.conftest import REPOSITORY
 from tests.helpers.odd_names import NOT_UTF8, ODD_NAMES
 
@@ -85,7 +85,7 @@ def test_configuration_does_not_load_the_models():
     import sys
 
     code = (
-        "import sys; from itportrait.distributed.job_config import load_job\n"
+        "import sys; from itportrait.jobs.stylize.config import load_job\n"
         f"load_job({DEMO!r})\n"
         "print([m for m in ('torch', 'open_clip', 'mlflow') if m in sys.modules])"
     )

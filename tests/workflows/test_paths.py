@@ -16,20 +16,20 @@ import pytest
 
 from itportrait.adapt import load_references
 from itportrait.bundle import load_bundle
-from itportrait.distributed.bank_spec import load_bank_spec
-from itportrait.distributed.job_config import load_job
-from itportrait.distributed.shards import iter_shards
-from itportrait.distributed.work import ShardTask, run_shard
+from itportrait.engine.shards import iter_shards
+from itportrait.engine.work import ShardTask, run_shard
 from itportrait.image import encode
 from itportrait.ingest import list_sources, read_photo
 from itportrait.io import uris
 from itportrait.io.commits import read_committed
+from itportrait.jobs.bank.spec import load_bank_spec
+from itportrait.jobs.stylize.config import load_job
 from itportrait.mini.samples import write_sample_portraits
 from itportrait.publish.bank import Bank, BankVersion
 from itportrait.records import AlignedRecord, Status, StylizedRecord
 from itportrait.text import name_bytes, shown
 from tests.conftest import REPOSITORY
-from tests.distributed.fake_stages import chain
+from tests.engine.fake_stages import chain
 from tests.helpers.odd_names import NOT_UTF8, ODD_NAMES
 from tests.helpers.tiny_folder import write_tiny_bundle
 

@@ -1,0 +1,94 @@
+"""Pieces of work on their way through the window: a shard of a stage, or a range of its items."""
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+from itportrait.engine.poison_search import Search
+from itportrait.engine.recipes import ALIGN, Recipe
+from itportrait.engine.shards import Shard
+from itportrait.engine.work import ShardTask, run_shard
+from itportrait.execution.executor import Call
+from itportrait.io.memory import Room
+
+
+@dataclass(frozen=True)
+class StageResources:
+    """What a task of a stage takes of the cluster."""
+
+    num_cpus: float = 1.0
+    num_gpus: float = 0.0
+
+
+@dataclass
+class Piece:
+    """A shard of a stage, or a range of its items, and how it has fared."""
+
+    recipe: Recipe
+    shard: Shard
+    search: Search
+    """Shared by all pieces of the shard."""
+    start: int
+    stop: int
+    copy_from: tuple[int, ...]
+    """Shards whose rows it may copy."""
+    alone: bool = False
+    """Run it while nothing else runs: what ends it twice in the same way is its own doing."""
+    final_crashes: int = 0
+    """Processes lost since there was nothing left to search."""
+    memory_losses: int = 0
+    """Beside others."""
+    node_losses: int = 0
+    storage_failures: int = 0
+    submitted: float = 0.0
+    cancelled: bool = False
+
+    @property
+    def items(self) -> int:
+        """Return how many inputs of the stage it has."""
+        return self.stop - self.start
+
+    @property
+    def whole(self) -> bool:
+        """Tell whether it is all of its shard."""
+        return self.items == self.search.items
+
+    @property
+    def time_limit_s(self) -> float:
+        """Return how long its process may take."""
+        return self.recipe.timeout_s + self.recipe.item_timeout_s * self.items
+
+    def halves(self, *, alone: bool) -> list[Self]:
+        """Split it in two, in its search as well."""
+        ranges = self.search.halve(self.start, self.stop)
+        fresh = {"alone": alone, "memory_losses": 0, "node_losses": 0}
+        return [replace(self, start=start, stop=stop, **fresh) for start, stop in ranges]
+
+    def call(self, resources: StageResources, room: Room | None) -> Call:
+        """Return the work on it, for an executor."""
+        return Call(
+            function=run_shard,
+            args=(self.recipe, self._task()),
+            name=f"{self.recipe.name} {self.shard.index:05d}",
+            num_cpus=resources.num_cpus,
+            num_gpus=resources.num_gpus,
+            timeout_s=self.time_limit_s,
+            room=room,
+            trial=self.alone,
+        )
+
+    def _task(self) -> ShardTask:
+        # Later stages read their inputs from the tables: only `align` takes sources along.
+        sources = self.shard.sources if self.recipe.stage == ALIGN else ()
+        shard = Shard(self.shard.index, sources)
+        if not self.whole:
+            return ShardTask(shard, self.start, self.stop, copy_from=self.copy_from)
+        return ShardTask(
+            shard,
+            quarantined=dict(self.search.quarantined),
+            searched=self.search.begun,
+            copy_from=self.copy_from,
+        )
+
+    def __str__(self) -> str:
+        part = "" if self.whole else f" [{self.start}:{self.stop}]"
+        return f"{self.recipe.name}, shard {self.shard.index}{part}"

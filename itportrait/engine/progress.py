@@ -1,0 +1,123 @@
+"""What a job shows while it runs: a live table on a terminal, plain lines everywhere else."""
+
+import sys
+import time
+from types import TracebackType
+from typing import Self, TextIO
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from itportrait.engine.totals import StageTotals, Totals
+
+_LINE_EVERY_S = 15.0
+_EVENTS_SHOWN = 4
+
+
+class Progress:
+    """Shows totals by stage.
+
+    Args:
+        totals: filled by the job.
+        stream: where to write (default: standard error, so that results on standard output stay
+            apart).
+    """
+
+    def __init__(self, totals: Totals, *, stream: TextIO | None = None) -> None:
+        self.totals = totals
+        self.console = Console(file=stream or sys.stderr, soft_wrap=True, highlight=False)
+        self.listing = True
+        self.notes: dict[str, str] = {}
+        self._in_flight: dict[str, int] = {}
+        self._events: list[str] = []
+        self._started = self._last_line = time.monotonic()
+        self._live: Live | None = None
+
+    def __enter__(self) -> Self:
+        """Start the display."""
+        self._started = self._last_line = time.monotonic()
+        if self.console.is_terminal:
+            self._live = Live(self._table(), console=self.console, refresh_per_second=4)
+            self._live.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Show the last state and stop."""
+        if self._live:
+            self._live.update(self._table(), refresh=True)
+            self._live.stop()
+        elif kind is None:
+            self._line()
+
+    def event(self, text: str) -> None:
+        """Tell of a retry, a split, a domain's progress."""
+        if self._live:
+            self._events = [*self._events[-(_EVENTS_SHOWN - 1) :], text]
+        else:
+            self.console.print(f"[{self._clock()}] {text}", markup=False)
+
+    def refresh(self, in_flight: dict[str, int]) -> None:
+        """Show the present state; cheap enough for every turn of the loop."""
+        self._in_flight = in_flight
+        if self._live:
+            self._live.update(self._table())
+        elif time.monotonic() - self._last_line > _LINE_EVERY_S:
+            self._line()
+
+    def _clock(self) -> str:
+        seconds = int(time.monotonic() - self._started)
+        return f"{seconds // 60:02d}:{seconds % 60:02d}"
+
+    def _line(self) -> None:
+        self._last_line = time.monotonic()
+        parts = []
+        for name, stage in self.totals.stages.items():
+            text = f"{name} {stage.inputs}/{self._expected(name)}"
+            bad = [f"{stage.rejected} rejected"] if stage.rejected else []
+            bad += [f"{stage.failed} failed"] if stage.failed else []
+            parts.append(f"{text} ({', '.join(bad)})" if bad else text)
+        parts += [f"{name}: {note}" for name, note in self.notes.items()]
+        self.console.print(f"[{self._clock()}] {'; '.join(parts) or 'listing'}", markup=False)
+
+    def _expected(self, name: str) -> str:
+        if name == "align":
+            return f"{self.totals.listed}{'+' if self.listing else ''}"
+        upstream = "align" if name == "invert" else "invert"
+        done = self.totals.stages.get(upstream, StageTotals())
+        return str(done.rows_ok)
+
+    def _table(self) -> Table:
+        table = Table(title=f"{self._clock()}", title_justify="left", expand=False)
+        for column in ("stage", "done", "of", "in flight", "per s", "left", "rejected", "failed"):
+            table.add_column(column, justify="left" if column == "stage" else "right")
+        table.add_column("reasons")
+        elapsed = max(time.monotonic() - self._started, 1e-3)
+        for name, stage in self.totals.stages.items():
+            rate = stage.computed / elapsed
+            expected = self._expected(name)
+            left = int(expected.rstrip("+")) - stage.inputs
+            eta = f"{left / rate:.0f} s" if rate > 0 and left > 0 else "-"
+            reasons = ", ".join(f"{kind} {count}" for kind, count in stage.reasons.most_common(3))
+            table.add_row(
+                name,
+                str(stage.inputs),
+                expected,
+                str(self._in_flight.get(name, 0)),
+                f"{rate:.2f}",
+                eta,
+                str(stage.rejected),
+                str(stage.failed),
+                reasons,
+            )
+        for name, note in self.notes.items():
+            table.add_row(f"adapt {name}", note)
+        caption = [*self._events]
+        table.caption = "\n".join(caption) if caption else None
+        table.caption_justify = "left"
+        return table

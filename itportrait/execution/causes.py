@@ -1,0 +1,86 @@
+"""What the end of a task means for its records: the judgment, apart from whoever ran the task.
+
+An executor tells how a task was lost with the exceptions of this module. A process that was ended
+for the memory of its node, or lost with the node, says nothing about the record in it.
+"""
+
+from enum import StrEnum, auto
+
+from itportrait.errors import ItportraitError
+from itportrait.io.memory import NoRoomError
+
+STORAGE_ERRORS = (OSError, ConnectionError, TimeoutError)
+
+
+class TaskLostError(Exception):
+    """A task ended without a result and without an exception of its own; the base of the kinds."""
+
+
+class ProcessLostError(TaskLostError):
+    """The process of a task ended: by a signal, or by its own exit."""
+
+
+class TimeLimitError(ProcessLostError):
+    """The process of a task ran past its time limit and was ended."""
+
+
+class MemoryLostError(TaskLostError):
+    """The process of a task was ended because its node was short of memory."""
+
+
+class NodeLostError(TaskLostError):
+    """The node of a task is gone, or the program that runs tasks there."""
+
+
+class ClusterLostError(ItportraitError):
+    """Nothing can run any more: the cluster's head, or this machine's part of it, is gone."""
+
+
+class UpstreamDamagedError(OSError):
+    """What an earlier stage committed of a shard is missing or damaged: compute that again."""
+
+    def __init__(self, stage: str, message: str) -> None:
+        self.stage = stage
+        super().__init__(stage, message)
+
+
+class Cause(StrEnum):
+    """Why a task ended without a result."""
+
+    FATAL = auto()
+    """Raised on purpose, or a defect: no retry can mend it."""
+    UPSTREAM = auto()
+    """What an earlier stage committed is missing or damaged."""
+    STORAGE = auto()
+    """Storage failed in passing."""
+    NO_ROOM = auto()
+    """It did not begin: its node had too little memory free."""
+    MEMORY = auto()
+    """It ran out of memory, by itself or beside others."""
+    NODE = auto()
+    """Its node was lost."""
+    TIME = auto()
+    """Its process ran past its time limit: a record of it may be the reason."""
+    CRASH = auto()
+    """Its process was lost: a record of it may be the reason."""
+
+
+def judge(error: BaseException) -> Cause:
+    """Return what an exception of a task, or of the executor that ran it, means."""
+    if isinstance(error, ItportraitError):
+        return Cause.FATAL
+    for kinds, cause in _CAUSES:
+        if isinstance(error, kinds):
+            return cause
+    return Cause.FATAL
+
+
+_CAUSES = (
+    (UpstreamDamagedError, Cause.UPSTREAM),
+    (NoRoomError, Cause.NO_ROOM),
+    ((MemoryLostError, MemoryError), Cause.MEMORY),
+    (NodeLostError, Cause.NODE),
+    (TimeLimitError, Cause.TIME),
+    (ProcessLostError, Cause.CRASH),
+    (STORAGE_ERRORS, Cause.STORAGE),
+)

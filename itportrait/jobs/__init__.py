@@ -1,0 +1,1 @@
+"""What the jobs are, apart from whatever runs them."""

@@ -1,0 +1,39 @@
+"""Adapt a domain in this very process: what the command line does."""
+
+from collections.abc import Callable
+
+from itportrait.jobs.domain_job import DomainJob
+from itportrait.jobs.trained_domain import (
+    TrainedDomain,
+    collect_result,
+    reference_images,
+)
+
+
+def adapt_here(
+    job: DomainJob, *, device: str = "cpu", on_report: Callable = print
+) -> TrainedDomain:
+    """Adapt a domain in this process: no workers, no checkpoints.
+
+    Args:
+        job: the domain.
+        device: torch device.
+        on_report: called with every `AdaptReport`.
+
+    Raises:
+        ItportraitError: options, references or models do not fit.
+    """
+    from itportrait.adapt import adapt_domain
+    from itportrait.engine.stage_functions import warm_bundle
+
+    bundle = warm_bundle(job.bundle, device)
+    references = reference_images(job.spec.references, job.pictures, bundle, job.align)
+    result = adapt_domain(
+        bundle,
+        job.spec,
+        job.adapt,
+        references=references or None,
+        fingerprint=job.fingerprint,
+        on_report=on_report,
+    )
+    return collect_result(job, result, bundle.model_id, references)

@@ -1,0 +1,1 @@
+"""The build of a style bank: what changed is adapted, judged and published."""

@@ -1,0 +1,216 @@
+"""A bank's versions as registered models, and its champions as their alias `champion`.
+
+The bank is the truth and the registry its mirror: `sync` compares the two and mends what differs.
+Nothing is queued while the tracking service is down, for nothing can be forgotten: whatever a sync
+could not do, the next one finds undone (after every publication, at the end of every build, at
+`itportrait bank promote`, `rollback` and `register`). A version that is pruned from the bank stays
+registered; its model holds its own copy of the adapter.
+"""
+
+import re
+import threading
+import time
+from collections.abc import Sequence
+
+from itportrait import __version__
+from itportrait.errors import ItportraitError
+from itportrait.io import uris
+from itportrait.jobs import portrait_model
+from itportrait.jobs.portrait_model import ABOUT, ADAPTER, ModelSettings
+from itportrait.publish.bank import Bank, BankVersion
+from itportrait.tracking import ModelCard, ModelRegistry, RefusedError, open_registry
+
+CHAMPION = "champion"
+SILENCE_S = 10.0
+"""Seconds that the end of a build waits for one model to be registered."""
+SETTLING_S = 30.0
+"""Seconds that the end of a build waits for all of them."""
+
+
+def model_name(bank: str, domain: str) -> str:
+    """Return the name of a domain's registered model: the bank's folder and the domain."""
+    folder = uris.absolute(bank).rstrip("/").rpartition("/")[2]
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", f"{folder}-{domain}")
+
+
+class BankModels:
+    """Keeps a tracking service's registered models in step with a bank.
+
+    Args:
+        bank: whose versions are mirrored.
+        uri: tracking URI; None, "" and "none" mirror nothing.
+        retry_s: seconds without a new attempt after the service was found away.
+    """
+
+    def __init__(self, bank: Bank, uri: str | None, *, retry_s: float = 20.0) -> None:
+        self.bank, self.retry_s = bank, retry_s
+        self._registry = open_registry(uri)
+        self._lock = threading.Lock()
+        self._away_until, self._away = 0.0, ""
+        self._turn = threading.Condition()
+        self._thread: threading.Thread | None = None
+        self._wanted: list[Sequence[str] | None] = []
+        self._problems: list[str] = []
+        self._moved_at = 0.0
+
+    def follow(self, domains: Sequence[str] | None = None) -> None:
+        """Sync in the background: a slow service must not hold up what is built.
+
+        Args:
+            domains: names; None: all of the bank.
+        """
+        if self._registry is None:
+            return
+        with self._turn:
+            self._wanted.append(domains)
+            if self._thread is None:
+                self._moved_at = time.monotonic()
+                self._thread = threading.Thread(target=self._work, name="models", daemon=True)
+                self._thread.start()
+
+    def settle(self) -> list[str]:
+        """Wait for what was begun by `follow`, some seconds at most.
+
+        Returns:
+            What could not be done and why, a line each.
+        """
+        started = time.monotonic()
+        with self._turn:
+            while self._thread is not None:
+                now = time.monotonic()
+                if now - self._moved_at > SILENCE_S or now - started > SETTLING_S:
+                    return [*self._problems, _away(self._registry, "it does not keep up")]
+                self._turn.wait(0.1)
+            return list(self._problems)
+
+    def _work(self) -> None:
+        while True:
+            with self._turn:
+                if not self._wanted:
+                    self._thread = None
+                    self._turn.notify_all()
+                    return
+                domains = self._wanted.pop(0)
+            problems = self.sync(domains)
+            with self._turn:
+                self._problems += [line for line in problems if line not in self._problems]
+
+    def sync(self, domains: Sequence[str] | None = None) -> list[str]:
+        """Register what is missing, and move the aliases.
+
+        Args:
+            domains: names; None: all of the bank.
+
+        Returns:
+            What could not be done and why, a line each; empty: all is in step. Never raises because
+            of the tracking service, nor for one domain.
+        """
+        if self._registry is None:
+            return []
+        # Domains are published from several threads, and a model must not be registered twice.
+        with self._lock:
+            if time.monotonic() < self._away_until:
+                return [self._away]
+            problems: list[str] = []
+            try:
+                names = sorted(self.bank.index()["domains"]) if domains is None else domains
+            except (ItportraitError, OSError) as error:
+                return [f"the bank cannot be read: {uris.redact(str(error))}"]
+            for domain in names:
+                try:
+                    problems += self._sync_domain(self._registry, domain)
+                except RefusedError as error:
+                    problems.append(f"{domain}: {uris.redact(str(error))}")
+                except Exception as error:
+                    self._away_until = time.monotonic() + self.retry_s
+                    self._away = _away(self._registry, uris.redact(str(error)))
+                    return [*problems, self._away]
+            return problems
+
+    def _sync_domain(self, registry: ModelRegistry, domain: str) -> list[str]:
+        name = model_name(self.bank.uri, domain)
+        owner = uris.redact(uris.absolute(self.bank.uri))
+        registry.claim(name, owner, description=f"Style domain {domain}")
+        self._moved_at = time.monotonic()
+        while True:
+            entry = self.bank.index()["domains"].get(domain)
+            if entry is None:
+                return [f"{domain}: not in the bank"]
+            problems = self._register_missing(registry, name, domain)
+            number = registry.versions(name).get(entry["champion"])
+            if number is not None and registry.alias(name, CHAMPION) != number:
+                registry.set_alias(name, CHAMPION, number)
+            # Someone may have promoted another meanwhile, whose own sync came before this one.
+            after = self.bank.index()["domains"].get(domain)
+            if after is None or after["champion"] == entry["champion"]:
+                return problems
+
+    def _register_missing(self, registry: ModelRegistry, name: str, domain: str) -> list[str]:
+        known, problems = registry.versions(name), []
+        for version in self.bank.versions(domain):
+            if version in known:
+                continue
+            try:
+                card = model_card(name, self.bank.read(domain, version))
+            except (ItportraitError, OSError) as error:
+                reason = uris.redact(str(error))
+                problems.append(f"{domain} {version} cannot be registered: {reason}")
+                continue
+            registry.register(card)
+            self._moved_at = time.monotonic()
+        return problems
+
+
+def _away(registry: ModelRegistry | None, reason: str) -> str:
+    where = uris.redact(registry.uri) if registry else "none"
+    return (
+        f"MLflow at {where} is away, registered models follow with the next build "
+        f"or `itportrait bank register`: {reason}"
+    )
+
+
+def model_card(name: str, version: BankVersion) -> ModelCard:
+    """Return what is registered of a version: adapter, settings, and where its base model is.
+
+    Args:
+        name: of the registered model.
+        version: from a bank.
+
+    Raises:
+        InvalidArgumentError: settings that are kept with the version are of another release.
+        OSError: the adapter cannot be read.
+    """
+    info = version.info
+    settings = ModelSettings.parse(
+        {
+            "domain": version.domain,
+            "version": version.version,
+            "base": info.get("base") or "mini",
+            "base_model_id": version.base_model_id,
+            "spec": version.spec,
+            "align": info.get("align") or {},
+        },
+        source=f"version {version.version} of {version.domain}",
+    )
+    verdict = (info.get("gate") or {}).get("verdict", "")
+    prompt = version.spec.get("prompt")
+    return ModelCard(
+        name=name,
+        key=version.version,
+        loader=portrait_model.__name__,
+        files={
+            ADAPTER: uris.read_bytes(version.file(ADAPTER)),
+            ABOUT: uris.redact(uris.to_json(settings.model_dump(mode="json")).decode()).encode(),
+        },
+        config={"bundle": settings.base, "device": "auto"},
+        params=settings.params(),
+        requirements=(f"itportrait=={__version__}",),
+        run_key=version.run_name,
+        tags={
+            "domain": version.domain,
+            "fingerprint": version.fingerprint,
+            "base_model_id": version.base_model_id,
+            "gate": verdict,
+        },
+        description=f"`{version.version}`" + (f": {prompt}" if prompt else ""),
+    )

@@ -1,0 +1,151 @@
+"""Scores of a domain's versions on the probe set: candidate and champion alike."""
+
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+
+from itportrait.adapt import Adapter, DomainSpec
+from itportrait.engine.stage_functions import warm_bundle
+from itportrait.errors import NoInputError
+from itportrait.evaluate import ProbeConfig, ProbeSet, StyleTarget, evaluate_adapted
+from itportrait.geometry.camera import look_at_camera
+from itportrait.image import decode, resize, to_tensor, to_uint8
+from itportrait.io import uris
+from itportrait.io.decoding import decode_photo
+from itportrait.io.formats import PATTERNS, format_of_name
+from itportrait.mini.portraits import render_portrait, sample_people
+
+if TYPE_CHECKING:
+    from itportrait.bundle import Bundle
+
+_TRUTH_SEED = 90_001
+"""Of the people in procedural truth: others than those of training data and references."""
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of some versions of one domain on the same probe set.
+
+    Args:
+        metrics: label of the version -> metric -> value.
+        faces: label -> renders of the first probe codes, uint8 `[S, S, 3]`; `base` included.
+    """
+
+    metrics: dict[str, dict[str, float]]
+    faces: dict[str, list[np.ndarray]] = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ScoreJob:
+    """What is to be scored, as plain data.
+
+    Args:
+        bundle: URI of the base model.
+        spec: prompt of the target.
+        references: aligned style pictures of the target, encoded.
+        truth: see `truth_images`.
+        adapters: label of a version -> its adapter file's bytes.
+        probe: the set.
+        pictures: probe faces to return.
+    """
+
+    bundle: str
+    spec: DomainSpec
+    references: tuple[bytes, ...] = field(default=(), repr=False)
+    truth: str | None = None
+    adapters: dict[str, bytes] = field(repr=False)
+    probe: ProbeConfig
+    pictures: int = 4
+
+
+def score_job(job: ScoreJob, device: str) -> Scores:
+    """Score on a device; the models stay loaded in this process for the next job."""
+    return score_versions(job, warm_bundle(job.bundle, device))
+
+
+def score_versions(job: ScoreJob, bundle: "Bundle") -> Scores:
+    """Score adapters of one domain against the base, all towards the same target.
+
+    Args:
+        job: adapters, target and probe.
+        bundle: the base and the models that judge.
+
+    Raises:
+        InvalidArgumentError: an adapter belongs to another base model.
+        CheckpointError: an adapter cannot be read.
+        NoInputError: the truth cannot be read.
+    """
+    generator = bundle.generator
+    target = _target(job, generator)
+    codes = ProbeSet.of(generator, job.probe)
+    truth = truth_images(job.truth, job.probe, generator.image_resolution)
+    metrics: dict[str, dict[str, float]] = {}
+    faces = {"base": _faces(generator, codes, job.pictures)}
+    for label, data in job.adapters.items():
+        adapter = Adapter.from_bytes(data, source=f"{label} of {job.spec.name}")
+        styled = adapter.apply(generator, model_id=bundle.model_id)
+        report = evaluate_adapted(
+            bundle, styled, target, probe=codes, config=job.probe, truth=truth
+        )
+        metrics[label] = report.scalars()
+        faces[label] = _faces(styled, codes, job.pictures)
+    return Scores(metrics, faces)
+
+
+def truth_images(truth: str | None, probe: ProbeConfig, size: int) -> torch.Tensor | None:
+    """Return true pictures of a domain, `[K, 3, size, size]` in [-1, 1], or None.
+
+    Args:
+        truth: `mini:NAME` (procedural renders, as many as the probe's KID codes and from cameras
+            spread alike), a folder or URI of aligned pictures, or None.
+        probe: of the evaluation.
+        size: pixels along each side.
+
+    Raises:
+        NoInputError: the folder holds no pictures.
+        UnknownNameError: no such procedural domain.
+    """
+    if truth is None:
+        return None
+    if truth.startswith("mini:"):
+        name = truth.removeprefix("mini:")
+        return _drawn(name, probe.kid_count, probe.yaw_deg, probe.pitch_deg, size)
+    names = [name for name in uris.list_names(truth) if format_of_name(name) is not None]
+    if not names:
+        raise NoInputError(f"truth: no pictures ({' '.join(PATTERNS)}) in {uris.redact(truth)}")
+    photos = (decode_photo(uris.read_bytes(uris.join(truth, name))) for name in names)
+    images = [to_tensor(photo)[None] for photo in photos]
+    return torch.cat([resize(image, size) for image in images])
+
+
+@lru_cache(maxsize=4)
+def _drawn(name: str, count: int, yaw_deg: float, pitch_deg: float, size: int) -> torch.Tensor:
+    rng = torch.Generator().manual_seed(_TRUTH_SEED)
+    spread = torch.deg2rad(torch.tensor([[yaw_deg], [pitch_deg]]))
+    angles = (2 * torch.rand(2, count, generator=rng) - 1) * spread
+    cameras = look_at_camera(angles[0], angles[1])
+    images = [
+        to_tensor(render_portrait(person, camera, size, domain=name).image)
+        for person, camera in zip(sample_people(count, _TRUTH_SEED), cameras, strict=True)
+    ]
+    return torch.stack(images)
+
+
+def _target(job: ScoreJob, generator) -> StyleTarget:
+    references = None
+    if job.references:
+        pictures = [to_tensor(decode(data))[None] for data in job.references]
+        size = generator.image_resolution
+        references = torch.cat([resize(picture, size) for picture in pictures])
+        references = references.to(generator.w_avg.device)
+    prompt = job.spec.prompt if job.spec.uses_text else None
+    return StyleTarget(prompt, job.spec.source_prompt, references)
+
+
+@torch.no_grad()
+def _faces(generator, codes: ProbeSet, pictures: int) -> list[np.ndarray]:
+    render = generator.synthesize(codes.ws[:pictures], codes.cameras[:pictures])
+    return list(to_uint8(render.image))

@@ -1,0 +1,244 @@
+"""The specification of a style bank: YAML with inherited defaults, validated whole, with lines."""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError, field_validator
+
+from itportrait.adapt import AdaptConfig, DomainSpec, resolve
+from itportrait.align.config import AlignConfig
+from itportrait.config import Settings, apply_overrides
+from itportrait.errors import InvalidArgumentError, UnknownNameError
+from itportrait.evaluate import ProbeConfig
+from itportrait.io import uris
+from itportrait.jobs.domain_job import TrainConfig
+from itportrait.publish.gate import GateConfig
+from itportrait.yaml_lines import (
+    MOST_BYTES,
+    Document,
+    Problem,
+    SpecError,
+    load_yaml,
+    pydantic_problems,
+)
+
+YamlPath = tuple[str | int, ...]
+
+DRAWN = "mini:"
+"""Beginning of a `truth` that is drawn and not read."""
+
+
+class BankDomain(DomainSpec):
+    """A style domain of a bank."""
+
+    truth: str | None = None
+    """True pictures of the domain, for KID: a folder or URI of aligned pictures, or `mini:NAME` for
+    procedural renders. Judged with, never trained on; not part of the fingerprint."""
+
+    @field_validator("truth")
+    @classmethod
+    def _drawn_truth_is_known(cls, value: str | None) -> str | None:
+        from itportrait.mini.portraits.domains import get_domain
+
+        if value is not None and value.startswith(DRAWN):
+            try:
+                get_domain(value.removeprefix(DRAWN))
+            except UnknownNameError as error:
+                raise ValueError(str(error)) from None
+        return value
+
+    def spec(self) -> DomainSpec:
+        """Return what the adaptation needs of it."""
+        return DomainSpec.model_validate(self.model_dump(exclude={"truth"}))
+
+
+class BankSpec(Settings):
+    """A bank: the base model, the domains, and how they are adapted, judged and published."""
+
+    base: str = "mini"
+    """Model bundle: name or URI."""
+    domains: dict[str, BankDomain] = Field(min_length=1)
+    """Domains by name, each with the keys of `DomainSpec`."""
+    adapt: AdaptConfig = Field(default_factory=AdaptConfig)
+    """Shared by all domains; a domain's `options` are laid over it."""
+    align: AlignConfig = Field(default_factory=AlignConfig)
+    """How reference pictures are aligned."""
+    probe: ProbeConfig = Field(default_factory=ProbeConfig)
+    """The set on which finished candidates and champions are compared."""
+    gate: GateConfig = Field(default_factory=GateConfig)
+    """When a candidate becomes champion."""
+    train: TrainConfig = Field(default_factory=TrainConfig)
+    """Workers, retries and deadline of a domain's training."""
+
+
+def load_bank_spec(path: str | Path, overrides: list[str] | None = None) -> BankSpec:
+    """Read a specification; relative paths in it are taken from its own folder.
+
+    Args:
+        path: file or URI.
+        overrides: `key.subkey=value` items, such as `defaults.steps=40` or
+            `domains.bronze.prompt="a bronze bust"`.
+
+    Raises:
+        SpecError: all problems at once, each with its line.
+        NoInputError: there is no such file.
+    """
+    source = str(path)
+    try:
+        text = uris.read_bytes(source, most=MOST_BYTES + 1).decode()
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidArgumentError(
+            "--spec", expected="a readable YAML file", actual=f"{uris.redact(source)} ({error})"
+        ) from None
+    folder = source.rpartition("/")[0] if "/" in source else "."
+    return parse_bank_spec(text, overrides or [], source=source, folder=folder)
+
+
+def parse_bank_spec(
+    text: str, overrides: list[str] | None = None, *, source: str = "spec", folder: str = "."
+) -> BankSpec:
+    """Validate the text of a specification; see `load_bank_spec`."""
+    document = load_yaml(text, source=source)
+    if not isinstance(document.data, dict):
+        kind = type(document.data).__name__
+        raise SpecError(source, [Problem(1, "", f"expected a YAML mapping, got {kind}")])
+    problems = list(document.duplicates)
+    data = apply_overrides(document.data, overrides or [])
+    defaults = data.pop("defaults", None) or {}
+    domains = data.pop("domains", None)
+    shared = _shared_settings(data, document, problems)
+    adapt = shared.adapt if shared else _adapt_alone(data)
+    problems += _default_problems(defaults, document)
+    validated = {}
+    if not isinstance(domains, dict) or not domains:
+        line = document.line(("domains",))
+        problems.append(Problem(line, "domains", "expected a mapping of at least one domain"))
+    else:
+        for name, body in domains.items():
+            domain = _domain(str(name), body, defaults, document, problems)
+            if domain is not None:
+                validated[str(name)] = _rooted(domain, folder)
+                _check_meaning(domain, adapt, document, problems)
+    if problems or shared is None:
+        raise SpecError(source, problems)
+    base = shared.base if shared.base == "mini" else uris.rooted(shared.base, folder)
+    return shared.model_copy(update={"base": base, "domains": validated})
+
+
+def _shared_settings(
+    data: dict[str, Any], document: Document, problems: list[Problem]
+) -> BankSpec | None:
+    """Validate all but the domains, which a placeholder stands for."""
+    known = [*BankSpec.model_fields, "defaults"]
+    for key in [key for key in data if key not in known]:
+        del data[key]
+        message = str(UnknownNameError("key", key, known))
+        problems.append(Problem(document.line((key,)), "", message))
+    placeholder = {"name": "placeholder", "mode": "text", "prompt": "placeholder"}
+    try:
+        return BankSpec.model_validate({**data, "domains": {"placeholder": placeholder}})
+    except ValidationError as error:
+        for path, message in pydantic_problems(error):
+            place = ".".join(str(part) for part in path)
+            problems.append(Problem(document.line(path), place, message))
+        return None
+
+
+def _adapt_alone(data: dict[str, Any]) -> AdaptConfig | None:
+    """Return the shared adaptation settings where other sections have errors, not they."""
+    try:
+        return AdaptConfig.model_validate(data.get("adapt") or {})
+    except ValidationError:
+        return None
+
+
+def _default_problems(defaults: Any, document: Document) -> list[Problem]:
+    if not isinstance(defaults, dict):
+        return [Problem(document.line(("defaults",)), "defaults", "expected a mapping")]
+    known = [name for name in BankDomain.model_fields if name != "name"]
+    return [
+        Problem(
+            document.line(("defaults", key)),
+            "defaults",
+            str(UnknownNameError("key", key, known)),
+        )
+        for key in defaults
+        if key not in known
+    ]
+
+
+def _domain(
+    name: str,
+    body: Any,
+    defaults: dict[str, Any],
+    document: Document,
+    problems: list[Problem],
+) -> BankDomain | None:
+    """Validate one domain over the defaults; each error is reported at the line of its cause."""
+    here: YamlPath = ("domains", name)
+    if not isinstance(body, dict):
+        problems.append(Problem(document.line(here), f"domain {name!r}", "expected a mapping"))
+        return None
+    if "name" in body:
+        line = document.line((*here, "name"))
+        message = "the key above is the name: leave `name` out"
+        problems.append(Problem(line, f"domain {name!r}", message))
+        return None
+    fields = [field for field in BankDomain.model_fields if field != "name"]
+    for key in [key for key in body if key not in fields]:
+        message = str(UnknownNameError("key", key, fields))
+        problems.append(Problem(document.line((*here, key)), f"domain {name!r}", message))
+    known = {key: value for key, value in defaults.items() if key in fields}
+    own = {key: value for key, value in body.items() if key in fields}
+    try:
+        return BankDomain.model_validate({**merge(known, own), "name": name})
+    except ValidationError as error:
+        for path, message in pydantic_problems(error):
+            in_body = bool(path) and str(path[0]) in body
+            inherited = bool(path) and not in_body and str(path[0]) in known
+            where: YamlPath = ("defaults", *path) if inherited else (*here, *path)
+            place = f"domain {name!r}" if not path else f"domain {name!r}, {path[0]}"
+            problems.append(
+                Problem(document.line(where), "defaults" if inherited else place, message)
+            )
+        return None
+
+
+def merge(defaults: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
+    """Return `body` over `defaults`: mappings are merged key by key, all else is replaced."""
+    merged = dict(defaults)
+    for key, value in body.items():
+        under = merged.get(key)
+        if isinstance(under, dict) and isinstance(value, dict):
+            merged[key] = merge(under, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _check_meaning(
+    domain: BankDomain, adapt: AdaptConfig | None, document: Document, problems: list[Problem]
+) -> None:
+    """Check what needs more than one field: method, layers, options over the shared settings."""
+
+    def report(key: str, message: str) -> None:
+        own: YamlPath = ("domains", domain.name, key)
+        line = document.lines.get(own) or document.line(("defaults", key)) or document.line(own)
+        problems.append(Problem(line, f"domain {domain.name!r}, {key}", message))
+
+    for key, message in domain.unknown_names().items():
+        report(key, message)
+    if adapt is not None:
+        try:
+            resolve(domain, adapt)
+        except InvalidArgumentError as error:
+            report("options", str(error.actual))
+
+
+def _rooted(domain: BankDomain, folder: str) -> BankDomain:
+    """Return the domain with its relative paths taken from the specification's folder."""
+    references = tuple(uris.rooted(uri, folder) for uri in domain.references)
+    truth = domain.truth
+    if truth is not None and not truth.startswith(DRAWN):
+        truth = uris.rooted(truth, folder)
+    return domain.model_copy(update={"references": references, "truth": truth})

@@ -1,0 +1,260 @@
+"""A style domain as one callable, photos in and stylized views out: what a registered model loads.
+
+A saved model holds the adapter, the settings and the *name* of the base model, not its weights: the
+base is loaded from its own place, once a process for all domains, and another base is refused.
+MLflow imports this module by its name, which saved models keep: it must not move.
+"""
+
+import base64
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from pydantic import Field
+
+from itportrait.align.config import AlignConfig
+from itportrait.config import Settings
+from itportrait.documents import parse_object
+from itportrait.errors import InvalidArgumentError, MissingModelError
+from itportrait.image import encode
+from itportrait.invert.config import InvertConfig
+from itportrait.records import AlignedRecord, Source, Status, StylizedRecord
+from itportrait.stylize.config import StylizeConfig
+
+if TYPE_CHECKING:
+    from itportrait.adapt import Adapter
+    from itportrait.bundle import Bundle
+
+ADAPTER, ABOUT = "adapter.safetensors", "about.json"
+IMAGE = "image"
+"""Column (or key) of the portraits where a table is given."""
+
+
+class ModelSettings(Settings):
+    """What a saved model knows besides its adapter."""
+
+    domain: str
+    """Style domain."""
+    version: str
+    """Version in the bank."""
+    base: str = "mini"
+    """URI of the base model's bundle."""
+    base_model_id: str
+    """What that bundle must be."""
+    spec: dict[str, Any] = Field(default_factory=dict)
+    """Specification of the domain."""
+    align: AlignConfig = AlignConfig()
+    """Photos to crops."""
+    invert: InvertConfig = InvertConfig()
+    """Crops to codes."""
+    stylize: StylizeConfig = StylizeConfig(metrics=False)
+    """Codes to views."""
+
+    def params(self) -> dict[str, Any]:
+        """Return the parameters of `predict` with their defaults."""
+        return {
+            "steps": self.invert.steps,
+            "strength": self.stylize.strength,
+            "yaw_deg": [yaw_deg for yaw_deg, _ in self.stylize.views_deg],
+        }
+
+
+class PortraitModel:
+    """Stylizes portraits in one domain.
+
+    Args:
+        settings: of the saved model.
+        bundle: the base model.
+        adapter: of the domain.
+
+    Raises:
+        InvalidArgumentError: the adapter belongs to another base model.
+    """
+
+    def __init__(self, settings: ModelSettings, bundle: "Bundle", adapter: "Adapter") -> None:
+        from itportrait.align import Aligner
+
+        adapter.check_base(bundle.model_id)
+        self.settings, self.bundle, self.adapter = settings, bundle, adapter
+        one_face = settings.align.model_copy(update={"faces": "largest"})
+        self.aligner = Aligner.of_bundle(one_face, bundle)
+        self._built: tuple | None = None
+
+    def predict(self, model_input: Any, params: Mapping[str, Any] | None = None) -> Any:
+        """Stylize portraits; one that cannot be is a row that says why, and the others go on.
+
+        Args:
+            model_input: one portrait or several: an encoded photo (bytes, or base64 text as JSON
+                carries it), which is aligned first; or an aligned picture, uint8 `[S, S, 3]`
+                (several: `[N, S, S, 3]`). Also a table with a column `image` of these.
+            params: `steps` of inversion, `strength` of the style, `yaw_deg` of the views that
+                follow the portrait's own.
+
+        Returns:
+            A pandas table, a row a portrait in order: `status` (`ok`, `rejected`, `failed`),
+            `error_type`, `error_message`, `views` (list of PNG bytes, the portrait's own view
+            first), `domain`, `version`.
+
+        Raises:
+            InvalidArgumentError: what is given is no portrait, or a parameter is out of range.
+        """
+        import pandas as pd
+
+        inverter, stylizer = self._stages(self.settings.params() | dict(params or {}))
+        items = enumerate(as_portraits(model_input))
+        aligned = [self._align(item, index) for index, item in items]
+        inverted = inverter.invert(aligned)
+        rows = stylizer.stylize(aligned, inverted, self.settings.domain)
+        columns = ["status", "error_type", "error_message", "views", "domain", "version"]
+        return pd.DataFrame([_row(row) for row in rows], columns=columns)
+
+    def _stages(self, params: Mapping[str, Any]) -> tuple:
+        """Return inverter and stylizer; those of the last call where nothing else is asked."""
+        from itportrait.invert import Inverter
+        from itportrait.stylize import Stylizer
+
+        invert = self.settings.invert.model_dump() | {"steps": params["steps"]}
+        stylize = self.settings.stylize.model_dump() | {
+            "strength": params["strength"],
+            "views_deg": [(yaw_deg, 0.0) for yaw_deg in params["yaw_deg"]],
+        }
+        configs = (
+            InvertConfig.parse(invert, source="params"),
+            StylizeConfig.parse(stylize, source="params"),
+        )
+        if self._built is None or self._built[0] != configs:
+            domain, version = self.settings.domain, self.settings.version
+            stylizer = Stylizer(
+                configs[1], self.bundle, {domain: self.adapter}, versions={domain: version}
+            )
+            self._built = (configs, (Inverter(configs[0], self.bundle), stylizer))
+        return self._built[1]
+
+    def _align(self, item: bytes | np.ndarray, index: int) -> AlignedRecord:
+        """Return the aligned record of a portrait.
+
+        In a picture that is aligned already only the camera is sought; where no face is found in it
+        (a painting, a mask) the search starts from the front, as the inversion refines it.
+        """
+        from itportrait.geometry.camera import frontal_camera
+
+        source = Source(uri=f"portrait {index}")
+        if isinstance(item, bytes):
+            return self.aligner.align(dataclasses.replace(source, data=item))[0]
+        crop = np.array([0.0, 0.0, len(item)])
+        source = dataclasses.replace(source, data=encode(item), crop=crop)
+        row = self.aligner.align(source)[0]
+        if row.status is Status.OK:
+            return row
+        camera = frontal_camera()[0].numpy()
+        return self.aligner.align(dataclasses.replace(source, camera=camera))[0]
+
+
+def as_portraits(model_input: Any) -> list[bytes | np.ndarray]:
+    """Return portraits in any of the forms of `PortraitModel.predict` as bytes or aligned pixels.
+
+    Raises:
+        InvalidArgumentError: it is none of them; names the first one that is not.
+    """
+    if hasattr(model_input, "columns"):
+        names = list(model_input.columns)
+        if IMAGE not in names and len(names) != 1:
+            raise InvalidArgumentError(
+                "model_input", expected=f"a table with a column {IMAGE!r}", actual=names
+            )
+        model_input = list(model_input[IMAGE if IMAGE in names else names[0]])
+    elif isinstance(model_input, Mapping):
+        if IMAGE not in model_input:
+            raise InvalidArgumentError(
+                "model_input", expected=f"a mapping with {IMAGE!r}", actual=sorted(model_input)
+            )
+        model_input = model_input[IMAGE]
+    if isinstance(model_input, np.ndarray) and model_input.dtype != np.uint8:
+        model_input = model_input.reshape(-1).tolist()  # bytes or texts; numbers are refused below
+    single = isinstance(model_input, bytes | bytearray | str) or (
+        isinstance(model_input, np.ndarray) and model_input.ndim < 4
+    )
+    items: Sequence = [model_input] if single else list(model_input)
+    return [_portrait(item, index) for index, item in enumerate(items)]
+
+
+def _portrait(item: Any, index: int) -> bytes | np.ndarray:
+    if isinstance(item, bytes | bytearray):
+        return bytes(item)
+    if isinstance(item, str):
+        try:
+            return base64.b64decode("".join(item.split()), validate=True)
+        except ValueError:
+            return item.encode()  # no picture either: a row that says so
+    if (
+        isinstance(item, np.ndarray)
+        and item.dtype == np.uint8
+        and item.ndim == 3
+        and item.shape[0] == item.shape[1]
+        and item.shape[2] == 3
+    ):
+        return item
+    actual = f"{item.dtype} {list(item.shape)}" if isinstance(item, np.ndarray) else type(item)
+    raise InvalidArgumentError(
+        f"portrait {index}",
+        expected="an encoded photo, its base64 text, or an aligned uint8 [S, S, 3]",
+        actual=actual,
+    )
+
+
+def _row(record: StylizedRecord) -> dict[str, Any]:
+    return {
+        "status": str(record.status),
+        "error_type": record.error.type if record.error else None,
+        "error_message": record.error.message if record.error else None,
+        "views": [encode(view) for view in record.pixels],
+        "domain": record.domain,
+        "version": record.version,
+    }
+
+
+def load_portrait_model(
+    folder: str | Path, *, bundle: str | None = None, device: str = "auto"
+) -> PortraitModel:
+    """Load a saved model.
+
+    Args:
+        folder: has its files.
+        bundle: URI of the base model; None: where it was when the model was saved.
+        device: torch device; `auto`: cuda where there is one.
+
+    Raises:
+        MissingModelError: the base model is not there.
+        InvalidArgumentError: it is another one.
+        CheckpointError: the adapter cannot be read.
+    """
+    import torch
+
+    from itportrait.adapt import Adapter
+    from itportrait.engine.stage_functions import warm_bundle
+
+    folder = Path(folder)
+    source = str(folder / ABOUT)
+    data = parse_object((folder / ABOUT).read_bytes(), source, finite=True)
+    settings = ModelSettings.parse(data, source=source)
+    adapter = Adapter.load(folder / ADAPTER)
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        models = warm_bundle(bundle or settings.base, device)
+    except MissingModelError as error:
+        raise MissingModelError(
+            f"domain {settings.domain!r} needs the base model {settings.base_model_id}: {error}; "
+            "or say where it is: load_model(…, model_config={'bundle': URI})"
+        ) from error
+    return PortraitModel(settings, models, adapter)
+
+
+def _load_pyfunc(path: str, model_config: Mapping[str, Any] | None = None) -> PortraitModel:
+    """Load for MLflow; `model_config` has `bundle` and `device`."""
+    config = dict(model_config or {})
+    return load_portrait_model(
+        path, bundle=config.get("bundle"), device=config.get("device") or "auto"
+    )

@@ -1,0 +1,89 @@
+"""Domains that come with a bundle, adapted already: taken into the user's bank on first use."""
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+
+import itportrait
+from itportrait.errors import UnknownNameError
+from itportrait.image import decode
+from itportrait.io import uris
+from itportrait.jobs.domain_job import TrackingTarget
+from itportrait.jobs.trained_domain import short_params
+from itportrait.publish.bank import Bank, BankVersion
+
+BANK, CURVE, FACES = "bank", "curve.parquet", "faces"
+
+
+def bundle_folder(bundle: str) -> str:
+    """Return the folder or URI of a bundle; `mini` is inside the package."""
+    return (
+        str(Path(itportrait.__file__).parent / "mini" / "weights") if bundle == "mini" else bundle
+    )
+
+
+def ready_made_bank(bundle: str) -> Bank:
+    """Return the bank that comes with a bundle, `bank/` in its folder; most have none."""
+    return Bank(uris.join(bundle_folder(bundle), BANK))
+
+
+def find_champion(domain: str, bank: Bank, bundle: str) -> BankVersion:
+    """Return the champion of a domain: that of the bank, else the bundle's ready-made one.
+
+    Raises:
+        UnknownNameError: neither has it; lists all names that either has.
+    """
+    try:
+        return bank.champion(domain)
+    except UnknownNameError as error:
+        ready = ready_made_bank(bundle)
+        known = {*error.known, *ready.domains()}
+        if domain not in known:
+            raise UnknownNameError("domain", domain, sorted(known)) from None
+        return ready.champion(domain)
+
+
+def is_ready_made(version: BankVersion, bundle: str) -> bool:
+    """Tell whether a version lies in the bundle's own bank."""
+    return version.uri.startswith(ready_made_bank(bundle).uri)
+
+
+def record_version(version: BankVersion, target: TrackingTarget) -> None:
+    """Show a version as a run like those that are trained here: curve, pictures, final scalars.
+
+    Raises:
+        OSError: a file of the version cannot be read.
+    """
+    from itportrait.tracking import open_tracker, probe_image_key
+
+    parent = open_tracker(
+        target.uri, target.parent, experiment=target.experiment, spool=target.spool
+    )
+    tags = {"domain": version.domain, "fingerprint": version.fingerprint, "ready_made": "true"}
+    with parent.child(version.domain, key=version.run_name, tags=tags) as run:
+        run.log_params(short_params(version.spec, version.info.get("base", "")))
+        for step, values in _curve(version):
+            run.log_metrics(values, step=step)
+        step = int(version.info.get("step") or 0)
+        finals = version.info.get("training") or version.metrics
+        run.log_metrics({f"final/{name}": value for name, value in finals.items()}, step=0)
+        run.set_tags({"step": str(step)})
+        for index, face in enumerate(_faces(version)):
+            run.log_image(probe_image_key(index), face, step=step)
+            run.log_image(f"final/face_{index:03d}", face, step=0)
+
+
+def _curve(version: BankVersion) -> Iterator[tuple[int, dict[str, float]]]:
+    """Yield each step of the training with the values that it has."""
+    import pyarrow.parquet as pq
+
+    data = uris.read_bytes(version.file(CURVE))
+    for row in pq.read_table(io.BytesIO(data)).to_pylist():
+        step = int(row.pop("step"))
+        yield step, {name: value for name, value in row.items() if value is not None}
+
+
+def _faces(version: BankVersion) -> list:
+    folder = version.file(FACES)
+    names = [name for name in uris.list_names(folder) if name.endswith(".png")]
+    return [decode(uris.read_bytes(version.file(f"{FACES}/{name}"))) for name in names]

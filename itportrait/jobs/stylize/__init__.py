@@ -1,0 +1,1 @@
+"""The main job: photos in, stylized portraits, pages and files out."""

@@ -1,0 +1,366 @@
+"""The configuration of the main job: what goes in and out, the stages, and the resources."""
+
+import os
+from typing import Any, Literal, Self
+
+from pydantic import Field, field_validator, model_validator
+
+from itportrait.adapt.config import AdaptConfig, DomainSpec, resolve
+from itportrait.align.config import AlignConfig
+from itportrait.config import Settings, apply_overrides
+from itportrait.engine.recipes import ALIGN, Recipe
+from itportrait.errors import InvalidArgumentError, NoInputError
+from itportrait.geometry.conventions import CameraConvention
+from itportrait.invert.config import InvertConfig
+from itportrait.invert.methods import INVERSIONS
+from itportrait.io import uris
+from itportrait.io.formats import PATTERNS
+from itportrait.io.names import check_domain
+from itportrait.io.parquet import PixelFormat
+from itportrait.jobs.domain_job import TrainConfig
+from itportrait.jobs.places import refuse_temporary
+from itportrait.publish.bank import BankVersion
+from itportrait.stylize.config import DeliverablesConfig, StylizeConfig
+from itportrait.yaml_lines import MOST_BYTES, read_yaml
+
+RUNS = "{runs}"
+"""In a URI of a configuration: `$ITPORTRAIT_RUNS`, or `runs` below the working folder."""
+_RUNS_MARK = "\ue000runs\ue000"
+"""Stands for it while YAML is parsed."""
+
+COPIES = {"png": 6, "jpeg": 3, "webp": 3}
+"""Largest memory of a shard while it is written, in sizes of its raw pictures: measured on noise,
+which no format makes smaller."""
+
+
+class IngestConfig(Settings):
+    """Which files are inputs, and how they are cut into shards."""
+
+    patterns: tuple[str, ...] = PATTERNS
+    """File names that count as photos in a folder."""
+    shard_size: int = Field(default=64, ge=1)
+    """Photos of a shard: what one task computes, one file holds, and a kill can cost. Fewer where
+    their pictures would not fit into `shard_mb`."""
+    shard_mb: int = Field(default=4096, ge=1)
+    """Memory that the pictures of a shard may take in a task, MiB; models and the batches in work
+    are apart."""
+    camera_convention: CameraConvention = "eg3d"
+    """Convention of cameras that tables and archives bring along: `eg3d` (camera to world, looking
+    along +z, y down), `opengl` (camera to world, looking along -z, y up) or `w2c` (world to camera,
+    y down). Intrinsics are normalized by the picture's width in all of them."""
+
+
+class OutputConfig(Settings):
+    """How pictures are kept."""
+
+    format: Literal["png", "jpeg", "webp"] = "png"
+    """Encoding in the pixels tables; only png gives back every bit."""
+    quality: int = Field(default=92, ge=1, le=100)
+    """Of jpeg and webp."""
+
+
+class PublishConfig(Settings):
+    """What is made to look at, at the end."""
+
+    portraits: int = Field(default=24, ge=0)
+    """Portraits in the gallery and the contact sheet; 0 makes neither."""
+    turntables: int = Field(default=1, ge=0)
+    """Portraits that get a turntable video in every domain."""
+    review: int = Field(default=6, ge=0)
+    """Portraits of each reason on the review page, the worst first; 0 makes none."""
+    deliverables: DeliverablesConfig = DeliverablesConfig()
+    """Files of every portrait: pasted back, films, depth, meshes."""
+
+
+class TrackingConfig(Settings):
+    """Where the curves of live adaptations go."""
+
+    uri: str = "none"
+    """MLflow: `sqlite:///{runs}/mlflow.db`, `http://host:port`; `none` for nowhere."""
+    experiment: str = "style-bank"
+    """Name of the experiment."""
+
+
+class StageShare(Settings):
+    """What one task of a stage takes of the cluster, and how long it may."""
+
+    cpus: float = Field(default=1.0, ge=0)
+    """Cores of a task; also its threads."""
+    gpus: float | None = Field(default=None, ge=0)
+    """GPUs of a task (0.25: four share one); None: 1 where the cluster has any, else 0."""
+    timeout_s: float = Field(default=600.0, gt=0)
+    """Seconds a task may take, loading of models included, …"""
+    item_timeout_s: float = Field(default=120.0, gt=0)
+    """… plus these for each of its records."""
+
+
+class CpuShare(StageShare):
+    """The same for a stage that gains nothing from a GPU."""
+
+    gpus: float | None = Field(default=0.0, ge=0)
+    """GPUs of a task; None: 1 where the cluster has any."""
+    item_timeout_s: float = Field(default=60.0, gt=0)
+    """Seconds for each record, besides `timeout_s`."""
+
+
+class ResourcesConfig(Settings):
+    """Shares of the cluster, retries, lease."""
+
+    align: CpuShare = CpuShare()
+    """Of the align stage."""
+    invert: StageShare = StageShare()
+    """Of the invert stage."""
+    stylize: StageShare = StageShare()
+    """Of the stylize stage."""
+    in_flight: int | None = Field(default=None, ge=1)
+    """Shard tasks submitted at once; None: twice what the cluster can run."""
+    storage_retries: int = Field(default=6, ge=0)
+    """Further tries after storage failed, with pauses that double from half a second."""
+    crash_retries: int = Field(default=1, ge=0)
+    """Further tries of a shard whose process died, before the record that ends it is looked for.
+    A process that was ended for the memory of its node, or lost with its node, does not count."""
+    node_retries: int = Field(default=8, ge=0)
+    """Further tries of a task whose node was lost, with pauses that double from half a second."""
+    memory_wait_s: float = Field(default=900.0, ge=0)
+    """Seconds to wait for nodes to have memory free again while nothing of the job can run."""
+    lease_ttl_s: float = Field(default=60.0, gt=0)
+    """Seconds after which a dead job's hold on the output ends (at once on its own machine)."""
+    lease_wait_s: float = Field(default=0.0, ge=0)
+    """Seconds to wait for another job on the same output before giving up."""
+    num_cpus: int | None = Field(default=None, ge=1)
+    """Cores of the embedded Ray; None: all of this machine."""
+
+
+class JobConfig(Settings):
+    """The whole of `workflows/stylize_dataset.py`."""
+
+    bundle: str = "mini"
+    """Model bundle: `mini`, a folder, or a URI."""
+    input: str = ""
+    """Folder, glob, list file, Parquet table or tar shards of photos, on any storage."""
+    output: str = ""
+    """Folder or URI that the job writes; a later run goes on there."""
+    bank: str = ""
+    """Style bank: adapters are taken from it, and live adaptations published to it."""
+    domains: tuple[str | DomainSpec, ...] = ()
+    """Style domains: a name takes the bank's champion; a specification is adapted first unless the
+    bank holds it already."""
+    ingest: IngestConfig = IngestConfig()
+    """Inputs and shards."""
+    align: AlignConfig = AlignConfig()
+    """Photos to crops and cameras."""
+    invert: InvertConfig = InvertConfig()
+    """Portraits to codes."""
+    adapt: AdaptConfig = AdaptConfig()
+    """Live adaptations."""
+    stylize: StylizeConfig = StylizeConfig()
+    """Codes to stylized views."""
+    train: TrainConfig = TrainConfig()
+    """Workers and retries of live adaptations."""
+    pixels: OutputConfig = OutputConfig()
+    """Encoding of pictures."""
+    publish: PublishConfig = PublishConfig()
+    """Gallery, contact sheet, turntables."""
+    tracking: TrackingConfig = TrackingConfig()
+    """MLflow."""
+    resources: ResourcesConfig = ResourcesConfig()
+    """Ray."""
+
+    @field_validator("domains", mode="before")
+    @classmethod
+    def _parse_domains(cls, value: Any) -> Any:
+        # Not left to the union: its errors would tell of the branch that nobody meant.
+        if not isinstance(value, list | tuple):
+            raise ValueError("expected a list of names and specifications")
+        return tuple(
+            DomainSpec.parse(v, source="domain") if isinstance(v, dict) else _domain_name(v)
+            for v in value
+        )
+
+    @model_validator(mode="after")
+    def _inversion_is_known(self) -> Self:
+        # Checked here and not in InvertConfig, which is also read where methods are not installed.
+        try:
+            INVERSIONS.validated(self.invert.method)
+        except ValueError as error:
+            raise ValueError(f"invert.method: {error}") from None
+        return self
+
+    @model_validator(mode="after")
+    def _domains_are_consistent(self) -> Self:
+        names = self.domain_names()
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"domains: {', '.join(twice)} named more than once")
+        for domain in self.domains:
+            if isinstance(domain, DomainSpec):
+                for message in domain.unknown_names().values():
+                    raise ValueError(f"domain {domain.name!r}, {message}")
+                resolve(domain, self.adapt)
+        return self
+
+    def domain_names(self) -> list[str]:
+        """Return the names of all domains, in order."""
+        return [d.name if isinstance(d, DomainSpec) else d for d in self.domains]
+
+    def shard_size(self) -> int:
+        """Return the photos of a shard: as set, or as many as the memory budget holds.
+
+        It depends on the configuration alone and not on the machine, because another size would
+        give all shards other numbers.
+        """
+        pictures = 2 + len(self.stylize.views_deg)  # the aligned one, its own view, the others
+        each = pictures * 3 * self.align.size**2 * COPIES[self.pixels.format]
+        return min(self.ingest.shard_size, max(self.ingest.shard_mb * 2**20 // each, 1))
+
+    def recipe(
+        self,
+        stage: str,
+        model_id: str,
+        *,
+        device: str = "cpu",
+        retry_failed: bool = False,
+        version: BankVersion | None = None,
+    ) -> Recipe:
+        """Return the recipe of a stage; `version` is the adapter of a stylize stage.
+
+        Raises:
+            InvalidArgumentError: the adapter belongs to another base model.
+        """
+        if version is not None and version.base_model_id != model_id:
+            raise InvalidArgumentError(
+                f"domain {version.domain!r}",
+                expected=f"an adapter of the base model {model_id} ({self.bundle})",
+                actual=f"one of {version.base_model_id}",
+                remedy="adapt it again on this bundle, or use the bundle it was made for",
+            )
+        share: StageShare = getattr(self.resources, stage)
+        return Recipe(
+            stage=stage,
+            output=self.output,
+            config=getattr(self, stage).model_dump_json(),
+            bundle=self.bundle,
+            # The detector is the same in all bundles: another generator leaves alignment as it is.
+            model_id="" if stage == ALIGN else model_id,
+            domain=version.domain if version else "",
+            version=version.version if version else "",
+            adapter=version.uri if version else "",
+            pixel_format=PixelFormat(self.pixels.format, self.pixels.quality),
+            device=device,
+            timeout_s=share.timeout_s,
+            item_timeout_s=share.item_timeout_s,
+            retry_failed=retry_failed,
+        )
+
+    def places(self) -> dict[str, str]:
+        """Return the places that must outlast the job, by what gives them."""
+        return {
+            "--input": self.input,
+            "--output": self.output,
+            "--bank": self.bank if self.domains else "",
+            "bundle": "" if self.bundle == "mini" else self.bundle,
+            "tracking.uri": self.tracking.uri,
+        }
+
+    def specifications(self) -> dict[str, DomainSpec]:
+        """Return the domains that the configuration itself specifies, by name."""
+        return {d.name: d for d in self.domains if isinstance(d, DomainSpec)}
+
+
+def _domain_name(value: Any) -> Any:
+    return check_domain(value) if isinstance(value, str) else value
+
+
+def load_job(
+    path: str | None,
+    overrides: list[str] | None = None,
+    *,
+    domains: list[str] | None = None,
+    required: tuple[str, ...] = ("input", "output"),
+    **given: str,
+) -> JobConfig:
+    """Read a job's configuration.
+
+    Args:
+        path: YAML file or URI; None: defaults. Relative references are taken from its folder.
+        overrides: dotted `key=value` items.
+        domains: names to take, in this order: those that the file specifies, others by name from
+            the bank; None takes all of the file.
+        required: places that must be given.
+        given: `input`, `output`, `bank` from the command line; empty ones are left to the file.
+
+    Raises:
+        NoInputError: there is no such file.
+        InvalidArgumentError: names every offending key; or input or output are missing, or a place
+            would be lost with the job.
+    """
+    data = apply_overrides(_read_yaml(path) if path else {}, overrides or [])
+    data |= {name: value for name, value in given.items() if value}
+    config = JobConfig.parse(data, source=path or "configuration")
+    if domains is not None:
+        known = config.specifications()
+        chosen = tuple(known.get(name) or check_domain(name) for name in domains)
+        config = config.model_copy(update={"domains": chosen})
+    for name in required:
+        if not getattr(config, name):
+            raise InvalidArgumentError(
+                f"--{name}",
+                expected="a folder or URI",
+                actual="nothing",
+                remedy=f"or set `{name}:` in {path or 'a configuration (--config)'}",
+            )
+    folder = path.rpartition("/")[0] if path and "/" in path else "."
+    config = config.model_copy(update=_absolute_places(config, folder))
+    refuse_temporary(config.places())
+    return config
+
+
+def _read_yaml(path: str) -> dict[str, Any]:
+    try:
+        text = uris.read_bytes(path, most=MOST_BYTES + 1).decode()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = uris.redact(str(error))
+        raise NoInputError(f"configuration {uris.redact(path)} cannot be read: {reason}") from error
+    # Unquoted, {runs} would be a mapping to YAML; the mark is a word wherever it stands.
+    parsed = read_yaml(text.replace(RUNS, _RUNS_MARK), source=uris.redact(path))
+    data = _with_runs(parsed, runs_folder()) or {}
+    if not isinstance(data, dict):
+        raise InvalidArgumentError(
+            uris.redact(path), expected="a YAML mapping", actual=type(data).__name__
+        )
+    return data
+
+
+def _with_runs(data: Any, runs: str) -> Any:
+    """Return parsed data with the runs folder in its texts: as a value, whatever signs it holds."""
+    if isinstance(data, dict):
+        return {_with_runs(key, RUNS): _with_runs(value, runs) for key, value in data.items()}
+    if isinstance(data, list):
+        return [_with_runs(value, runs) for value in data]
+    return data.replace(_RUNS_MARK, runs) if isinstance(data, str) else data
+
+
+def runs_folder() -> str:
+    """Return where runs are kept: `$ITPORTRAIT_RUNS`, or `runs` below the working folder."""
+    return uris.absolute(os.environ.get("ITPORTRAIT_RUNS") or "runs")
+
+
+def _absolute_places(config: JobConfig, folder: str) -> dict[str, Any]:
+    """Make local paths absolute: Ray's workers run in other folders."""
+    bank = config.bank or uris.join(config.output or ".", "bank")
+    bundle = config.bundle
+    if bundle != "mini":
+        bundle = uris.absolute(bundle)
+    domains = tuple(
+        d.model_copy(update={"references": tuple(uris.rooted(uri, folder) for uri in d.references)})
+        if isinstance(d, DomainSpec)
+        else d
+        for d in config.domains
+    )
+    return {
+        "input": uris.absolute(config.input),
+        "output": uris.absolute(config.output),
+        "bank": uris.absolute(bank),
+        "bundle": bundle,
+        "domains": domains,
+    }

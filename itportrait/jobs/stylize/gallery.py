@@ -1,0 +1,218 @@
+"""The last step of the main job: gallery, contact sheet and turntables, from the tables alone."""
+
+import json
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from itportrait.config import fingerprint
+from itportrait.engine.recipes import Recipe
+from itportrait.engine.stage_functions import build_stylizer
+from itportrait.errors import ItportraitError
+from itportrait.image import encode
+from itportrait.io import uris
+from itportrait.io.commits import StageTable
+from itportrait.io.photos import read_photo
+from itportrait.publish.bank import BankVersion, read_version
+from itportrait.publish.contact_sheet import contact_sheet
+from itportrait.publish.gallery import GalleryDomain, GalleryPortrait, render_gallery
+from itportrait.publish.video import encode_mp4, encode_webp
+from itportrait.records import AlignedRecord, InvertedRecord, Record, Source, Status, StylizedRecord
+from itportrait.text import restored
+
+log = logging.getLogger(__name__)
+FOLDER, MARKER = "gallery", "_commit.json"
+GALLERY_VERSION = 1
+"""Raised when the code of this module changes what it makes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GalleryJob:
+    """What is to be shown.
+
+    Args:
+        output: the job's output folder.
+        align, invert: recipes of the first stages.
+        stylize: recipes of the domains, in the order to show them.
+        portraits: how many at most.
+        turntables: how many of them turn, in every domain.
+        counts: inputs by status, for the heading.
+        means: domain -> measure -> mean over the run.
+        inputs: digest of all that is shown: equal means the gallery stands.
+    """
+
+    output: str
+    align: Recipe
+    invert: Recipe
+    stylize: tuple[Recipe, ...]
+    portraits: int
+    turntables: int
+    counts: dict[str, int] = field(default_factory=dict)
+    means: dict[str, dict[str, float]] = field(default_factory=dict)
+    inputs: str = ""
+
+    @property
+    def fingerprint(self) -> str:
+        """Return a digest of all that determines the files."""
+        recipes = [recipe.fingerprint for recipe in (self.align, self.invert, *self.stylize)]
+        return fingerprint(
+            GALLERY_VERSION, recipes, self.portraits, self.turntables, self.counts, self.inputs
+        )
+
+    def stands(self) -> bool:
+        """Tell whether this very gallery has been made already."""
+        marker = uris.read_json(uris.join(self.output, FOLDER, MARKER))
+        return bool(marker) and marker.get("fingerprint") == self.fingerprint
+
+
+def make_gallery(job: GalleryJob) -> list[str]:
+    """Write the gallery's files, the marker last.
+
+    Returns:
+        Names of the files, below `OUT/gallery`.
+
+    Raises:
+        OutputError: no space or no permission; names the path.
+    """
+    uris.remove(uris.join(job.output, FOLDER, MARKER))
+    versions = {recipe.domain: read_version(recipe.adapter) for recipe in job.stylize}
+    portraits = _collect(job)
+    turning = [p for p in portraits if p.inverted and p.inverted.status is Status.OK]
+    films = _turntables(job, turning[: job.turntables])
+    portraits = [_with_films(portrait, films) for portrait in portraits]
+    files = {name: data for name, (_, _, data) in films.items() if name.endswith(".mp4")}
+    files["index.html"] = _page(job, portraits, versions).encode()
+    if turning:
+        files["contact_sheet.png"] = _sheet(job, turning)
+    for name, data in files.items():
+        uris.put_bytes(uris.join(job.output, FOLDER, name), data)
+    about = {"fingerprint": job.fingerprint, "files": sorted(files)}
+    uris.put_bytes(uris.join(job.output, FOLDER, MARKER), uris.to_json(about))
+    return sorted(files)
+
+
+def _collect(job: GalleryJob) -> list[GalleryPortrait]:
+    """Read the first portraits of the run, shard by shard, until there are enough."""
+    portraits: list[GalleryPortrait] = []
+    for commit in job.align.table().commits():
+        if len(portraits) >= job.portraits:
+            break
+        aligned = [row.record for row in job.align.table().read_rows(commit)]
+        inverted = _by_id(job.invert.table(), commit.shard)
+        stylized = {r.domain: _by_id(r.table(), commit.shard) for r in job.stylize}
+        for record in aligned[: job.portraits - len(portraits)]:
+            assert isinstance(record, AlignedRecord)
+            code = inverted.get(record.record_id)
+            portraits.append(
+                GalleryPortrait(
+                    name=record.uri.rsplit("/", 1)[-1],
+                    aligned=record,
+                    photo=_photo(record),
+                    inverted=code if isinstance(code, InvertedRecord) else None,
+                    stylized={
+                        domain: row
+                        for domain, rows in stylized.items()
+                        if isinstance(row := rows.get(record.record_id), StylizedRecord)
+                    },
+                )
+            )
+    return portraits
+
+
+def _by_id(table: StageTable, shard: int) -> dict[str, Record]:
+    commit = table.read_commit(shard)
+    if commit is None:
+        return {}
+    return {row.record.record_id: row.record for row in table.read_rows(commit)}
+
+
+def _photo(record: AlignedRecord):
+    """Return the input as a small picture, or None where it cannot be decoded or read again."""
+    if record.status is Status.FAILED:
+        return None
+    try:
+        return read_photo(Source(uri=restored(record.uri))).pixels
+    except (ItportraitError, OSError, ValueError) as error:
+        # Photos out of archives, or behind credentials, are not read a second time.
+        log.info("no picture of %s in the gallery: %s", record.uri, error)
+        return None
+
+
+def _turntables(
+    job: GalleryJob, portraits: Sequence[GalleryPortrait]
+) -> dict[str, tuple[str, str, bytes]]:
+    """Return films by file name: (record id, domain, content), mp4 for files and webp for pages."""
+    films: dict[str, tuple[str, str, bytes]] = {}
+    for recipe in job.stylize:
+        for number, portrait in enumerate(portraits):
+            if recipe.domain not in portrait.stylized or portrait.inverted is None:
+                continue
+            frames = build_stylizer(recipe).turntable(portrait.inverted, recipe.domain)
+            suffix = "" if number == 0 else f"_{number}"
+            name, record_id = f"turntable_{recipe.domain}{suffix}", portrait.aligned.record_id
+            films[f"{name}.mp4"] = (record_id, recipe.domain, encode_mp4(frames))
+            films[f"{name}.webp"] = (record_id, recipe.domain, encode_webp(frames))
+    return films
+
+
+def _with_films(
+    portrait: GalleryPortrait, films: dict[str, tuple[str, str, bytes]]
+) -> GalleryPortrait:
+    own = {
+        domain: data
+        for name, (record_id, domain, data) in films.items()
+        if name.endswith(".webp") and record_id == portrait.aligned.record_id
+    }
+    return GalleryPortrait(
+        name=portrait.name,
+        aligned=portrait.aligned,
+        photo=portrait.photo,
+        inverted=portrait.inverted,
+        stylized=portrait.stylized,
+        turntables=own,
+    )
+
+
+def _page(
+    job: GalleryJob, portraits: Sequence[GalleryPortrait], versions: dict[str, BankVersion]
+) -> str:
+    domains = []
+    for recipe in job.stylize:
+        version = versions[recipe.domain]
+        pictures = version.reference_pictures()
+        domains.append(
+            GalleryDomain(
+                recipe.domain,
+                prompt=version.spec.get("prompt"),
+                reference=pictures[0] if pictures else None,
+                metrics={**version.metrics, **job.means.get(recipe.domain, {})},
+            )
+        )
+    total = sum(job.counts.values())
+    return render_gallery(
+        portraits,
+        domains,
+        subtitle=f"{total} inputs; the first {len(portraits)} are shown",
+        footer=f"fingerprint {job.fingerprint}",
+        views=_view_names(job),
+        counts=job.counts,
+    )
+
+
+def _view_names(job: GalleryJob) -> list[str]:
+    config: dict[str, Any] = json.loads(job.stylize[0].config) if job.stylize else {}
+    sides = [f"{yaw:+.0f}°" for yaw, _ in config.get("views_deg", ())]
+    return ["own view", *sides]
+
+
+def _sheet(job: GalleryJob, portraits: Sequence[GalleryPortrait]) -> bytes:
+    domains = [recipe.domain for recipe in job.stylize]
+    rows = []
+    for portrait in portraits:
+        code = portrait.inverted.pixels if portrait.inverted else None
+        first = [portrait.aligned.pixels, code]
+        styled = [portrait.stylized.get(domain) for domain in domains]
+        rows.append([*first, *(r.pixels[0] if r and r.pixels else None for r in styled)])
+    columns = ["aligned", "inverted", *domains]
+    return encode(contact_sheet(rows, columns=columns, names=[p.name for p in portraits]))

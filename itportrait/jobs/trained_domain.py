@@ -1,0 +1,141 @@
+"""What a finished training leaves: its files, its card, and its version of a bank."""
+
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from itportrait.align.config import AlignConfig
+from itportrait.io import uris
+from itportrait.jobs.domain_job import DomainJob
+from itportrait.publish.bank import BankVersion
+
+ADAPTER, IMAGE_ADAPTER, RESULT = "adapter.safetensors", "image_adapter.safetensors", "result.json"
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainedDomain:
+    """What a finished training left.
+
+    Args:
+        job: what was asked for.
+        base_model_id: the model it belongs to.
+        metrics: of the chosen step.
+        info: chosen step, pair reports, seconds.
+        files: adapter, preview, curve, references, by path under a version's folder.
+    """
+
+    job: DomainJob
+    base_model_id: str
+    metrics: dict[str, float]
+    info: dict[str, Any]
+    files: dict[str, bytes] = field(repr=False)
+
+    def version(self, name: str | None = None) -> BankVersion:
+        """Return the card of this result as a version of a bank (default name: fingerprint)."""
+        spec = self.job.spec
+        return BankVersion(
+            domain=spec.name,
+            version=name or self.job.fingerprint,
+            fingerprint=self.job.fingerprint,
+            base_model_id=self.base_model_id,
+            spec=spec.portable(),
+            metrics=self.metrics,
+            info={
+                **self.info,
+                "base": uris.redact(self.job.bundle),
+                "align": self.job.align.model_dump(mode="json"),
+            },
+            references=tuple(sorted(path for path in self.files if path.startswith("references/"))),
+        )
+
+
+def reference_images(
+    references: Sequence[str], pictures: Sequence[bytes], bundle, align: AlignConfig
+) -> list:
+    """Return reference pictures aligned as portraits are, each with its camera.
+
+    Args:
+        references: where they came from.
+        pictures: their contents, from `read_references`.
+        bundle: whose portraits they are to be like.
+        align: how they are aligned.
+
+    A picture in which no face is found (a drawing far from a photo) is taken as aligned already
+    if it is square; its camera is then estimated by the adaptation.
+
+    Raises:
+        DecodeError: one is not a picture.
+        InvalidArgumentError: no face was found and the picture is not square.
+    """
+    from itportrait.adapt import Reference
+    from itportrait.align import Aligner
+    from itportrait.io.decoding import decode_photo
+    from itportrait.records import Source, Status
+
+    aligner = Aligner.of_bundle(align, bundle)
+    found = []
+    for uri, data in zip(references, pictures, strict=True):
+        rows = aligner.align(Source(uri=uri, data=data))
+        row = next((row for row in rows if row.status is Status.OK), None)
+        if row is None or row.pixels is None:
+            found.append(Reference(decode_photo(data), None, uris.redact(uri)))
+        else:
+            found.append(Reference(row.pixels, row.camera, uris.redact(uri)))
+    return found
+
+
+def collect_result(job: DomainJob, result, model_id: str, references: Sequence) -> TrainedDomain:
+    """Turn an `AdaptResult` into what a bank keeps of it."""
+    info = {"step": result.step, "pairs": result.pairs, "fit": result.adapter.info.get("fit")}
+    trained = TrainedDomain(
+        job=job,
+        base_model_id=model_id,
+        metrics=result.metrics,
+        info=info,
+        files=_result_files(result, references),
+    )
+    return replace(trained, files={**trained.files, "card.md": _card(trained).encode()})
+
+
+def _result_files(result, references: Sequence) -> dict[str, bytes]:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from itportrait.image import encode
+    from itportrait.publish.contact_sheet import contact_sheet
+
+    files = {ADAPTER: result.adapter.to_bytes()}
+    if result.image_adapter is not None:
+        files[IMAGE_ADAPTER] = result.image_adapter.to_bytes()
+    pictures = list(result.images)
+    if pictures:
+        sheet = contact_sheet([pictures], columns=[f"face {i}" for i in range(len(pictures))])
+        files["preview.png"] = encode(sheet)
+    buffer = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(result.curve), buffer)
+    files["curve.parquet"] = buffer.getvalue()
+    for index, reference in enumerate(references):
+        files[f"references/{index:03d}.png"] = encode(reference.pixels)
+    return files
+
+
+def _card(trained: TrainedDomain) -> str:
+    spec = trained.job.spec
+    lines = [f"# {spec.name}", "", f"- mode: {spec.mode}", f"- method: {spec.method}"]
+    if spec.prompt:
+        lines.append(f"- prompt: {spec.prompt} (from: {spec.source_prompt})")
+    if spec.references:
+        lines.append(
+            f"- reference pictures: {len(spec.references)}; license: {spec.license or '-'}"
+        )
+    lines += [f"- base model: {trained.base_model_id}", f"- step: {trained.info.get('step')}", ""]
+    lines += ["| metric | value |", "| --- | --- |"]
+    lines += [f"| {name} | {value:.4g} |" for name, value in sorted(trained.metrics.items())]
+    return "\n".join(lines) + "\n"
+
+
+def short_params(spec: Mapping[str, Any], base: str) -> dict[str, Any]:
+    """Return what the tracked run of a domain shows of its specification, the same for all."""
+    names = ("mode", "method", "prompt", "steps", "train", "seed")
+    return {**{name: "" if spec.get(name) is None else spec[name] for name in names}, "base": base}

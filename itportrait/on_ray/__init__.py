@@ -1,0 +1,1 @@
+"""Everything that knows Ray: its sessions, tasks, trainings and metrics."""

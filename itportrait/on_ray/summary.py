@@ -1,0 +1,55 @@
+"""The tables that end the main job: what became of the inputs, and how the domains did."""
+
+from rich.console import Console
+from rich.table import Table
+
+from itportrait.on_ray.stylize_job import StylizeJob
+
+_LOG_WIDTH = 140
+_DOMAIN_MEASURES = ("clip_direction", "clip_image", "identity", "depth_distance", "depth_variance")
+
+
+def print_summary(job: StylizeJob, console: Console | None = None) -> None:
+    """Print the final tables: what became of the inputs, and how the domains did."""
+    console = console or Console(soft_wrap=True, highlight=False)
+    if not console.is_terminal:
+        console.width = _LOG_WIDTH
+    table = Table(title="Inputs by stage", title_justify="left")
+    for name in ("stage", "inputs", "ok", "rejected", "failed", "seconds", "s each", "kept"):
+        table.add_column(name, justify="left" if name == "stage" else "right")
+    table.add_column("reasons")
+    for name, stage in job.totals.stages.items():
+        reasons = ", ".join(f"{kind} {count}" for kind, count in stage.reasons.most_common(3))
+        numbers = (stage.inputs, stage.ok, stage.rejected, stage.failed)
+        each = stage.seconds / max(stage.inputs, 1)
+        kept = f"{stage.shards_kept}/{stage.shards} shards"
+        table.add_row(
+            name, *(str(n) for n in numbers), f"{stage.seconds:.1f}", f"{each:.2f}", kept, reasons
+        )
+    console.print(table)
+    if job.domains:
+        console.print(_domain_table(job))
+    counts = job.final_counts()
+    console.print(
+        f"{job.totals.listed} inputs: {counts['ok']} ok, {counts['rejected']} rejected, "
+        f"{counts['failed']} failed"
+    )
+    if job.skipped.counts:
+        console.print(job.skipped, markup=False)
+    if job.tracking.backlog:
+        console.print(f"Tracking: {job.tracking.backlog}", markup=False)
+    if all(stage.computed == 0 for stage in job.totals.stages.values()):
+        console.print("Nothing to do: everything was computed by an earlier run.")
+
+
+def _domain_table(job: StylizeJob) -> Table:
+    table = Table(title="Domains, means over the portraits", title_justify="left")
+    table.add_column("domain")
+    for name in ("version", *_DOMAIN_MEASURES):
+        table.add_column(name, justify="right")
+    for domain in job.domains:
+        totals = job.totals.stage(domain.stage_name)
+        means = [totals.mean(name) for name in _DOMAIN_MEASURES]
+        version = domain.recipe.version if domain.recipe else "failed"
+        table.add_row(domain.name, version, *("-" if m is None else f"{m:.3f}" for m in means))
+    return table

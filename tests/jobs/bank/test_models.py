@@ -1,0 +1,205 @@
+"""A real bank, tiny real models, a real MLflow on sqlite: what is registered loads and renders."""
+
+import base64
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+from PIL import Image
+from typer.testing import CliRunner
+
+from itportrait.adapt import Adapter
+from itportrait.bundle import load_bundle
+from itportrait.cli import app
+from itportrait.errors import InvalidArgumentError, MissingModelError
+from itportrait.image import encode
+from itportrait.jobs.bank.models import BankModels, model_name
+from itportrait.publish.bank import Bank, BankVersion
+from itportrait.tracking.mlflow_store import MlflowStore
+from tests.helpers.tiny_folder import write_tiny_bundle
+
+FEW = {"steps": 1, "yaw_deg": [-20.0, 20.0]}
+
+
+@pytest.fixture
+def bank(tmp_path, base):
+    styles = Bank(str(tmp_path / "bank"))
+    for number, version in enumerate(("v1", "v2"), start=1):
+        publish(styles, base, version, number)
+    return styles
+
+
+def publish(styles, base, version, seed, **options):
+    bundle = load_bundle(base)
+    rng = torch.Generator().manual_seed(seed)
+    delta = {
+        name: 0.5 * torch.randn(tensor.shape, generator=rng)
+        for name, tensor in bundle.generator.named_parameters()
+        if tensor.ndim == 4
+    }
+    adapter = Adapter("bronze", bundle.model_id, delta)
+    card = BankVersion(
+        domain="bronze",
+        version=version,
+        fingerprint=f"digest-{version}",
+        base_model_id=bundle.model_id,
+        spec={"prompt": "a bronze statue"},
+        info={"base": str(base), "align": {"size": 64}},
+    )
+    styles.publish(card, {"adapter.safetensors": adapter.to_bytes()}, **options)
+
+
+@pytest.fixture
+def client(mlflow_uri):
+    import mlflow
+
+    mlflow.set_tracking_uri(mlflow_uri)
+    yield mlflow.MlflowClient(mlflow_uri)
+    mlflow.set_tracking_uri(None)
+
+
+def load(**config):
+    import mlflow
+
+    return mlflow.pyfunc.load_model("models:/bank-bronze@champion", model_config=config or None)
+
+
+def serving(client):
+    return client.get_model_version_by_alias("bank-bronze", "champion").tags["itportrait.version"]
+
+
+def noise(count, size=64):
+    rng = np.random.default_rng(5)
+    return rng.integers(0, 255, (count, size, size, 3)).astype(np.uint8)
+
+
+def sizes(views):
+    return [Image.open(io.BytesIO(view)).size for view in views]
+
+
+def test_a_registered_model_stylizes(bank, client, mlflow_uri):
+    assert BankModels(bank, mlflow_uri).sync() == []
+    model = load()
+    rows = model.predict(noise(2), params=FEW)
+    assert list(rows.status) == ["ok", "ok"]
+    assert [sizes(views) for views in rows.views] == [[(32, 32)] * 3] * 2
+    assert set(rows.version) == {"v2"}
+    again = model.predict(noise(2), params=FEW)
+    assert list(again.views) == list(rows.views)
+    plain = model.predict(noise(1), params=FEW | {"strength": 0.0})
+    assert plain.views[0][0] != rows.views[0][0]
+    assert [len(views) for views in model.predict(noise(1)[0], params=FEW).views] == [3]
+
+
+def test_what_is_no_portrait_is_a_row_and_the_others_go_on(bank, client, mlflow_uri):
+    BankModels(bank, mlflow_uri).sync()
+    model, (pixels,) = load(), noise(1)
+    photo = encode(pixels)
+    photos = [b"half a picture", photo, base64.b64encode(photo).decode(), pixels]
+    for given in (photos, pd.DataFrame({"image": photos}), {"image": photos}):
+        rows = model.predict(given, params=FEW)
+        assert list(rows.status) == ["failed", "rejected", "rejected", "ok"]
+        assert list(rows.error_type[:3]) == ["decode", "no_face", "no_face"]
+        assert [len(views) for views in rows.views] == [0, 0, 0, 3]
+    with pytest.raises(InvalidArgumentError, match=r"portrait 1 must be an encoded photo"):
+        model.predict([photo, 7], params=FEW)
+    with pytest.raises(InvalidArgumentError, match="steps"):
+        model.predict(pixels, params={"steps": 0})
+
+
+def test_a_model_is_small_and_names_its_base(bank, client, mlflow_uri, base, tmp_path):
+    BankModels(bank, mlflow_uri).sync()
+    run_id = client.get_model_version_by_alias("bank-bronze", "champion").run_id
+    folder = client.download_artifacts(run_id, "model/v2", str(tmp_path))
+    files = {path.name: path for path in Path(folder).rglob("*") if path.parent.name == "data"}
+    assert {name for name, path in files.items() if path.is_file()} == {
+        "adapter.safetensors",
+        "about.json",
+    }
+    about = json.loads(files["about.json"].read_text())
+    assert about["base"] == str(base)
+    assert about["base_model_id"] == load_bundle(base).model_id
+    assert about["spec"] == {"prompt": "a bronze statue"}
+    assert about["align"]["size"] == 64
+
+
+def test_another_base_is_refused(bank, client, mlflow_uri, tmp_path):
+    BankModels(bank, mlflow_uri).sync()
+    write_tiny_bundle(tmp_path / "other", seed=12)
+    with pytest.raises(InvalidArgumentError, match="must be base model tiny-"):
+        load(bundle=str(tmp_path / "other"))
+    with pytest.raises(MissingModelError, match=r"needs the base model tiny-.*model_config"):
+        load(bundle=str(tmp_path / "none"))
+
+
+def test_the_alias_follows_promote_and_rollback(bank, client, mlflow_uri, base):
+    BankModels(bank, mlflow_uri).sync()
+    assert serving(client) == "v2"
+
+    def call(*arguments):
+        done = CliRunner().invoke(app, ["bank", *arguments, "--mlflow", mlflow_uri])
+        assert done.exit_code == 0, done.output
+
+    call("rollback", bank.uri, "bronze")
+    assert serving(client) == "v1"
+    call("promote", bank.uri, "bronze", "v2")
+    assert serving(client) == "v2"
+    assert set(load().predict(noise(1), params=FEW).version) == {"v2"}
+    publish(bank, base, "v3", 3, promote=False)
+    call("register", bank.uri)
+    assert serving(client) == "v2"
+    call("promote", bank.uri, "bronze", "v3")
+    assert serving(client) == "v3"
+    assert len(client.search_model_versions("name='bank-bronze'")) == 3
+
+
+def test_a_server_that_is_down_stops_nothing_and_is_made_up_for(
+    bank, client, mlflow_uri, monkeypatch
+):
+    models = BankModels(bank, mlflow_uri, retry_s=0)
+
+    def refuse(self):
+        raise ConnectionError("connection refused")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(MlflowStore, "client", property(refuse))
+        (problem,) = models.sync()
+        assert "is away" in problem
+        arguments = ["bank", "rollback", bank.uri, "bronze", "--mlflow", mlflow_uri]
+        done = CliRunner().invoke(app, arguments)
+        assert done.exit_code == 0
+        assert "champion is v1" in done.output
+        failed = CliRunner().invoke(app, ["bank", "register", bank.uri, "--mlflow", mlflow_uri])
+        assert failed.exit_code == 1
+    assert bank.champion("bronze").version == "v1"
+    assert models.sync() == []
+    assert serving(client) == "v1"
+    assert len(client.search_model_versions("name='bank-bronze'")) == 2
+
+
+def test_a_second_bank_of_the_same_name_does_not_take_the_model(
+    bank, base, client, mlflow_uri, tmp_path
+):
+    BankModels(bank, mlflow_uri).sync()
+    other = Bank(str(tmp_path / "elsewhere" / "bank"))
+    publish(other, base, "v9", 9)
+    (problem,) = BankModels(other, mlflow_uri).sync(["bronze"])
+    assert "belongs to" in problem
+    assert serving(client) == "v2"
+
+
+def test_a_version_that_cannot_be_read_leaves_the_others(bank, client, mlflow_uri, tmp_path):
+    (tmp_path / "bank" / "bronze" / "v1" / "adapter.safetensors").unlink()
+    (problem,) = BankModels(bank, mlflow_uri).sync()
+    assert "bronze v1 cannot be registered" in problem
+    assert serving(client) == "v2"
+
+
+def test_names():
+    assert model_name("s3://studio/banks/prod", "bronze") == "prod-bronze"
+    assert model_name("runs/my bank/", "clay.2") == "my-bank-clay.2"
+    assert BankModels(Bank("runs/bank"), "none").sync() == []

@@ -1,0 +1,102 @@
+"""Domains that come with a bundle: found by name, copied into the user's bank, tracked."""
+
+import shutil
+
+import pytest
+
+from itportrait.adapt import Adapter
+from itportrait.bundle import load_bundle
+from itportrait.errors import OutputError, UnknownNameError
+from itportrait.io import uris
+from itportrait.jobs.domain_job import TrackingTarget
+from itportrait.jobs.ready_made import (
+    bundle_folder,
+    find_champion,
+    is_ready_made,
+    ready_made_bank,
+    record_version,
+)
+from itportrait.publish.bank import Bank
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    """The champion of the demo's ready-made domain, in the package."""
+    return ready_made_bank("mini").champion("clown")
+
+
+def test_shipped_domain_belongs_to_the_shipped_models(shipped):
+    bundle = load_bundle("mini")
+    assert shipped.base_model_id == bundle.model_id
+    adapter = Adapter.from_bytes(uris.read_bytes(uris.join(shipped.uri, "adapter.safetensors")))
+    styled = adapter.apply(bundle.generator, model_id=bundle.model_id)
+    change = styled.state_dict()["backbone.synthesis.b32.conv0.weight"]
+    assert not change.equal(bundle.generator.state_dict()["backbone.synthesis.b32.conv0.weight"])
+    assert len(shipped.reference_pictures()) == len(shipped.references) == 1
+    # No path of the machine that made it.
+    assert shipped.spec["references"] == adapter.info["spec"]["references"] == ["clown.png"]
+
+
+def test_the_users_bank_comes_first_and_both_are_named_in_an_error(tmp_path, shipped):
+    bank = Bank(str(tmp_path / "bank"))
+    assert find_champion("clown", bank, "mini") == shipped
+    assert is_ready_made(shipped, "mini")
+    own = bank.adopt(shipped)
+    assert find_champion("clown", bank, "mini") == own
+    assert not is_ready_made(own, "mini")
+    with pytest.raises(UnknownNameError, match=r"unknown domain 'clwn'.*clown"):
+        find_champion("clwn", bank, "mini")
+
+
+def test_adopted_version_is_the_same_to_the_bit(tmp_path, shipped):
+    bank = Bank(str(tmp_path / "bank"))
+    adopted = bank.adopt(shipped)
+    assert bank.champion("clown") == adopted
+    ours, theirs = uris.read_tree(adopted.uri), uris.read_tree(shipped.uri)
+    assert ours == theirs
+    assert {"adapter.safetensors", "curve.parquet", "references/000.png"} <= set(ours)
+    bank.adopt(shipped)  # a second job, or a repeated one
+    assert bank.versions("clown") == [shipped.version]
+
+
+def test_a_bank_that_cannot_be_written_is_named(tmp_path, shipped):
+    (tmp_path / "bank").write_text("a file where the bank should be")
+    with pytest.raises(OutputError, match="bank"):
+        Bank(str(tmp_path / "bank")).adopt(shipped)
+
+
+def test_a_bundle_without_a_bank_has_no_ready_made_domains(tmp_path):
+    assert bundle_folder(str(tmp_path)) == str(tmp_path)
+    assert ready_made_bank(str(tmp_path)).domains() == []
+    with pytest.raises(UnknownNameError):
+        find_champion("clown", Bank(str(tmp_path / "bank")), str(tmp_path))
+
+
+def test_its_run_shows_curve_pictures_and_final_scalars(tmp_path, shipped):
+    from mlflow import MlflowClient
+
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    target = TrackingTarget(uri=uri, parent="job", spool=str(tmp_path / "spool"))
+    record_version(shipped, target)
+    record_version(shipped, target)  # a task that is tried again repeats nothing
+    client = MlflowClient(uri)
+    experiment = client.get_experiment_by_name("style-bank")
+    assert experiment is not None
+    runs = client.search_runs([experiment.experiment_id], "tags.domain = 'clown'")
+    assert len(runs) == 1
+    assert runs[0].info.status == "FINISHED"
+    assert runs[0].data.tags["ready_made"] == "true"
+    identity = client.get_metric_history(runs[0].info.run_id, "identity")
+    assert [point.step for point in identity] == [10, 20, 30, 40]
+    finals = shipped.info["training"]
+    assert runs[0].data.metrics["final/identity"] == pytest.approx(finals["identity"])
+    images = client.list_artifacts(runs[0].info.run_id, "images")
+    assert sum("probe~face_000" in item.path for item in images) == 2  # picture and thumbnail
+
+
+def test_a_version_without_its_curve_cannot_be_shown(tmp_path, shipped):
+    bank = Bank(str(tmp_path / "bank"))
+    adopted = bank.adopt(shipped)
+    shutil.rmtree(tmp_path / "bank" / "clown" / shipped.version)
+    with pytest.raises(OSError, match=r"curve\.parquet"):
+        record_version(adopted, TrackingTarget())

@@ -1,0 +1,75 @@
+"""Ray on this machine, wherever its folders lie."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from itportrait.errors import InvalidArgumentError
+from itportrait.on_ray import session
+from tests.conftest import REPOSITORY
+from tests.helpers.odd_names import NOT_UTF8, ODD_NAMES
+
+
+@pytest.mark.parametrize("name", [*ODD_NAMES, *NOT_UTF8, "a/" * 30])
+def test_a_folder_that_ray_could_not_use_is_not_chosen(name, monkeypatch, tmp_path):
+    monkeypatch.setenv("TMPDIR", str(tmp_path / name))
+    monkeypatch.setenv("RAY_TMPDIR", "")
+    session._choose_temporary_folder()
+    assert os.environ["RAY_TMPDIR"] in ("/tmp", "/var/tmp", "/dev/shm")
+
+
+def test_a_plain_folder_is_kept(monkeypatch):
+    monkeypatch.setenv("RAY_TMPDIR", "")
+    monkeypatch.setenv("TMPDIR", "/var/tmp")
+    session._choose_temporary_folder()
+    assert os.environ["RAY_TMPDIR"] == "/var/tmp"
+
+
+def test_none_is_one_sentence(monkeypatch):
+    monkeypatch.setenv("RAY_TMPDIR", "")
+    monkeypatch.setenv("TMPDIR", "/" + os.fsdecode(b"\xff"))
+    monkeypatch.setattr(session.os, "access", lambda *_: False)
+    with pytest.raises(InvalidArgumentError, match=r"TMPDIR must be .*\\xff.*RAY_TMPDIR"):
+        session._choose_temporary_folder()
+
+
+@pytest.mark.slow
+def test_ray_starts_with_bytes_in_folder_and_command_line(tmp_path):
+    """Tasks take and give such names; an error that holds one does not end its process."""
+    code = (
+        "import os, sys\n"
+        "from itportrait.execution.executor import Call\n"
+        "from itportrait.on_ray.session import ray_session\n"
+        "from itportrait.on_ray.tasks import RayExecutor\n"
+        "from itportrait.text import show_any_text\n"
+        "from tests.on_ray.test_session import give_back\n"
+        "show_any_text()\n"
+        "with ray_session(num_cpus=1):\n"
+        "    ray = RayExecutor()\n"
+        "    here = os.getcwd()\n"
+        "    call = lambda *args: ray.result(ray.submit(Call(function=give_back, args=args)))\n"
+        "    print(here == sys.argv[1] == call(here))\n"
+        "    try:\n"
+        "        call(here, True)\n"
+        "    except OSError as error:\n"
+        "        print(error.strerror)\n"
+    )
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", code, folder],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY), "TMPDIR": str(folder)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout.splitlines() == ["True", rf"no {tmp_path}/caf\xe9"], done.stderr[-3000:]
+
+
+def give_back(name, fail=False):
+    """Return the name, or raise an error that holds it."""
+    if fail:
+        raise FileNotFoundError(2, f"no {name}")
+    return name
