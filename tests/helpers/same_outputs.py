@@ -14,27 +14,29 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
+import torch
+from safetensors import safe_open
 
 TIMES = {
     "seconds",
     "started",
-    "created",
+    "updated",
+    "committed_at",
     "cpu_seconds",
     "gpu_seconds",
-    "cpu_hours",
-    "gpu_hours",
-    "written",
-    "date",
-    "cost",
-    "per_portrait",
+    "cpu_seconds_per_1000",
+    "gpu_seconds_per_1000",
     "seconds_per_1000",
-    "timings",
+    "created",
+    "cost",
 }
 """Columns and keys that are read off a clock."""
-NAMED_BY_TIME = {"files", "pages", "output", "bank", "uri", "config"}
-"""Keys that name folders of the run, or files whose names are drawn anew."""
-IGNORED = ("_lease", "mlflow", "report.html", "MLproject")
+DRAWN = {"build", "files", "output", "bank", "uri", "config"}
+"""Keys that name this very run, its folders, or files whose names are drawn anew."""
+IGNORED = ("_lease", "mlflow", "report.html", "/_builds/")
 DRAWN_NAME = re.compile(r"[0-9a-f]{8,}(?=\.parquet$)")
+CARD_LINES = re.compile(rb"^(Published as|\| seconds).*$", re.MULTILINE)
+"""Lines of a card that name the build or a time."""
 
 
 def differences(before: Path, after: Path) -> list[str]:
@@ -62,7 +64,29 @@ def _difference(before: Path, after: Path) -> str:
     if before.suffix == ".json":
         old, new = (_timeless(json.loads(path.read_bytes())) for path in (before, after))
         return "" if old == new else f"{_first_difference(old, new)}"
-    return "" if before.read_bytes() == after.read_bytes() else "bytes differ"
+    if before.suffix == ".safetensors":
+        return _weights_differ(before, after)
+    old, new = (CARD_LINES.sub(b"", path.read_bytes()) for path in (before, after))
+    return "" if old == new else "bytes differ"
+
+
+def _weights_differ(before: Path, after: Path) -> str:
+    with safe_open(before, "pt") as old, safe_open(after, "pt") as new:
+        said = [_said(file.metadata() or {}) for file in (old, new)]
+        if said[0] != said[1]:
+            return _first_difference(*said)
+        if sorted(old.keys()) != sorted(new.keys()):
+            return "names of tensors"
+        pairs = ((name, old.get_tensor(name), new.get_tensor(name)) for name in sorted(old.keys()))
+        return next((f"tensor {name}" for name, a, b in pairs if not torch.equal(a, b)), "")
+
+
+def _said(metadata: dict[str, str]) -> dict[str, Any]:
+    """Return a header with its nested documents read, without times."""
+    return {
+        key: _timeless(json.loads(text)) if text.startswith("{") else text
+        for key, text in metadata.items()
+    }
 
 
 def _tables_differ(before: Path, after: Path) -> str:
@@ -78,7 +102,7 @@ def _tables_differ(before: Path, after: Path) -> str:
 def _timeless(value: Any) -> Any:
     """Return a document without times, and without the folders that the run was told."""
     if isinstance(value, dict):
-        skipped = TIMES | NAMED_BY_TIME
+        skipped = TIMES | DRAWN
         return {key: _timeless(item) for key, item in value.items() if key not in skipped}
     return [_timeless(item) for item in value] if isinstance(value, list) else value
 
