@@ -26,7 +26,7 @@ from itportrait.jobs.bank.scores import ScoreJob, score_versions, truth_images
 from itportrait.jobs.domain_job import read_references
 from itportrait.jobs.stylize.config import JobConfig, load_job
 from itportrait.jobs.trained_domain import reference_images
-from itportrait.publish import contact_sheet
+from itportrait.pages import contact_sheet
 
 BARS = {
     "kid_ratio": (None, 0.5),

@@ -22,7 +22,7 @@ from itportrait.invert import InvertConfig, Inverter
 from itportrait.invert.camera import CORRECTIONS, EXPECTED_ERROR, correct_camera
 from itportrait.metrics import psnr
 from itportrait.mini.portraits import HELD_OUT_SEED, render_portrait, sample_people
-from itportrait.publish import contact_sheet
+from itportrait.pages import contact_sheet
 from itportrait.records import AlignedRecord, InvertedRecord
 
 NOVEL_DEG = (-30.0, 30.0)

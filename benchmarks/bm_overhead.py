@@ -24,6 +24,7 @@ os.environ["OMP_NUM_THREADS"] = "1"
 os.environ.setdefault("RAY_AUTH_MODE", "disabled")
 
 from benchmarks.tiny_job import write_table
+from itportrait.bank.store import Bank
 from itportrait.bundle import load_bundle
 from itportrait.engine.recipes import ALIGN, INVERT, STYLIZE, Recipe
 from itportrait.engine.shards import Shard, iter_shards
@@ -33,7 +34,6 @@ from itportrait.jobs.ready_made import find_champion
 from itportrait.jobs.stylize.config import JobConfig, load_job
 from itportrait.on_ray.session import ray_session
 from itportrait.on_ray.stylize_job import StylizeJob
-from itportrait.publish.bank import Bank
 
 ROOT = Path(__file__).resolve().parent.parent
 WARM = 2

@@ -20,7 +20,7 @@ os.environ.setdefault("RAY_AUTH_MODE", "disabled")
 import yaml
 
 from itportrait.adapt.config import AdaptConfig
-from itportrait.publish.bank import Bank
+from itportrait.bank.store import Bank
 from tests.helpers.build_job import BuildJob, mini_bank_spec
 
 METRICS = (

@@ -14,9 +14,9 @@ import yaml
 from PIL import Image
 
 from itportrait.adapt import Adapter
+from itportrait.bank.store import Bank, BankVersion
 from itportrait.bundle import load_bundle
 from itportrait.geometry.camera import frontal_camera
-from itportrait.publish.bank import Bank, BankVersion
 from tests.helpers.tiny_folder import write_tiny_bundle
 
 SIDE = 48

@@ -17,7 +17,7 @@ import itportrait
 from itportrait.config import Settings
 from itportrait.jobs.bank.spec import BankSpec
 from itportrait.jobs.stylize.config import JobConfig
-from itportrait.publish.page import render_page
+from itportrait.pages.page import render_page
 
 FOLDER = Path(__file__).resolve().parent.parent / "build/docs"
 PAGES = {

@@ -124,11 +124,11 @@ def stylize(
     device: Device = "auto",
 ) -> None:
     """Render every inverted portrait of OUT in domains of a style bank."""
+    from itportrait.bank.store import Bank
     from itportrait.bundle import load_bundle
     from itportrait.engine.local import committed_shards
     from itportrait.jobs.ready_made import find_champion
     from itportrait.jobs.stylize.config import load_job
-    from itportrait.publish.bank import Bank
 
     job = load_job(config or None, set_, required=("output",), output=out, bank=bank)
     model_id, styles = load_bundle(job.bundle).model_id, Bank(job.bank)
@@ -158,11 +158,11 @@ def adapt(
 ) -> None:
     """Adapt the generator to a prompt, a picture, or both, and publish it to a bank."""
     from itportrait.adapt import DomainSpec
+    from itportrait.bank.store import Bank
     from itportrait.bundle import load_bundle
     from itportrait.jobs.adapt_here import adapt_here
     from itportrait.jobs.domain_job import DomainJob
     from itportrait.jobs.stylize.config import load_job
-    from itportrait.publish.bank import Bank
 
     mode = "image_text" if prompt and reference else "text" if prompt else "image"
     job = load_job(config or None, set_, required=(), bank=bank)
@@ -198,10 +198,10 @@ def evaluate(
 ) -> None:
     """Score the champions of a bank on the fixed probe set."""
     from itportrait.adapt import DomainSpec
+    from itportrait.bank.store import Bank
     from itportrait.evaluate import ProbeConfig
     from itportrait.io import uris
     from itportrait.jobs.bank.scores import ScoreJob, score_job
-    from itportrait.publish.bank import Bank
 
     styles, found = Bank(bank), {}
     for name in [n for n in domains.split(",") if n] or styles.domains():
@@ -239,12 +239,12 @@ def export_mesh(
     """Write the colored mesh of one inverted portrait of OUT."""
     import torch
 
+    from itportrait.bank.store import Bank
     from itportrait.engine.stage_functions import build_stylizer, warm_bundle
     from itportrait.io import uris
     from itportrait.jobs.ready_made import find_champion
     from itportrait.jobs.stylize.config import load_job
-    from itportrait.publish import MeshOptions, encode_mesh, extract_mesh
-    from itportrait.publish.bank import Bank
+    from itportrait.pages import MeshOptions, encode_mesh, extract_mesh
 
     kind = to.rpartition(".")[2].lower()
     if kind not in ("glb", "ply", "obj"):
@@ -339,7 +339,7 @@ def doctor() -> None:
 @_plain_errors
 def bank_list(bank: Annotated[str, typer.Argument(help="Folder or URI of the bank.")]) -> None:
     """List the domains with their champions and scores."""
-    from itportrait.publish.bank import Bank
+    from itportrait.bank.store import Bank
 
     index = Bank(bank).index()["domains"]
     if not index:
@@ -367,7 +367,7 @@ def bank_show(
     """Print the card of a version as JSON."""
     from dataclasses import asdict
 
-    from itportrait.publish.bank import Bank
+    from itportrait.bank.store import Bank
 
     styles = Bank(bank)
     card = styles.read(domain, version) if version else styles.champion(domain)
@@ -378,7 +378,7 @@ def bank_show(
 @_plain_errors
 def bank_promote(bank: str, domain: str, version: str, mlflow: Mlflow = "none") -> None:
     """Make a version champion."""
-    from itportrait.publish.bank import Bank
+    from itportrait.bank.store import Bank
 
     Bank(bank).promote(domain, version)
     print(f"{domain}: champion is {version}")
@@ -389,7 +389,7 @@ def bank_promote(bank: str, domain: str, version: str, mlflow: Mlflow = "none") 
 @_plain_errors
 def bank_rollback(bank: str, domain: str, mlflow: Mlflow = "none") -> None:
     """Make the former champion champion again."""
-    from itportrait.publish.bank import Bank
+    from itportrait.bank.store import Bank
 
     print(f"{domain}: champion is {Bank(bank).rollback(domain)}")
     _register_models(bank, mlflow, [domain])
@@ -399,7 +399,7 @@ def bank_rollback(bank: str, domain: str, mlflow: Mlflow = "none") -> None:
 @_plain_errors
 def bank_register(bank: str, mlflow: Mlflow = "none") -> None:
     """Send MLflow what it missed while it was down: points that wait, versions, champions."""
-    from itportrait.publish.bank import Bank
+    from itportrait.bank.store import Bank
     from itportrait.tracking import replay_spool
 
     if mlflow in ("", "none"):
@@ -417,7 +417,7 @@ def bank_register(bank: str, mlflow: Mlflow = "none") -> None:
 @_plain_errors
 def bank_prune(bank: str, domain: str, keep: int = 3) -> None:
     """Remove old versions, but for the champion, its predecessor and the KEEP newest."""
-    from itportrait.publish.bank import Bank
+    from itportrait.bank.store import Bank
 
     removed = Bank(bank).prune(domain, keep=keep)
     print(f"{domain}: {len(removed)} versions removed {' '.join(removed)}".rstrip())
@@ -460,8 +460,8 @@ def _find_code(recipe, record: str) -> "InvertedRecord":
 
 def _register_models(bank: str, mlflow: str, domains: list[str]) -> bool:
     """Let registered models follow the bank; say what they could not, and whether all is done."""
+    from itportrait.bank.store import Bank
     from itportrait.jobs.bank.models import BankModels
-    from itportrait.publish.bank import Bank
 
     problems = BankModels(Bank(bank), mlflow).sync(domains)
     for problem in problems:

@@ -6,8 +6,8 @@ import os
 import pytest
 from typer.testing import CliRunner
 
+from itportrait.bank.store import Bank, BankVersion
 from itportrait.cli import app
-from itportrait.publish.bank import Bank, BankVersion
 
 runner = CliRunner()
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from itportrait.bank.store import Bank, BankVersion
 from itportrait.bundle import load_bundle
 from itportrait.engine.poison_search import Search, read_search
 from itportrait.engine.recipes import INVERT, STYLIZE, Recipe
@@ -16,7 +17,6 @@ from itportrait.io.lease import _read_holder
 from itportrait.jobs.bank.spec import load_bank_spec
 from itportrait.jobs.stylize.config import load_job
 from itportrait.jobs.stylize.delivery import Delivery, read_delivery
-from itportrait.publish.bank import Bank, BankVersion
 from itportrait.records import AlignedRecord
 from tests.conftest import REPOSITORY
 from tests.helpers.mutations import mutations

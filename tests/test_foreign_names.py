@@ -14,6 +14,7 @@ import pytest
 
 from itportrait.adapt import AdaptConfig, DomainSpec
 from itportrait.align import AlignConfig
+from itportrait.bank.store import Bank, BankVersion, read_version
 from itportrait.bundle import load_bundle
 from itportrait.engine.recipes import ALIGN, INVERT, STYLIZE, Recipe, table_root
 from itportrait.engine.shards import Shard
@@ -26,7 +27,6 @@ from itportrait.io.photos import read_source
 from itportrait.jobs.domain_job import DomainJob
 from itportrait.jobs.stylize.delivery import DeliveryTask, deliver, read_delivery, sweep
 from itportrait.on_ray.trainers import _read_result
-from itportrait.publish.bank import Bank, BankVersion, read_version
 from itportrait.records import AlignedRecord, InvertedRecord, Source, StylizedRecord
 from itportrait.stylize import DeliverablesConfig
 from tests.conftest import REPOSITORY

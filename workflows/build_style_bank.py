@@ -12,6 +12,7 @@ import os
 import sys
 from contextlib import nullcontext
 
+from itportrait.bank.store import Bank
 from itportrait.bundle import load_bundle
 from itportrait.errors import ItportraitError, LeaseHeldError
 from itportrait.io import uris
@@ -27,7 +28,6 @@ from itportrait.on_ray.bank_engine import RayEngine
 from itportrait.on_ray.counters import count_domain
 from itportrait.on_ray.session import ray_session, stop_on_sigterm
 from itportrait.on_ray.shared_places import check_shared
-from itportrait.publish.bank import Bank
 from itportrait.text import show_any_text
 from itportrait.tracking import check_uri, close_tracking, open_tracker
 

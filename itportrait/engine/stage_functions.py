@@ -4,10 +4,10 @@ import time
 from collections.abc import Sequence
 from functools import lru_cache
 
+from itportrait.bank.store import read_version
 from itportrait.engine.recipes import ALIGN, INVERT, Recipe
 from itportrait.errors import MissingModelError
 from itportrait.io import uris
-from itportrait.publish.bank import read_version
 from itportrait.records import AlignedRecord, InvertedRecord, Record, Source
 
 _READ_PAUSES_S = (0.2, 1.0, 3.0)

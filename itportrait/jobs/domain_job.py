@@ -8,10 +8,10 @@ from pydantic import Field
 import itportrait.align
 from itportrait.adapt.config import AdaptConfig, DomainSpec
 from itportrait.align.config import AlignConfig
+from itportrait.bank.store import Bank, BankVersion
 from itportrait.config import Settings
 from itportrait.errors import NoInputError
 from itportrait.io import uris
-from itportrait.publish.bank import Bank, BankVersion
 
 
 class TrainConfig(Settings):

@@ -5,12 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import itportrait
+from itportrait.bank.store import Bank, BankVersion
 from itportrait.errors import UnknownNameError
 from itportrait.image import decode
 from itportrait.io import uris
 from itportrait.jobs.domain_job import TrackingTarget
 from itportrait.jobs.trained_domain import short_params
-from itportrait.publish.bank import Bank, BankVersion
 
 BANK, CURVE, FACES = "bank", "curve.parquet", "faces"
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from itportrait.align.config import AlignConfig
+from itportrait.bank.store import BankVersion
 from itportrait.io import uris
 from itportrait.jobs.domain_job import DomainJob
-from itportrait.publish.bank import BankVersion
 
 ADAPTER, IMAGE_ADAPTER, RESULT = "adapter.safetensors", "image_adapter.safetensors", "result.json"
 
@@ -103,7 +103,7 @@ def _result_files(result, references: Sequence) -> dict[str, bytes]:
     import pyarrow.parquet as pq
 
     from itportrait.image import encode
-    from itportrait.publish.contact_sheet import contact_sheet
+    from itportrait.pages.contact_sheet import contact_sheet
 
     files = {ADAPTER: result.adapter.to_bytes()}
     if result.image_adapter is not None:

@@ -9,13 +9,13 @@ from typing import Any
 import ray
 from ray.exceptions import RayError
 
+from itportrait.bank.store import BankVersion
 from itportrait.errors import ItportraitError
 from itportrait.io import uris
 from itportrait.jobs.domain_job import TrackingTarget
 from itportrait.jobs.ready_made import record_version
 from itportrait.jobs.stylize.config import TrackingConfig
 from itportrait.on_ray.tasks import fetch
-from itportrait.publish.bank import BankVersion
 from itportrait.tracking import (
     Backlog,
     check_uri,

@@ -13,6 +13,7 @@ import ray
 
 import itportrait
 from itportrait.adapt.config import DomainSpec
+from itportrait.bank.store import Bank, BankVersion
 from itportrait.config import fingerprint
 from itportrait.engine.pieces import StageResources
 from itportrait.engine.pipeline import Domain, Pipeline
@@ -45,8 +46,7 @@ from itportrait.on_ray.counters import count_shard
 from itportrait.on_ray.job_tracking import JobTracking
 from itportrait.on_ray.tasks import RayExecutor
 from itportrait.on_ray.trainers import TrainerPool, publish_trained, train_domain
-from itportrait.publish.bank import Bank, BankVersion
-from itportrait.publish.report import render_report
+from itportrait.pages.report import render_report
 
 logger = logging.getLogger(__name__)
 

@@ -20,6 +20,7 @@ from typing import Any
 
 import ray
 
+from itportrait.bank.store import Bank, BankVersion
 from itportrait.documents import build, parse_object
 from itportrait.errors import InvalidArgumentError, ItportraitError
 from itportrait.execution.executor import SYSTEM_CLOCK, Clock
@@ -35,7 +36,6 @@ from itportrait.jobs.trained_domain import (
     short_params,
 )
 from itportrait.on_ray.tasks import lost_with_machine
-from itportrait.publish.bank import Bank, BankVersion
 from itportrait.text import shown
 
 logger = logging.getLogger(__name__)

@@ -5,13 +5,13 @@ import json
 import pytest
 import torch
 
+from itportrait.bank.store import Bank, BankVersion
 from itportrait.bundle import PerceptionSpec, load_bundle
 from itportrait.bundle.spec import write_bundle
 from itportrait.documents import MOST_BYTES
 from itportrait.errors import InvalidArgumentError, MissingModelError
 from itportrait.generator import save_generator
 from itportrait.io import uris
-from itportrait.publish.bank import Bank, BankVersion
 from tests.helpers.object_store import object_store, upload
 from tests.helpers.tiny_family import tiny_generator
 

@@ -2,6 +2,7 @@
 
 import pytest
 
+from itportrait.bank.store import Bank, BankVersion
 from itportrait.engine.shards import iter_shards
 from itportrait.engine.work import ShardTask, run_shard
 from itportrait.errors import LeaseHeldError
@@ -9,7 +10,6 @@ from itportrait.ingest import list_sources
 from itportrait.io import uris
 from itportrait.io.commits import CommitTakenError
 from itportrait.io.lease import Lease
-from itportrait.publish.bank import Bank, BankVersion
 from tests.engine.fake_stages import chain
 
 

@@ -96,8 +96,8 @@ def _without_unused_words(tiny_folder) -> None:
 def _save_model(folder: Path, uri: str) -> None:
     import mlflow
 
+    from itportrait.bank.store import Bank
     from itportrait.jobs.bank.models import BankModels
-    from itportrait.publish.bank import Bank
 
     place = folder / "mlflow"
     place.mkdir()

@@ -10,6 +10,7 @@ import itportrait.adapt
 import itportrait.align
 from itportrait.adapt import AdaptConfig, DomainSpec
 from itportrait.align.config import AlignConfig
+from itportrait.bank.store import Bank, BankVersion
 from itportrait.errors import NoInputError
 from itportrait.jobs.bank.plan import Outcome, plan_build
 from itportrait.jobs.bank.spec import load_bank_spec, parse_bank_spec
@@ -17,7 +18,6 @@ from itportrait.jobs.domain_job import DomainJob
 from itportrait.jobs.interrupted import STATE, reason_to_start_anew
 from itportrait.jobs.ready_made import ready_made_bank
 from itportrait.jobs.trained_domain import RESULT
-from itportrait.publish.bank import Bank, BankVersion
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 WORDS = {"name": "bronze", "mode": "text", "prompt": "a bronze statue"}

@@ -5,6 +5,7 @@ import shutil
 import pytest
 
 from itportrait.adapt import Adapter
+from itportrait.bank.store import Bank
 from itportrait.bundle import load_bundle
 from itportrait.errors import OutputError, UnknownNameError
 from itportrait.io import uris
@@ -16,7 +17,6 @@ from itportrait.jobs.ready_made import (
     ready_made_bank,
     record_version,
 )
-from itportrait.publish.bank import Bank
 
 
 @pytest.fixture(scope="module")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from itportrait.bank.store import Bank
 from itportrait.io.lease import Lease
-from itportrait.publish.bank import Bank
 from tests.helpers.build_job import ROOT, BuildJob
 from tests.helpers.tiny_folder import write_tiny_bundle
 

@@ -17,14 +17,14 @@ from PIL import Image
 from trimesh.visual import ColorVisuals
 
 from itportrait.adapt import Adapter
+from itportrait.bank.store import Bank
 from itportrait.image import decode
 from itportrait.io.commits import read_committed
 from itportrait.io.decoding import decode_photo
 from itportrait.jobs.ready_made import ready_made_bank
 from itportrait.mini.samples import write_sample_portraits
-from itportrait.publish import decode_depth
-from itportrait.publish.bank import Bank
-from itportrait.publish.mesh import decode_mesh
+from itportrait.pages import decode_depth
+from itportrait.pages.mesh import decode_mesh
 from itportrait.records import AlignedRecord, StylizedRecord
 from tests.conftest import REPOSITORY
 

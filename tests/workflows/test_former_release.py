@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from itportrait.adapt import Adapter
+from itportrait.bank.store import Bank
 from itportrait.bundle import load_bundle
 from itportrait.image import encode
 from itportrait.io import uris
 from itportrait.io.commits import StageTable, read_committed
-from itportrait.publish.bank import Bank
 from itportrait.records import AlignedRecord, InvertedRecord, Status, StylizedRecord
 from tests.helpers.former_release import run_job
 from tests.helpers.object_store import object_store, upload

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from itportrait.adapt import load_references
+from itportrait.bank.store import Bank, BankVersion
 from itportrait.bundle import load_bundle
 from itportrait.engine.shards import iter_shards
 from itportrait.engine.work import ShardTask, run_shard
@@ -25,7 +26,6 @@ from itportrait.io.commits import read_committed
 from itportrait.jobs.bank.spec import load_bank_spec
 from itportrait.jobs.stylize.config import load_job
 from itportrait.mini.samples import write_sample_portraits
-from itportrait.publish.bank import Bank, BankVersion
 from itportrait.records import AlignedRecord, Status, StylizedRecord
 from itportrait.text import name_bytes, shown
 from tests.conftest import REPOSITORY

@@ -13,8 +13,8 @@ import time
 import pyarrow.parquet as pq
 import pytest
 
+from itportrait.bank.store import Bank
 from itportrait.io.commits import StageTable, read_committed
-from itportrait.publish.bank import Bank
 from itportrait.records import AlignedRecord, InvertedRecord, Status, StylizedRecord
 from tests.conftest import REPOSITORY
 

@@ -16,6 +16,9 @@ from typing import Any
 import numpy as np
 
 from itportrait.adapt import Adapter
+from itportrait.bank.card import CARD_NAME, PREVIEW_NAME, preview_png, version_card
+from itportrait.bank.gate import GateDecision, judge
+from itportrait.bank.store import Bank, BankVersion
 from itportrait.config import fingerprint
 from itportrait.errors import CheckpointError, InvalidArgumentError, ItportraitError
 from itportrait.image import decode, encode
@@ -29,10 +32,7 @@ from itportrait.jobs.bank.scores import ScoreJob, Scores
 from itportrait.jobs.bank.spec import BankSpec
 from itportrait.jobs.domain_job import DomainJob, training_storage
 from itportrait.jobs.trained_domain import ADAPTER, TrainedDomain
-from itportrait.publish.bank import Bank, BankVersion
-from itportrait.publish.card import CARD_NAME, PREVIEW_NAME, preview_png, version_card
-from itportrait.publish.contact_sheet import contact_sheet
-from itportrait.publish.gate import GateDecision, judge
+from itportrait.pages.contact_sheet import contact_sheet
 from itportrait.tracking import RunStatus, Tracker
 
 logger = logging.getLogger(__name__)

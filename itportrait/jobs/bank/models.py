@@ -13,11 +13,11 @@ import time
 from collections.abc import Sequence
 
 from itportrait import __version__
+from itportrait.bank.store import Bank, BankVersion
 from itportrait.errors import ItportraitError
 from itportrait.io import uris
 from itportrait.jobs import portrait_model
 from itportrait.jobs.portrait_model import ABOUT, ADAPTER, ModelSettings
-from itportrait.publish.bank import Bank, BankVersion
 from itportrait.tracking import ModelCard, ModelRegistry, RefusedError, open_registry
 
 CHAMPION = "champion"

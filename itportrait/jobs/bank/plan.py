@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from itportrait.adapt import DomainSpec
+from itportrait.bank.store import Bank
 from itportrait.config import fingerprint
 from itportrait.errors import InvalidArgumentError, ItportraitError, UnknownNameError
 from itportrait.io import uris
@@ -14,7 +15,6 @@ from itportrait.jobs.domain_job import (
     TrackingTarget,
     training_storage,
 )
-from itportrait.publish.bank import Bank
 from itportrait.tracking import default_spool
 
 

@@ -7,12 +7,12 @@ from pydantic import Field, ValidationError, field_validator
 
 from itportrait.adapt import AdaptConfig, DomainSpec, resolve
 from itportrait.align.config import AlignConfig
+from itportrait.bank.gate import GateConfig
 from itportrait.config import Settings, apply_overrides
 from itportrait.errors import InvalidArgumentError, UnknownNameError
 from itportrait.evaluate import ProbeConfig
 from itportrait.io import uris
 from itportrait.jobs.domain_job import TrainConfig
-from itportrait.publish.gate import GateConfig
 from itportrait.yaml_lines import (
     MOST_BYTES,
     Document,

@@ -7,6 +7,7 @@ from pydantic import Field, field_validator, model_validator
 
 from itportrait.adapt.config import AdaptConfig, DomainSpec, resolve
 from itportrait.align.config import AlignConfig
+from itportrait.bank.store import BankVersion
 from itportrait.config import Settings, apply_overrides
 from itportrait.engine.recipes import ALIGN, Recipe
 from itportrait.errors import InvalidArgumentError, NoInputError
@@ -19,7 +20,6 @@ from itportrait.io.names import check_domain
 from itportrait.io.parquet import PixelFormat
 from itportrait.jobs.domain_job import TrainConfig
 from itportrait.jobs.places import refuse_temporary
-from itportrait.publish.bank import BankVersion
 from itportrait.stylize.config import DeliverablesConfig, StylizeConfig
 from itportrait.yaml_lines import MOST_BYTES, read_yaml
 

@@ -25,7 +25,7 @@ from itportrait.io.commits import COMMITS, Commit
 from itportrait.io.decoding import decode_picture
 from itportrait.io.names import check_path, numbers_of, resolve_under
 from itportrait.io.photos import read_source
-from itportrait.publish.depth import encode_depth
+from itportrait.pages.depth import encode_depth
 from itportrait.records import (
     AlignedRecord,
     InvertedRecord,
@@ -320,19 +320,19 @@ def _between(task: DeliveryTask, code: InvertedRecord) -> Any:
 
 
 def _film(frames: Callable[[], Any], kind: str) -> bytes:
-    from itportrait.publish.video import encode_mp4, encode_webp
+    from itportrait.pages.video import encode_mp4, encode_webp
 
     return encode_mp4(frames()) if kind == "mp4" else encode_webp(frames())
 
 
 def _surface(stylizer: Any, code: InvertedRecord, domain: str, resolution: int) -> Any:
-    from itportrait.publish.mesh import MeshOptions, extract_mesh
+    from itportrait.pages.mesh import MeshOptions, extract_mesh
 
     generator = stylizer.generator(domain)
     return extract_mesh(generator, stylizer.code(code)[None], MeshOptions(resolution=resolution))
 
 
 def _mesh(surface: Callable[[], Any], kind: str) -> bytes:
-    from itportrait.publish.mesh import encode_mesh
+    from itportrait.pages.mesh import encode_mesh
 
     return encode_mesh(surface(), kind)

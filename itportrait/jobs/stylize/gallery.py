@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from itportrait.bank.store import BankVersion, read_version
 from itportrait.config import fingerprint
 from itportrait.engine.recipes import Recipe
 from itportrait.engine.stage_functions import build_stylizer
@@ -14,10 +15,9 @@ from itportrait.image import encode
 from itportrait.io import uris
 from itportrait.io.commits import StageTable
 from itportrait.io.photos import read_photo
-from itportrait.publish.bank import BankVersion, read_version
-from itportrait.publish.contact_sheet import contact_sheet
-from itportrait.publish.gallery import GalleryDomain, GalleryPortrait, render_gallery
-from itportrait.publish.video import encode_mp4, encode_webp
+from itportrait.pages.contact_sheet import contact_sheet
+from itportrait.pages.gallery import GalleryDomain, GalleryPortrait, render_gallery
+from itportrait.pages.video import encode_mp4, encode_webp
 from itportrait.records import AlignedRecord, InvertedRecord, Record, Source, Status, StylizedRecord
 from itportrait.text import restored
 

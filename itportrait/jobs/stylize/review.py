@@ -17,7 +17,7 @@ from itportrait.errors import ItportraitError
 from itportrait.invert.config import InvertConfig
 from itportrait.io import uris
 from itportrait.io.photos import read_photo
-from itportrait.publish.review import ReviewCase, ReviewGroup, render_review
+from itportrait.pages.review import ReviewCase, ReviewGroup, render_review
 from itportrait.records import AlignedRecord, Source, Status
 from itportrait.text import restored
 

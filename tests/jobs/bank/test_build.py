@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from itportrait.adapt import Adapter, adapt_domain, load_references
+from itportrait.bank.store import Bank
 from itportrait.bundle import load_bundle
 from itportrait.errors import InvalidArgumentError, ItportraitError, NoInputError, UnknownNameError
 from itportrait.evaluate import ProbeConfig
@@ -20,7 +21,6 @@ from itportrait.jobs.bank.plan import Outcome, check_date, plan_build
 from itportrait.jobs.bank.scores import score_versions, truth_images
 from itportrait.jobs.bank.spec import parse_bank_spec
 from itportrait.jobs.trained_domain import ADAPTER, collect_result
-from itportrait.publish.bank import Bank
 from itportrait.tracking import open_tracker
 
 SPEC = """\

@@ -13,12 +13,12 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from itportrait.adapt import Adapter
+from itportrait.bank.store import Bank, BankVersion
 from itportrait.bundle import load_bundle
 from itportrait.cli import app
 from itportrait.errors import InvalidArgumentError, MissingModelError
 from itportrait.image import encode
 from itportrait.jobs.bank.models import BankModels, model_name
-from itportrait.publish.bank import Bank, BankVersion
 from itportrait.tracking.mlflow_store import MlflowStore
 from tests.helpers.tiny_folder import write_tiny_bundle
 

@@ -16,7 +16,7 @@ from itportrait.image import decode, encode
 from itportrait.jobs.stylize import delivery
 from itportrait.jobs.stylize.deliverables import DeliverablesJob
 from itportrait.jobs.stylize.delivery import DeliveryTask, deliver, read_delivery, sweep
-from itportrait.publish import decode_depth
+from itportrait.pages import decode_depth
 from itportrait.records import InvertedRecord, Source, StylizedRecord
 from itportrait.stylize import DeliverablesConfig, StylizeConfig, Stylizer
 from tests.helpers.icc import cmyk_profile, rgb_profile

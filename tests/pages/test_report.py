@@ -3,8 +3,8 @@
 import pytest
 
 from itportrait.errors import InvalidArgumentError
-from itportrait.publish import render_report
-from itportrait.publish.page import table
+from itportrait.pages import render_report
+from itportrait.pages.page import table
 from tests.helpers.page import Page
 
 

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from itportrait.errors import InvalidArgumentError
-from itportrait.publish import GalleryDomain, GalleryPortrait, render_gallery
+from itportrait.pages import GalleryDomain, GalleryPortrait, render_gallery
 from itportrait.records import AlignedRecord, InvertedRecord, RecordError, Status, StylizedRecord
 from tests.helpers.page import Page
 

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from itportrait.errors import InvalidArgumentError
-from itportrait.publish import EmptyMeshError, MeshOptions, encode_mesh, extract_mesh
-from itportrait.publish.mesh import decode_mesh
+from itportrait.pages import EmptyMeshError, MeshOptions, encode_mesh, extract_mesh
+from itportrait.pages.mesh import decode_mesh
 
 RADIUS, CENTER = 0.3, torch.tensor([0.05, -0.04, 0.02])
 

@@ -1,23 +1,23 @@
-"""Publish: galleries, contact sheets, films and meshes, as bytes to be written anywhere."""
+"""Galleries, reports, contact sheets, films and meshes, as bytes to be written anywhere."""
 
 from typing import TYPE_CHECKING
 
 from itportrait.lazy import lazy_exports
-from itportrait.publish.contact_sheet import contact_sheet
+from itportrait.pages.contact_sheet import contact_sheet
 
 if TYPE_CHECKING:
-    from itportrait.publish.depth import decode_depth, encode_depth
-    from itportrait.publish.gallery import GalleryDomain, GalleryPortrait, render_gallery
-    from itportrait.publish.mesh import (
+    from itportrait.pages.depth import decode_depth, encode_depth
+    from itportrait.pages.gallery import GalleryDomain, GalleryPortrait, render_gallery
+    from itportrait.pages.mesh import (
         EmptyMeshError,
         MeshOptions,
         density_grid,
         encode_mesh,
         extract_mesh,
     )
-    from itportrait.publish.report import render_report
-    from itportrait.publish.review import ReviewCase, ReviewGroup, render_review
-    from itportrait.publish.video import encode_mp4, encode_webp
+    from itportrait.pages.report import render_report
+    from itportrait.pages.review import ReviewCase, ReviewGroup, render_review
+    from itportrait.pages.video import encode_mp4, encode_webp
 
 __all__ = [
     "EmptyMeshError",

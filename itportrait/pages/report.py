@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from itportrait.errors import InvalidArgumentError
-from itportrait.publish.page import render_page, status_chips, table
+from itportrait.pages.page import render_page, status_chips, table
 
 _NEEDED = ("stages", "counts", "inputs")
 _MEASURES = ("clip_direction", "clip_image", "identity", "depth_distance", "depth_variance")

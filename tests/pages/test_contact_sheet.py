@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from itportrait.errors import InvalidArgumentError
-from itportrait.publish import contact_sheet
+from itportrait.pages import contact_sheet
 from tests.helpers.odd_names import NOT_UTF8, ODD_NAMES
 
 

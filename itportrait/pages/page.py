@@ -10,7 +10,7 @@ import numpy as np
 
 from itportrait.errors import InvalidArgumentError
 from itportrait.image import encode
-from itportrait.publish.contact_sheet import fitted
+from itportrait.pages.contact_sheet import fitted
 from itportrait.records import Status
 from itportrait.text import shown
 
@@ -28,7 +28,7 @@ def render_page(
         footer: a line at the end.
     """
     # Names of files and folders may stand in any part of it.
-    template = files("itportrait.publish").joinpath("templates/page.html").read_text("utf-8")
+    template = files("itportrait.pages").joinpath("templates/page.html").read_text("utf-8")
     page = Template(template).substitute(
         title=html.escape(title),
         subtitle=html.escape(subtitle),

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from itportrait.publish import ReviewCase, ReviewGroup, render_review
+from itportrait.pages import ReviewCase, ReviewGroup, render_review
 from itportrait.records import Status
 from tests.helpers.page import Page
 

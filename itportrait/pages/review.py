@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from itportrait.publish.page import picture_tag, render_page
+from itportrait.pages.page import picture_tag, render_page
 from itportrait.records import Status
 
 

@@ -13,11 +13,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
+from itportrait.bank.index import check_card, check_index
 from itportrait.documents import build
 from itportrait.errors import InvalidArgumentError, NoInputError, UnknownNameError
 from itportrait.io import uris
 from itportrait.io.names import check_domain, check_name, check_path, numbers_of, resolve_under
-from itportrait.publish.bank_index import check_card, check_index
 
 INDEX = "bank.json"
 CARD = "domain.json"

@@ -4,8 +4,8 @@ import math
 
 import pytest
 
+from itportrait.bank.gate import HIGHER_IS_BETTER, STYLE_METRICS, GateConfig, judge
 from itportrait.errors import InvalidArgumentError
-from itportrait.publish.gate import HIGHER_IS_BETTER, STYLE_METRICS, GateConfig, judge
 
 GOOD = {
     "clip_direction": 0.40,

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from itportrait.errors import InvalidArgumentError
-from itportrait.publish import encode_mp4, encode_webp
+from itportrait.pages import encode_mp4, encode_webp
 
 
 def ramp(count=6, height=48, width=64):

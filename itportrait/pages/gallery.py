@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from itportrait.errors import InvalidArgumentError
-from itportrait.publish.page import picture_tag, render_page, status_chips, webp_tag
+from itportrait.pages.page import picture_tag, render_page, status_chips, webp_tag
 from itportrait.records import AlignedRecord, InvertedRecord, Record, Status, StylizedRecord
 
 _METRICS = {

@@ -6,9 +6,9 @@ import threading
 
 import pytest
 
+from itportrait.bank.store import Bank, BankVersion
 from itportrait.errors import InvalidArgumentError, NoInputError, UnknownNameError
 from itportrait.io import uris
-from itportrait.publish.bank import Bank, BankVersion
 
 
 @pytest.fixture(params=["local", "memory"])

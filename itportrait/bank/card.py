@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
+from itportrait.bank.gate import GateDecision
 from itportrait.image import encode
-from itportrait.publish.contact_sheet import contact_sheet
-from itportrait.publish.gate import GateDecision
+from itportrait.pages.contact_sheet import contact_sheet
 
 CARD_NAME, PREVIEW_NAME, CURVE_NAME = "card.md", "preview.png", "curve.parquet"
 

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from itportrait.errors import InvalidArgumentError
-from itportrait.publish import decode_depth, encode_depth
+from itportrait.pages import decode_depth, encode_depth
 
 
 def test_world_units_come_back_within_a_step():

@@ -1,0 +1,1 @@
+"""The style bank: versions of adapted domains, the gate between them, and their cards."""
