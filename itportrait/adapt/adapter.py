@@ -15,9 +15,9 @@ from torch import Tensor
 from itportrait.adapt.layers import trained_names
 from itportrait.errors import CheckpointError, InvalidArgumentError, OutputError
 from itportrait.generator import TriPlaneGenerator
-from itportrait.io.limits import Limits
-from itportrait.io.safetensors import open_safetensors, parse_json
-from itportrait.io.windows import Window, fence
+from itportrait.weights.limits import Limits
+from itportrait.weights.safetensors import open_safetensors, parse_json
+from itportrait.weights.windows import Window, fence
 
 FILE_NAME = "adapter.safetensors"
 CARD_NAME = "domain.json"

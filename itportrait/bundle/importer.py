@@ -15,8 +15,8 @@ from itportrait.generator.io import (
     save_generator,
 )
 from itportrait.geometry.planes import PLANE_AXES, PlaneAxes
-from itportrait.io.checkpoints import StoredCheckpoint, open_checkpoint
-from itportrait.io.stored import StoredTensor
+from itportrait.weights.checkpoints import StoredCheckpoint, open_checkpoint
+from itportrait.weights.stored import StoredTensor
 
 EG3D_LICENSE = (
     "Converted from a foreign checkpoint; its owner's terms apply. Published EG3D weights carry "

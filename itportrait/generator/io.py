@@ -14,8 +14,8 @@ from itportrait.errors import CheckpointError, MissingModelError
 from itportrait.generator.config import GeneratorConfig
 from itportrait.generator.generator import TriPlaneGenerator
 from itportrait.io.names import resolve_local
-from itportrait.io.networks import Tensors, copy_weights, find_misfits, open_weights, shapes_of
-from itportrait.io.stored import StoredTensor, read_tensor
+from itportrait.weights.networks import Tensors, copy_weights, find_misfits, open_weights, shapes_of
+from itportrait.weights.stored import StoredTensor, read_tensor
 
 GENERATOR_FILE = "generator.safetensors"
 MODEL_FILE = "model.json"

@@ -13,11 +13,11 @@ from torch import Tensor, nn
 
 from itportrait.config import Settings
 from itportrait.errors import CheckpointError, InvalidArgumentError
-from itportrait.io.checkpoints import open_checkpoint
-from itportrait.io.networks import find_misfits, shapes_of
-from itportrait.io.safetensors import parse_json
-from itportrait.io.stored import StoredTensor
-from itportrait.io.windows import fence
+from itportrait.weights.checkpoints import open_checkpoint
+from itportrait.weights.networks import find_misfits, shapes_of
+from itportrait.weights.safetensors import parse_json
+from itportrait.weights.stored import StoredTensor
+from itportrait.weights.windows import fence
 
 _LARGEST_TEXT = 1 << 22
 _LONGEST_TEMPLATE = 200

@@ -12,8 +12,8 @@ from safetensors.torch import save_file
 from torch import nn
 
 from itportrait.errors import CheckpointError, MissingModelError
-from itportrait.io.networks import Network, load_network, open_weights
-from itportrait.io.safetensors import parse_json
+from itportrait.weights.networks import Network, load_network, open_weights
+from itportrait.weights.safetensors import parse_json
 
 _LARGEST_SIZE = 1 << 14
 _MOST_STAGES = 64

@@ -16,9 +16,9 @@ import torch
 from torch import Tensor, nn
 
 from itportrait.errors import CheckpointError, MissingModelError, UnsafeCheckpointError
-from itportrait.io.limits import Limits
-from itportrait.io.pickle_machine import PickleMachine, Record
-from itportrait.io.windows import Window, fence
+from itportrait.weights.limits import Limits
+from itportrait.weights.pickle_machine import PickleMachine, Record
+from itportrait.weights.windows import Window, fence
 
 _LARGEST_FILE = 1 << 26
 

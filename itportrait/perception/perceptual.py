@@ -9,10 +9,10 @@ from torch.nn import functional as F
 
 from itportrait.errors import CheckpointError, InvalidArgumentError, MissingModelError
 from itportrait.image import resize
-from itportrait.io.checkpoints import open_checkpoint
-from itportrait.io.networks import copy_weights, find_misfits
 from itportrait.perception.files import read_network, save_network
 from itportrait.perception.trunk import ConvTrunk, check_image
+from itportrait.weights.checkpoints import open_checkpoint
+from itportrait.weights.networks import copy_weights, find_misfits
 
 
 def _check_pair(a: Tensor, b: Tensor) -> None:

@@ -12,7 +12,7 @@ from itportrait.bundle import import_eg3d, load_bundle
 from itportrait.errors import CheckpointError, MissingModelError, OutputError
 from itportrait.generator import GeneratorConfig, TriPlaneGenerator
 from itportrait.generator.io import load_generator, save_generator
-from itportrait.io.stored import StorageRecord
+from itportrait.weights.stored import StorageRecord
 from tests.helpers.mutations import mutations
 from tests.helpers.published import published_pickle
 

@@ -11,7 +11,7 @@ from pathlib import Path
 SPARE = 512 << 20
 """What a reader may take besides twice the file, in bytes."""
 _READERS = {
-    "checkpoint": "itportrait.io.checkpoints:read_checkpoint",
+    "checkpoint": "itportrait.weights.checkpoints:read_checkpoint",
     "network": "itportrait.perception:PerceptualModel.load",
     "adapter": "itportrait.adapt.adapter:Adapter.load",
     "generator": "itportrait.generator.io:load_generator",

@@ -26,10 +26,10 @@ from safetensors.torch import save
 
 from itportrait.adapt.adapter import Adapter
 from itportrait.errors import CheckpointError
-from itportrait.io.checkpoints import read_checkpoint
 from itportrait.perception.files import save_compressed
 from itportrait.perception.perceptual import PerceptualModel
 from itportrait.perception.trunk import ConvTrunk
+from itportrait.weights.checkpoints import read_checkpoint
 from tests.helpers.bounded import SPARE, forbid_more_than, peak_memory
 from tests.helpers.mutations import mutations
 from tests.helpers.published import published_pickle, to_persistent

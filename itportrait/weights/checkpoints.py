@@ -10,14 +10,20 @@ from typing import Any, BinaryIO
 from torch import Tensor
 
 from itportrait.errors import CheckpointError, MissingModelError
-from itportrait.io import safe_pickle
-from itportrait.io.limits import Limits
-from itportrait.io.pickle_machine import Record, describe
-from itportrait.io.safe_pickle import ModuleRecord, NestedStorageRecord, TensorRecord
-from itportrait.io.safetensors import open_safetensors
-from itportrait.io.stored import StoredTensor, cut_tensor
-from itportrait.io.torch_files import LEGACY_MAGIC, ZIP_MAGIC, open_nested, read_legacy, read_zip
-from itportrait.io.windows import Window, fence
+from itportrait.weights import safe_pickle
+from itportrait.weights.limits import Limits
+from itportrait.weights.pickle_machine import Record, describe
+from itportrait.weights.safe_pickle import ModuleRecord, NestedStorageRecord, TensorRecord
+from itportrait.weights.safetensors import open_safetensors
+from itportrait.weights.stored import StoredTensor, cut_tensor
+from itportrait.weights.torch_files import (
+    LEGACY_MAGIC,
+    ZIP_MAGIC,
+    open_nested,
+    read_legacy,
+    read_zip,
+)
+from itportrait.weights.windows import Window, fence
 
 _DEEPEST_MODULE = 64
 _MOST_PARTS = 100_000

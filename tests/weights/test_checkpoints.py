@@ -14,8 +14,8 @@ import torch
 from safetensors.torch import save_file
 
 from itportrait.errors import CheckpointError, MissingModelError, UnsafeCheckpointError
-from itportrait.io import safe_pickle
-from itportrait.io.checkpoints import read_checkpoint
+from itportrait.weights import safe_pickle
+from itportrait.weights.checkpoints import read_checkpoint
 from tests.helpers.published import published_pickle, to_persistent
 
 

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 from itportrait.errors import CheckpointError, UnsafeCheckpointError
-from itportrait.io.limits import MOST_STEPS, Limits
-from itportrait.io.windows import Span, Window
+from itportrait.weights.limits import MOST_STEPS, Limits
+from itportrait.weights.windows import Span, Window
 
 _SHORT_TEXT = 1 << 10
 _LONGEST_NUMBER = 32

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from typing import Any
 
 from itportrait.errors import CheckpointError, UnsafeCheckpointError
-from itportrait.io.limits import Limits
-from itportrait.io.pickle_machine import PickleMachine, Record, Text
-from itportrait.io.stored import DTYPES, StorageRecord
-from itportrait.io.windows import Span, Window
+from itportrait.weights.limits import Limits
+from itportrait.weights.pickle_machine import PickleMachine, Record, Text
+from itportrait.weights.stored import DTYPES, StorageRecord
+from itportrait.weights.windows import Span, Window
 
 
 class ModuleRecord(Record):

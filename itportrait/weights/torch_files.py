@@ -8,12 +8,12 @@ from typing import Any, BinaryIO
 import torch
 
 from itportrait.errors import CheckpointError
-from itportrait.io import safe_pickle
-from itportrait.io.limits import Limits
-from itportrait.io.pickle_machine import Text
-from itportrait.io.safe_pickle import NestedStorageRecord
-from itportrait.io.stored import StorageRecord, dtype_of
-from itportrait.io.windows import Span, Window
+from itportrait.weights import safe_pickle
+from itportrait.weights.limits import Limits
+from itportrait.weights.pickle_machine import Text
+from itportrait.weights.safe_pickle import NestedStorageRecord
+from itportrait.weights.stored import StorageRecord, dtype_of
+from itportrait.weights.windows import Span, Window
 
 LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 ZIP_MAGIC = b"PK\x03\x04"

@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from itportrait.errors import CheckpointError, MissingModelError
-from itportrait.io.limits import Limits
-from itportrait.io.safetensors import SafetensorsFile, open_safetensors
-from itportrait.io.stored import StoredTensor, read_tensor
-from itportrait.io.windows import Window, fence
+from itportrait.weights.limits import Limits
+from itportrait.weights.safetensors import SafetensorsFile, open_safetensors
+from itportrait.weights.stored import StoredTensor, read_tensor
+from itportrait.weights.windows import Window, fence
 
 Network = TypeVar("Network", bound=nn.Module)
 Tensors = Mapping[str, StoredTensor] | Mapping[str, Tensor]

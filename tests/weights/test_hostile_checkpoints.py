@@ -15,7 +15,7 @@ import torch
 from safetensors.torch import save_file
 
 from itportrait.errors import CheckpointError, MissingModelError
-from itportrait.io.checkpoints import open_checkpoint, read_checkpoint
+from itportrait.weights.checkpoints import open_checkpoint, read_checkpoint
 from tests.helpers.bounded import SPARE, read_bounded
 from tests.helpers.checkpoint_fuzz import good_files, network
 from tests.helpers.published import published_pickle

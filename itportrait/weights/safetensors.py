@@ -12,9 +12,9 @@ import torch
 
 from itportrait.documents import parse_object
 from itportrait.errors import CheckpointError, InvalidArgumentError
-from itportrait.io.limits import Limits
-from itportrait.io.stored import StorageRecord, StoredTensor, cut_tensor
-from itportrait.io.windows import Window
+from itportrait.weights.limits import Limits
+from itportrait.weights.stored import StorageRecord, StoredTensor, cut_tensor
+from itportrait.weights.windows import Window
 
 _LARGEST_HEADER = 1 << 20
 _DTYPES = {

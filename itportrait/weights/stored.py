@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from itportrait.errors import CheckpointError
-from itportrait.io.limits import Limits
-from itportrait.io.pickle_machine import Record, describe
+from itportrait.weights.limits import Limits
+from itportrait.weights.pickle_machine import Record, describe
 
 DTYPES = {
     "DoubleStorage": torch.float64,
