@@ -21,8 +21,8 @@ from itportrait.image import encode, to_tensor, to_uint8
 from itportrait.invert import InvertConfig, Inverter
 from itportrait.invert.camera import CORRECTIONS, EXPECTED_ERROR, correct_camera
 from itportrait.metrics import psnr
-from itportrait.mini.portraits import HELD_OUT_SEED, render_portrait, sample_people
 from itportrait.pages import contact_sheet
+from itportrait.portraits import HELD_OUT_SEED, render_portrait, sample_people
 from itportrait.records import AlignedRecord, InvertedRecord
 
 NOVEL_DEG = (-30.0, 30.0)

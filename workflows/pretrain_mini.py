@@ -23,7 +23,7 @@ import itportrait
 from itportrait.align import AlignConfig, Aligner
 from itportrait.bundle import load_bundle
 from itportrait.invert import InvertConfig, Inverter
-from itportrait.mini.portraits import HELD_OUT_SEED, TRAIN_SEED, sample_people
+from itportrait.portraits import HELD_OUT_SEED, TRAIN_SEED, sample_people
 from itportrait.pretrain.evaluation.faces import measure_aligner
 from itportrait.pretrain.evaluation.inversion import choose_people, measure_inversion
 from itportrait.pretrain.evaluation.models import evaluate

@@ -2,8 +2,8 @@
 
 from itportrait.image import encode
 from itportrait.io.uris import join, put_bytes
-from itportrait.mini.portraits import HELD_OUT_SEED
 from itportrait.mini.samples import write_sample_portraits
+from itportrait.portraits import HELD_OUT_SEED
 
 BROKEN = b"\xff\xd8\xff\xe0\x00\x10JFIF" + bytes(range(48))
 """Begins as a JPEG and ends in the middle of its header."""

@@ -9,7 +9,7 @@ stage should recover is known exactly. `truth.parquet`, one row a photo:
     crop       list<float>     [3] left, top, side of the aligned crop, pixels of the photo
     landmarks  list<float>     [10] x, y of the five points, pixels of the photo
     latent     list<float>     [64] who it is
-    attributes string          JSON of `itportrait.mini.portraits.attributes`
+    attributes string          JSON of `itportrait.mini.captions.attributes`
     depth      binary          16-bit gray PNG of the photo's size; `decode_depth` reads its levels
 """
 
@@ -29,8 +29,9 @@ from itportrait.errors import InvalidArgumentError
 from itportrait.geometry.camera import FFHQ_FOCAL, look_at_camera, pack_camera, unpack_camera
 from itportrait.image import encode
 from itportrait.io.uris import join, put_bytes
-from itportrait.mini.portraits import Person, Portrait, attributes, render_portrait, sample_people
-from itportrait.mini.portraits.stored_depth import encode_depth
+from itportrait.mini.captions import attributes
+from itportrait.portraits import Person, Portrait, render_portrait, sample_people
+from itportrait.portraits.stored_depth import encode_depth
 
 CROP_SHARE = (0.52, 0.85)
 """Range of the aligned crop's side, as a share of the photo's."""

@@ -36,14 +36,14 @@ from itportrait.config import Settings, fingerprint
 from itportrait.errors import InvalidArgumentError
 from itportrait.geometry.camera import look_at_camera
 from itportrait.io.uris import put_bytes
-from itportrait.mini.portraits import (
+from itportrait.mini.captions import captions
+from itportrait.portraits import (
     PHOTO,
     build_face,
-    captions,
     render_portrait,
     sample_people,
 )
-from itportrait.mini.portraits.stored_depth import encode_depth
+from itportrait.portraits.stored_depth import encode_depth
 
 YAW_STD, YAW_MAX = 0.35, 0.75
 PITCH_STD, PITCH_MAX = 0.15, 0.35

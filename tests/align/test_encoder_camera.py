@@ -9,8 +9,8 @@ from itportrait.align.encoder_camera import EncoderCamera
 from itportrait.bundle import load_bundle
 from itportrait.errors import MissingModelError
 from itportrait.image import encode
-from itportrait.mini.portraits import sample_people
 from itportrait.mini.samples import draw_photo
+from itportrait.portraits import sample_people
 from itportrait.pretrain.evaluation.faces import rotation_angle_deg
 from itportrait.records import Source
 

@@ -10,9 +10,9 @@ import torch
 from PIL import Image
 
 from itportrait.errors import InvalidArgumentError
-from itportrait.mini.portraits import HELD_OUT_SEED, render_portrait, sample_people
-from itportrait.mini.portraits.stored_depth import decode_depth
 from itportrait.mini.samples import draw_photo, write_sample_portraits
+from itportrait.portraits import HELD_OUT_SEED, render_portrait, sample_people
+from itportrait.portraits.stored_depth import decode_depth
 
 
 @pytest.fixture(scope="module")

@@ -9,8 +9,8 @@ from safetensors import safe_open
 
 from itportrait.errors import InvalidArgumentError
 from itportrait.geometry.camera import camera_angles
-from itportrait.mini.portraits import HELD_OUT_SEED, render_portrait, sample_people
-from itportrait.mini.portraits.stored_depth import DEPTH_BACKGROUND, decode_depth, encode_depth
+from itportrait.portraits import HELD_OUT_SEED, render_portrait, sample_people
+from itportrait.portraits.stored_depth import DEPTH_BACKGROUND, decode_depth, encode_depth
 from itportrait.pretrain.dataset import (
     PITCH_MAX,
     YAW_MAX,

@@ -16,7 +16,7 @@ from itportrait.image import decode, resize, to_tensor, to_uint8
 from itportrait.io import uris
 from itportrait.io.decoding import decode_photo
 from itportrait.io.formats import PATTERNS, format_of_name
-from itportrait.mini.portraits import render_portrait, sample_people
+from itportrait.portraits import render_portrait, sample_people
 
 if TYPE_CHECKING:
     from itportrait.bundle import Bundle

@@ -38,7 +38,7 @@ class BankDomain(DomainSpec):
     @field_validator("truth")
     @classmethod
     def _drawn_truth_is_known(cls, value: str | None) -> str | None:
-        from itportrait.mini.portraits.domains import get_domain
+        from itportrait.portraits.domains import get_domain
 
         if value is not None and value.startswith(DRAWN):
             try:

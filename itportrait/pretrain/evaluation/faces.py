@@ -10,9 +10,9 @@ from torch import Tensor
 from itportrait.bundle import Bundle
 from itportrait.geometry.camera import camera_angles, unpack_camera
 from itportrait.image import encode, resize, to_uint8
-from itportrait.mini.portraits import Person
 from itportrait.mini.samples import Photo, draw_photo
 from itportrait.perception.detector import FaceDetector
+from itportrait.portraits import Person
 from itportrait.pretrain.training.data import PortraitData
 from itportrait.pretrain.training.generator import face_weight, truth
 from itportrait.records import AlignedRecord, Source, Status

@@ -44,7 +44,7 @@ What it is: a tri-plane generator of portraits (128 x 128), two image-text model
 an identity network, and an encoder, small enough to ship. They let the whole program run on a
 laptop, and be measured against the truth. They are no models of real people.
 
-**Data.** {portraits} portraits drawn by `itportrait.mini.portraits` (seed {seeds}): people,
+**Data.** {portraits} portraits drawn by `itportrait.portraits` (seed {seeds}): people,
 cameras, depth, domains and captions all come from that code. No photo, no foreign model.
 Figures below are of {held_out} people of another seed, none of whom was trained on.
 

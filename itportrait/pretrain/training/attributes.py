@@ -7,9 +7,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from itportrait.mini.portraits import PHOTO
-from itportrait.mini.portraits.domains import get_domain, style_traits
-from itportrait.mini.portraits.prior import Person, Traits, decode_traits
+from itportrait.portraits import PHOTO
+from itportrait.portraits.domains import get_domain, style_traits
+from itportrait.portraits.prior import Person, Traits, decode_traits
 from itportrait.pretrain.training.data import PortraitData
 
 

@@ -34,10 +34,10 @@ from torch.nn import functional as F
 
 from itportrait.config import Settings
 from itportrait.image import resize
-from itportrait.mini.portraits import PHOTO
-from itportrait.mini.portraits.domains import get_domain
 from itportrait.perception.clip import MINI_NAME, WEIGHTS_FILE, ImageTextModel
 from itportrait.perception.files import save_compressed
+from itportrait.portraits import PHOTO
+from itportrait.portraits.domains import get_domain
 from itportrait.pretrain.training.attributes import ATTRIBUTES, attribute_labels
 from itportrait.pretrain.training.augment import between, move, recolor, soften
 from itportrait.pretrain.training.data import PortraitData, pairs_across

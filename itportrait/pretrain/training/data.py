@@ -14,7 +14,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from itportrait.errors import InvalidArgumentError, NoInputError
-from itportrait.mini.portraits.stored_depth import decode_depth
+from itportrait.portraits.stored_depth import decode_depth
 
 HELD_OUT_EVERY = 25
 """Every 25th person is held out."""

@@ -14,10 +14,10 @@ from torch.nn import functional as F
 from itportrait.config import Settings
 from itportrait.generator.generator import TriPlaneGenerator
 from itportrait.geometry.camera import camera_angles
-from itportrait.mini.portraits.prior import INPUTS
 from itportrait.perception.encoder import EncoderModel
 from itportrait.perception.perceptual import PerceptualModel
 from itportrait.perception.trunk import ConvTrunk
+from itportrait.portraits.prior import INPUTS
 from itportrait.pretrain.training.augment import recolor, soften
 from itportrait.pretrain.training.data import PortraitData
 from itportrait.pretrain.training.generator import face_weight

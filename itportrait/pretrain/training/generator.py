@@ -18,7 +18,7 @@ from itportrait.config import Settings
 from itportrait.generator.config import GeneratorConfig
 from itportrait.generator.generator import Rendering, TriPlaneGenerator
 from itportrait.geometry.camera import unpack_camera
-from itportrait.mini.portraits.prior import INPUTS
+from itportrait.portraits.prior import INPUTS
 from itportrait.pretrain.training.data import PortraitData
 from itportrait.pretrain.training.loop import draw_batch
 from itportrait.pretrain.training.optimizer import Muon, split_parameters

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from itportrait.config import Settings
-from itportrait.mini.portraits import PHOTO
-from itportrait.mini.portraits.prior import INPUTS
 from itportrait.perception.identity import IdentityModel, MiniIdentityModel
 from itportrait.perception.trunk import ConvTrunk
+from itportrait.portraits import PHOTO
+from itportrait.portraits.prior import INPUTS
 from itportrait.pretrain.training.augment import distort, replace_background
 from itportrait.pretrain.training.data import PortraitData
 from itportrait.pretrain.training.loop import draw_batch

@@ -9,9 +9,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from itportrait.config import Settings
-from itportrait.mini.portraits.prior import INPUTS
 from itportrait.perception.perceptual import PerceptualModel
 from itportrait.perception.trunk import ConvTrunk
+from itportrait.portraits.prior import INPUTS
 from itportrait.pretrain.training.augment import move, recolor, soften
 from itportrait.pretrain.training.data import PortraitData
 from itportrait.pretrain.training.loop import draw_batch

@@ -17,11 +17,11 @@ from itportrait.errors import MissingModelError
 from itportrait.generator.generator import TriPlaneGenerator
 from itportrait.generator.io import load_generator, save_generator
 from itportrait.generator.presets import mini_config
-from itportrait.mini.portraits import DOMAINS, HELD_OUT_SEED, PHOTO, TRAIN_SEED
 from itportrait.perception.clip import MINI_NAME, WEIGHTS_FILE
 from itportrait.perception.encoder import EncoderModel
 from itportrait.perception.perceptual import PerceptualModel
 from itportrait.perception.trunk import ConvTrunk
+from itportrait.portraits import DOMAINS, HELD_OUT_SEED, PHOTO, TRAIN_SEED
 from itportrait.pretrain import dataset
 from itportrait.pretrain.dataset import DatasetSpec, draw_dataset
 from itportrait.pretrain.training.clip import ClipTask, ClipTraining

@@ -9,10 +9,10 @@ import torch
 
 from itportrait.bundle.spec import CameraPrior
 from itportrait.geometry.camera import FFHQ_RADIUS, look_at_camera
-from itportrait.mini.portraits import HELD_OUT_SEED, Person, render_portrait, sample_people
-from itportrait.mini.portraits.prior import INPUTS, LATENT_DIM
 from itportrait.mini.samples import Photo, draw_photo
 from itportrait.perception.detector import Face
+from itportrait.portraits import HELD_OUT_SEED, Person, render_portrait, sample_people
+from itportrait.portraits.prior import INPUTS, LATENT_DIM
 from itportrait.pretrain.evaluation.faces import (
     DETECTION_SIZE,
     HEAD_DEPTH,

@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from itportrait.image import to_tensor
-from itportrait.mini.portraits import HELD_OUT_SEED, sample_people
-from itportrait.mini.portraits.prior import decode_traits
+from itportrait.portraits import HELD_OUT_SEED, sample_people
+from itportrait.portraits.prior import decode_traits
 from itportrait.pretrain.evaluation.inversion import (
     KEPT,
     YAWS_DEG,

@@ -6,7 +6,7 @@ import torch
 from safetensors.numpy import save_file
 
 from itportrait.errors import InvalidArgumentError, NoInputError
-from itportrait.mini.portraits.stored_depth import encode_depth
+from itportrait.portraits.stored_depth import encode_depth
 from itportrait.pretrain.training.data import HELD_OUT_EVERY, pairs_across, read_portraits
 
 

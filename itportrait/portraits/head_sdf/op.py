@@ -10,16 +10,16 @@ from functools import partial
 from torch import Tensor
 
 from itportrait.errors import InvalidArgumentError
-from itportrait.mini.portraits.head_sdf import cpu
-from itportrait.mini.portraits.head_sdf.head import Head
-from itportrait.mini.portraits.head_sdf.reference import head_distance_reference
-from itportrait.mini.portraits.head_sdf.tracing import (
+from itportrait.ops.dispatch import AUTO, Implementation, Op, admit_cpu_float32
+from itportrait.ops.loader import absence
+from itportrait.portraits.head_sdf import cpu
+from itportrait.portraits.head_sdf.head import Head
+from itportrait.portraits.head_sdf.reference import head_distance_reference
+from itportrait.portraits.head_sdf.tracing import (
     head_light_reference,
     head_normals_reference,
     trace_head_reference,
 )
-from itportrait.ops.dispatch import AUTO, Implementation, Op, admit_cpu_float32
-from itportrait.ops.loader import absence
 
 
 def _op(name: str, reference: Callable, native: Callable) -> Op:

@@ -6,9 +6,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from itportrait.mini.portraits.head_sdf.reference import smoothstep
-from itportrait.mini.portraits.materials import EYES, mottle
-from itportrait.mini.portraits.shading import Surface
+from itportrait.portraits.head_sdf.reference import smoothstep
+from itportrait.portraits.materials import EYES, mottle
+from itportrait.portraits.shading import Surface
 
 PAPER = (0.97, 0.96, 0.93)
 

@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from itportrait.mini.portraits.head_sdf import head_distance, head_light, head_normals
-from itportrait.mini.portraits.head_sdf.reference import smoothstep
-from itportrait.mini.portraits.materials import (
+from itportrait.portraits.head_sdf import head_distance, head_light, head_normals
+from itportrait.portraits.head_sdf.reference import smoothstep
+from itportrait.portraits.materials import (
     EYES,
     HAIR,
     TEETH,

@@ -3,9 +3,9 @@
 from dataclasses import dataclass, replace
 
 from itportrait.errors import UnknownNameError
-from itportrait.mini.portraits.finishes import PAPER
-from itportrait.mini.portraits.prior import Traits
-from itportrait.mini.portraits.style import Style
+from itportrait.portraits.finishes import PAPER
+from itportrait.portraits.prior import Traits
+from itportrait.portraits.style import Style
 
 PHOTO = "photo"
 _GAUNT = (

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from itportrait.mini.portraits.head_sdf.reference import (
+from itportrait.portraits.head_sdf.reference import (
     HeadTables,
     head_distance_reference,
     smoothstep,

@@ -6,7 +6,8 @@ import torch
 
 from itportrait.errors import InvalidArgumentError, UnknownNameError
 from itportrait.geometry.camera import frontal_camera, look_at_camera, unpack_camera
-from itportrait.mini.portraits import (
+from itportrait.mini.captions import attributes, captions, color_name
+from itportrait.portraits import (
     DOMAIN_WORDS,
     DOMAINS,
     HELD_OUT_SEED,
@@ -14,18 +15,15 @@ from itportrait.mini.portraits import (
     PHOTO,
     TRAIN_SEED,
     Person,
-    attributes,
     build_face,
-    captions,
     decode_traits,
     latent,
     render_portrait,
     sample_people,
     world_landmarks,
 )
-from itportrait.mini.portraits.captions import color_name
-from itportrait.mini.portraits.prior import INPUTS
-from itportrait.mini.portraits.shape import ALIGNED_POINTS
+from itportrait.portraits.prior import INPUTS
+from itportrait.portraits.shape import ALIGNED_POINTS
 
 PEOPLE = sample_people(4, HELD_OUT_SEED)
 FRAME = 0.633

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from itportrait.mini.portraits.head_sdf import GROUPS, Head
-from itportrait.mini.portraits.head_sdf.reference import (
+from itportrait.portraits.head_sdf import GROUPS, Head
+from itportrait.portraits.head_sdf.reference import (
     HeadScalars,
     eye_coordinates,
     eye_opening,
@@ -20,9 +20,9 @@ from itportrait.mini.portraits.head_sdf.reference import (
     point_features,
     smoothstep,
 )
-from itportrait.mini.portraits.prior import Traits
-from itportrait.mini.portraits.shape import Proportions
-from itportrait.mini.portraits.style import Style
+from itportrait.portraits.prior import Traits
+from itportrait.portraits.shape import Proportions
+from itportrait.portraits.style import Style
 
 SKIN, EYES, HAIR, CLOTH, TEETH, GLASSES = range(len(GROUPS))
 

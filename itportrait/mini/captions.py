@@ -5,11 +5,11 @@ import colorsys
 import numpy as np
 from torch import Tensor
 
-from itportrait.mini.portraits.domains import DOMAIN_WORDS, PHOTO, get_domain
-from itportrait.mini.portraits.materials import Face, cloth_color, hair_color, iris_color
-from itportrait.mini.portraits.prior import Person
-from itportrait.mini.portraits.render import build_face
-from itportrait.mini.portraits.shading import background_color
+from itportrait.portraits.domains import DOMAIN_WORDS, PHOTO, get_domain
+from itportrait.portraits.materials import Face, cloth_color, hair_color, iris_color
+from itportrait.portraits.prior import Person
+from itportrait.portraits.render import build_face
+from itportrait.portraits.shading import background_color
 
 Attributes = dict[str, bool | str]
 

@@ -11,15 +11,15 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from itportrait.mini.portraits.head_sdf import Head
-from itportrait.mini.portraits.head_sdf.reference import (
+from itportrait.portraits.head_sdf import Head
+from itportrait.portraits.head_sdf.reference import (
     Bumps,
     EllipsoidGroup,
     HeadScalars,
     HeadTables,
 )
-from itportrait.mini.portraits.prior import Traits
-from itportrait.mini.portraits.style import Style
+from itportrait.portraits.prior import Traits
+from itportrait.portraits.style import Style
 
 WORLD_SCALE = 0.270
 """World units in a head unit."""

@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from itportrait.errors import InvalidArgumentError
-from itportrait.mini.portraits import HELD_OUT_SEED, build_face, sample_people
-from itportrait.mini.portraits.head_sdf import (
+from itportrait.ops.loader import NativeOpError, absence
+from itportrait.portraits import HELD_OUT_SEED, build_face, sample_people
+from itportrait.portraits.head_sdf import (
     GROUPS,
     Head,
     head_distance,
@@ -13,9 +14,8 @@ from itportrait.mini.portraits.head_sdf import (
     head_normals,
     trace_head,
 )
-from itportrait.mini.portraits.head_sdf.cpu import SOURCE
-from itportrait.mini.portraits.head_sdf.reference import EllipsoidGroup, point_features
-from itportrait.ops.loader import NativeOpError, absence
+from itportrait.portraits.head_sdf.cpu import SOURCE
+from itportrait.portraits.head_sdf.reference import EllipsoidGroup, point_features
 
 native = pytest.mark.skipif(bool(absence(SOURCE)), reason=f"native op {absence(SOURCE)}")
 NEAR, FAR = 7.0, 13.3

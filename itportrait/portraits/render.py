@@ -10,20 +10,20 @@ from torch.nn import functional as F
 from itportrait.errors import InvalidArgumentError
 from itportrait.geometry.camera import check_camera, unpack_camera
 from itportrait.geometry.rays import camera_rays
-from itportrait.mini.portraits.domains import PHOTO, get_domain, style_traits
-from itportrait.mini.portraits.finishes import Canvas, apply_finish
-from itportrait.mini.portraits.head_sdf import trace_head
-from itportrait.mini.portraits.materials import Face
-from itportrait.mini.portraits.prior import Person, decode_traits
-from itportrait.mini.portraits.shading import background_color, find_surface, shade_surface
-from itportrait.mini.portraits.shape import (
+from itportrait.ops.dispatch import AUTO
+from itportrait.portraits.domains import PHOTO, get_domain, style_traits
+from itportrait.portraits.finishes import Canvas, apply_finish
+from itportrait.portraits.head_sdf import trace_head
+from itportrait.portraits.materials import Face
+from itportrait.portraits.prior import Person, decode_traits
+from itportrait.portraits.shading import background_color, find_surface, shade_surface
+from itportrait.portraits.shape import (
     WORLD_OFFSET,
     WORLD_SCALE,
     Proportions,
     build_head,
     face_landmarks,
 )
-from itportrait.ops.dispatch import AUTO
 
 NEAR, FAR = 1.9, 3.6
 """World distances along a ray between which a head is looked for."""

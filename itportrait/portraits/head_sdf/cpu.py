@@ -7,10 +7,10 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from itportrait.mini.portraits.head_sdf.head import Head
-from itportrait.mini.portraits.head_sdf.reference import GROUPS
-from itportrait.mini.portraits.head_sdf.tracing import NORMAL_WIDTH
 from itportrait.ops.loader import open_library
+from itportrait.portraits.head_sdf.head import Head
+from itportrait.portraits.head_sdf.reference import GROUPS
+from itportrait.portraits.head_sdf.tracing import NORMAL_WIDTH
 
 SOURCE = Path(__file__).with_name("cpu.cpp")
 

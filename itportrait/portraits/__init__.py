@@ -1,8 +1,7 @@
 """Procedural portraits: people from a standard normal latent, drawn with their truth."""
 
-from itportrait.mini.portraits.captions import attributes, captions
-from itportrait.mini.portraits.domains import DOMAIN_WORDS, DOMAINS, PHOTO
-from itportrait.mini.portraits.prior import (
+from itportrait.portraits.domains import DOMAIN_WORDS, DOMAINS, PHOTO
+from itportrait.portraits.prior import (
     HELD_OUT_SEED,
     LATENT_DIM,
     TRAIN_SEED,
@@ -11,7 +10,7 @@ from itportrait.mini.portraits.prior import (
     latent,
     sample_people,
 )
-from itportrait.mini.portraits.render import Portrait, build_face, render_portrait, world_landmarks
+from itportrait.portraits.render import Portrait, build_face, render_portrait, world_landmarks
 
 __all__ = [
     "DOMAINS",
@@ -22,9 +21,7 @@ __all__ = [
     "TRAIN_SEED",
     "Person",
     "Portrait",
-    "attributes",
     "build_face",
-    "captions",
     "decode_traits",
     "latent",
     "render_portrait",

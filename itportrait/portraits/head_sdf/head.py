@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from itportrait.mini.portraits.head_sdf.reference import (
+from itportrait.portraits.head_sdf.reference import (
     ELLIPSOID_GROUPS,
     SCALARS,
     HeadScalars,
