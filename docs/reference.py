@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pdoc
+from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 import itportrait
@@ -57,7 +58,7 @@ def settings_rows(model: type[Settings], prefix: str = "") -> Iterator[Row]:
             yield from settings_rows(nested, f"{key}.")
             continue
         shown = "required" if default is PydanticUndefined else _shown(default)
-        yield key, _type_name(field.annotation), shown, meaning
+        yield key, _type_name(field.annotation) + _bounds(field), shown, meaning
         if nested is not None:
             yield from settings_rows(
                 nested, f"{key}.NAME." if "dict" in str(field.annotation) else f"{key}[]."
@@ -90,6 +91,18 @@ def _type_name(annotation: object) -> str:
     if annotation is type(None):
         return "null"
     return getattr(annotation, "__name__", str(annotation))
+
+
+def _bounds(field: FieldInfo) -> str:
+    """Return the numbers that a setting may lie between, as they are checked."""
+    signs = {"ge": "≥", "gt": ">", "le": "≤", "lt": "<"}
+    bounds = [
+        f"{sign} {bound:g}"
+        for rule in field.metadata
+        for name, sign in signs.items()
+        if isinstance(bound := getattr(rule, name, None), int | float)
+    ]
+    return "".join(f", {bound}" for bound in bounds)
 
 
 def _shown(value: object) -> str:

@@ -1,6 +1,7 @@
 """The settings reference, from the docstrings: every setting of every job, with its meaning."""
 
 import importlib.util
+import re
 
 import pytest
 
@@ -20,7 +21,8 @@ def reference():
 
 def test_pages_name_nested_settings_with_default_and_meaning(reference, tmp_path):
     job, bank = (path.read_text() for path in reference.write_settings(tmp_path))
-    assert "<b>ingest.shard_size</b> <small>int; 64</small>" in job
+    assert "<b>ingest.shard_size</b> <small>int, ≥ 1; 64</small>" in job
+    assert "<b>align.max_yaw_deg</b> <small>float, &gt; 0, ≤ 90; 90</small>" in job
     assert "<b>domains[].prompt</b> <small>str | null; null</small>" in job
     assert "<b>resources.align.timeout_s</b>" in job
     assert "<b>domains.NAME.prompt</b>" in bank
@@ -30,6 +32,14 @@ def test_rows_are_complete_and_unique(reference):
     for _, model in reference.PAGES.values():
         keys = [key for key, *_ in reference.settings_rows(model)]
         assert len(keys) == len(set(keys)) > 50
+
+
+def test_meanings_are_sentences_that_can_be_read_alone(reference):
+    for _, model in reference.PAGES.values():
+        for key, _, _, meaning in reference.settings_rows(model):
+            assert re.match(r"[A-Z0-9`]", meaning), f"{key}: {meaning}"
+            assert not re.match(r"(Of|And|The same|…)\b", meaning), f"{key}: {meaning}"
+            assert meaning.endswith("."), f"{key}: {meaning}"
 
 
 def test_a_setting_without_docstring_is_an_error(reference):

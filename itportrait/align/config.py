@@ -21,63 +21,73 @@ class Reason(StrEnum):
     BLURRED = "blurred"
     OCCLUDED = "occluded"
     BAD_LANDMARKS = "bad_landmarks"
-    """The five points span no plane: all equal, or on a line."""
+    """The five points lie on a line or in one place, so that they give no pose."""
     BAD_CAMERA = "bad_camera"
-    """The camera that the input brought along does not look at the head, or is of another
-    convention than `ingest.camera_convention` says."""
+    """The camera that the input brought along does not look at the head, or has another convention
+    than `ingest.camera_convention` says."""
 
     DECODE = "decode"
-    """Failed: the bytes are not a picture, are damaged, or over a limit."""
+    """The row failed because the bytes are not a picture, are damaged, or exceed a limit."""
     STORAGE = "storage"
-    """Failed: the bytes could not be read."""
+    """The row failed because the bytes could not be read."""
     BAD_COLUMNS = "bad_columns"
-    """Failed: landmarks, crop, camera or name that the input brought along are misshapen."""
+    """The row failed because the landmarks, crop, camera or name that came with the input are
+    malformed."""
     UNLISTED = "unlisted"
-    """Failed: a folder, list, table or archive, in whole or in part; nobody knows how many inputs
-    it holds."""
+    """The row stands for a folder, list, table or archive that could not be listed, at least in
+    part; how many inputs it holds is unknown."""
 
 
 class AlignConfig(Settings):
-    """Which faces are taken, how large the crop is, and what is turned away."""
+    """Which faces are taken, how they are cropped, and which photos are rejected."""
 
     size: int = Field(default=512, ge=16, le=4096)
-    """Side of the aligned picture, pixels: made at 512 as EG3D was trained, then resized."""
+    """Side of the aligned picture, in pixels. The crop is made at 512 pixels, as in EG3D's
+    training, and then resized."""
     faces: Literal["largest", "all"] = "largest"
-    """One row for the largest face of a photo, or one for every face."""
+    """Which faces of a photo get a row: the largest one, or all."""
     crop_scale: float = Field(default=1.0, gt=0.5, lt=2)
-    """Side of the crop, of EG3D's: 1 for generators trained on EG3D's crops."""
+    """Side of the crop, relative to EG3D's crop. 1 is for generators that were trained on EG3D's
+    crops."""
     crop_shift: tuple[float, float] = (0.0, 0.0)
-    """Of the crop from EG3D's, x right and y down, as fractions of its side. With `crop_scale` for
-    generators whose training pictures were framed otherwise; a crop that is given is kept."""
+    """Shift of the crop from EG3D's crop, to the right and down, as fractions of its side. Together
+    with `crop_scale` it serves generators whose training pictures were framed differently. A crop
+    that the input brings along is kept."""
     min_confidence: float = Field(default=0.9, ge=0, le=1)
-    """Detections below this are no faces (EG3D's own preprocessing: 0.9)."""
+    """Detections below this confidence are ignored. EG3D's own preprocessing uses 0.9."""
     min_face_px: float = Field(default=20, ge=0)
-    """`too_small`: the mean side of the face box, pixels of the photo. Below about 60 the crop is
-    an enlargement; 20 is the least the detector resolves."""
+    """Faces whose box has a smaller mean side, in pixels of the photo, are rejected as `too_small`.
+    Below about 60 pixels the crop is an enlargement; below 20 the detector finds no faces."""
     max_faces: int = Field(default=0, ge=0)
-    """`several_faces`: more faces than this in the photo; 0 turns it off."""
+    """Photos with more faces than this are rejected as `several_faces`; 0 accepts any number."""
     min_visible: float = Field(default=0.5, ge=0, le=1)
-    """`cut_by_border`: fraction of the crop inside the photo. 0 turns it off."""
+    """Faces of whose crop a smaller fraction lies inside the photo are rejected as `cut_by_border`;
+    0 accepts all."""
     max_yaw_deg: float = Field(default=90, gt=0, le=90)
-    """`extreme_yaw`: the head is turned further than this; 90 turns it off."""
+    """Heads that are turned further than this, in degrees, are rejected as `extreme_yaw`; 90
+    accepts all."""
     min_sharpness: float = Field(default=0, ge=0)
-    """`blurred`: variance of the Laplacian of the 512-pixel crop's luma, 8-bit units squared; 0
-    turns it off. Enlarging a small face lowers it as blur does."""
+    """Faces with less sharpness are rejected as `blurred`; 0 accepts all. Sharpness is the variance
+    of the Laplacian of the 512-pixel crop's luma, in squared 8-bit units. Enlarging a small face
+    lowers it as blur does."""
     max_covered: float = Field(default=1, ge=0, le=1)
-    """`occluded`: share of the face whose color is not the face's own (a mask, dark glasses); 1
-    turns it off, about 0.25 is a start. Look at the review page first: beards and hard shadows
-    count, hands do not."""
+    """Faces of which a larger share is covered, by a mask or dark glasses for instance, are
+    rejected as `occluded`; 1 accepts all, and 0.25 is a good first value. The share counts pixels
+    whose color is not the face's own. Beards and hard shadows count as covered and hands do not, so
+    look at the review page first."""
     confident_yaw_deg: float = Field(default=28, gt=0, le=90)
-    """`pose_confident` is false beyond this *estimated* yaw. Five points see a head turned by 35
-    deg, where their error begins to grow (6 deg there, 12 at 45), as turned by 28."""
+    """Largest estimated yaw, in degrees, at which `pose_confident` is true. For a head turned by 35
+    degrees the five points give 28. Beyond that the error of the estimate grows: it is 6 degrees at
+    35, and 12 at 45."""
     encoder_camera_distance: float = Field(default=0, ge=0)
-    """The camera is the one that the bundle's encoder reads where the portrait it reads, rendered
-    from there, is within this perceptual distance of the crop, and else that of the five points; 0
-    never asks. For pictures of the kind that the family was trained on."""
+    """Largest perceptual distance at which the camera of the bundle's encoder is preferred to that
+    of the five points. The distance is between the crop and the encoder's portrait, rendered from
+    the encoder's camera. 0 never asks the encoder. It serves pictures of the kind that the bundle's
+    family was trained on."""
     max_pixels: int = Field(default=MAX_PIXELS, gt=0)
-    """Photos with more are `failed: decode` before memory is taken."""
+    """Photos with more pixels fail with the reason `decode`, before memory is taken for them."""
     max_bytes: int = Field(default=MAX_BYTES, gt=0)
-    """Files with more are `failed: decode`, and are not read further."""
+    """Files with more bytes fail with the reason `decode`, and the rest of them is not read."""
 
     @model_serializer(mode="wrap")
     def _without_later_settings(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:

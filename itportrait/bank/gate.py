@@ -57,12 +57,12 @@ class GateConfig(Settings):
     """How much worse a candidate may be than its champion, and what no candidate may miss."""
 
     tolerances: dict[str, float] = Field(default_factory=lambda: dict(DEFAULT_TOLERANCES))
-    """Metric -> largest loss against the champion, in the metric's units. A metric that is not
-    listed is not compared; one that either side lacks is skipped."""
+    """Largest loss against the champion, by metric and in the metric's units. Metrics that are not
+    listed, or that either side lacks, are not compared."""
     floors: dict[str, float] = Field(default_factory=dict)
-    """Metric -> bound that every candidate must keep: at least (or, where lower is better, at
-    most). One that the candidate lacks is skipped: a domain without a prompt has no
-    `clip_direction`."""
+    """Bound that every candidate must keep, by metric: a minimum, or a maximum where less is
+    better. A metric that the candidate lacks is skipped; a domain without a prompt, for instance,
+    has no `clip_direction`."""
 
     @field_validator("tolerances", "floors")
     @classmethod

@@ -46,29 +46,29 @@ def _check_place(name: str) -> str:
 FileName = Annotated[str, AfterValidator(_check_file)]
 """Name of a file inside the bundle's folder."""
 Place = Annotated[str, AfterValidator(_check_place)]
-"""Path of a file or folder inside the bundle's folder (`.`: the folder itself), or an absolute one
-of this machine, which only a bundle in a folder of this machine may name."""
+"""Path of a file or folder inside the bundle's folder (`.` is the folder itself), or an absolute
+path, which only a bundle in a local folder may name."""
 
 
 Coordinate = Annotated[float, Field(ge=-_LARGEST, le=_LARGEST)]
-"""A place on an axis of the world."""
+"""A coordinate in world units."""
 
 
 class CameraPrior(Settings):
-    """Where the cameras of the generator's training pictures stood."""
+    """Distribution of the cameras that the generator was trained with."""
 
     model_config = ConfigDict(allow_inf_nan=False)
 
     yaw_std_rad: float = Field(default=0.3, ge=0, le=_WIDEST_RAD)
-    """Spread of yaw about frontal."""
+    """Standard deviation of the yaw, in radians; the mean is frontal."""
     pitch_std_rad: float = Field(default=0.12, ge=0, le=_WIDEST_RAD)
-    """Spread of pitch about level."""
+    """Standard deviation of the pitch, in radians; the mean is level."""
     radius: float = Field(default=FFHQ_RADIUS, gt=_SMALLEST, le=_LARGEST)
-    """Distance from the origin."""
+    """Distance of the cameras from the origin, in world units."""
     focal: float = Field(default=FFHQ_FOCAL, gt=_SMALLEST, le=_LARGEST)
-    """Focal length over the image size."""
+    """Focal length, as a multiple of the image's side."""
     pivot: tuple[Coordinate, Coordinate, Coordinate] = FFHQ_PIVOT
-    """What cameras look at."""
+    """Point in the world that the cameras look at."""
 
     def sample(self, count: int, rng: torch.Generator) -> Tensor:
         """Draw cameras `[count, 25]`."""
@@ -86,26 +86,28 @@ class GeneratorPart(Settings):
     """The generator's file and configuration."""
 
     file: FileName
-    """Name in the bundle."""
+    """Name of the generator's file in the bundle."""
     config: GeneratorConfig
-    """Everything that determines the architecture, the plane axes among it."""
+    """Everything that determines the generator's architecture, including its plane axes."""
 
 
 class ClipSpec(Settings):
     """One image-text model."""
 
     kind: Literal["mini", "open_clip"]
-    """The embedded model, or any of open_clip's architectures."""
+    """Whether it is an embedded model or one of open_clip's architectures."""
     name: str = ""
-    """open_clip's name of the architecture."""
+    """Name of the architecture in open_clip."""
     path: Place | None = None
-    """Folder (mini) or weight file, in the bundle or absolute; none where it is yet to be put."""
+    """Path of the weights: a folder for kind `mini`, else a file. None means that the weights have
+    not been put in place yet."""
     weight: float = Field(default=1.0, gt=0)
-    """Its part in guiding an adaptation, see `ite.clip_weights`."""
+    """Weight with which this model guides an adaptation, unless `ite.clip_weights` says
+    otherwise."""
 
     @model_serializer(mode="wrap")
     def _without_equal_weight(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out the weight of old, so that bundles from before it keep their `model_id`."""
+        """Leave out a weight of 1, so that bundles without this setting keep their `model_id`."""
         data = handler(self)
         if self.weight == 1:
             data.pop("weight", None)
@@ -113,29 +115,30 @@ class ClipSpec(Settings):
 
 
 class PerceptionSpec(Settings):
-    """The perception models by name; a path is in the bundle, or absolute."""
+    """The perception models; paths are relative to the bundle's folder, or absolute."""
 
     clips: tuple[ClipSpec, ...] = Field(default=(), max_length=_MOST_CLIPS)
     """Image-text models; their similarities are averaged."""
     perceptual: Literal["mini", "lpips_vgg"] = "mini"
-    """Kind of the perceptual distance."""
+    """Network of the perceptual distance."""
     perceptual_path: Place | None = None
-    """Its weights; none for LPIPS is the place in torch's cache."""
+    """Path of the perceptual network's weights. For `lpips_vgg`, None means torch's cache."""
     identity_path: Place | None = None
-    """Identity network: ours, or a face-recognition network of the user's."""
+    """Path of the identity network: the embedded one, or a face-recognition network of your own as
+    ONNX."""
     encoder_path: Place | None = None
-    """Encoder image -> w_plus; none where the family has none."""
+    """Path of the encoder from pictures to codes; None where the family has none."""
     detector: Literal["mtcnn"] = "mtcnn"
-    """Face detector."""
+    """Name of the face detector."""
 
 
 class FileEntry(Settings):
-    """Content of one file."""
+    """Digest and size of one file."""
 
     sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
-    """Hexadecimal digest."""
+    """SHA-256 digest of the file's bytes, in hexadecimal digits."""
     bytes: int = Field(ge=0)
-    """Size."""
+    """Size of the file, in bytes."""
 
 
 class BundleSpec(Settings):
@@ -146,19 +149,19 @@ class BundleSpec(Settings):
     format: Literal[1] = FORMAT
     """Version of this schema."""
     name: str
-    """What the bundle is called."""
+    """Name of the bundle."""
     family: str
-    """`mini` or `ffhq512`, or another one's."""
+    """Name of the model family, such as `mini` or `ffhq512`."""
     license: str
-    """Terms of the weights."""
+    """Terms under which the weights may be used."""
     generator: GeneratorPart
-    """The generator."""
+    """File and configuration of the generator."""
     camera_prior: CameraPrior = CameraPrior()
-    """Where training cameras stood."""
+    """Distribution of the cameras that the generator was trained with."""
     perception: PerceptionSpec = PerceptionSpec()
     """Models that look at pictures."""
     files: dict[FileName, FileEntry] = Field(default_factory=dict)
-    """Every file of the bundle but `model.json` and cards."""
+    """Digest and size of every file of the bundle except `model.json` and cards."""
 
     @model_validator(mode="after")
     def _files_are_apart(self) -> Self:

@@ -30,11 +30,11 @@ class RenderingConfig(Settings):
     depth_resolution_importance: int = Field(default=48, ge=0, le=_MOST_SAMPLES)
     """Number of fine samples, drawn where the coarse ones have weight; 0 is one pass."""
     ray_start: Factor | Literal["auto"] = 2.25
-    """Depth of the first sample; `auto` is where the ray enters the box."""
+    """Depth of the first sample, in world units; `auto` is where the ray enters the box."""
     ray_end: Factor | Literal["auto"] = 3.3
-    """Depth of the last sample; `auto` is where the ray leaves the box."""
+    """Depth of the last sample, in world units; `auto` is where the ray leaves the box."""
     box_warp: Factor = Field(default=1.0, gt=0)
-    """Side of the cube that the planes cover."""
+    """Side of the cube that the planes cover, in world units."""
     disparity_space_sampling: bool = False
     """Whether coarse samples are evenly spaced in inverse depth."""
     white_back: bool = False
@@ -62,7 +62,7 @@ class SuperResolutionBlock(Settings):
     """One block of a custom super-resolution."""
 
     channels: Channels
-    """Output channels."""
+    """Number of output channels."""
     up: bool = True
     """Whether the block doubles the resolution."""
 
@@ -73,15 +73,16 @@ class GeneratorConfig(Settings):
     model_config = ConfigDict(allow_inf_nan=False)
 
     z_dim: int = Field(default=512, ge=1, le=_MOST_CHANNELS)
-    """Length of the latent z."""
+    """Length of a latent vector z."""
     w_dim: int = Field(default=512, ge=1, le=_MOST_CHANNELS)
-    """Length of a w."""
+    """Length of a vector w."""
     image_resolution: int = Field(default=512, ge=1, le=_LARGEST_SIDE)
-    """Side of the final image."""
+    """Side of the final image, in pixels."""
     neural_rendering_resolution: int = Field(default=128, ge=1, le=_LARGEST_SIDE)
-    """Side of the raw image, unless asked otherwise."""
+    """Side of the image before super-resolution, in pixels, where a call does not name another."""
     mapping: Literal["stylegan", "skip"] = "stylegan"
-    """`stylegan`: published, conditioned on the camera. `skip`: w = [z, MLP(z)], no camera."""
+    """Kind of the mapping from z to w. `stylegan` is the published one, conditioned on the camera.
+    `skip` is w = [z, MLP(z)], without a camera."""
     mapping_layers: int = Field(default=2, ge=0, le=_MOST_LAYERS)
     """Number of fully connected layers of the mapping."""
     mapping_hidden: int | None = Field(default=None, ge=1, le=_MOST_CHANNELS)
@@ -93,19 +94,21 @@ class GeneratorConfig(Settings):
     camera_conditioning_zero: bool = False
     """Whether the mapping sees zeros instead of the camera."""
     plane_resolution: int = Field(default=256, ge=1, le=_LARGEST_SIDE)
-    """Side of the tri-planes."""
+    """Side of the tri-planes, in pixels."""
     plane_channels: int = Field(default=32, ge=1, le=_MOST_CHANNELS)
     """Number of features of each plane."""
     plane_axes: PlaneAxes = "eg3d"
-    """World axes of the planes: `eg3d` as published checkpoints were trained, or `corrected`."""
+    """World axes of the planes: `eg3d` for published checkpoints, which were trained with them, or
+    `corrected`."""
     channel_base: int = Field(default=32768, ge=1, le=1 << 20)
-    """The backbone's channels at a resolution are this number over the resolution."""
+    """The backbone's number of channels at a resolution is this number over the resolution."""
     channel_max: int = Field(default=512, ge=1, le=_MOST_CHANNELS)
     """Largest number of the backbone's channels at any resolution."""
     backbone_channels: tuple[Channels, ...] | None = None
-    """The backbone's channels from 4 pixels up; None follows `channel_base`."""
+    """Number of the backbone's channels at each resolution, from 4 pixels up; None follows
+    `channel_base`."""
     use_noise: bool = True
-    """Whether synthesis layers add (fixed or random) noise."""
+    """Whether synthesis layers add noise, be it fixed or random."""
     conv_clamp: Factor | None = None
     """Largest activation of the backbone; None is no bound."""
     decoder_hidden: int = Field(default=64, ge=1, le=_MOST_CHANNELS)
@@ -113,13 +116,14 @@ class GeneratorConfig(Settings):
     decoder_lr_mult: Factor = 1.0
     """Learning-rate multiplier of the decoder."""
     background: bool = False
-    """Whether a small network of ray direction and w colors what rays leave transparent."""
+    """Whether a small network of ray direction and w colors the background."""
     superresolution: Literal["8XDC", "4X", "2X", "custom"] = "8XDC"
-    """Published kinds for 512, 256 and 128 pixels, or `custom` with blocks of one's own."""
+    """Kind of the super-resolution: a published one for 512 (`8XDC`), 256 (`4X`) or 128 (`2X`)
+    pixels, or `custom`, with `superresolution_blocks`."""
     superresolution_blocks: tuple[SuperResolutionBlock, ...] = Field(
         default=(), max_length=_MOST_LAYERS
     )
-    """Blocks of a custom super-resolution; it starts at the neural rendering resolution."""
+    """Blocks of a custom super-resolution, which starts at the neural rendering resolution."""
     superresolution_noise: Literal["none", "const", "random"] = "none"
     """Noise of the super-resolution's layers."""
     superresolution_antialias: bool = True

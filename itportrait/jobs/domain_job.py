@@ -15,26 +15,28 @@ from itportrait.io import uris
 
 
 class TrainConfig(Settings):
-    """How a domain's training is spread, retried and bounded."""
+    """Workers, retries and time limit of a domain's training."""
 
     num_workers: int = Field(default=1, ge=1)
     """Number of workers of one domain; each draws its own codes and cameras."""
     min_workers: int | None = None
-    """Fewest workers to go on with when nodes are lost; None: always `num_workers`."""
+    """Smallest number of workers with which a training goes on when nodes are lost. None means
+    `num_workers`."""
     cpus_per_worker: float = Field(default=1.0, gt=0)
-    """Cores of a worker."""
+    """Number of cores reserved for a worker."""
     gpus_per_worker: float | None = Field(default=None, ge=0)
-    """GPUs of a worker; None: 1 where the cluster has any, else 0."""
+    """Number of GPUs reserved for a worker. None means 1 where the cluster has GPUs, and 0
+    elsewhere."""
     max_concurrent: int | None = Field(default=None, ge=1)
-    """Number of domains trained at once; None: as many as the cluster holds."""
+    """Number of domains trained at once; None means as many as the cluster holds."""
     max_failures: int = Field(default=3, ge=0)
-    """Number of restarts of the workers from the last checkpoint."""
+    """Number of times that the workers are started again from the last checkpoint."""
     controller_failures: int = Field(default=3, ge=0)
-    """Number of restarts of the run's controller, failed starts included."""
+    """Number of times that the run's controller is started again, including starts that failed."""
     deadline_s: float = Field(default=6 * 3600.0, gt=0)
-    """Time limit of a run, in seconds; then it is given up."""
+    """Time limit of a training, in seconds; a domain that exceeds it fails."""
     checkpoints_kept: int = Field(default=2, ge=1)
-    """Number of checkpoints kept while a run goes on."""
+    """Number of checkpoints kept while a training runs."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -33,24 +33,24 @@ IMAGE = "image"
 
 
 class ModelSettings(Settings):
-    """What a saved model knows besides its adapter."""
+    """Settings of a saved model; its adapter lies in a file of its own."""
 
     domain: str
-    """Style domain."""
+    """Name of the style domain."""
     version: str
-    """Version in the bank."""
+    """Version of the domain in the bank."""
     base: str = "mini"
     """URI of the base model's bundle."""
     base_model_id: str
-    """What that bundle must be."""
+    """Identity that the base model's bundle must have."""
     spec: dict[str, Any] = Field(default_factory=dict)
     """Specification of the domain."""
     align: AlignConfig = AlignConfig()
-    """Photos to crops."""
+    """How photos become crops and cameras."""
     invert: InvertConfig = InvertConfig()
-    """Crops to codes."""
+    """How portraits become codes of the generator."""
     stylize: StylizeConfig = StylizeConfig(metrics=False)
-    """Codes to views."""
+    """How codes become stylized views."""
 
     def params(self) -> dict[str, Any]:
         """Return the parameters of `predict` with their defaults."""

@@ -29,41 +29,41 @@ class VisionConfig(Settings):
     """The tower that looks at pictures."""
 
     image_size: int = Field(default=224, ge=16, le=1024)
-    """Side of the pictures."""
+    """Side of the pictures, in pixels."""
     layers: int | tuple[int, int, int, int] = 12
-    """Layers of a transformer, or of the four stages of a convolutional tower."""
+    """Number of layers of a transformer, or of each of the four stages of a convolutional tower."""
     width: int = Field(default=768, ge=1, le=8192)
-    """Channels."""
+    """Number of channels."""
     head_width: int = Field(default=64, ge=1, le=1024)
-    """Channels of an attention head."""
+    """Number of channels of an attention head."""
     patch_size: int = Field(default=16, ge=1, le=256)
-    """Side of a transformer's patches."""
+    """Side of a transformer's patches, in pixels."""
 
 
 class TextConfig(Settings):
     """The tower that reads texts."""
 
     context_length: int = Field(default=77, ge=1, le=1024)
-    """Most tokens of a text."""
+    """Largest number of tokens of a text."""
     vocab_size: int = Field(default=49408, ge=1, le=1 << 20)
-    """Number of tokens."""
+    """Number of different tokens."""
     width: int = Field(default=512, ge=1, le=8192)
-    """Channels."""
+    """Number of channels."""
     heads: int = Field(default=8, ge=1, le=256)
-    """Attention heads."""
+    """Number of attention heads."""
     layers: int = Field(default=12, ge=1, le=64)
-    """Layers."""
+    """Number of layers."""
 
 
 class ClipConfig(Settings):
-    """What an embedded model's configuration may say; nothing of it names a file or a network."""
+    """Configuration of an embedded model, which holds sizes alone and names no file or network."""
 
     embed_dim: int = Field(ge=1, le=8192)
-    """Length of the vectors."""
+    """Length of the embedding vectors."""
     vision_cfg: VisionConfig
-    """The tower that looks at pictures."""
+    """Sizes of the tower that encodes pictures."""
     text_cfg: TextConfig
-    """The tower that reads texts."""
+    """Sizes of the tower that encodes texts."""
 
 
 def check_config(path: Path) -> None:

@@ -51,7 +51,7 @@ class DeliverablesConfig(Settings):
     frames: int = Field(default=36, ge=2)
     """Number of frames of these two films."""
     portraits: int | None = Field(default=None, ge=1)
-    """Write files of only the first so many portraits of the run; None: of all."""
+    """Number of portraits of the run, counted from the first, that get files; None means all."""
 
     @property
     def kinds(self) -> int:

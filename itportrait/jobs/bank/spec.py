@@ -32,8 +32,9 @@ class BankDomain(DomainSpec):
     """A style domain of a bank."""
 
     truth: str | None = None
-    """True pictures of the domain, for KID: a folder or URI of aligned pictures, or `mini:NAME` for
-    procedural renders. Judged with, never trained on; not part of the fingerprint."""
+    """Folder or URI of true, aligned pictures of the domain, or `mini:NAME` for procedural renders.
+    They serve the metric KID only: no training sees them, and another truth does not make the
+    domain anew."""
 
     @field_validator("truth")
     @classmethod
@@ -56,19 +57,19 @@ class BankSpec(Settings):
     """A bank: the base model, the domains, and how they are adapted, judged and published."""
 
     base: str = "mini"
-    """Model bundle: name or URI."""
+    """Model bundle that the domains are adapted from: `mini`, a folder, or a URI."""
     domains: dict[str, BankDomain] = Field(min_length=1)
-    """Domains by name, each with the keys of `DomainSpec`."""
+    """Style domains by name."""
     adapt: AdaptConfig = Field(default_factory=AdaptConfig)
-    """Shared by all domains; a domain's `options` are laid over it."""
+    """How domains are adapted. A domain's own `options` override it."""
     align: AlignConfig = Field(default_factory=AlignConfig)
     """How reference pictures are aligned."""
     probe: ProbeConfig = Field(default_factory=ProbeConfig)
-    """The set on which finished candidates and champions are compared."""
+    """The portraits on which candidates and champions are compared."""
     gate: GateConfig = Field(default_factory=GateConfig)
     """When a candidate becomes champion."""
     train: TrainConfig = Field(default_factory=TrainConfig)
-    """Workers, retries and deadline of a domain's training."""
+    """Workers, retries and time limit of a domain's training."""
 
 
 def load_bank_spec(path: str | Path, overrides: list[str] | None = None) -> BankSpec:

@@ -39,11 +39,12 @@ class IngestConfig(Settings):
     patterns: tuple[str, ...] = PATTERNS
     """File names that count as photos in a folder."""
     shard_size: int = Field(default=64, ge=1)
-    """Photos of a shard: what one task computes, one file holds, and a kill can cost. Fewer where
-    their pictures would not fit into `shard_mb`."""
+    """Largest number of photos in a shard. A shard is computed by one task and written to one file,
+    so this is also what a killed process can cost. Shards are smaller where their pictures would
+    not fit into `shard_mb`."""
     shard_mb: int = Field(default=4096, ge=1)
-    """Memory that the pictures of a shard may take in a task, MiB; models and the batches in work
-    are apart."""
+    """Memory that the pictures of a shard may take in a task, in MiB. Models and the batch that is
+    being computed take memory besides."""
     camera_convention: CameraConvention = "eg3d"
     """Convention of cameras that tables and archives bring along: `eg3d` (camera to world, looking
     along +z, y down), `opengl` (camera to world, looking along -z, y up) or `w2c` (world to camera,
@@ -54,81 +55,89 @@ class OutputConfig(Settings):
     """How pictures are kept."""
 
     format: Literal["png", "jpeg", "webp"] = "png"
-    """Encoding in the pixels tables; only png gives back every bit."""
+    """Encoding of the pictures in the `pixels` tables; only `png` is lossless."""
     quality: int = Field(default=92, ge=1, le=100)
-    """Of jpeg and webp."""
+    """Quality of `jpeg` and `webp`; `png` ignores it."""
 
 
 class PublishConfig(Settings):
-    """What is made to look at, at the end."""
+    """Pages, videos and files that a job makes of its results."""
 
     portraits: int = Field(default=24, ge=0)
-    """Portraits in the gallery and the contact sheet; 0 makes neither."""
+    """Number of portraits in the gallery and on the contact sheet; 0 makes neither."""
     turntables: int = Field(default=1, ge=0)
-    """Portraits that get a turntable video in every domain."""
+    """Number of portraits that get a turntable video in every domain."""
     review: int = Field(default=6, ge=0)
-    """Portraits of each reason on the review page, the worst first; 0 makes none."""
+    """Number of portraits that the review page shows for each reason, the worst first; 0 makes no
+    such page."""
     deliverables: DeliverablesConfig = DeliverablesConfig()
-    """Files of every portrait: pasted back, films, depth, meshes."""
+    """Files that are written for every portrait."""
 
 
 class TrackingConfig(Settings):
-    """Where the curves of live adaptations go."""
+    """Where live adaptations log their curves and pictures."""
 
     uri: str = "none"
-    """MLflow: `sqlite:///{runs}/mlflow.db`, `http://host:port`; `none` for nowhere."""
+    """Tracking URI of MLflow, such as `sqlite:///{runs}/mlflow.db` or `http://host:port`; `none`
+    logs nothing."""
     experiment: str = "style-bank"
-    """Name of the experiment."""
+    """Name of the MLflow experiment."""
 
 
 class StageShare(Settings):
-    """What one task of a stage takes of the cluster, and how long it may."""
+    """Resources and time limit of one task of a stage."""
 
     cpus: float = Field(default=1.0, ge=0)
-    """Cores of a task; also its threads."""
+    """Number of cores reserved for a task, and of the threads that it computes with."""
     gpus: float | None = Field(default=None, ge=0)
-    """GPUs of a task (0.25: four share one); None: 1 where the cluster has any, else 0."""
+    """Number of GPUs reserved for a task; with 0.25, four tasks share one. None means 1 where the
+    cluster has GPUs, and 0 elsewhere."""
     timeout_s: float = Field(default=600.0, gt=0)
-    """Seconds a task may take, loading of models included, …"""
+    """Fixed part of a task's time limit, in seconds; it includes the loading of models."""
     item_timeout_s: float = Field(default=120.0, gt=0)
-    """… plus these for each of its records."""
+    """Additional seconds of the time limit for each record of the task."""
 
 
 class CpuShare(StageShare):
-    """The same for a stage that gains nothing from a GPU."""
+    """Resources and time limit of one task of a stage that gains nothing from a GPU."""
 
     gpus: float | None = Field(default=0.0, ge=0)
-    """GPUs of a task; None: 1 where the cluster has any."""
+    """Number of GPUs reserved for a task. None means 1 where the cluster has GPUs, and 0
+    elsewhere."""
     item_timeout_s: float = Field(default=60.0, gt=0)
-    """Seconds for each record, besides `timeout_s`."""
+    """Additional seconds of the time limit for each record of the task."""
 
 
 class ResourcesConfig(Settings):
-    """Shares of the cluster, retries, lease."""
+    """Resources of each stage, retries, and the lease on the output."""
 
     align: CpuShare = CpuShare()
-    """Of the align stage."""
+    """Resources of a task of the align stage."""
     invert: StageShare = StageShare()
-    """Of the invert stage."""
+    """Resources of a task of the invert stage."""
     stylize: StageShare = StageShare()
-    """Of the stylize stage."""
+    """Resources of a task of the stylize stage."""
     in_flight: int | None = Field(default=None, ge=1)
-    """Shard tasks submitted at once; None: twice what the cluster can run."""
+    """Largest number of shard tasks submitted at once. None means twice as many as the cluster can
+    run."""
     storage_retries: int = Field(default=6, ge=0)
-    """Further tries after storage failed, with pauses that double from half a second."""
+    """Number of retries after a failure of storage, with pauses that double from half a second."""
     crash_retries: int = Field(default=1, ge=0)
-    """Further tries of a shard whose process died, before the record that ends it is looked for.
-    A process that was ended for the memory of its node, or lost with its node, does not count."""
+    """Number of retries of a shard whose process died, before the record that causes it is searched
+    for. A process that ended for lack of memory, or was lost with its node, does not count."""
     node_retries: int = Field(default=8, ge=0)
-    """Further tries of a task whose node was lost, with pauses that double from half a second."""
+    """Number of retries of a task whose node was lost, with pauses that double from half a
+    second."""
     memory_wait_s: float = Field(default=900.0, ge=0)
-    """Seconds to wait for nodes to have memory free again while nothing of the job can run."""
+    """Longest wait, in seconds, for nodes to have free memory again while no task of the job can
+    run."""
     lease_ttl_s: float = Field(default=60.0, gt=0)
-    """Seconds after which a dead job's hold on the output ends (at once on its own machine)."""
+    """Time in seconds after which the lease of a dead job on the output expires. On the machine of
+    the dead job it expires at once."""
     lease_wait_s: float = Field(default=0.0, ge=0)
-    """Seconds to wait for another job on the same output before giving up."""
+    """Longest wait, in seconds, for another job that writes to the same output."""
     num_cpus: int | None = Field(default=None, ge=1)
-    """Cores of the embedded Ray; None: all of this machine."""
+    """Number of cores of the embedded Ray; None means all of this machine."""
 
 
 class JobConfig(Settings):
@@ -139,32 +148,34 @@ class JobConfig(Settings):
     input: str = ""
     """Folder, glob, list file, Parquet table or tar shards of photos, on any storage."""
     output: str = ""
-    """Folder or URI that the job writes; a later run goes on there."""
+    """Folder or URI to which the job writes. A later run with the same output computes only what is
+    missing or changed."""
     bank: str = ""
-    """Style bank: adapters are taken from it, and live adaptations published to it."""
+    """Folder or URI of the style bank. Styles are read from it, and live adaptations are published
+    to it."""
     domains: tuple[str | DomainSpec, ...] = ()
-    """Style domains: a name takes the bank's champion; a specification is adapted first unless the
-    bank holds it already."""
+    """Style domains. A name means the champion of that name in the bank. A specification is adapted
+    before the photos are stylized, unless the bank holds it already."""
     ingest: IngestConfig = IngestConfig()
-    """Inputs and shards."""
+    """How inputs are found and cut into shards."""
     align: AlignConfig = AlignConfig()
-    """Photos to crops and cameras."""
+    """How photos become crops and cameras."""
     invert: InvertConfig = InvertConfig()
-    """Portraits to codes."""
+    """How portraits become codes of the generator."""
     adapt: AdaptConfig = AdaptConfig()
-    """Live adaptations."""
+    """How domains that are specified here are adapted."""
     stylize: StylizeConfig = StylizeConfig()
-    """Codes to stylized views."""
+    """How codes become stylized views."""
     train: TrainConfig = TrainConfig()
-    """Workers and retries of live adaptations."""
+    """Workers, retries and time limit of the adaptations."""
     pixels: OutputConfig = OutputConfig()
-    """Encoding of pictures."""
+    """How pictures are encoded in the tables."""
     publish: PublishConfig = PublishConfig()
-    """Gallery, contact sheet, turntables."""
+    """Which pages, videos and files are made of the results."""
     tracking: TrackingConfig = TrackingConfig()
-    """MLflow."""
+    """Where MLflow logs the adaptations."""
     resources: ResourcesConfig = ResourcesConfig()
-    """Ray."""
+    """Resources of the tasks, retries, and the lease on the output."""
 
     @field_validator("domains", mode="before")
     @classmethod
