@@ -37,10 +37,10 @@ from benchmarks.chaos_stages import CALM, WILD
 from benchmarks.memory_group import GIB, MemoryGroup
 from benchmarks.tiny_job import DOMAIN, write_job
 from itportrait.config import fingerprint
-from itportrait.engine.digests import row_digest
 from itportrait.engine.recipes import ALIGN, INVERT, RECORD_TYPES, STYLIZE, table_root
 from itportrait.io.commits import StageTable
 from itportrait.io.parquet import Row
+from itportrait.stages.digests import row_digest
 
 ROOT = Path(__file__).resolve().parent.parent
 FAULTS = (

@@ -27,13 +27,13 @@ from benchmarks.tiny_job import write_table
 from itportrait.bank.store import Bank
 from itportrait.bundle import load_bundle
 from itportrait.engine.recipes import ALIGN, INVERT, STYLIZE, Recipe
-from itportrait.engine.shards import Shard, iter_shards
 from itportrait.engine.work import ShardTask, run_shard
 from itportrait.ingest import list_sources
 from itportrait.jobs.ready_made import find_champion
 from itportrait.jobs.stylize.config import JobConfig, load_job
 from itportrait.on_ray.session import ray_session
 from itportrait.on_ray.stylize_job import StylizeJob
+from itportrait.stages.shards import Shard, iter_shards
 
 ROOT = Path(__file__).resolve().parent.parent
 WARM = 2

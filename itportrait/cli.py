@@ -87,9 +87,9 @@ def align(
     device: Device = "auto",
 ) -> None:
     """Find faces and cut them out as the generator expects, with their cameras."""
-    from itportrait.engine.shards import iter_shards
     from itportrait.ingest import in_eg3d_convention, list_sources
     from itportrait.jobs.stylize.config import load_job
+    from itportrait.stages.shards import iter_shards
 
     job = load_job(config or None, set_, input=photos, output=out)
     listing = list_sources(job.input, patterns=job.ingest.patterns)

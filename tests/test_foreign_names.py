@@ -17,7 +17,6 @@ from itportrait.align import AlignConfig
 from itportrait.bank.store import Bank, BankVersion, read_version
 from itportrait.bundle import load_bundle
 from itportrait.engine.recipes import ALIGN, INVERT, STYLIZE, Recipe, table_root
-from itportrait.engine.shards import Shard
 from itportrait.errors import ItportraitError
 from itportrait.image import encode
 from itportrait.ingest import list_sources
@@ -28,6 +27,7 @@ from itportrait.jobs.domain_job import DomainJob
 from itportrait.jobs.stylize.delivery import DeliveryTask, deliver, read_delivery, sweep
 from itportrait.on_ray.trainers import _read_result
 from itportrait.records import AlignedRecord, InvertedRecord, Source, StylizedRecord
+from itportrait.stages.shards import Shard
 from itportrait.stylize import DeliverablesConfig
 from tests.conftest import REPOSITORY
 from tests.helpers.foreign import SECRET, Watch, hostile_names, make_outside, plant_links

@@ -4,13 +4,13 @@ from collections.abc import Callable, Iterable, Iterator
 
 from itportrait.engine.recipes import ALIGN, Recipe
 from itportrait.engine.repeats import Repeats
-from itportrait.engine.shards import Shard
 from itportrait.engine.totals import StageTotals
 from itportrait.engine.verdicts import ALONE, MEMORY_LOST
 from itportrait.engine.work import ShardTask, load_items, run_shard
 from itportrait.errors import NoInputError
 from itportrait.io import uris
 from itportrait.io.commits import Commit
+from itportrait.stages.shards import Shard
 
 
 def run_stage(

@@ -5,10 +5,10 @@ from typing import Self
 
 from itportrait.engine.poison_search import Search
 from itportrait.engine.recipes import ALIGN, Recipe
-from itportrait.engine.shards import Shard
 from itportrait.engine.work import ShardTask, run_shard
 from itportrait.execution.executor import Call
 from itportrait.io.memory import Room
+from itportrait.stages.shards import Shard
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,6 @@ from itportrait.engine.pieces import StageResources
 from itportrait.engine.progress import Progress
 from itportrait.engine.recipes import ALIGN, INVERT, STYLIZE, Recipe
 from itportrait.engine.repeats import Repeats
-from itportrait.engine.shards import Shard
 from itportrait.engine.totals import Totals
 from itportrait.engine.verdicts import all_hold
 from itportrait.engine.window import Window, WindowLimits
@@ -20,6 +19,7 @@ from itportrait.execution.executor import Executor
 from itportrait.io import uris
 from itportrait.io.commits import Commit
 from itportrait.io.lease import Lease
+from itportrait.stages.shards import Shard
 
 _MARKERS_PER_ROUND = 256
 

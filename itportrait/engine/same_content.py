@@ -8,11 +8,11 @@ import numpy as np
 
 from itportrait.engine.recipes import ALIGN, Recipe
 from itportrait.engine.repeats import NO_PORTRAIT
-from itportrait.engine.shards import Item, source_key
 from itportrait.io import uris
 from itportrait.io.parquet import Row
 from itportrait.io.photos import read_source
 from itportrait.records import AlignedRecord, Record, Source, Status
+from itportrait.stages.shards import Item, source_key
 
 
 def same_content(

@@ -22,7 +22,6 @@ from itportrait.engine.poison_search import (
     search_target,
 )
 from itportrait.engine.recipes import ALIGN, INVERT, STYLIZE, Recipe
-from itportrait.engine.shards import Shard
 from itportrait.engine.verdicts import ALONE, MEMORY_LOST, PROCESS_LOST, TIMED_OUT
 from itportrait.engine.work import UpstreamDamagedError
 from itportrait.errors import ItportraitError, OutputError
@@ -31,6 +30,7 @@ from itportrait.execution.executor import SYSTEM_CLOCK, Clock, Executor
 from itportrait.execution.governor import ROOM, ROOM_TO_SPARE, Governor
 from itportrait.io import uris
 from itportrait.io.commits import Commit
+from itportrait.stages.shards import Shard
 
 _PRIORITY = {STYLIZE: 0, INVERT: 1, ALIGN: 2}
 _VERDICTS = {Cause.MEMORY: MEMORY_LOST, Cause.TIME: TIMED_OUT, Cause.CRASH: PROCESS_LOST}

@@ -13,11 +13,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from itportrait.config import fingerprint
-from itportrait.engine.digests import row_digest
 from itportrait.engine.kept_rows import kept_rows, lacks_faces
 from itportrait.engine.recipes import ALIGN, INVERT, STYLIZE, Recipe
 from itportrait.engine.same_content import photos_of, repeated, same_content
-from itportrait.engine.shards import Item, Shard
 from itportrait.engine.verdicts import all_hold
 from itportrait.errors import ItportraitError
 from itportrait.execution.causes import UpstreamDamagedError
@@ -41,6 +39,8 @@ from itportrait.records import (
     StylizedRecord,
     unread_id,
 )
+from itportrait.stages.digests import row_digest
+from itportrait.stages.shards import Item, Shard
 
 R = TypeVar("R", bound=Record)
 

@@ -19,7 +19,6 @@ from itportrait.engine.pieces import StageResources
 from itportrait.engine.pipeline import Domain, Pipeline
 from itportrait.engine.progress import Progress
 from itportrait.engine.recipes import ALIGN, INVERT, STYLIZE, Recipe
-from itportrait.engine.shards import Shard, iter_shards
 from itportrait.engine.totals import Totals, cost_of
 from itportrait.engine.window import WindowLimits
 from itportrait.errors import ItportraitError, UnknownNameError
@@ -47,6 +46,7 @@ from itportrait.on_ray.job_tracking import JobTracking
 from itportrait.on_ray.tasks import RayExecutor
 from itportrait.on_ray.trainers import TrainerPool, publish_trained, train_domain
 from itportrait.pages.report import render_report
+from itportrait.stages.shards import Shard, iter_shards
 
 logger = logging.getLogger(__name__)
 

@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 from itportrait.engine.pieces import StageResources
 from itportrait.engine.pipeline import Domain, Pipeline
 from itportrait.engine.recipes import ALIGN, INVERT, STYLIZE, Recipe
-from itportrait.engine.shards import Shard, iter_shards
 from itportrait.engine.totals import Totals
 from itportrait.engine.window import WindowLimits
 from itportrait.ingest import list_sources
 from itportrait.on_ray.tasks import RayExecutor
+from itportrait.stages.shards import Shard, iter_shards
 
 LIMITS = WindowLimits(in_flight=4, backoff_s=0.05)
 RESOURCES = {stage: StageResources(num_cpus=1) for stage in (ALIGN, INVERT, STYLIZE)}

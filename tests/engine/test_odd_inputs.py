@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 
 from itportrait.engine.local import run_stage
-from itportrait.engine.shards import iter_shards
 from itportrait.ingest import list_sources
 from itportrait.jobs.stylize.config import load_job
+from itportrait.stages.shards import iter_shards
 from tests.helpers.odd_inputs import SKIPPED, outcomes, write_odd_inputs
 
 

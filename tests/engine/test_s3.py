@@ -3,13 +3,13 @@
 import pytest
 
 from itportrait.bank.store import Bank, BankVersion
-from itportrait.engine.shards import iter_shards
 from itportrait.engine.work import ShardTask, run_shard
 from itportrait.errors import LeaseHeldError
 from itportrait.ingest import list_sources
 from itportrait.io import uris
 from itportrait.io.commits import CommitTakenError
 from itportrait.io.lease import Lease
+from itportrait.stages.shards import iter_shards
 from tests.engine.fake_stages import chain
 
 

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from itportrait.engine.pieces import StageResources
 from itportrait.engine.recipes import ALIGN, INVERT, STYLIZE
-from itportrait.engine.shards import Shard
 from itportrait.engine.window import Window, WindowLimits
 from itportrait.errors import ItportraitError
 from itportrait.execution.causes import ClusterLostError
 from itportrait.execution.executor import Call
 from itportrait.execution.governor import NoMemoryError
 from itportrait.io import uris
+from itportrait.stages.shards import Shard
 from tests.engine.fake_stages import chain
 from tests.engine.simulated import LOOK_S, SHARD_SIZE, Fate, Shortage, SimulatedCluster
 

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 
 from itportrait.engine.recipes import ALIGN, INVERT, STYLIZE
-from itportrait.engine.shards import Shard, iter_shards
 from itportrait.engine.work import ShardTask, UpstreamDamagedError, run_shard
 from itportrait.errors import ItportraitError
 from itportrait.ingest import list_sources
 from itportrait.io import uris
 from itportrait.records import Source, Status, content_id
+from itportrait.stages.shards import Shard, iter_shards
 from tests.engine.fake_stages import build, chain, computed, recipe
 
 

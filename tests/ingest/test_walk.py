@@ -198,7 +198,7 @@ def test_files_that_may_not_be_read_are_faults_of_their_own(open_folder):
 
 
 def test_a_fault_is_gone_once_it_is_mended(open_folder):
-    from itportrait.engine.shards import source_key
+    from itportrait.stages.shards import source_key
 
     fill(open_folder, "a.jpg", "closed/b.jpg")
     (open_folder / "closed").chmod(0)

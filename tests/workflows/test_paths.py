@@ -17,7 +17,6 @@ import pytest
 from itportrait.adapt import load_references
 from itportrait.bank.store import Bank, BankVersion
 from itportrait.bundle import load_bundle
-from itportrait.engine.shards import iter_shards
 from itportrait.engine.work import ShardTask, run_shard
 from itportrait.image import encode
 from itportrait.ingest import list_sources, read_photo
@@ -27,6 +26,7 @@ from itportrait.jobs.bank.spec import load_bank_spec
 from itportrait.jobs.stylize.config import load_job
 from itportrait.mini.samples import write_sample_portraits
 from itportrait.records import AlignedRecord, Status, StylizedRecord
+from itportrait.stages.shards import iter_shards
 from itportrait.text import name_bytes, shown
 from tests.conftest import REPOSITORY
 from tests.engine.fake_stages import chain

@@ -15,7 +15,6 @@ from typing import Any
 from itportrait.config import fingerprint
 from itportrait.documents import build
 from itportrait.engine.recipes import ALIGN, INVERT, Recipe
-from itportrait.engine.shards import Shard
 from itportrait.engine.stage_functions import build_stylizer
 from itportrait.errors import InvalidArgumentError
 from itportrait.image import encode
@@ -34,6 +33,7 @@ from itportrait.records import (
     Status,
     StylizedRecord,
 )
+from itportrait.stages.shards import Shard
 from itportrait.stylize.config import DeliverablesConfig
 from itportrait.text import restored
 

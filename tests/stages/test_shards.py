@@ -4,8 +4,8 @@ import itertools
 
 import numpy as np
 
-from itportrait.engine.shards import Shard, iter_shards, source_key
 from itportrait.records import Source
+from itportrait.stages.shards import Shard, iter_shards, source_key
 
 
 def sources(count):

@@ -5,7 +5,6 @@ from dataclasses import dataclass, field, fields, replace
 import numpy as np
 import pytest
 
-from itportrait.engine.digests import row_digest
 from itportrait.records import (
     KEPT_HERE,
     AlignedRecord,
@@ -15,6 +14,7 @@ from itportrait.records import (
     StylizedRecord,
     read_later,
 )
+from itportrait.stages.digests import row_digest
 
 CAMERA = np.arange(25) / 7
 PICTURE = np.arange(192, dtype=np.uint8).reshape(8, 8, 3)
