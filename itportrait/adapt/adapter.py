@@ -3,7 +3,7 @@
 import copy
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Self
@@ -12,7 +12,6 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from itportrait.adapt.layers import trained_names
 from itportrait.errors import CheckpointError, InvalidArgumentError, OutputError
 from itportrait.generator import TriPlaneGenerator
 from itportrait.weights.limits import Limits
@@ -46,20 +45,25 @@ class Adapter:
         base: TriPlaneGenerator,
         adapted: TriPlaneGenerator,
         *,
+        names: Iterable[str],
         domain: str,
         base_model_id: str,
-        train: str = "synthesis_sr",
         info: dict[str, Any] | None = None,
     ) -> Self:
-        """Take the difference of two generators over the layers of a preset.
+        """Take the difference of two generators over some of their tensors.
 
-        Raises:
-            UnknownNameError: no such preset.
+        Args:
+            base: the generator as it was.
+            adapted: the same one after training.
+            names: parameters that were trained.
+            domain: name of the style domain.
+            base_model_id: `model_id` of the base generator's bundle.
+            info: JSON data kept with it.
         """
         old, new = dict(base.named_parameters()), dict(adapted.named_parameters())
         delta = {
             name: (new[name].detach().double() - old[name].detach().double()).float().cpu()
-            for name in trained_names(base, train)
+            for name in names
         }
         return cls(domain, base_model_id, delta, dict(info or {}))
 

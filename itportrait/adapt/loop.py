@@ -250,8 +250,8 @@ class _Run:
         return Adapter.between(
             self.bundle.generator,
             with_weights(self.bundle.generator, self.selection.weights[student]),
+            names=self.selection.weights[student],
             domain=self.spec.name,
             base_model_id=self.bundle.model_id,
-            train=self.spec.train,
             info=info,
         )

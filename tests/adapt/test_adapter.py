@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from itportrait.adapt import Adapter, mix_adapters
+from itportrait.adapt.layers import trained_names
 from itportrait.errors import CheckpointError, InvalidArgumentError, OutputError
 
 
@@ -24,7 +25,12 @@ def changed(generator, preset_prefix, seed, size=0.1):
 def adapter_of(bundle, seed=0, name="red", **kwargs):
     adapted = changed(bundle.generator, "backbone.synthesis.", seed)
     adapter = Adapter.between(
-        bundle.generator, adapted, domain=name, base_model_id=bundle.model_id, **kwargs
+        bundle.generator,
+        adapted,
+        names=trained_names(bundle.generator, "synthesis_sr"),
+        domain=name,
+        base_model_id=bundle.model_id,
+        **kwargs,
     )
     return adapter, adapted
 
