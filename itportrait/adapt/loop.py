@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from itportrait.adapt.adapter import Adapter
 from itportrait.adapt.config import AdaptConfig, DomainSpec, resolve
 from itportrait.adapt.fingerprint import adapt_fingerprint
 from itportrait.adapt.methods import METHODS, AdaptationMethod, MethodContext
@@ -20,6 +19,7 @@ from itportrait.adapt.selection import Selection
 from itportrait.adapt.workers import Workers
 from itportrait.bundle import Bundle
 from itportrait.errors import CheckpointError
+from itportrait.styles import Adapter
 
 logger = logging.getLogger(__name__)
 

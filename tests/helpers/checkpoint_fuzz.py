@@ -24,11 +24,11 @@ from typing import Any
 import torch
 from safetensors.torch import save
 
-from itportrait.adapt.adapter import Adapter
 from itportrait.errors import CheckpointError
 from itportrait.perception.files import save_compressed
 from itportrait.perception.perceptual import PerceptualModel
 from itportrait.perception.trunk import ConvTrunk
+from itportrait.styles import Adapter
 from itportrait.weights.checkpoints import read_checkpoint
 from tests.helpers.bounded import SPARE, forbid_more_than, peak_memory
 from tests.helpers.mutations import mutations

@@ -6,11 +6,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from itportrait.adapt.adapter import Adapter
 from itportrait.errors import CheckpointError
 from itportrait.perception.files import save_compressed
 from itportrait.perception.perceptual import PerceptualModel
 from itportrait.perception.trunk import ConvTrunk
+from itportrait.styles import Adapter
 from tests.helpers.mutations import mutations
 
 

@@ -6,9 +6,15 @@ import json
 import pytest
 import torch
 
-from itportrait.adapt import Adapter, mix_adapters
 from itportrait.adapt.layers import trained_names
 from itportrait.errors import CheckpointError, InvalidArgumentError, OutputError
+from itportrait.styles import Adapter, mix_adapters
+from tests.helpers.tiny_family import tiny_bundle
+
+
+@pytest.fixture(scope="module")
+def bundle():
+    return tiny_bundle()
 
 
 def changed(generator, preset_prefix, seed, size=0.1):

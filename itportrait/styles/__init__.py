@@ -1,0 +1,12 @@
+"""Styles: what a version of a domain is, apart from how it was made."""
+
+from typing import TYPE_CHECKING
+
+from itportrait.lazy import lazy_exports
+
+if TYPE_CHECKING:
+    from itportrait.styles.weight_style import Adapter, mix_adapters
+
+__all__ = ["Adapter", "mix_adapters"]
+
+__getattr__ = lazy_exports(__name__, {"weight_style": "Adapter mix_adapters"})
