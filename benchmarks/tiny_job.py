@@ -13,10 +13,10 @@ import torch
 import yaml
 from PIL import Image
 
-from itportrait.adapt import Adapter
 from itportrait.bank.store import Bank, BankVersion
 from itportrait.bundle import load_bundle
 from itportrait.geometry.camera import frontal_camera
+from itportrait.styles import WeightStyle
 from tests.helpers.tiny_folder import write_tiny_bundle
 
 SIDE = 48
@@ -69,7 +69,7 @@ def _publish_domain(root: Path) -> None:
         for name, value in bundle.generator.named_parameters()
         if "superresolution" in name and value.ndim == 4
     }
-    adapter = Adapter(DOMAIN, bundle.model_id, delta, {})
+    adapter = WeightStyle(DOMAIN, bundle.model_id, delta, {})
     spec = {"name": DOMAIN, "mode": "text", "prompt": "a red person", "source_prompt": "a person"}
     version = BankVersion(
         domain=DOMAIN, version="1", fingerprint="1", base_model_id=bundle.model_id, spec=spec

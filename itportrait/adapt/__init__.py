@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING
 from itportrait.lazy import lazy_exports
 
 if TYPE_CHECKING:
+    from itportrait.adapt.adapter import Adapter, mix_adapters
     from itportrait.adapt.config import AdaptConfig, DomainSpec, resolve
     from itportrait.adapt.fingerprint import adapt_fingerprint, former_fingerprint
     from itportrait.adapt.layers import LAYER_PRESETS
     from itportrait.adapt.loop import AdaptReport, AdaptResult, adapt_domain
     from itportrait.adapt.methods import METHODS
     from itportrait.adapt.references import Reference, load_references
-    from itportrait.styles import Adapter, mix_adapters
 
 VERSION = 1
 """Raised when the code of this stage changes its results: every domain is made anew."""
@@ -37,7 +37,7 @@ __all__ = [
 __getattr__ = lazy_exports(
     __name__,
     {
-        "itportrait.styles": "Adapter mix_adapters",
+        "adapter": "Adapter mix_adapters",
         "config": "AdaptConfig DomainSpec resolve",
         "layers": "LAYER_PRESETS",
         "fingerprint": "adapt_fingerprint former_fingerprint",

@@ -19,7 +19,7 @@ from itportrait.adapt.selection import Selection
 from itportrait.adapt.workers import Workers
 from itportrait.bundle import Bundle
 from itportrait.errors import CheckpointError
-from itportrait.styles import Adapter
+from itportrait.styles import WeightStyle
 
 logger = logging.getLogger(__name__)
 
@@ -62,8 +62,8 @@ class AdaptResult:
         images: renders of the probe set by the result, uint8 `[S, S, 3]`.
     """
 
-    adapter: Adapter
-    image_adapter: Adapter | None
+    adapter: WeightStyle
+    image_adapter: WeightStyle | None
     curve: list[dict[str, float]]
     pairs: list[dict[str, Any]]
     step: int
@@ -239,7 +239,7 @@ class _Run:
 
     def _adapter(
         self, student: str, kept: dict[str, float], pairs: list[dict[str, Any]]
-    ) -> Adapter:
+    ) -> WeightStyle:
         info = {
             "spec": self.spec.portable(),
             "fingerprint": self.fingerprint,
@@ -247,7 +247,7 @@ class _Run:
             "step": int(kept["step"]),
             "pairs": pairs,
         }
-        return Adapter.between(
+        return WeightStyle.between(
             self.bundle.generator,
             with_weights(self.bundle.generator, self.selection.weights[student]),
             names=self.selection.weights[student],

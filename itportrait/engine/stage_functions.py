@@ -67,7 +67,7 @@ def _invert(recipe: Recipe):
 @lru_cache(maxsize=4)
 def build_stylizer(recipe: Recipe):
     """Return a `Stylizer` of the recipe's domain, with its adapter from the bank."""
-    from itportrait.adapt import Adapter
+    from itportrait.styles import WeightStyle
     from itportrait.stylize import StyleTarget, StylizeConfig, Stylizer
 
     bundle = warm_bundle(recipe.bundle, recipe.device)
@@ -79,7 +79,7 @@ def build_stylizer(recipe: Recipe):
             f"{uris.redact(recipe.adapter)} holds no file adapter.safetensors; adapt the domain "
             "again, or copy the whole bank"
         ) from None
-    adapter = Adapter.from_bytes(data, source=uris.redact(recipe.adapter))
+    adapter = WeightStyle.from_bytes(data, source=uris.redact(recipe.adapter))
     adapter.check_base(bundle.model_id)
     adapter.check_domain(recipe.domain)
     target = StyleTarget(

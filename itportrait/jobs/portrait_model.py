@@ -24,8 +24,8 @@ from itportrait.records import AlignedRecord, Source, Status, StylizedRecord
 from itportrait.stylize.config import StylizeConfig
 
 if TYPE_CHECKING:
-    from itportrait.adapt import Adapter
     from itportrait.bundle import Bundle
+    from itportrait.styles import WeightStyle
 
 ADAPTER, ABOUT = "adapter.safetensors", "about.json"
 IMAGE = "image"
@@ -73,7 +73,7 @@ class PortraitModel:
         InvalidArgumentError: the adapter belongs to another base model.
     """
 
-    def __init__(self, settings: ModelSettings, bundle: "Bundle", adapter: "Adapter") -> None:
+    def __init__(self, settings: ModelSettings, bundle: "Bundle", adapter: "WeightStyle") -> None:
         from itportrait.align import Aligner
 
         adapter.check_base(bundle.model_id)
@@ -232,14 +232,14 @@ def load_portrait_model(
     """
     import torch
 
-    from itportrait.adapt import Adapter
     from itportrait.engine.stage_functions import warm_bundle
+    from itportrait.styles import WeightStyle
 
     folder = Path(folder)
     source = str(folder / ABOUT)
     data = parse_object((folder / ABOUT).read_bytes(), source, finite=True)
     settings = ModelSettings.parse(data, source=source)
-    adapter = Adapter.load(folder / ADAPTER)
+    adapter = WeightStyle.load(folder / ADAPTER)
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     try:

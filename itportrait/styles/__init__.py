@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 from itportrait.lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from itportrait.styles.weight_style import Adapter, mix_adapters
+    from itportrait.styles.weight_style import WeightStyle, mix_weight_styles
 
-__all__ = ["Adapter", "mix_adapters"]
+__all__ = ["WeightStyle", "mix_weight_styles"]
 
-__getattr__ = lazy_exports(__name__, {"weight_style": "Adapter mix_adapters"})
+__getattr__ = lazy_exports(__name__, {"weight_style": "WeightStyle mix_weight_styles"})

@@ -1,4 +1,4 @@
-"""An adapter: what a style changes in the trained layers, as a difference from the base model."""
+"""A style of weights: what it changes in the trained layers, as a difference from the base."""
 
 import copy
 import io
@@ -24,7 +24,7 @@ _FORMAT = "itportrait-adapter-1"
 
 
 @dataclass(frozen=True)
-class Adapter:
+class WeightStyle:
     """Differences of trained tensors, with the base model they belong to.
 
     Args:
@@ -201,7 +201,9 @@ class Adapter:
         return cls.from_bytes(data, source=str(file))
 
 
-def mix_adapters(parts: Sequence[tuple[Adapter, float]], *, domain: str | None = None) -> Adapter:
+def mix_weight_styles(
+    parts: Sequence[tuple[WeightStyle, float]], *, domain: str | None = None
+) -> WeightStyle:
     """Blend domains: the weighted sum of their differences (a tensor that one lacks counts as 0).
 
     Args:
@@ -222,4 +224,4 @@ def mix_adapters(parts: Sequence[tuple[Adapter, float]], *, domain: str | None =
             delta[name] = delta[name] + weight * change if name in delta else weight * change
     name = domain or "+".join(f"{weight:g}*{adapter.domain}" for adapter, weight in parts)
     info = {"mix": [{"domain": adapter.domain, "weight": weight} for adapter, weight in parts]}
-    return Adapter(name, base, delta, info)
+    return WeightStyle(name, base, delta, info)

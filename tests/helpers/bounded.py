@@ -13,7 +13,7 @@ SPARE = 512 << 20
 _READERS = {
     "checkpoint": "itportrait.weights.checkpoints:read_checkpoint",
     "network": "itportrait.perception:PerceptualModel.load",
-    "adapter": "itportrait.styles:Adapter.load",
+    "adapter": "itportrait.styles:WeightStyle.load",
     "generator": "itportrait.generator.io:load_generator",
 }
 

@@ -28,7 +28,7 @@ from itportrait.errors import CheckpointError
 from itportrait.perception.files import save_compressed
 from itportrait.perception.perceptual import PerceptualModel
 from itportrait.perception.trunk import ConvTrunk
-from itportrait.styles import Adapter
+from itportrait.styles import WeightStyle
 from itportrait.weights.checkpoints import read_checkpoint
 from tests.helpers.bounded import SPARE, forbid_more_than, peak_memory
 from tests.helpers.mutations import mutations
@@ -91,8 +91,8 @@ def good_files() -> list[Good]:
         files.append(Good(".pt", repack(stream.getvalue())))
     plain = {name: value.contiguous() for name, value in state.items()}
     files.append(Good(".safetensors", save(plain)))
-    adapter = Adapter("bronze", "tiny-1", {"a.weight": torch.ones(3, 4)}, {"steps": 4})
-    files.append(Good(".safetensors", adapter.to_bytes(), Adapter.load))
+    adapter = WeightStyle("bronze", "tiny-1", {"a.weight": torch.ones(3, 4)}, {"steps": 4})
+    files.append(Good(".safetensors", adapter.to_bytes(), WeightStyle.load))
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "x")
         PerceptualModel(ConvTrunk((4, 6), (1, 2))).save(path)

@@ -6,7 +6,6 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-from itportrait.adapt import Adapter
 from itportrait.generator import TriPlaneGenerator, mini_config
 from itportrait.geometry.camera import frontal_camera, look_at_camera
 from itportrait.image import to_uint8
@@ -15,6 +14,7 @@ from itportrait.perception.identity import MiniIdentityModel
 from itportrait.perception.perceptual import PerceptualModel
 from itportrait.perception.trunk import ConvTrunk
 from itportrait.records import AlignedRecord
+from itportrait.styles import WeightStyle
 
 WIDTHS = ((8, 8, 16, 16), (1, 1, 1, 1))
 
@@ -87,7 +87,7 @@ def tint(bundle, channel, amount=0.6):
     last = [n for n in names if n.startswith("superresolution") and n.endswith("torgb.bias")][-1]
     delta = torch.zeros_like(bundle.generator.get_parameter(last))
     delta[channel] = amount
-    return Adapter(f"tint{channel}", bundle.model_id, {last: delta})
+    return WeightStyle(f"tint{channel}", bundle.model_id, {last: delta})
 
 
 def own_samples(bundle, count, seed=1):

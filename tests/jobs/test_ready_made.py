@@ -4,7 +4,6 @@ import shutil
 
 import pytest
 
-from itportrait.adapt import Adapter
 from itportrait.bank.store import Bank
 from itportrait.bundle import load_bundle
 from itportrait.errors import OutputError, UnknownNameError
@@ -17,6 +16,7 @@ from itportrait.jobs.ready_made import (
     ready_made_bank,
     record_version,
 )
+from itportrait.styles import WeightStyle
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def shipped():
 def test_shipped_domain_belongs_to_the_shipped_models(shipped):
     bundle = load_bundle("mini")
     assert shipped.base_model_id == bundle.model_id
-    adapter = Adapter.from_bytes(uris.read_bytes(uris.join(shipped.uri, "adapter.safetensors")))
+    adapter = WeightStyle.from_bytes(uris.read_bytes(uris.join(shipped.uri, "adapter.safetensors")))
     styled = adapter.apply(bundle.generator, model_id=bundle.model_id)
     change = styled.state_dict()["backbone.synthesis.b32.conv0.weight"]
     assert not change.equal(bundle.generator.state_dict()["backbone.synthesis.b32.conv0.weight"])

@@ -10,7 +10,7 @@ from itportrait.errors import CheckpointError
 from itportrait.perception.files import save_compressed
 from itportrait.perception.perceptual import PerceptualModel
 from itportrait.perception.trunk import ConvTrunk
-from itportrait.styles import Adapter
+from itportrait.styles import WeightStyle
 from tests.helpers.mutations import mutations
 
 
@@ -140,8 +140,8 @@ def test_every_cut_of_a_network_is_refused(network):
 def test_damaged_networks_and_adapters_raise_one_kind_of_error(network, tmp_path):
     adapter = tmp_path / "adapter.safetensors"
     delta = {"a.weight": torch.ones(3, 4), "b.bias": torch.zeros(3)}
-    adapter.write_bytes(Adapter("bronze", "tiny-1", delta, {"steps": 4}).to_bytes())
-    readers = {network: PerceptualModel.load, adapter: Adapter.load}
+    adapter.write_bytes(WeightStyle("bronze", "tiny-1", delta, {"steps": 4}).to_bytes())
+    readers = {network: PerceptualModel.load, adapter: WeightStyle.load}
     files = [path.read_bytes() for path in readers]
     refused = 0
     for index, content in enumerate(mutations(files, 600)):

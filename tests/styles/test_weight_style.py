@@ -8,7 +8,7 @@ import torch
 
 from itportrait.adapt.layers import trained_names
 from itportrait.errors import CheckpointError, InvalidArgumentError, OutputError
-from itportrait.styles import Adapter, mix_adapters
+from itportrait.styles import WeightStyle, mix_weight_styles
 from tests.helpers.tiny_family import tiny_bundle
 
 
@@ -30,7 +30,7 @@ def changed(generator, preset_prefix, seed, size=0.1):
 
 def adapter_of(bundle, seed=0, name="red", **kwargs):
     adapted = changed(bundle.generator, "backbone.synthesis.", seed)
-    adapter = Adapter.between(
+    adapter = WeightStyle.between(
         bundle.generator,
         adapted,
         names=trained_names(bundle.generator, "synthesis_sr"),
@@ -78,25 +78,25 @@ def test_the_base_is_not_touched_and_the_result_is_frozen(bundle):
 def test_blends(bundle):
     first, second = adapter_of(bundle, 1)[0], adapter_of(bundle, 2, "blue")[0]
     name = next(iter(first.delta))
-    blend = mix_adapters([(first, 0.75), (second, 0.25)])
+    blend = mix_weight_styles([(first, 0.75), (second, 0.25)])
     torch.testing.assert_close(
         blend.delta[name], 0.75 * first.delta[name] + 0.25 * second.delta[name]
     )
     assert blend.domain == "0.75*red+0.25*blue"
-    partial = Adapter("part", bundle.model_id, {"decoder.x": torch.ones(2)})
-    assert set(mix_adapters([(first, 1), (partial, 1)]).delta) == {*first.delta, "decoder.x"}
+    partial = WeightStyle("part", bundle.model_id, {"decoder.x": torch.ones(2)})
+    assert set(mix_weight_styles([(first, 1), (partial, 1)]).delta) == {*first.delta, "decoder.x"}
     with pytest.raises(InvalidArgumentError, match="at least one adapter"):
-        mix_adapters([])
+        mix_weight_styles([])
 
 
 def test_another_base_is_refused(bundle):
     adapter, _ = adapter_of(bundle)
     with pytest.raises(InvalidArgumentError, match=r"tiny-0.*got other.*adapt the domain again"):
         adapter.apply(bundle.generator, model_id="other")
-    foreign = Adapter("blue", "other", dict(adapter.delta))
+    foreign = WeightStyle("blue", "other", dict(adapter.delta))
     with pytest.raises(InvalidArgumentError, match="base model"):
-        mix_adapters([(adapter, 1), (foreign, 1)])
-    misfit = Adapter("odd", bundle.model_id, {"backbone.absent": torch.ones(1)})
+        mix_weight_styles([(adapter, 1), (foreign, 1)])
+    misfit = WeightStyle("odd", bundle.model_id, {"backbone.absent": torch.ones(1)})
     with pytest.raises(InvalidArgumentError, match=r"backbone\.absent"):
         misfit.apply(bundle.generator)
 
@@ -105,7 +105,7 @@ def test_files(bundle, tmp_path):
     adapter, _ = adapter_of(bundle, info={"step": 25, "metrics": {"identity": 0.8}})
     path = adapter.save(tmp_path / "bank" / "red")
     for source in (path, path.parent):
-        loaded = Adapter.load(source)
+        loaded = WeightStyle.load(source)
         assert (loaded.domain, loaded.base_model_id) == ("red", "tiny-0")
         assert loaded.info == adapter.info
         assert all(torch.equal(loaded.delta[name], value) for name, value in adapter.delta.items())
@@ -117,12 +117,12 @@ def test_truncated_files_are_refused(bundle, tmp_path, keep):
     path = adapter_of(bundle)[0].save(tmp_path)
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(CheckpointError, match=r"adapter\.safetensors: truncated"):
-        Adapter.load(path)
+        WeightStyle.load(path)
 
 
 def test_an_absent_file_and_an_unwritable_folder(bundle, tmp_path):
     with pytest.raises(CheckpointError, match="cannot read adapter"):
-        Adapter.load(tmp_path / "nothing.safetensors")
+        WeightStyle.load(tmp_path / "nothing.safetensors")
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="file"):
         adapter_of(bundle)[0].save(tmp_path / "file")

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from itportrait.adapt import Adapter
 from itportrait.errors import InvalidArgumentError, UnknownNameError
 from itportrait.image import to_tensor, to_uint8
 from itportrait.records import InvertedRecord, RecordError, Status
+from itportrait.styles import WeightStyle
 from itportrait.stylize import (
     NonFiniteRenderError,
     StyleTarget,
@@ -125,7 +125,7 @@ def test_misuse_is_refused(bundle, rows):
         make(bundle).stylize(aligned, inverted, "green")
     with pytest.raises(InvalidArgumentError, match="in the order of"):
         make(bundle).stylize(aligned[::-1], inverted, "red")
-    foreign = Adapter("red", "another-model", {})
+    foreign = WeightStyle("red", "another-model", {})
     with pytest.raises(InvalidArgumentError, match="another-model"):
         Stylizer(StylizeConfig(), bundle, {"red": foreign})
 

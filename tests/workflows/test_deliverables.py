@@ -16,7 +16,6 @@ import trimesh
 from PIL import Image
 from trimesh.visual import ColorVisuals
 
-from itportrait.adapt import Adapter
 from itportrait.bank.store import Bank
 from itportrait.image import decode
 from itportrait.io.commits import read_committed
@@ -26,6 +25,7 @@ from itportrait.mini.samples import write_sample_portraits
 from itportrait.pages import decode_depth
 from itportrait.pages.mesh import decode_mesh
 from itportrait.records import AlignedRecord, StylizedRecord
+from itportrait.styles import WeightStyle
 from tests.conftest import REPOSITORY
 
 SIZE, FRAMES = 128, 4
@@ -103,7 +103,7 @@ def _lay_on_its_side(path: Path) -> None:
 def _publish_half_a_clown(bank: Bank) -> None:
     """Publish a second domain that took no training: the ready-made one at half its strength."""
     clown = ready_made_bank("mini").champion("clown")
-    adapter = Adapter.from_bytes((Path(clown.uri) / "adapter.safetensors").read_bytes())
+    adapter = WeightStyle.from_bytes((Path(clown.uri) / "adapter.safetensors").read_bytes())
     half = replace(adapter.scaled(0.5), domain="faint")
     version = replace(clown, domain="faint", fingerprint="half", references=())
     bank.publish(version, {"adapter.safetensors": half.to_bytes()})

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from itportrait.adapt import Adapter
 from itportrait.bank.card import CARD_NAME, PREVIEW_NAME, preview_png, version_card
 from itportrait.bank.gate import GateDecision, judge
 from itportrait.bank.store import Bank, BankVersion
@@ -33,6 +32,7 @@ from itportrait.jobs.bank.spec import BankSpec
 from itportrait.jobs.domain_job import DomainJob, training_storage
 from itportrait.jobs.trained_domain import ADAPTER, TrainedDomain
 from itportrait.pages.contact_sheet import contact_sheet
+from itportrait.styles import WeightStyle
 from itportrait.tracking import RunStatus, Tracker
 
 logger = logging.getLogger(__name__)
@@ -176,7 +176,7 @@ class BankBuild:
         if champion.base_model_id != trained.base_model_id:
             return None, f"champion {champion.version} belongs to another base model"
         try:
-            Adapter.from_bytes(_adapter_bytes(champion))
+            WeightStyle.from_bytes(_adapter_bytes(champion))
         except (CheckpointError, OSError) as error:
             return None, f"champion {champion.version} cannot be read: {error}"
         return champion, ""

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from itportrait.adapt import Adapter, DomainSpec
+from itportrait.adapt import DomainSpec
 from itportrait.engine.stage_functions import warm_bundle
 from itportrait.errors import NoInputError
 from itportrait.evaluate import ProbeConfig, ProbeSet, StyleTarget, evaluate_adapted
@@ -17,6 +17,7 @@ from itportrait.io import uris
 from itportrait.io.decoding import decode_photo
 from itportrait.io.formats import PATTERNS, format_of_name
 from itportrait.portraits import render_portrait, sample_people
+from itportrait.styles import WeightStyle
 
 if TYPE_CHECKING:
     from itportrait.bundle import Bundle
@@ -85,7 +86,7 @@ def score_versions(job: ScoreJob, bundle: "Bundle") -> Scores:
     metrics: dict[str, dict[str, float]] = {}
     faces = {"base": _faces(generator, codes, job.pictures)}
     for label, data in job.adapters.items():
-        adapter = Adapter.from_bytes(data, source=f"{label} of {job.spec.name}")
+        adapter = WeightStyle.from_bytes(data, source=f"{label} of {job.spec.name}")
         styled = adapter.apply(generator, model_id=bundle.model_id)
         report = evaluate_adapted(
             bundle, styled, target, probe=codes, config=job.probe, truth=truth

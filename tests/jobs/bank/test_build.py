@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from itportrait.adapt import Adapter, adapt_domain, load_references
+from itportrait.adapt import adapt_domain, load_references
 from itportrait.bank.store import Bank
 from itportrait.bundle import load_bundle
 from itportrait.errors import InvalidArgumentError, ItportraitError, NoInputError, UnknownNameError
@@ -21,6 +21,7 @@ from itportrait.jobs.bank.plan import Outcome, check_date, plan_build
 from itportrait.jobs.bank.scores import score_versions, truth_images
 from itportrait.jobs.bank.spec import parse_bank_spec
 from itportrait.jobs.trained_domain import ADAPTER, collect_result
+from itportrait.styles import WeightStyle
 from itportrait.tracking import open_tracker
 
 SPEC = """\
@@ -130,7 +131,7 @@ def test_first_night_publishes_the_good_ones_and_names_the_bad_one(here):
     assert "first version of the domain" in (folder / "card.md").read_text()
     assert decode((folder / "preview.png").read_bytes()).ndim == 3
     assert pq.read_table(folder / "curve.parquet").num_rows >= 1
-    Adapter.load(folder).check_base(engine.bundle.model_id)
+    WeightStyle.load(folder).check_base(engine.bundle.model_id)
     summary = json.loads(next((here[0] / "bank" / "_builds").iterdir()).read_text())
     assert [item["outcome"] for item in summary["domains"]] == ["champion", "champion", "failed"]
 

@@ -12,13 +12,13 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
-from itportrait.adapt import Adapter
 from itportrait.bank.store import Bank, BankVersion
 from itportrait.bundle import load_bundle
 from itportrait.cli import app
 from itportrait.errors import InvalidArgumentError, MissingModelError
 from itportrait.image import encode
 from itportrait.jobs.bank.models import BankModels, model_name
+from itportrait.styles import WeightStyle
 from itportrait.tracking.mlflow_store import MlflowStore
 from tests.helpers.tiny_folder import write_tiny_bundle
 
@@ -41,7 +41,7 @@ def publish(styles, base, version, seed, **options):
         for name, tensor in bundle.generator.named_parameters()
         if tensor.ndim == 4
     }
-    adapter = Adapter("bronze", bundle.model_id, delta)
+    adapter = WeightStyle("bronze", bundle.model_id, delta)
     card = BankVersion(
         domain="bronze",
         version=version,
