@@ -1,8 +1,9 @@
 """The one loader of native code: prebuilt, else built once into a cache folder, else the reference.
 
-A native op is one C++ file with a C interface, built by the machine's compiler in a few seconds and
-opened with ctypes: no headers of torch, no ABI to match. Loading is lazy, its failure is remembered
-and logged once with its reason, and the caller then uses the plain PyTorch reference.
+A native op is one C++ file with a C interface, which may include headers beside it. The machine's
+compiler builds it in a few seconds, and ctypes opens it: it needs no headers of torch and matches no
+ABI. Loading is lazy. A failure is remembered and logged once with its reason, and the caller then
+uses the plain PyTorch reference.
 """
 
 import ctypes
@@ -10,6 +11,7 @@ import hashlib
 import logging
 import os
 import platform
+import re
 import shutil
 import subprocess
 import sysconfig
@@ -36,6 +38,9 @@ COMPILE_FLAGS = (
     "-shared",
     "-fPIC",
 )
+
+
+_INCLUDE = re.compile(rb'^[ \t]*#[ \t]*include[ \t]*"([^"]+)"', re.MULTILINE)
 
 
 class NativeOpError(ItportraitError, RuntimeError):
@@ -109,14 +114,31 @@ def _load_built(source: Path) -> ctypes.CDLL:
 
 
 def _build_key(source: Path, compiler: str) -> str:
-    """Hash what decides the machine code: source, flags, compiler, and the CPU that it is for."""
-    parts = [source.read_bytes(), " ".join((compiler, *COMPILE_FLAGS)).encode()]
+    """Hash what decides the machine code: sources, flags, compiler, and the CPU that it is for."""
+    parts = [file.read_bytes() for file in included_files(source)]
+    parts.append(" ".join((compiler, *COMPILE_FLAGS)).encode())
     parts.append(platform.machine().encode())
     cpu_info = Path("/proc/cpuinfo")
     if cpu_info.exists():  # a home folder is often shared by machines of several generations
         lines = cpu_info.read_text(errors="replace").splitlines()
         parts.append(next((line for line in lines if line.startswith("flags")), "").encode())
     return hashlib.sha256(b"\0".join(parts)).hexdigest()[:16]
+
+
+def included_files(source: Path) -> list[Path]:
+    """Return a C++ file and all headers that it includes by quotes, directly or through another.
+
+    A header that does not exist is left out: the compiler is the one to say so.
+    """
+    files, waiting = [], [source.resolve()]
+    while waiting:
+        file = waiting.pop()
+        if file in files or not file.exists():
+            continue
+        files.append(file)
+        names = _INCLUDE.findall(file.read_bytes())
+        waiting += [(file.parent / os.fsdecode(name)).resolve() for name in names]
+    return files
 
 
 def _build(compiler: str, source: Path, library: Path) -> None:

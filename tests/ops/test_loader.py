@@ -3,7 +3,13 @@
 import pytest
 
 from itportrait.ops import loader
-from itportrait.ops.loader import NativeOpError, absence, native_sources, open_library
+from itportrait.ops.loader import (
+    NativeOpError,
+    absence,
+    included_files,
+    native_sources,
+    open_library,
+)
 from itportrait.ops.sample_planes.cpu import SOURCE
 
 
@@ -37,6 +43,30 @@ def test_a_changed_source_is_built_anew(tmp_path, monkeypatch):
         library = open_library(source)
         assert library.version() == version
     assert len(list((tmp_path / "cache").rglob("*.so"))) == 2
+
+
+@pytest.mark.skipif(bool(absence(SOURCE)), reason="no C++ compiler on this machine")
+def test_a_changed_header_is_built_anew(tmp_path, monkeypatch):
+    """The number comes from a header that a header includes."""
+    monkeypatch.setenv("ITPORTRAIT_CACHE", str(tmp_path / "cache"))
+    for version in (1, 2):
+        folder = tmp_path / f"v{version}"
+        (folder / "deep").mkdir(parents=True)
+        (folder / "deep" / "number.h").write_text(f"constexpr int kNumber = {version};")
+        (folder / "outer.h").write_text('#pragma once\n#  include "deep/number.h"\n')
+        source = folder / "cpu.cpp"
+        source.write_text(
+            '#include <cmath>\n#include "outer.h"\nextern "C" int version() { return kNumber; }'
+        )
+        assert {file.name for file in included_files(source)} == {"cpu.cpp", "outer.h", "number.h"}
+        assert open_library(source).version() == version
+    assert len(list((tmp_path / "cache").rglob("*.so"))) == 2
+
+
+def test_headers_that_include_each_other_are_read_once(tmp_path):
+    (tmp_path / "a.h").write_text('#include "b.h"\n#include "missing.h"\n')
+    (tmp_path / "b.h").write_text('#include "a.h"\n')
+    assert [file.name for file in included_files(tmp_path / "a.h")] == ["a.h", "b.h"]
 
 
 def test_no_compiler_is_a_reason(tmp_path, monkeypatch):
