@@ -25,7 +25,7 @@ class Head:
 
     @property
     def packed(self) -> Tensor:
-        """All tables in one float32 vector, in the order that `struct Head` in cpu.cpp reads."""
+        """All tables in one float32 vector, in the order that `struct Head` in head.h reads."""
         if self._packed is None:
             self._packed = _pack(self.tables)
         return self._packed

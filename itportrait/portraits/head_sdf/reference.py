@@ -67,7 +67,7 @@ class Bumps:
 
 @dataclass(frozen=True)
 class HeadScalars:
-    """The numbers that place what is not an ellipsoid, in the order of `enum Scalar` in cpu.cpp."""
+    """The numbers that place what is not an ellipsoid, in the order of `enum Scalar` in head.h."""
 
     eye_x: float
     eye_y: float
