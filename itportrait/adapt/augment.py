@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor
-from torch.nn import functional as F
+
+from itportrait.learning.distortions import mixed_colors, placement, seen_through
 
 _SHIFT = 0.12
 """Largest shift, as a share of the side."""
@@ -47,13 +48,9 @@ class Distortion:
         uniform = torch.rand(count, 4, generator=rng) * 2 - 1
         turn = uniform[:, 0] * _TURN_RAD
         size = sum(_ZOOM) / 2 + uniform[:, 1] * (_ZOOM[1] - _ZOOM[0]) / 2
-        cosine, sine = turn.cos() * size, turn.sin() * size
-        shift = 2 * _SHIFT * uniform[:, 2:]
-        rows = [torch.stack([cosine, -sine, shift[:, 0]], 1)]
-        rows.append(torch.stack([sine, cosine, shift[:, 1]], 1))
         noise = torch.randn(count, 3, 3, generator=rng)
         return cls(
-            torch.stack(rows, 1),
+            placement(turn, size, 2 * _SHIFT * uniform[:, 2:]),
             torch.eye(3) + color * noise / math.sqrt(3),
             0.5 * color * torch.randn(count, 3, 1, 1, generator=rng),
             color * torch.randn(count, 2, generator=rng),
@@ -62,13 +59,11 @@ class Distortion:
     def apply(self, image: Tensor) -> Tensor:
         """Distort `[N, 3, H, W]` in [-1, 1]; edges are repeated, colors clipped. Differentiable."""
         device, side = image.device, image.shape[-1]
-        grid = F.affine_grid(self.place.to(device), list(image.shape), align_corners=False)
-        moved = F.grid_sample(image, grid, padding_mode="border", align_corners=False)
+        moved = seen_through(image, self.place)
         axis = torch.linspace(-1, 1, side, device=device)
         ramp = self.ramp.to(device)[:, :, None, None]
         light = 1 + ramp[:, :1] * axis[None, None, None, :] + ramp[:, 1:] * axis[:, None]
-        colors = torch.einsum("nij,njhw->nihw", self.mix.to(device), (moved + 1) / 2)
-        colors = (colors + self.shade.to(device)) * light.clamp(0.3, 2.0)
+        colors = mixed_colors((moved + 1) / 2, self.mix, self.shade) * light.clamp(0.3, 2.0)
         return colors.clamp(0, 1) * 2 - 1
 
 

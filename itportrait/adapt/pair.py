@@ -23,12 +23,14 @@ from itportrait.adapt.references import Reference
 from itportrait.adapt.sampling import device_of, final_image, random_codes
 from itportrait.bundle import Bundle
 from itportrait.generator import TriPlaneGenerator
+from itportrait.generator.whitened import WhitenedSpace
 from itportrait.geometry.camera import camera_angles, look_at_camera
 from itportrait.image import resize
 from itportrait.losses import PerceptualLoss, structure_loss
 
 _PRIOR_SAMPLES = 1024
 _START_LIMIT = 2.0
+"""Largest coordinate that the encoder's guess may start a search from."""
 
 
 @dataclass(frozen=True)
@@ -88,49 +90,27 @@ class Pair:
         return cls(**tensors, report=PairReport(**state["report"]))
 
 
-@dataclass(frozen=True)
-class CodePrior:
-    """Mean and principal axes of w, from random portraits: w = mean + u @ axes, u ~ N(0, 1)."""
-
-    mean: Tensor
-    axes: Tensor
-
-    @classmethod
-    def of(cls, generator: TriPlaneGenerator, rng: Generator) -> "CodePrior":
-        """Estimate it from 1,024 mapped codes."""
-        w = random_codes(generator, _PRIOR_SAMPLES, rng)[:, 0]
-        mean = w.mean(0)
-        _, scale, axes = torch.linalg.svd(w - mean, full_matrices=False)
-        scale = scale / math.sqrt(len(w) - 1)
-        keep = scale > 1e-4 * scale[0]
-        return cls(mean, axes[keep] * scale[keep, None])
-
-    def coordinates(self, w: Tensor) -> Tensor:
-        """Return u of w `[..., w_dim]`, limited to +-2."""
-        scale = self.axes.square().sum(1)
-        return ((w - self.mean) @ self.axes.T / scale).clamp(-_START_LIMIT, _START_LIMIT)
-
-    def decode(self, u: Tensor) -> Tensor:
-        """Return w `[..., w_dim]` of u."""
-        return self.mean + u @ self.axes
+def code_prior(generator: TriPlaneGenerator, rng: Generator) -> WhitenedSpace:
+    """Return the space of twins' codes: principal axes of w over 1,024 random portraits."""
+    return WhitenedSpace.principal(random_codes(generator, _PRIOR_SAMPLES, rng)[:, 0])
 
 
 class _TwinSearch:
     """The variables of one search, and their render."""
 
     def __init__(
-        self, bundle: Bundle, reference: Reference, config: PairConfig, prior: CodePrior
+        self, bundle: Bundle, reference: Reference, config: PairConfig, prior: WhitenedSpace
     ) -> None:
         self.generator, self.config, self.prior = bundle.generator, config, prior
         device = device_of(self.generator)
         side = self.generator.image_resolution
         self.style = resize(reference.image(device), side)
-        u = torch.zeros(1, len(prior.axes), device=device)
+        u = torch.zeros(1, len(prior.to_w), device=device)
         angles = torch.zeros(2, device=device)
         if bundle.encoder is not None:
             with torch.no_grad():
                 w_plus, estimated = bundle.encoder(self.style)
-            u = prior.coordinates(w_plus.mean(1))
+            u = prior.whiten(w_plus.mean(1)).clamp(-_START_LIMIT, _START_LIMIT)
             angles = estimated[0]
         self.given = reference.camera_vector(device)
         if self.given is not None:
@@ -152,12 +132,14 @@ class _TwinSearch:
         return look_at_camera(self.angles[0], self.angles[1])
 
     def w_plus(self) -> Tensor:
-        shape = self.prior.decode(self.u)[:, None].expand(-1, self.rows, -1)
+        shape = self.prior.color(self.u)[:, None].expand(-1, self.rows, -1)
         photo = self.prior.mean.expand(1, self.generator.num_ws - self.rows, -1)
         return torch.cat([shape, photo], 1)
 
 
-def build_pair(bundle: Bundle, reference: Reference, config: PairConfig, prior: CodePrior) -> Pair:
+def build_pair(
+    bundle: Bundle, reference: Reference, config: PairConfig, prior: WhitenedSpace
+) -> Pair:
     """Find the photo-realistic twin of a style image.
 
     Args:

@@ -9,11 +9,12 @@ from torch import Tensor
 from itportrait import metrics
 from itportrait.adapt.config import AdaptConfig, DomainSpec
 from itportrait.adapt.references import Reference
-from itportrait.adapt.sampling import device_of, final_image, random_codes, step_rng
+from itportrait.adapt.sampling import device_of, final_image, random_codes
 from itportrait.bundle import Bundle
 from itportrait.generator import TriPlaneGenerator
 from itportrait.geometry.camera import look_at_camera
 from itportrait.image import resize, to_uint8
+from itportrait.learning.seeds import step_rng
 
 _SIDE_YAW_RAD = 0.5236
 """+-30 degrees: the views of `view_consistency`."""

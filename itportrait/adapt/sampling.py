@@ -1,7 +1,4 @@
-"""Random codes and cameras of a step: a function of (seed, rank, step), so that a resumed or a
-distributed run draws what it would have drawn."""
-
-import hashlib
+"""Random codes and cameras of a step, from a generator that belongs to the step."""
 
 import torch
 from torch import Generator, Tensor
@@ -9,12 +6,6 @@ from torch import Generator, Tensor
 from itportrait.adapt.config import ViewConfig
 from itportrait.generator import Rendering, TriPlaneGenerator
 from itportrait.geometry.camera import fov_to_focal, frontal_camera, look_at_camera
-
-
-def step_rng(seed: int, rank: int, step: int, stream: str = "") -> Generator:
-    """Return a CPU generator for one step of one rank (and one use, by name)."""
-    digest = hashlib.sha256(f"{seed}:{rank}:{step}:{stream}".encode()).digest()
-    return Generator().manual_seed(int.from_bytes(digest[:7], "little"))
 
 
 def final_image(rendering: Rendering) -> Tensor:

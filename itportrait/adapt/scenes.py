@@ -7,10 +7,11 @@ from torch import Generator, Tensor
 
 from itportrait.adapt.config import AdaptConfig
 from itportrait.adapt.pair import Pair
-from itportrait.adapt.sampling import final_image, random_codes, random_views, step_rng
+from itportrait.adapt.sampling import final_image, random_codes, random_views
 from itportrait.bundle import Bundle
 from itportrait.generator import Rendering, TriPlaneGenerator
 from itportrait.geometry.camera import frontal_camera
+from itportrait.learning.seeds import step_rng
 
 
 @dataclass(frozen=True)

@@ -1,18 +1,18 @@
 """The optimization that the W and W+ methods share: a batch of portraits, each on its own clock."""
 
-import hashlib
 import time
 
 import torch
 from torch import Tensor
 
 from itportrait.errors import InvalidArgumentError, MissingModelError
+from itportrait.generator.whitened import WhitenedSpace
 from itportrait.invert.camera import CORRECTIONS, correct_camera
 from itportrait.invert.config import InvertConfig
-from itportrait.invert.latents import WhitenedSpace
 from itportrait.invert.objective import Objective, finite_rows, squared_error
 from itportrait.invert.problem import Problem, Solution
 from itportrait.invert.rows import Plateau, RowAdam, RowSchedule
+from itportrait.learning.seeds import key_rng
 
 
 def uses_encoder(config: InvertConfig, bundle) -> bool:
@@ -89,7 +89,7 @@ class BatchOptimizer:
         )
         self.objective = Objective(config.weights, bundle, problem.images)
         self.cameras = problem.cameras
-        self.generators = [_noise_source(config.seed, key) for key in problem.keys]
+        self.generators = [key_rng(config.seed, key) for key in problem.keys]
         self.index = list(range(rows))
         self.seconds = [0.0] * rows
         self.solutions: list[Solution | None] = [None] * rows
@@ -170,11 +170,6 @@ class BatchOptimizer:
         self.cameras = self.cameras[stay]
         self.index = [self.index[position] for position in stay.tolist()]
         self.generators = [self.generators[position] for position in stay.tolist()]
-
-
-def _noise_source(seed: int, key: str) -> torch.Generator:
-    digest = hashlib.sha256(f"{seed}:{key}".encode()).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest[:7]))
 
 
 def _like(mask: Tensor, value: Tensor) -> Tensor:

@@ -3,8 +3,8 @@
 Paper: StyleGAN2's projector (Karras et al., 2020), with the differences of `w_plus.py`.
 """
 
+from itportrait.generator.whitened import WhitenedSpace
 from itportrait.invert.config import InvertConfig
-from itportrait.invert.latents import WhitenedSpace
 from itportrait.invert.optimize import BatchOptimizer, first_codes, uses_encoder
 from itportrait.invert.problem import Problem, Solution
 

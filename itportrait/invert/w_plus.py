@@ -8,8 +8,8 @@ a penalty on the spread of the rows, so that the code stays near W and novel vie
 is refined with the code; convergence ends a row, not a fixed number of steps.
 """
 
+from itportrait.generator.whitened import WhitenedSpace
 from itportrait.invert.config import InvertConfig
-from itportrait.invert.latents import WhitenedSpace
 from itportrait.invert.optimize import BatchOptimizer, first_codes, uses_encoder
 from itportrait.invert.problem import Problem, Solution
 

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from itportrait.adapt.augment import Distortion, distorted
-from itportrait.adapt.sampling import step_rng
+from itportrait.learning.seeds import step_rng
 
 
 def test_one_distortion_treats_pairs_alike_and_rows_apart():

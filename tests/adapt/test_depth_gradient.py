@@ -2,8 +2,9 @@
 
 import torch
 
-from itportrait.adapt.sampling import random_codes, step_rng
+from itportrait.adapt.sampling import random_codes
 from itportrait.geometry.camera import look_at_camera
+from itportrait.learning.seeds import step_rng
 from itportrait.losses import depth_distance
 
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from itportrait.adapt import AdaptConfig, adapt_domain, adapt_fingerprint, resolve
-from itportrait.adapt.sampling import step_rng
 from itportrait.adapt.scenes import SceneSource
 from itportrait.errors import CheckpointError, NoInputError, UnknownNameError
+from itportrait.learning.seeds import step_rng
 
 
 def collect(bundle, spec, config, references=None, **kwargs):

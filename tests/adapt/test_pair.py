@@ -5,17 +5,18 @@ import pytest
 import torch
 
 from itportrait.adapt.config import PairConfig
-from itportrait.adapt.pair import CodePrior, Pair, build_pair
+from itportrait.adapt.pair import Pair, build_pair, code_prior
 from itportrait.adapt.references import Reference, load_references
-from itportrait.adapt.sampling import random_codes, step_rng
+from itportrait.adapt.sampling import random_codes
 from itportrait.errors import DecodeError, InvalidArgumentError
 from itportrait.geometry.camera import look_at_camera
 from itportrait.image import encode, to_uint8
+from itportrait.learning.seeds import step_rng
 
 
 @pytest.fixture(scope="module")
 def prior(bundle):
-    return CodePrior.of(bundle.generator, step_rng(0, 0, 0, "prior"))
+    return code_prior(bundle.generator, step_rng(0, 0, 0, "prior"))
 
 
 @pytest.fixture(scope="module")
@@ -30,11 +31,9 @@ def portrait(bundle, prior):
 
 def test_the_prior_whitens_codes(bundle, prior):
     w = random_codes(bundle.generator, 500, step_rng(1, 0, 0))[:, 0]
-    u = (w - prior.mean) @ prior.axes.T / prior.axes.square().sum(1)
+    u = prior.whiten(w)
     assert float(u.square().mean()) == pytest.approx(1.0, abs=0.15)
-    clipped = prior.coordinates(w)
-    assert float(clipped.abs().max()) <= 2.0
-    near = prior.decode(torch.zeros(1, len(prior.axes)))
+    near = prior.color(torch.zeros(1, len(prior.to_w)))
     torch.testing.assert_close(near[0], prior.mean)
 
 

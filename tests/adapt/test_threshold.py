@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from itportrait.adapt.config import ThresholdConfig
-from itportrait.adapt.sampling import step_rng
 from itportrait.adapt.threshold import Threshold
+from itportrait.learning.seeds import step_rng
 
 
 def make(**fields):

@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from itportrait.errors import MissingModelError, UnknownNameError
+from itportrait.generator.whitened import WhitenedSpace
 from itportrait.geometry.camera import camera_angles
 from itportrait.image import to_tensor
 from itportrait.invert import InvertConfig, Inverter, Problem
 from itportrait.invert.camera import CORRECTIONS, EXPECTED_ERROR, correct_camera
-from itportrait.invert.latents import WhitenedSpace
 from itportrait.invert.optimize import BatchOptimizer
 from itportrait.metrics import psnr
 from itportrait.records import RecordError, Status

@@ -16,6 +16,7 @@ from itportrait.adapt.references import Reference
 from itportrait.adapt.workers import Workers
 from itportrait.bundle import Bundle
 from itportrait.generator import TriPlaneGenerator
+from itportrait.learning.averages import move_average
 
 
 @dataclass(frozen=True)
@@ -85,8 +86,7 @@ class Student:
         workers.average_gradients(list(self.trained.values()))
         self.optimizer.step()
         if self._average is not None:
-            for name, value in self.trained.items():
-                self._average[name].lerp_(value.detach(), 1 - self.ema)
+            move_average(self._average.values(), self.trained.values(), self.ema)
 
     def weights(self) -> dict[str, Tensor]:
         """Return the tensors that are scored and kept: the average where there is one."""

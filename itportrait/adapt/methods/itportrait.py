@@ -21,10 +21,11 @@ from itportrait.adapt.methods.base import (
     Student,
 )
 from itportrait.adapt.methods.ite import ImageTextEmbedding
-from itportrait.adapt.pair import CodePrior, Pair, PairReport, build_pair
-from itportrait.adapt.sampling import device_of, step_rng
+from itportrait.adapt.pair import Pair, PairReport, build_pair, code_prior
+from itportrait.adapt.sampling import device_of
 from itportrait.adapt.scenes import SceneSource
 from itportrait.adapt.threshold import Threshold
+from itportrait.learning.seeds import step_rng
 from itportrait.losses import text_change
 
 _OF_PAIRS = ("ite.pair_weight", "ite.pinned_rows", "ite.follow")
@@ -83,7 +84,7 @@ class ItportraitMethod(AdaptationMethod):
         context = self.context
         if not context.spec.uses_images:
             return []
-        prior = CodePrior.of(context.bundle.generator, step_rng(context.spec.seed, 0, 0, "prior"))
+        prior = code_prior(context.bundle.generator, step_rng(context.spec.seed, 0, 0, "prior"))
         return [
             build_pair(context.bundle, reference, context.config.pair, prior)
             for reference in context.references

@@ -6,6 +6,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from itportrait.learning.distortions import mixed_colors, placement, seen_through
+
 
 def _uniform(count: int, low: float, high: float, rng: torch.Generator) -> Tensor:
     return torch.rand(count, generator=rng, device=rng.device) * (high - low) + low
@@ -28,12 +30,8 @@ def move(
     """
     count = len(image)
     angle, size = _uniform(count, -turn, turn, rng), 1 + _uniform(count, -scale, scale, rng)
-    row = torch.stack([torch.cos(angle) * size, -torch.sin(angle) * size], dim=1)
-    column = torch.stack([torch.sin(angle) * size, torch.cos(angle) * size], dim=1)
-    offset = _uniform(2 * count, -2 * shift, 2 * shift, rng).view(count, 2, 1)
-    matrix = torch.cat([torch.stack([row, column], dim=1), offset], dim=2).to(image.device)
-    grid = F.affine_grid(matrix, list(image.shape), align_corners=False)
-    return F.grid_sample(image, grid, padding_mode="border", align_corners=False)
+    offset = _uniform(2 * count, -2 * shift, 2 * shift, rng).view(count, 2)
+    return seen_through(image, placement(angle, size, offset))
 
 
 def recolor(
@@ -137,5 +135,4 @@ def _tint(image: Tensor, rng: torch.Generator, strength: float = 0.25) -> Tensor
     count = len(image)
     mix = torch.eye(3) + strength * torch.randn(count, 3, 3, generator=rng)
     shift = strength * torch.randn(count, 3, 1, 1, generator=rng)
-    mixed = torch.einsum("nij,njhw->nihw", mix.to(image.device), image)
-    return mixed + shift.to(image.device)
+    return mixed_colors(image, mix, shift)

@@ -19,6 +19,8 @@ from torch import Tensor, nn
 
 from itportrait.config import Settings
 from itportrait.errors import CheckpointError, InvalidArgumentError
+from itportrait.learning.averages import move_average
+from itportrait.learning.seeds import device_rng
 
 logger = logging.getLogger(__name__)
 
@@ -86,16 +88,9 @@ def update_average(average: nn.Module, module: nn.Module, step: int, *, limit: f
         limit: final share of the old average that is kept in one step, e.g. 0.998.
     """
     keep = min(limit, (1 + step) / (20 + step))
-    pairs = list(zip(average.parameters(), module.parameters(), strict=True))
-    old: list[Tensor] = [a for a, _ in pairs]
-    torch._foreach_lerp_(old, [m.detach() for _, m in pairs], 1 - keep)
+    move_average(average.parameters(), module.parameters(), keep)
     for a, m in zip(average.buffers(), module.buffers(), strict=True):
         a.copy_(m)
-
-
-def step_generator(seed: int, step: int, device: torch.device | str = "cpu") -> torch.Generator:
-    """Return the random generator that belongs to a step."""
-    return torch.Generator(device).manual_seed((seed * 1_000_003 + step) * 2_654_435_761 % 2**63)
 
 
 def draw_batch(count: int, size: int, step: int, seed: int) -> Tensor:
@@ -104,7 +99,7 @@ def draw_batch(count: int, size: int, step: int, seed: int) -> Tensor:
         raise InvalidArgumentError("batch size", expected=f"at most the {count} rows", actual=size)
     per_epoch = count // size
     epoch, place = divmod(step, per_epoch)
-    order = torch.randperm(count, generator=step_generator(seed + 7919, epoch))
+    order = torch.randperm(count, generator=device_rng(seed + 7919, epoch))
     return order[place * size : (place + 1) * size]
 
 
@@ -154,7 +149,7 @@ class TrainingLoop:
         first = self.step
         while self.progress < 1 and (stop_after is None or self.step - first < stop_after):
             start = time.monotonic()
-            losses = self.task.step(self.progress, step_generator(self.config.seed, self.step))
+            losses = self.task.step(self.progress, device_rng(self.config.seed, self.step))
             self.step += 1
             self._track(losses)
             now = time.monotonic()

@@ -10,7 +10,6 @@ from itportrait.pretrain.training.loop import (
     TrainingLoop,
     cosine,
     draw_batch,
-    step_generator,
     update_average,
 )
 from itportrait.pretrain.training.task import NetworkTask
@@ -102,15 +101,6 @@ def test_cosine_holds_then_falls_to_the_floor():
     assert cosine(0.2, hold=0.3) == 1
     assert cosine(1.0, hold=0.3) == pytest.approx(0.02)
     assert cosine(0.65, hold=0.3) == pytest.approx(0.51)
-
-
-def test_step_generators_differ_by_step_and_seed():
-    draws = {
-        float(torch.rand(1, generator=step_generator(seed, step)))
-        for seed in (0, 1)
-        for step in (0, 1)
-    }
-    assert len(draws) == 4
 
 
 def test_the_average_follows_and_buffers_are_copied():

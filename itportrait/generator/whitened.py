@@ -1,50 +1,59 @@
 """W measured in its own standard deviations: one step size, one prior, for every generator.
 
 W of an EG3D or StyleGAN mapping is strongly anisotropic; Adam takes equal steps along all axes.
-So the optimization runs on `u = whiten(w - w_avg)`, in which samples of the mapping have zero mean
-and unit covariance, and a step, a noise or a distance of 1 means one standard deviation.
+So an optimization runs on coordinates `u` of W in which samples of the mapping have zero mean and
+unit variance, and a step, a noise or a distance of 1 means one standard deviation.
 
 Source: the whitened space of "Improved StyleGAN Embedding: Where are the Good Latents?" (Zhu et
 al., 2020), without its leaky ReLU, which the mini family's mapping does not end in.
 """
 
+import math
 from dataclasses import dataclass
+from typing import Self
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
+from itportrait.generator.generator import TriPlaneGenerator
 from itportrait.geometry.camera import frontal_camera
 
 _BATCH = 1024
+_NEGLIGIBLE = 1e-4
+"""Standard deviation, relative to the largest, below which `principal` leaves an axis out."""
 
 
 @dataclass(frozen=True)
 class WhitenedSpace:
-    """An affine change of coordinates of W.
+    """An affine change of coordinates of W: `w = mean + u @ to_w`, `u = (w - mean) @ to_u / unit`.
 
     Args:
         mean: `[w_dim]`, the origin.
-        to_w: `[w_dim, w_dim]`, symmetric: `w = mean + u @ to_w`.
-        to_u: `[w_dim, w_dim]`, its inverse.
+        to_w: `[K, w_dim]`.
+        to_u: `[w_dim, K]`.
+        unit: `[K]`, what coordinates are divided by.
     """
 
     mean: Tensor
     to_w: Tensor
     to_u: Tensor
+    unit: Tensor
 
     @classmethod
     @torch.no_grad()
-    def of(cls, generator, *, samples: int, seed: int, floor: float = 0.05) -> "WhitenedSpace":
-        """Measure mean and covariance of W on seeded codes at the frontal camera.
+    def of(
+        cls, generator: TriPlaneGenerator, *, samples: int, seed: int, floor: float = 0.05
+    ) -> Self:
+        """Measure mean and covariance of W on seeded codes at the frontal camera; K is `w_dim`.
 
         Args:
-            generator: a `TriPlaneGenerator`.
+            generator: whose mapping makes the codes.
             samples: number of codes.
             seed: of the codes.
             floor: smallest standard deviation, relative to the root mean square over all axes:
                 along axes in which the mapping hardly varies, a step stays useful.
         """
-        rng = torch.Generator().manual_seed(seed)
+        rng = Generator().manual_seed(seed)
         device = generator.w_avg.device
         parts = []
         for start in range(0, samples, _BATCH):
@@ -61,11 +70,27 @@ class WhitenedSpace:
             mean=mean.float(),
             to_w=(axes * deviation @ axes.T).float(),
             to_u=(axes / deviation @ axes.T).float(),
+            unit=torch.ones_like(mean, dtype=torch.float32),
         )
 
+    @classmethod
+    @torch.no_grad()
+    def principal(cls, w: Tensor) -> Self:
+        """Measure the principal axes of sampled codes, and leave out those that hardly vary.
+
+        Args:
+            w: `[N, w_dim]` codes of random portraits.
+        """
+        mean = w.mean(0)
+        _, scale, axes = torch.linalg.svd(w - mean, full_matrices=False)
+        scale = scale / math.sqrt(len(w) - 1)
+        keep = scale > _NEGLIGIBLE * scale[0]
+        to_w = axes[keep] * scale[keep, None]
+        return cls(mean=mean, to_w=to_w, to_u=to_w.T, unit=to_w.square().sum(1))
+
     def whiten(self, w: Tensor) -> Tensor:
-        """Return coordinates `[..., w_dim]` in standard deviations."""
-        return (w - self.mean) @ self.to_u
+        """Return coordinates `[..., K]` in standard deviations."""
+        return (w - self.mean) @ self.to_u / self.unit
 
     def color(self, u: Tensor) -> Tensor:
         """Return `w` of coordinates `u`, `[..., w_dim]`."""

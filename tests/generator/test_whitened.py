@@ -2,8 +2,8 @@
 
 import torch
 
+from itportrait.generator.whitened import WhitenedSpace
 from itportrait.geometry.camera import frontal_camera
-from itportrait.invert.latents import WhitenedSpace
 from tests.helpers.tiny_family import tiny_generator
 
 

@@ -1,0 +1,1 @@
+"""What everything that trains or fits shares: seeded randomness, averages, distortions."""
