@@ -25,7 +25,7 @@ from itportrait.io.commits import Commit, FileEntry, StageTable
 from itportrait.io.photos import read_source
 from itportrait.jobs.domain_job import DomainJob
 from itportrait.jobs.stylize.delivery import DeliveryTask, deliver, read_delivery, sweep
-from itportrait.on_ray.trainers import _read_result
+from itportrait.jobs.training_files import read_result
 from itportrait.records import AlignedRecord, InvertedRecord, Source, StylizedRecord
 from itportrait.stages.shards import Shard
 from itportrait.stylize import DeliverablesConfig
@@ -189,12 +189,12 @@ def test_a_training_in_a_bank_brings_no_file_that_a_link_leads_to(tmp_path, outs
     about = {"base_model_id": "m", "metrics": {"steps": 3, "identity": 0.5}, "info": {}}
     (folder / "result.json").write_text(json.dumps(about))
     (folder / "card.md").write_bytes(b"# card")
-    trained = _read_result(job, folder)
+    trained = read_result(job, folder)
     assert trained.files == {"card.md": b"# card"}
     assert trained.metrics == about["metrics"]
     (folder / "key").symlink_to(outside / "secret")
     with pytest.raises(ItportraitError, match="symbolic link leads to"):
-        _read_result(job, folder)
+        read_result(job, folder)
 
 
 def test_names_in_markers(tmp_path, outside):

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from itportrait.align.config import AlignConfig
-from itportrait.bank.store import BankVersion
+from itportrait.bank.store import Bank, BankVersion
 from itportrait.io import uris
 from itportrait.jobs.domain_job import DomainJob
 
@@ -139,3 +139,10 @@ def short_params(spec: Mapping[str, Any], base: str) -> dict[str, Any]:
     """Return what the tracked run of a domain shows of its specification, the same for all."""
     names = ("mode", "method", "prompt", "steps", "train", "seed")
     return {**{name: "" if spec.get(name) is None else spec[name] for name in names}, "base": base}
+
+
+def publish_trained(trained: TrainedDomain, bank: Bank, *, storage: str) -> BankVersion:
+    """Publish a result as champion and remove the checkpoints of its run."""
+    version = bank.publish(trained.version(), trained.files)
+    uris.remove(uris.join(storage, trained.job.run_name), recursive=True)
+    return version

@@ -11,8 +11,9 @@ from itportrait.execution.executor import Call
 from itportrait.jobs.bank.scores import ScoreJob, Scores, score_job
 from itportrait.jobs.domain_job import DomainJob, TrainConfig
 from itportrait.jobs.trained_domain import TrainedDomain
+from itportrait.jobs.training_pool import TrainingPool, gpus_per_worker
 from itportrait.on_ray.tasks import RayExecutor
-from itportrait.on_ray.trainers import TrainerPool, train_domain
+from itportrait.on_ray.trainers import train_domain
 
 
 class RayEngine:
@@ -29,11 +30,10 @@ class RayEngine:
     def __init__(self, train: TrainConfig, storage: str) -> None:
         self.config, self.storage = train, storage
         resources = ray.cluster_resources()
-        self._pool = TrainerPool(train, cores=resources.get("CPU", 1), gpus=resources.get("GPU", 0))
-        if train.gpus_per_worker is not None:
-            self._gpus = min(train.gpus_per_worker, 1.0)
-        else:
-            self._gpus = 1.0 if resources.get("GPU", 0) >= 1 else 0.0
+        self._pool = TrainingPool(
+            train, cores=resources.get("CPU", 1), gpus=resources.get("GPU", 0)
+        )
+        self._gpus = min(gpus_per_worker(train, resources.get("GPU", 0)), 1.0)
 
     @property
     def limit(self) -> int:

@@ -41,10 +41,12 @@ from itportrait.jobs.stylize.deliverables import FOLDER as DELIVERABLES
 from itportrait.jobs.stylize.deliverables import DeliverablesJob
 from itportrait.jobs.stylize.gallery import FOLDER, GalleryJob, make_gallery
 from itportrait.jobs.stylize.review import ReviewJob, make_review
+from itportrait.jobs.trained_domain import publish_trained
+from itportrait.jobs.training_pool import TrainingPool
 from itportrait.on_ray.counters import count_shard
 from itportrait.on_ray.job_tracking import JobTracking
 from itportrait.on_ray.tasks import RayExecutor
-from itportrait.on_ray.trainers import TrainerPool, publish_trained, train_domain
+from itportrait.on_ray.trainers import train_domain
 from itportrait.pages.report import render_report
 from itportrait.stages.shards import Shard, iter_shards
 
@@ -74,7 +76,7 @@ class StylizeJob:
         self.bank = Bank(self.config.bank)
         self.align = self._recipe(ALIGN)
         self.invert = self._recipe(INVERT)
-        self._pool: TrainerPool | None = None
+        self._pool: TrainingPool | None = None
         self.tracking = JobTracking(self.config.tracking, parent="stylize_dataset")
         self.deliverables: dict[str, Any] = {}
         self.skipped = Skipped()
@@ -340,11 +342,11 @@ class StylizeJob:
         self.tracking.record(version)
         return future
 
-    def _trainers(self) -> TrainerPool:
+    def _trainers(self) -> TrainingPool:
         if self._pool is None:
             # One core is left to the shards, so that photos are aligned while domains are adapted.
             cores = max(self.cores - 1, 1.0)
-            self._pool = TrainerPool(self.config.train, cores=cores, gpus=self.gpus)
+            self._pool = TrainingPool(self.config.train, cores=cores, gpus=self.gpus)
         return self._pool
 
     def _adapt(self, job: DomainJob) -> Recipe:

@@ -22,8 +22,8 @@ from itportrait.execution.causes import (
 )
 from itportrait.execution.executor import Call
 from itportrait.io.memory import NoRoomError, Room
+from itportrait.jobs.patience import fit_patiently
 from itportrait.on_ray.tasks import RayExecutor, _Head, lost_with_machine, translate
-from itportrait.on_ray.trainers import fit_patiently
 
 NO_MEMORY = "Task was killed due to the node running low on memory."
 
@@ -159,10 +159,10 @@ def test_training_is_run_again_where_the_machine_ended_it(error, machine):
 
     if not machine:
         with pytest.raises(type(error)):
-            fit_patiently(fit, deadline_s=3600, sleep=pauses.append)
+            fit_patiently(fit, lost_with_machine, deadline_s=3600, sleep=pauses.append)
         assert pauses == []
         return
-    assert fit_patiently(fit, deadline_s=3600, sleep=pauses.append) == "trained"
+    assert fit_patiently(fit, lost_with_machine, deadline_s=3600, sleep=pauses.append) == "trained"
     assert pauses == [15.0, 30.0]
 
 
@@ -171,4 +171,4 @@ def test_training_is_not_run_again_past_its_deadline():
         raise WorkerGroupError("", {0: died(NO_MEMORY)})
 
     with pytest.raises(WorkerGroupError):
-        fit_patiently(fit, deadline_s=10)
+        fit_patiently(fit, lost_with_machine, deadline_s=10)

@@ -1,0 +1,53 @@
+"""The tracked run of one domain: its specification, its curves, its pictures and how it ended."""
+
+from typing import TYPE_CHECKING
+
+from itportrait.io import uris
+from itportrait.jobs.domain_job import DomainJob
+from itportrait.jobs.trained_domain import short_params
+from itportrait.tracking import RunStatus, Tracker, open_tracker, probe_image_key
+
+if TYPE_CHECKING:
+    from itportrait.adapt import AdaptReport, AdaptResult
+
+
+class DomainRun:
+    """Tells the tracking service how a training goes.
+
+    Args:
+        job: the training; its `tracking` says where to.
+    """
+
+    def __init__(self, job: DomainJob) -> None:
+        target = job.tracking
+        parent = open_tracker(
+            target.uri,
+            target.parent or job.spec.name,
+            experiment=target.experiment,
+            spool=target.spool,
+        )
+        self.run: Tracker = parent.child(job.spec.name, key=job.run_name, tags=job.tags)
+        self.run.log_params(short_params(job.spec.model_dump(mode="json"), job.bundle))
+        text = uris.to_json(job.spec.model_dump(mode="json")).decode()
+        self.run.log_text("spec.json", uris.redact(text))
+
+    def show(self, report: "AdaptReport") -> None:
+        """Show the scores and pictures of a probe at its step."""
+        self.run.log_metrics(report.metrics, step=report.step)
+        for index, pixels in enumerate(report.images):
+            self.run.log_image(probe_image_key(index), pixels, step=report.step)
+
+    def finish_with(self, result: "AdaptResult") -> None:
+        """Show the final scores and pictures, and close the run."""
+        # At step 0 in every domain, though each chose its own: the UI then draws a bar a run,
+        # and shows the pictures of all runs at one place of its slider.
+        finals = {f"final/{name}": value for name, value in result.metrics.items()}
+        self.run.log_metrics(finals, step=0)
+        self.run.set_tags({"step": str(result.step)})
+        for index, pixels in enumerate(result.images):
+            self.run.log_image(f"final/face_{index:03d}", pixels, step=0)
+        self.run.finish(RunStatus.FINISHED)
+
+    def fail(self) -> None:
+        """Close the run of a training that has failed."""
+        self.run.finish(RunStatus.FAILED)

@@ -1,0 +1,130 @@
+"""One worker of a domain's training: it adapts, hands its numbers on and keeps its checkpoints."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from itportrait.jobs.domain_job import DomainJob
+from itportrait.jobs.domain_run import DomainRun
+from itportrait.jobs.trained_domain import collect_result, reference_images
+from itportrait.jobs.training_files import save_result, save_state
+
+if TYPE_CHECKING:
+    from itportrait.adapt import AdaptReport, AdaptResult, Reference
+    from itportrait.adapt.workers import Workers
+
+SaveFiles = Callable[[Path], None]
+"""Writes the files of a checkpoint into a folder."""
+
+
+class Checkpoints(Protocol):
+    """Where a worker's numbers and checkpoints go; every worker reports as often as the others."""
+
+    def load(self) -> dict[str, Any] | None:
+        """Return the state that the training goes on from, or None where it begins."""
+        ...
+
+    def report(self, metrics: dict[str, Any], save: SaveFiles | None) -> None:
+        """Hand numbers on, with the files of a checkpoint where `save` is given."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingWorker:
+    """A worker's place among those that train one domain.
+
+    Args:
+        job: the training.
+        rank: number of the worker; the first one, 0, keeps the checkpoints and the tracked run.
+        device: torch device.
+        workers: all of them; None: it is alone.
+        checkpoints: where numbers and checkpoints go.
+        deadline_s: seconds after which the training is given up.
+    """
+
+    job: DomainJob
+    rank: int
+    device: str
+    workers: "Workers | None"
+    checkpoints: Checkpoints
+    deadline_s: float
+
+    def run(self) -> None:
+        """Adapt the domain to its end.
+
+        Raises:
+            TimeoutError: the deadline has passed.
+            ItportraitError: options, references or models do not fit.
+        """
+        from itportrait.adapt import adapt_domain
+        from itportrait.engine.stage_functions import warm_bundle
+
+        job = self.job
+        bundle = warm_bundle(job.bundle, self.device)
+        references = reference_images(job.spec.references, job.pictures, bundle, job.align)
+        reporter = _Reporter(self)
+        try:
+            result = adapt_domain(
+                bundle,
+                job.spec,
+                job.adapt,
+                references=references or None,
+                workers=self.workers,
+                fingerprint=job.fingerprint,
+                resume_state=self.checkpoints.load(),
+                on_start=reporter.start if self.rank == 0 else None,
+                on_report=reporter.report,
+            )
+        except BaseException:
+            reporter.fail()
+            raise
+        reporter.finish_with(result, bundle.model_id, references)
+
+
+class _Reporter:
+    """Hands on the numbers of every rank; keeps checkpoints and the tracked run on the first."""
+
+    def __init__(self, worker: TrainingWorker) -> None:
+        self.job, self.rank = worker.job, worker.rank
+        self.checkpoints = worker.checkpoints
+        self.deadline = time.monotonic() + worker.deadline_s
+        self.run = DomainRun(worker.job) if worker.rank == 0 else None
+
+    def start(self, report: "AdaptReport") -> None:
+        """Show the unadapted generator at step 0: where the curves begin."""
+        if self.run is not None:
+            self.run.show(report)
+
+    def report(self, report: "AdaptReport") -> None:
+        """Hand a probe's numbers on; on the first rank with a checkpoint."""
+        if time.monotonic() > self.deadline:
+            raise TimeoutError(f"domain {self.job.spec.name!r} ran past its deadline")
+        metrics = {"step": report.step, **report.metrics}
+        if self.rank != 0 or report.last:  # after the last one follows the result itself
+            self.checkpoints.report(metrics, None)
+        else:
+            self.checkpoints.report(metrics, lambda folder: save_state(folder, report.state()))
+        if (
+            self.run is not None
+        ):  # after the checkpoint, so that a retry repeats as little as it can
+            self.run.show(report)
+
+    def finish_with(
+        self, result: "AdaptResult", model_id: str, references: "Sequence[Reference]"
+    ) -> None:
+        """Store the result; on the first rank close the tracked run with its final scalars."""
+        metrics = {"step": result.step, **result.metrics}
+        if self.run is None:
+            self.checkpoints.report(metrics, None)
+            return
+        trained = collect_result(self.job, result, model_id, references)
+        self.checkpoints.report(metrics, partial(save_result, trained=trained))
+        self.run.finish_with(result)
+
+    def fail(self) -> None:
+        """Close the tracked run of a training that has failed."""
+        if self.run is not None:
+            self.run.fail()
