@@ -1,18 +1,21 @@
-"""Rewrite the tree at the end of README.md from the first sentence of every module: `make tree`."""
+"""Rewrite what the pages show of the sources, README's tree and docs/rooms.svg: `make tree`."""
 
 import ast
 import sys
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+from drawing import PICTURE, ROOT, drawing, layers
+
+README = ROOT / "README.md"
 HEADING = "## The tree\n"
-FOLDERS = ("workflows", "itportrait", "benchmarks")
 OTHERS = {
-    "configs/": "recipes: the demo, a bank of six domains, EG3D weights",
-    "cluster/": "image, KubeRay, timers, local stack, dashboards: cluster/README.md",
-    "tests/": "mirrors itportrait/; real Ray, MLflow and Parquet",
-    "docs/": "decisions, the way to a cluster",
-    "ray_config.yaml": "for `ray up`",
+    "workflows/": "The jobs: order and resources only",
+    "configs/": "Recipes: the demo, a bank of six domains, EG3D weights",
+    "cluster/": "Image, KubeRay, timers, local stack, dashboards: cluster/README.md",
+    "tests/": "Mirrors itportrait/; real Ray, MLflow and Parquet",
+    "benchmarks/": "Measurements of speed, quality and faults, each a program of its own",
+    "docs/": "Architecture, decisions, the way to a cluster; what makes reference and tree",
+    "ray_config.yaml": "For `ray up`",
 }
 
 
@@ -23,31 +26,61 @@ def summary(path: Path) -> str:
     return sentence.split(". ")[0].rstrip(".")
 
 
+def rooms() -> list[Path]:
+    """Return the packages and modules directly under the root, from the highest layer down."""
+    package = ROOT / "itportrait"
+    order = [name for layer in layers() for name in sorted(layer)]
+    found = [path.parent for path in package.glob("*/__init__.py")]
+    found += [path for path in package.glob("*.py") if path.name != "__init__.py"]
+    return sorted(found, key=lambda path: order.index(path.stem))
+
+
+def lines_of(path: Path, depth: int = 0) -> list[tuple[str, str]]:
+    """Return name and meaning of a file, or of a folder and, indented, of what is in it."""
+    indent = "  " * depth
+    if path.is_file():
+        return [(f"{indent}{path.name}", summary(path))]
+    head = path / "__init__.py"
+    lines = [(f"{indent}{path.name}/", summary(head) if head.exists() else "")]
+    inside = [item for item in path.glob("*.py") if item.name != "__init__.py"]
+    inside += [item.parent for item in path.glob("*/__init__.py")]
+    for item in sorted(inside):
+        lines += lines_of(item, depth + 1)
+    return lines
+
+
+def block(lines: list[tuple[str, str]]) -> str:
+    """Return lines of two columns as a Markdown block."""
+    width = 1 + max(len(name) for name, _ in lines)
+    return (
+        "```\n" + "\n".join((name.ljust(width) + text).rstrip() for name, text in lines) + "\n```\n"
+    )
+
+
 def tree() -> str:
-    """Return the tree as a Markdown block, one line a file that says something."""
-    said: list[tuple[str, str]] = []
-    for folder in FOLDERS:
-        for path in sorted((ROOT / folder).rglob("*.py")):
-            name = path.relative_to(ROOT)
-            if path.name == "__init__.py":
-                if name.parent != Path(folder):
-                    said.append((f"{name.parent}/", summary(path)))
-            else:
-                said.append((f"{name}", summary(path)))
-    said += OTHERS.items()
-    width = 1 + max(len(name) for name, _ in said)
-    lines = [name.ljust(width) + text for name, text in said]
-    return "```\n" + "\n".join(line.rstrip() for line in lines) + "\n```\n"
+    """Return the rooms, one line each, and below them every file that says something."""
+    first = [lines_of(room)[0] for room in rooms()]
+    first = [(f"itportrait/{name}", text) for name, text in first] + list(OTHERS.items())
+    files = [line for room in rooms() for line in lines_of(room)]
+    for folder in ("workflows", "benchmarks"):
+        files += lines_of(ROOT / folder)
+    return (
+        f"{block(first)}\n<details>\n<summary>Every file, from the highest layer down</summary>\n\n"
+        f"{block(files)}\n</details>\n"
+    )
 
 
 def main() -> int:
-    """Rewrite README.md, or with `--check` say whether it is up to date."""
-    readme = ROOT / "README.md"
-    head, _, _ = readme.read_text().partition(HEADING)
-    wanted = head + HEADING + "\n" + tree()
+    """Rewrite README.md and the drawing, or with `--check` say whether they are up to date."""
+    head, _, _ = README.read_text().partition(HEADING)
+    wanted = {README: f"{head}{HEADING}\n{tree()}", PICTURE: drawing()}
+    stale = [path for path, text in wanted.items() if not path.exists() or path.read_text() != text]
     if "--check" in sys.argv:
-        return int(readme.read_text() != wanted)
-    readme.write_text(wanted)
+        for path in stale:
+            print(f"{path.relative_to(ROOT)} does not follow the sources; run `make tree`")
+        return int(bool(stale))
+    for path in stale:
+        path.write_text(wanted[path])
     return 0
 
 

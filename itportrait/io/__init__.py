@@ -1,1 +1,1 @@
-"""Storage: files by URI, Parquet with commits, foreign checkpoints and photos."""
+"""Storage: files by URI, Parquet tables with commits, leases, and pictures of any format."""
