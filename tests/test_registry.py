@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from itportrait.adapt.balance import BALANCES
 from itportrait.adapt.methods import METHODS
+from itportrait.adapt.methods.itportrait.balance import BALANCES
 from itportrait.errors import InvalidArgumentError
 from itportrait.invert.methods import INVERSIONS
 from itportrait.registry import Registry
@@ -42,7 +42,7 @@ py-modules = ["portrait_plugin"]
 """
 
 PLUGIN = """
-from itportrait.adapt.balance import Balance
+from itportrait.adapt.methods.itportrait.balance import Balance
 from itportrait.adapt.methods import AdaptationMethod, StepLoss, Student
 from itportrait.invert import Solution
 
@@ -157,7 +157,7 @@ def test_methods_of_an_installed_wheel_run(installed, tmp_path):
         from itportrait import load_bundle
         from itportrait.adapt import AdaptConfig, DomainSpec, adapt_domain
         from itportrait.adapt.config import ThresholdConfig
-        from itportrait.adapt.threshold import Threshold
+        from itportrait.adapt.methods.itportrait.threshold import Threshold
         from itportrait.jobs.stylize.config import load_job
         from itportrait.invert import INVERSIONS, InvertConfig, Problem
 

@@ -237,7 +237,7 @@ class ThresholdConfig(Settings):
     @field_validator("kind")
     @classmethod
     def _kind_is_known(cls, value: str) -> str:
-        from itportrait.adapt.balance import BALANCES
+        from itportrait.adapt.methods.itportrait.balance import BALANCES
 
         return BALANCES.validated(value)
 

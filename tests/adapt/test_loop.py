@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from itportrait.adapt import AdaptConfig, adapt_domain, adapt_fingerprint, resolve
-from itportrait.adapt.scenes import SceneSource
+from itportrait.adapt.methods.itportrait.scenes import SceneSource
 from itportrait.errors import CheckpointError, NoInputError, UnknownNameError
 from itportrait.learning.seeds import step_rng
 

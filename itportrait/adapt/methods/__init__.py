@@ -7,12 +7,12 @@ from itportrait.registry import Registry
 
 if TYPE_CHECKING:
     from itportrait.adapt.methods.base import AdaptationMethod, MethodContext, StepLoss, Student
-    from itportrait.adapt.methods.itportrait import ItportraitMethod
+    from itportrait.adapt.methods.itportrait.method import ItportraitMethod
 
 METHODS: "Registry[type[AdaptationMethod]]" = Registry(
     "adaptation method",
     group="itportrait.adaptation_methods",
-    own={"itportrait": "itportrait.adapt.methods.itportrait:ItportraitMethod"},
+    own={"itportrait": "itportrait.adapt.methods.itportrait.method:ItportraitMethod"},
 )
 """Adaptation methods by name."""
 
@@ -29,6 +29,6 @@ __getattr__ = lazy_exports(
     __name__,
     {
         "base": "AdaptationMethod MethodContext StepLoss Student",
-        "itportrait": "ItportraitMethod",
+        "itportrait.method": "ItportraitMethod",
     },
 )

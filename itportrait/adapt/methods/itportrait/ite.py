@@ -7,11 +7,11 @@ from torch import Generator, Tensor
 
 from itportrait.adapt.augment import Distortion, distorted
 from itportrait.adapt.config import AdaptConfig
+from itportrait.adapt.methods.itportrait.scenes import Scene, SceneSource, render_views
+from itportrait.adapt.methods.itportrait.threshold import Threshold
 from itportrait.adapt.sampling import (
     final_image,
 )
-from itportrait.adapt.scenes import Scene, SceneSource, render_views
-from itportrait.adapt.threshold import Threshold
 from itportrait.adapt.workers import Workers
 from itportrait.bundle import Bundle
 from itportrait.generator import Rendering, TriPlaneGenerator

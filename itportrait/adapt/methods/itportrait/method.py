@@ -13,18 +13,18 @@ the result.
 from typing import Any
 
 from itportrait.adapt.config import AdaptConfig, DomainSpec
-from itportrait.adapt.methods.apt import PairedTransfer
 from itportrait.adapt.methods.base import (
     AdaptationMethod,
     MethodContext,
     StepLoss,
     Student,
 )
-from itportrait.adapt.methods.ite import ImageTextEmbedding
+from itportrait.adapt.methods.itportrait.apt import PairedTransfer
+from itportrait.adapt.methods.itportrait.ite import ImageTextEmbedding
+from itportrait.adapt.methods.itportrait.scenes import SceneSource
+from itportrait.adapt.methods.itportrait.threshold import Threshold
 from itportrait.adapt.pair import Pair, PairReport, build_pair, code_prior
 from itportrait.adapt.sampling import device_of
-from itportrait.adapt.scenes import SceneSource
-from itportrait.adapt.threshold import Threshold
 from itportrait.learning.seeds import step_rng
 from itportrait.losses import text_change
 

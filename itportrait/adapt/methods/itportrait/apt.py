@@ -5,10 +5,10 @@ from torch import Generator, Tensor
 
 from itportrait.adapt.config import AdaptConfig
 from itportrait.adapt.layers import row_set
-from itportrait.adapt.methods.ite import ImageTextEmbedding
+from itportrait.adapt.methods.itportrait.ite import ImageTextEmbedding
+from itportrait.adapt.methods.itportrait.scenes import SceneSource
 from itportrait.adapt.pair import Pair
 from itportrait.adapt.sampling import final_image, random_codes
-from itportrait.adapt.scenes import SceneSource
 from itportrait.bundle import Bundle
 from itportrait.generator import TriPlaneGenerator
 from itportrait.losses import (

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 from torch import Generator
 
-from itportrait.adapt.balance import BALANCES
 from itportrait.adapt.config import ThresholdConfig
+from itportrait.adapt.methods.itportrait.balance import BALANCES
 
 logger = logging.getLogger(__name__)
 

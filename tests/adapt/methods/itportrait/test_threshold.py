@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from itportrait.adapt.config import ThresholdConfig
-from itportrait.adapt.threshold import Threshold
+from itportrait.adapt.methods.itportrait.threshold import Threshold
 from itportrait.learning.seeds import step_rng
 
 

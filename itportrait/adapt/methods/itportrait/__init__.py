@@ -1,0 +1,1 @@
+"""ITportrait: image-text coupled 3D portrait domain adaptation."""
