@@ -1,4 +1,4 @@
-"""What is measured on a result: pure functions of images, depths and perception models.
+"""Measures of results: pure functions of images, depths and perception models.
 
 Below the stages, because adapt, stylize and evaluate all need the same numbers, and stages never
 import each other. Images are `[N, 3, H, W]` in [-1, 1]; every function returns one value per row
@@ -32,7 +32,7 @@ __all__ = [
 
 
 class ImageText(Protocol):
-    """What the metrics ask of an image-text model."""
+    """The interface of image-text models that metrics use."""
 
     def encode_image(self, image: Tensor) -> Tensor: ...
 
@@ -40,20 +40,20 @@ class ImageText(Protocol):
 
 
 class Perceptual(Protocol):
-    """What the metrics ask of a perceptual model."""
+    """The interface of perceptual models that metrics use."""
 
     def distance(self, a: Tensor, b: Tensor) -> Tensor: ...
 
 
 class Identity(Protocol):
-    """What the metrics ask of an identity model."""
+    """The interface of identity models that metrics use."""
 
     def embed(self, image: Tensor) -> Tensor: ...
 
 
 @dataclass(frozen=True)
 class StyleTarget:
-    """What a domain should look like: a prompt, reference images, or both.
+    """What the pictures of a domain should look like: a prompt, reference images, or both.
 
     Args:
         prompt: text of the target, or None.

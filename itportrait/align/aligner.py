@@ -32,10 +32,10 @@ from itportrait.records import (
 
 STAGE = "align"
 FACE_OF_CROP = 0.61
-"""Mean side of a detected face box over the crop's side, where no box is known."""
+"""Mean side of a detected face box over the crop's side, used where no box is known."""
 
 _YAW_ROUNDING_DEG = 1e-3
-"""A profile at exactly 90 deg is 90.0000025 in single precision."""
+"""Tolerance of the yaw, in degrees: a profile at exactly 90 is 90.0000025 in single precision."""
 
 
 class Aligner:

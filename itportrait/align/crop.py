@@ -25,7 +25,8 @@ FACE_POINTS = np.array(
         (0.2484662, -0.38128236, 0.22235769),
     ]
 )
-"""`[5, 3]` mean positions of the landmarks, decimetres: x to image-right, y up, z to the camera."""
+"""`[5, 3]` mean positions of the landmarks in decimeters: x to image-right, y up, z to the
+camera."""
 
 FRAME = 1024
 """Side of the intermediate crop, in resized pixels."""
@@ -42,28 +43,29 @@ class CropPlan:
     """Where a crop lies: a resize of the whole photo and a square in it."""
 
     photo_size: tuple[int, int]
-    """Width, height."""
+    """Width and height of the photo, in pixels."""
     resized: tuple[int, int]
-    """Width, height after the resize."""
+    """Width and height of the photo after the resize, in pixels."""
     corner: tuple[int, int]
-    """Left, top of the kept square, in resized pixels."""
+    """Left and top of the kept square, in resized pixels."""
     side: int = CENTER
-    """Of the kept square, in resized pixels."""
+    """Side of the kept square, in resized pixels."""
 
     @property
     def scale(self) -> np.ndarray:
-        """`[2]` resized pixels per photo pixel, x and y (the cut to whole numbers differs)."""
+        """`[2]` resized pixels per photo pixel in x and y, which differ because sizes are cut to
+        whole numbers."""
         return np.array(self.resized) / np.array(self.photo_size)
 
     @property
     def left_top_side(self) -> np.ndarray:
-        """`[3]` of the crop in edge coordinates of the photo."""
+        """`[3]` left, top and side of the crop, in edge coordinates of the photo."""
         left, top = np.array(self.corner) / self.scale
         return np.array([left, top, self.side / self.scale.mean()])
 
     @property
     def visible(self) -> float:
-        """Fraction of the crop's area inside the photo."""
+        """Fraction of the crop's area that lies inside the photo."""
         x0, y0, x1, y1 = self.inside
         return (x1 - x0) * (y1 - y0) / self.side**2
 

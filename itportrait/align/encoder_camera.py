@@ -1,4 +1,4 @@
-"""The camera as a bundle's encoder tells it, where the bundle's generator confirms the answer.
+"""The camera that a bundle's encoder predicts, where the bundle's generator confirms it.
 
 A network answers on every picture, also on those unlike any that it was trained on. So the portrait
 that it read is rendered from the camera that it read: where that shows the picture, the picture is
@@ -15,7 +15,7 @@ from itportrait.image import resize, to_tensor
 
 
 class EncoderCamera:
-    """Reads cameras from aligned crops.
+    """Predicts cameras of aligned crops.
 
     Args:
         bundle: brings encoder, generator and perceptual distance; put in evaluation mode.

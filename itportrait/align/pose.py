@@ -19,20 +19,22 @@ from itportrait.geometry.camera import FFHQ_FOCAL, FFHQ_RADIUS, make_intrinsics,
 FACE_SCALE = 0.27
 """World units per decimeter of face space."""
 FACE_OFFSET = np.array([0.0, 0.010, 0.161])
-"""Where face space's origin lies in the world, as fitted to official labels."""
+"""Position of face space's origin in the world, fitted to official labels."""
 LABEL_OFFSET = np.array([0.0, 0.006, 0.161])
-"""The same in the label formula, which rounds it."""
+"""Position of face space's origin in the label formula, which rounds it."""
 MEAN_TRANSLATION = np.array([0.0, -0.01, 0.2])
-"""Of the pose network's translations: with it and the exact rotation, positions are right to 0.27
-deg on average; looking at the origin instead costs 2.1 deg."""
+"""Mean of the pose network's translations. With it and the exact rotation, positions are right to
+0.27 degrees on average; looking at the origin instead costs 2.1 degrees."""
 NETWORK_DISTANCE = np.array([0.0, 0.0, 10.0])
 
 POINT_SIGMA = 0.015
-"""Expected error of a landmark, of the crop's side: what people's faces differ from the mean."""
+"""Expected error of a landmark as a share of the crop's side: how much faces differ from the
+mean."""
 ANGLE_SIGMA_DEG = np.array([7.0, 25.0, 5.0])
-"""Of pitch, yaw and roll in portraits. Yaw and roll are heavy-tailed (Cauchy): with a Gaussian a
-head tilted by 35 deg comes out as 30. Pitch is Gaussian and narrow, because five points hardly tell
-it from a smile: a wide one takes the astronaut's lifted mouth for a pitch of 20 to 35 deg."""
+"""Spread of pitch, yaw and roll in portraits, in degrees. Yaw and roll are heavy-tailed (Cauchy),
+because with a Gaussian a head tilted by 35 degrees comes out as 30. Pitch is Gaussian and narrow,
+because five points hardly tell it from a smile: with a wide one, an astronaut's smile comes out as
+a pitch of 20 to 35 degrees."""
 DISTANCE_PRIOR = (2.85, 0.05)
 
 
@@ -43,7 +45,7 @@ class Pose:
     angles: np.ndarray
     """`[3]` radians: about x (pitch), y (yaw), z (roll)."""
     residual: float
-    """Root mean square distance of the points from the model's, of the crop's side."""
+    """Root mean square distance of the points from the model's, as a share of the crop's side."""
 
 
 def rotation_of(angles: np.ndarray) -> np.ndarray:

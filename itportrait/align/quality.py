@@ -1,15 +1,16 @@
-"""What a crop's pixels say about its quality."""
+"""Measures of a crop's quality, from its pixels."""
 
 import numpy as np
 
 _HALO_PX = 4
-"""How far the crop's resize carries the black outside into the photo."""
+"""Distance in pixels over which the crop's resize carries the black outside into the photo."""
 _STEP = 4
-"""Every so many-th pixel is asked about its color: a face of 300 pixels has 5,000 of them."""
+"""Distance in pixels between those whose color is looked at: a face of 300 pixels has 5,000 of
+them."""
 _FLOOR = 8.0
-"""Added to each channel, so that black is colorless and not of a random hue."""
+"""Value added to each channel, so that black is colorless and not of a random hue."""
 _OTHER_COLOR = 0.05
-"""Distance in (r, g) chromaticity past which a color is not the skin's; to gray it is about 0.1."""
+"""Distance in (r, g) chromaticity from which on a color is not the skin's; gray is at about 0.1."""
 _FACE_LENGTH, _FACE_WIDTH = 0.95, 0.75
 """Half the face's length over the distance from eyes to mouth, and its width over its length."""
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)

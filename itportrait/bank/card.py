@@ -1,4 +1,4 @@
-"""The files of a bank version that are for people: card, preview, curve."""
+"""The files of a bank version that people read: card, preview, curve."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -38,10 +38,10 @@ HIGHER_IS_BETTER: dict[str, bool] = {
     "kid": False,
     "kid_ratio": False,
 }
-"""Metrics that the gate knows, and which way is better."""
+"""Metrics that the gate knows, and whether a higher value is better."""
 
 STYLE_METRICS = frozenset({"clip_direction", "clip_image", "clip_image_gain", "kid", "kid_ratio"})
-"""How much of the target style there is; the others measure damage to the face."""
+"""Metrics of how much of the target style there is; the others measure damage to the face."""
 
 DEFAULT_TOLERANCES = {
     "clip_direction": 0.03,

@@ -1,4 +1,4 @@
-"""What index and cards of a style bank may say: checked whole, as anybody may have written them."""
+"""Check the index and the cards of a style bank whole, since anybody may have written them."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +10,7 @@ from itportrait.io.names import check_domain, check_name
 
 @dataclass(frozen=True)
 class _Specification:
-    """What a card says of the domain's specification: the part of it that is used."""
+    """The part of a card's specification that is used."""
 
     mode: str = ""
     prompt: str | None = None
@@ -19,7 +19,7 @@ class _Specification:
 
 @dataclass(frozen=True)
 class _About:
-    """What else a card says: the part of it that is used."""
+    """The part of a card's further data that is used."""
 
     step: int | None = None
     base: str | None = None
@@ -36,7 +36,7 @@ def check_card(specification: dict[str, Any], about: dict[str, Any], source: str
 
 @dataclass(frozen=True)
 class _IndexVersion:
-    """What an index says of a version: the part of it that this module relies on."""
+    """The part of an index's entry for a version that is used."""
 
     number: int
     fingerprint: str
@@ -46,7 +46,7 @@ class _IndexVersion:
 
 @dataclass(frozen=True)
 class _IndexEntry:
-    """What an index says of a domain."""
+    """The entry of an index for a domain."""
 
     champion: str | None
     former: list[str]
@@ -55,7 +55,7 @@ class _IndexEntry:
 
 @dataclass(frozen=True)
 class _Index:
-    """What an index says."""
+    """The content of an index."""
 
     generation: int
     domains: dict[str, _IndexEntry]

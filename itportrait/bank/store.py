@@ -25,9 +25,9 @@ _SCHEMA = 1
 _HISTORY = "_index"
 _KEPT_INDEXES = 50
 _LAST_GENERATION = 10**12
-"""An index with a number beyond was forged: the next ones would not be found again."""
+"""Largest number of an index; a file with a larger one was forged, and hides all later ones."""
 _AGREED = ("fingerprint", "base_model_id")
-"""What the index repeats of a card, and which must be equal."""
+"""Fields that the index repeats from a card, and which must be equal."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -51,7 +51,7 @@ def list_archive(uri: str, version: str, skipped: Skipped) -> Iterator[Source]:
 
 
 Given = dict[str, Any] | str
-"""What a sample's JSON brings along, or why it cannot be taken."""
+"""The content of a sample's JSON, or the reason why it cannot be taken."""
 
 
 @dataclass
@@ -61,7 +61,7 @@ class _Sample:
     name: str = ""
     pictures: list[tarfile.TarInfo] = field(default_factory=list)
     given: dict[str, Given] = field(default_factory=dict)
-    """By the names of JSON members, without `.json`."""
+    """Contents of JSON members, by their names without `.json`."""
 
     def given_to(self, picture: str) -> Given:
         """Return what belongs to a picture: of the JSON whose name is closest to its own."""
@@ -122,7 +122,7 @@ class _Archive:
         self.file.seek(member.offset_data)
         try:
             values = json.loads(self.file.read(member.size))
-            # Other JSON (a list of captions) is no concern of ours.
+            # Other JSON, such as a list of captions, is ignored.
             return given_columns(values, member.name) if isinstance(values, dict) else {}
         except InvalidArgumentError as error:
             return str(error)
@@ -179,7 +179,7 @@ class _Archive:
             if (name := _plain(member.name)) in places:
                 places[name].append((member.offset_data, member.size))
         for (member, given), end in zip(self.links, ends, strict=True):
-            # A hard link means the file of that name before it; a symbolic one the last of all.
+            # A hard link means the file of that name before it, a symbolic one the last such file.
             found = [p for p in places[end] if member.issym() or p[0] < member.offset_data]
             if found:
                 yield self._source(member, found[-1], given)

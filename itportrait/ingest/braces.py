@@ -9,7 +9,8 @@ from itportrait.io.uris import redact
 
 _RANGE = re.compile(r"(\d+)\.\.(\d+)")
 _MOST = 1_000_000
-"""What the braces of one URI may stand for; a digit too many in a range has no end."""
+"""Largest number of URIs that the braces of one URI may stand for; one digit too many in a range
+has no end."""
 _DIGITS = 18
 
 

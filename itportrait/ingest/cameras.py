@@ -1,4 +1,4 @@
-"""Cameras that inputs bring along, in the convention that the program works in."""
+"""Cameras that inputs bring along, converted to the convention that the program works in."""
 
 import dataclasses
 from collections.abc import Iterable, Iterator

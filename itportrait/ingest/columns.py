@@ -1,4 +1,4 @@
-"""What an input brings along in a table's row or an archive's JSON: checked numbers."""
+"""Numbers that an input brings along, in a table's row or an archive's JSON, checked."""
 
 import math
 from collections.abc import Mapping
@@ -9,7 +9,7 @@ import numpy as np
 from itportrait.errors import InvalidArgumentError
 
 SHAPES = {"landmarks": (5, 2), "crop": (3,), "camera": (25,)}
-"""Columns that are taken along, and their shapes; the numbers may also be one flat list."""
+"""Columns that are taken along, with their shapes; the numbers may also be one flat list."""
 
 
 def given_columns(values: Mapping[str, Any], where: str) -> dict[str, Any]:

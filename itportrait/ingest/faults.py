@@ -1,4 +1,4 @@
-"""Inputs that could not be listed or read: each is a source still, and so becomes a failed row."""
+"""Inputs that could not be listed or read: each is a source, so that it becomes a failed row."""
 
 from typing import Any
 
@@ -8,13 +8,14 @@ from itportrait.records import RecordError, Source
 
 STAGE = "ingest"
 UNLISTED = "unlisted"
-"""An archive, table, list or folder, in whole or in part: nobody knows how many inputs it holds."""
+"""Reason of an archive, table, list or folder that cannot be listed, at least in part; how many
+inputs it holds is unknown."""
 STORAGE = "storage"
-"""A single input of which it is known already that no bytes can be read."""
+"""Reason of a single input whose bytes are known to be unreadable."""
 DECODE = "decode"
-"""A single input of which bytes are missing."""
+"""Reason of a single input of which bytes are missing."""
 BAD_COLUMNS = "bad_columns"
-"""A single input whose landmarks, crop, camera or name are not what they must be."""
+"""Reason of a single input whose landmarks, crop, camera or name are malformed."""
 
 
 def faulty(uri: str, reason: str, message: str, version: str = "", **place: Any) -> Source:

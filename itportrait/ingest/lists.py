@@ -55,7 +55,7 @@ def _lines(file: Any) -> Iterator[str | None]:
 
 
 def _name_in(line: str, uri: str) -> str | None:
-    """Return the name that a line means, or None where it means none."""
+    """Return the name on a line, or None where there is none."""
     name = line.strip()
     # Stores are not asked about every line that ends in a blank: a million may.
     if line != name and line and is_local(beside(uri, line)) and _is_file(beside(uri, line)):

@@ -1,4 +1,4 @@
-"""What a listing passes over on purpose: counted by reason, with a few names."""
+"""Files and folders that a listing ignores on purpose, counted by reason, with a few names each."""
 
 from collections import Counter
 from enum import StrEnum
@@ -25,26 +25,27 @@ class Skip(StrEnum):
     """Why a file or folder is not an input."""
 
     HIDDEN = "hidden"
-    """The name begins with a dot; of a folder, nothing in it is looked at."""
+    """The name begins with a dot. A hidden folder is ignored with everything in it."""
     SYSTEM = "system"
-    """Kept by an operating system for itself: `Thumbs.db`, `desktop.ini`, `__MACOSX`, ..."""
+    """The file or folder belongs to an operating system, such as `Thumbs.db`, `desktop.ini` or
+    `__MACOSX`."""
     SIDECAR = "sidecar"
-    """Text that lies beside pictures: labels, captions, metadata."""
+    """The file is text beside pictures: labels, captions, metadata."""
     CONTAINER = "container"
-    """An archive, a table or a list in a folder; such a file is opened where it is named itself,
-    or by a glob."""
+    """The file is an archive, a table or a list in a folder; it is opened only where it is named
+    itself or by a glob."""
     NO_PICTURE = "no_picture"
-    """The name is that of no picture format."""
+    """The name belongs to no picture format."""
     PATTERN = "pattern"
-    """A picture that `ingest.patterns` leaves out."""
+    """The picture matches none of `ingest.patterns`."""
     LOOP = "loop"
-    """A link to a folder that the link itself lies in."""
+    """The link leads to a folder that the link itself lies in."""
     EMPTY = "empty"
-    """One of several inputs of the call that holds nothing."""
+    """The input is one of several of the call, and there is nothing in it."""
 
 
 class Skipped:
-    """Counts of what was passed over; memory holds the counts and a few names of each reason."""
+    """Counts of ignored files by reason; memory holds the counts and a few names of each reason."""
 
     def __init__(self) -> None:
         self.counts: Counter[Skip] = Counter()

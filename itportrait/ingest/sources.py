@@ -58,7 +58,7 @@ def list_sources(uri: str | Sequence[str], *, patterns: Sequence[str] = PATTERNS
 
 
 class Listing(Iterator[Source]):
-    """The inputs of a call as a stream, and what was passed over on the way.
+    """The inputs of a call as a stream, with counts of what was ignored on the way.
 
     Args:
         uris: inputs of the call.
@@ -177,7 +177,7 @@ class Listing(Iterator[Source]):
         """
         if isinstance(error, ItportraitError) and not isinstance(error, NoInputError):
             return error
-        del self.skipped.counts[Skip.EMPTY]  # the sentence says so itself
+        del self.skipped.counts[Skip.EMPTY]  # the sentence names the input already
         details = [source.fault.message for source in held[:1] if source.fault is not None]
         details += [f"{len(held) - 1} more could not be listed"] if len(held) > 1 else []
         details += [str(self.skipped)] if self.skipped.counts else []
@@ -197,7 +197,7 @@ def _any_of(patterns: Sequence[str]) -> Callable[[str], object]:
 
 
 def _may_hold(glob: str) -> Callable[[str], bool]:
-    """Return a test of whether files that a glob means may lie at or below a folder."""
+    """Return a test of whether a folder may hold files that a glob means."""
     parts = glob.split("/")[:-1]
     deep = "**" in parts
     fixed = parts[: parts.index("**")] if deep else parts

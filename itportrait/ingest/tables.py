@@ -13,7 +13,8 @@ from itportrait.records import Source
 URI_COLUMNS = ("uri", "url", "path", "file_name")
 _ROWS_AT_ONCE = 1024
 _ROWS_PER_BYTE = 8
-"""More rows than this for each byte of the file are a damaged or forged count."""
+"""Largest believable number of rows for each byte of the file; a larger count is damaged or
+forged."""
 
 
 def list_table(uri: str, version: str = "") -> Iterator[Source]:

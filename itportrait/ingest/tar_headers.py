@@ -1,4 +1,5 @@
-"""The headers of a tar file, one after the other, past damage: the parser is Python's `tarfile`.
+"""The headers of a tar file, one after the other, also past damage; Python's `tarfile` parses
+them.
 
 `tarfile` itself ends silently at a damaged header, keeps all headers in memory, and can be sent
 round in circles by a forged one. Here each header may take a bounded number of bytes, offsets only
@@ -15,7 +16,8 @@ _BLOCK = 512
 _MAGIC, _MAGIC_AT = b"ustar", 257
 _CHUNK = 2**20
 _HEADER_BYTES = 2**14
-"""Of one member, with the records of long names and attributes that precede it."""
+"""Largest size of one member's header, including the records of long names and attributes before
+it."""
 _GLOBAL_RECORDS = 100
 _COMPRESSED = (
     b"\x1f\x8b",
@@ -29,13 +31,14 @@ _COMPRESSED = (
 
 @dataclass(frozen=True)
 class Damage:
-    """A part of the archive that is not what the format says."""
+    """A part of the archive that does not follow the format."""
 
     message: str
 
 
 class NotTarError(Exception):
-    """The file does not begin as a tar archive does; the message goes on after its name."""
+    """The file does not begin as a tar archive does; the message continues after the file's
+    name."""
 
 
 def tar_headers(file: Any) -> Iterator[tarfile.TarInfo | Damage]:
@@ -101,7 +104,7 @@ def _check_begin(file: Any, size: int) -> None:
     try:
         tarfile.TarInfo.frombuf(head, "utf-8", "surrogateescape")
     except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
-        return  # an archive of no members
+        return  # an archive without members
     except Exception as error:
         raise NotTarError(f"is not a whole tar archive: {_reason(error)}") from None
 

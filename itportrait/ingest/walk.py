@@ -1,4 +1,5 @@
-"""Walk the folders of a disk or a store: their files in order, and what could not be looked into.
+"""Walk the folders of a disk or a store: yield their files in order, and what cannot be looked
+into.
 
 The order is the same in every run: names sorted within a folder, folders after files. Memory holds
 the names of the folders on the way down, never the whole listing.
@@ -17,7 +18,8 @@ from fsspec.spec import AbstractFileSystem
 from itportrait.ingest.skipped import Skip, Skipped, reason_to_pass
 
 _MOST_LEVELS = 100
-"""Of folders in a store; a web server with a link to a folder above has no end of them."""
+"""Largest depth of folders in a store; a web server that links to a parent folder has no end of
+them."""
 _KINDS = {
     stat.S_IFIFO: "a named pipe",
     stat.S_IFSOCK: "a socket",
@@ -32,10 +34,10 @@ class Found:
     """A file, or a place that could not be looked into."""
 
     path: str
-    """The path of a folder that could not be listed ends in a slash."""
+    """The file's path. The path of a folder that could not be listed ends in a slash."""
     version: str = ""
     error: Exception | None = None
-    """Why it cannot be read or looked into."""
+    """Why the file cannot be read, or the folder not be listed; None where there is no fault."""
 
 
 def walk(
@@ -78,7 +80,8 @@ def walk(
 
 
 def found_at(path: str) -> Found:
-    """Return a file of a local disk with its version, or why it cannot be read as one."""
+    """Return a file of a local disk with its version, or with the reason why it cannot be read as
+    one."""
     try:
         about = os.stat(path)
     except (OSError, ValueError):  # a link that leads nowhere, ...: whoever reads it says why

@@ -1,4 +1,4 @@
-"""Color profiles: what a picture's values mean, and the same picture in sRGB.
+"""Color profiles: read what a picture's values mean, and convert the picture to sRGB.
 
 Models and pages take every value for sRGB. A photo in Display P3 or Adobe RGB that is read so is
 pale, one in ProPhoto RGB dark and gray. LittleCMS converts it by the profile that it carries. Where
@@ -16,17 +16,18 @@ import numpy as np
 from PIL import Image, ImageCms
 
 MAX_PROFILE_BYTES = 8 * 1024**2
-"""Profiles of printers have 0.5 to 3 MB."""
+"""Largest profile that is read; profiles of printers have 0.5 to 3 MB."""
 CONVERTED = "converted from "
-"""Notes of converted pictures begin so."""
+"""The notes of converted pictures begin with this word."""
 
 _SPACES = {"RGB": "RGB", "L": "GRAY", "CMYK": "CMYK", "LAB": "Lab"}
 _CLASSES = ("mntr", "scnr", "prtr", "spac")
-"""Kinds of profiles that describe a picture's values; others join devices, or name colors."""
+"""Classes of profiles that describe a picture's values; the others link devices or name colors."""
 _ROUNDING = 2
-"""Profiles of sRGB by different makers differ by 1 of 255."""
+"""Largest difference, of 255, at which a profile counts as sRGB: those of different makers differ
+by 1."""
 _CLIPPED = 6
-"""A value that comes back this far off was cut at the border of sRGB, of 255."""
+"""Difference, of 255, from which on a value that comes back was cut at the border of sRGB."""
 _MEASURED_PIXELS = 250_000
 _INTENT = ImageCms.Intent.RELATIVE_COLORIMETRIC
 _FLAGS = ImageCms.Flags.BLACKPOINTCOMPENSATION
@@ -34,20 +35,21 @@ _FLAGS = ImageCms.Flags.BLACKPOINTCOMPENSATION
 
 @dataclass(frozen=True)
 class Conversion:
-    """The way from a profile to sRGB, and back where there is one."""
+    """The transform from a profile to sRGB, and the one back where the profile has it."""
 
     name: str
     forth: ImageCms.ImageCmsTransform | None
-    """None where the profile is sRGB."""
+    """The transform to sRGB; None where the profile is sRGB."""
     back: ImageCms.ImageCmsTransform | None = None
 
 
 @dataclass(frozen=True)
 class Colors:
-    """What became of a picture's colors."""
+    """How a picture's colors were treated."""
 
     note: str | None = None
-    """In words: converted from which profile, or why its profile was ignored; None for sRGB."""
+    """A sentence for people: from which profile the picture was converted, or why its profile was
+    ignored. None for sRGB."""
     outside: float | None = None
     """Share of pixels whose colors sRGB cannot show, so that they were cut; None if unknown."""
 
@@ -143,7 +145,7 @@ def _way_back(
 ) -> ImageCms.ImageCmsTransform | None:
     try:
         return _transform(srgb, given, "RGB", "RGB")
-    except ImageCms.PyCMSError:  # scanners' profiles lead one way
+    except ImageCms.PyCMSError:  # profiles of scanners have no way back
         return None
 
 

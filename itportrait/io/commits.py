@@ -1,4 +1,4 @@
-"""Commits: a shard of a stage is done when its marker stands, and is what its marker says.
+"""Commits: a shard of a stage is done when its marker exists, and holds what its marker says.
 
 `ROOT/_commits/00012.json` names the files of shard 12, with their sizes and hashes, and bears the
 fingerprint of all that determined them. File names carry a hash of their content, so two writers of
@@ -35,35 +35,36 @@ class FileEntry:
 
 @dataclass(frozen=True, kw_only=True)
 class Commit:
-    """What a marker says of one shard of one stage."""
+    """The content of the marker of one shard of one stage."""
 
     stage: str
     shard: int
     fingerprint: str
-    """Of recipe and inputs together: equal means nothing is to be done."""
+    """Digest of recipe and inputs; where it is equal, nothing is to be done."""
     recipe: str
-    """Of configuration, models and code version: rows with equal keys can be kept."""
+    """Digest of configuration, models and code version. Under an equal one, rows with equal keys
+    are kept."""
     outputs: str
-    """Digest of the rows' content (no timings): the next stage's inputs."""
+    """Digest of the rows' content without timings, which are inputs of the next stage."""
     files: dict[str, FileEntry] = field(default_factory=dict)
-    """`records`, and `pixels` unless there are none."""
+    """The files `records` and, unless there are no pictures, `pixels`."""
     inputs: int = 0
-    """Distinct inputs; `ok + rejected + failed` equals it."""
+    """Number of distinct inputs; `ok + rejected + failed` equals it."""
     ok: int = 0
     rejected: int = 0
     failed: int = 0
     rows_ok: int = 0
-    """Rows that the next stage takes (several faces of one photo are several rows)."""
+    """Number of rows that the next stage takes; several faces of one photo are several rows."""
     reasons: dict[str, int] = field(default_factory=dict)
-    """Rows by the error's type."""
+    """Number of rows by the type of their error."""
     seconds: float = 0.0
-    """Of computing, summed over attempts that kept something."""
+    """Seconds of computing, summed over the attempts whose results were kept."""
     computed: int = 0
-    """Rows computed, as against kept from an earlier commit."""
+    """Number of rows that were computed and not kept from an earlier commit."""
     sums: dict[str, list[float]] = field(default_factory=dict)
-    """Measure -> [sum, count] over the rows that are ok."""
+    """Sum and count of each measure over the rows that are ok."""
     photos: str = ""
-    """Of `align`: 16 hexadecimal digits of each photo's content, in the order of the inputs; zeros
+    """For `align`, 16 hexadecimal digits of each photo's content in the order of the inputs; zeros
     where no portrait came of it."""
     committed_at: str = ""
 
@@ -122,7 +123,7 @@ class StageTable:
         return {markers[uri]: _parse(data, uris.redact(uri)) for uri, data in found.items()}
 
     def discard(self, shard: int) -> None:
-        """Take a shard's commit back: its marker goes, and its files are swept later."""
+        """Remove a shard's marker, so that it counts as not computed; its files are swept later."""
         uris.remove(self.marker(shard))
 
     def commits(self) -> Iterator[Commit]:

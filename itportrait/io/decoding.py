@@ -19,7 +19,8 @@ from itportrait.io.formats import RAW, PictureFormat, decoders, format_of_conten
 from itportrait.io.headers import icon_sizes, without_notes
 
 MAX_PIXELS = 80_000_000
-"""240 MB decoded; phones' 50-megapixel photos pass."""
+"""Largest number of pixels that is decoded by default: 240 MB, enough for phones' 50-megapixel
+photos."""
 _NEW_SUBFILE_TYPE, _DNG_VERSION = 254, 50706
 
 
@@ -30,7 +31,7 @@ class Picture:
     pixels: np.ndarray = field(repr=False)
     """`[H, W, 3]` uint8, upright, sRGB."""
     colors: Colors
-    """What became of its color profile."""
+    """How its colors were treated."""
 
 
 def decode_photo(data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:

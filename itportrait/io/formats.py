@@ -20,17 +20,18 @@ class PictureFormat:
     """One kind of picture file."""
 
     name: str
-    """What people call it."""
+    """Name that people know the format by."""
     suffixes: tuple[str, ...]
-    """Ends of file names, lower case, without the dot."""
+    """Endings of file names, in lower case and without the dot."""
     decoder: str = ""
-    """Pillow's name of what opens it; "" for formats that are not opened."""
+    """Pillow's name of the decoder; "" for formats that are not opened."""
     plugin: str = ""
-    """Module that brings the decoder where Pillow itself has none."""
+    """Module with a decoder for Pillow, where Pillow itself has none."""
     remedy: str = ""
-    """What to do with a file that is not opened."""
+    """What users can do with a file that is not opened."""
     marks: tuple[tuple[int, bytes], ...] = ()
-    """Offsets and bytes that tell the format by content; for those that Pillow does not know."""
+    """Offsets and bytes by which the content tells the format, for formats that Pillow does not
+    know."""
 
     def matches(self, data: bytes) -> bool:
         """Return whether the first bytes of a file are those of this format."""
@@ -108,10 +109,11 @@ FORMATS = (
 
 _BY_SUFFIX = {suffix: kind for kind in FORMATS for suffix in kind.suffixes}
 SUFFIXES = tuple(_BY_SUFFIX)
-"""Ends of names that can mean a picture, those of formats that are not opened included: such a file
+"""Endings of names that can mean a picture. Formats that are not opened are among them: such a file
 is an input whose row says how to convert it."""
 PATTERNS = tuple(f"*.{suffix}" for suffix in SUFFIXES)
-"""What counts as a photo in a folder, whatever the case; a file named outright always counts."""
+"""File names that count as photos in a folder, in either case. A file that is named itself always
+counts."""
 
 
 def format_of_name(name: str) -> PictureFormat | None:

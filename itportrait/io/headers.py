@@ -1,4 +1,4 @@
-"""What has to be known of a picture file before Pillow reads it."""
+"""Facts about picture files that must be known before Pillow reads them."""
 
 import struct
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ _PROFILE = b"iCCP"
 
 
 def without_notes(data: bytes) -> tuple[bytes, bool]:
-    """Leave out what says something about a PNG and is no part of its picture.
+    """Leave out those parts of a PNG that say something about it and are no part of its picture.
 
     Pillow refuses a PNG whose texts or color profile are damaged, or inflate to megabytes. Its
     pixels are whole all the same.

@@ -202,7 +202,8 @@ def _wall_clock() -> dt.datetime:
 
 @functools.cache
 def _machine() -> str:
-    """Return what tells this machine, since its start, and this container from all others.
+    """Return an identity of this machine since its start, and of this container, that no other
+    has.
 
     Names do not: containers and cloned machines share them, and then a living process of one would
     be taken for a dead one of the other.
@@ -238,7 +239,7 @@ def _alive_without_proc(pid: int) -> str | None:
 
 @dataclass(frozen=True)
 class _Holder:
-    """The parts of a lease's file that are reckoned with; older releases wrote fewer."""
+    """The fields of a lease's file that are used; older releases wrote fewer."""
 
     pid: int
     expires: AwareDatetime
@@ -246,7 +247,7 @@ class _Holder:
 
 
 def _read_holder(file: str) -> dict[str, Any] | None:
-    """Return what a lease's file says, or None if it is gone.
+    """Return the content of a lease's file, or None if it is gone.
 
     Raises:
         InvalidArgumentError: it is damaged; names it.

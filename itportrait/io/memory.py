@@ -1,4 +1,5 @@
-"""Memory of this machine, or of the container that it is: how much is used, and is there room.
+"""Memory of this machine or of the container that it is: how much is used, and whether there is
+room.
 
 A container's own limit counts where there is one (cgroups, both versions), and the cache of files
 counts as free.
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 KILL_AT = "RAY_memory_usage_threshold"
-"""Environment variable: share of the memory at which Ray ends tasks of a node."""
+"""Environment variable with the share of the memory at which Ray ends tasks of a node."""
 _KILL_AT = 0.95
 _MEMINFO = "/proc/meminfo"
 _CGROUPS = (
@@ -38,12 +39,12 @@ class Memory:
 
     @property
     def usable(self) -> int:
-        """Return how much may be used before tasks are ended for it."""
+        """Return the bytes that may be used before tasks are ended for it."""
         return int(self.total * float(os.environ.get(KILL_AT) or _KILL_AT))
 
     @property
     def free(self) -> int:
-        """Return how much may still be taken."""
+        """Return the bytes that may still be taken."""
         return max(self.usable - self.used, 0)
 
 

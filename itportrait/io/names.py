@@ -1,4 +1,5 @@
-"""Names that come from files of other people: one check for all, and one way from name to place.
+"""Names from files of other people: one check for all of them, and one way from a name to a
+place.
 
 Bundles, banks, markers and tables name files and folders. Whoever made them must not choose where
 this program reads, writes or removes: a name is checked, and its place must lie below the folder
@@ -17,14 +18,16 @@ from itportrait.errors import InvalidArgumentError
 from itportrait.io import uris
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
-"""Of domains and versions, which become folders, tables, runs and registered models."""
+"""Form of the names of domains and versions, which become folders, tables, runs and registered
+models."""
 LONGEST_DOMAIN, LONGEST_VERSION = 64, 128
 
 _LONGEST_PART, _LONGEST_PATH, _MOST_PARTS = 255, 1024, 32
 _FORBIDDEN = frozenset('\\:*?"<>|')
-"""What some system forbids in names, a drive's colon and a pattern's star among them."""
+"""Characters that some system forbids in names, such as a drive's colon or a pattern's star."""
 _INVISIBLE = frozenset(("Cc", "Cs", "Zl", "Zp"))
-"""Unicode categories: control characters, bytes that are no UTF-8, line and paragraph ends."""
+"""Unicode categories of control characters, bytes that are not UTF-8, and ends of lines and
+paragraphs."""
 _NUMBERED = re.compile(r"[0-9]{1,18}\.json")
 _DEVICE = re.compile(r"(?i)(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?")
 
@@ -155,7 +158,8 @@ def _check_place(root: str, name: str, what: str) -> None:
 
 
 def numbers_of(names: Iterable[str]) -> list[int]:
-    """Return the sorted numbers of files called `00012.json`; all other names are not ours."""
+    """Return the sorted numbers of files with names such as `00012.json`; other names are
+    ignored."""
     return sorted(int(name[:-5]) for name in names if _NUMBERED.fullmatch(name))
 
 

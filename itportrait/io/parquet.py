@@ -1,4 +1,4 @@
-"""Records and pixels as Parquet: schemas from the record types, rows in and out, bytes first.
+"""Records and pixels as Parquet: schemas from the record types, rows to bytes and back.
 
 Two tables a shard: `records` (no pixels, so that a million rows are read in seconds) and `pixels`
 (record_id, view, encoded picture). A file is built in memory, checked, and put in one piece.
@@ -23,7 +23,7 @@ from itportrait.records import Record, RecordError, Status
 from itportrait.text import shown
 
 SCHEMA_VERSION = 1
-"""Raised whenever a column changes its meaning; stands in the metadata of every file."""
+"""Number in the metadata of every file; it is raised when a column changes its meaning."""
 METADATA_KEY = b"itportrait"
 _ARRAY_LENGTHS = {"landmarks": 10, "camera": 25, "crop": 3}
 _SCALARS = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
@@ -42,12 +42,14 @@ PIXEL_SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class Row:
-    """A record and the key of what it was computed from: an equal key means an equal result."""
+    """A record, and the key of everything that it was computed from: an equal key means an equal
+    result."""
 
     key: str
     record: Record
     pictures: tuple[bytes, ...] = dataclasses.field(default=(), repr=False)
-    """Its pictures as a table held them, encoded: a row that is kept keeps every byte of them."""
+    """The record's pictures as a table held them, still encoded: a row that is kept keeps every
+    byte of them."""
 
 
 @dataclass(frozen=True)

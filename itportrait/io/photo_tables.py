@@ -13,7 +13,7 @@ from itportrait.io.formats import SUFFIXES
 from itportrait.io.uris import open_fs, redact
 
 _FIRST_COLUMNS = ("image", "bytes", "data", "jpg", "jpeg", "png", "webp", "content", "photo")
-# In this order, since tables that have several of them must be read as ever.
+# The order matters: of several such columns, the first in this list has always been read.
 _BYTES_COLUMNS = tuple(dict.fromkeys((*_FIRST_COLUMNS, *SUFFIXES)))
 
 
@@ -29,7 +29,7 @@ def damage_of(what: str) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError, ValueError, LookupError, ArithmeticError) as error:
-        # The reader's own OSError is a plain one without a number.
+        # The reader's own OSError has no number; storage's errors do.
         if isinstance(error, OSError) and (type(error) is not OSError or error.errno is not None):
             raise
         if isinstance(error, MemoryError):

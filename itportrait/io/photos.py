@@ -1,4 +1,4 @@
-"""Photos from wherever they are: bytes of files and of parts of containers, and their pixels."""
+"""Photos from files and from parts of containers: their bytes and their pixels."""
 
 import errno
 import hashlib
@@ -30,7 +30,7 @@ class Photo:
     width: int
     height: int
     colors: Colors
-    """What became of its color profile."""
+    """How its colors were treated."""
 
 
 def read_photo(
@@ -94,7 +94,7 @@ def _open(uri: str) -> Any:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError as error:
-        if error.errno in (errno.ENXIO, errno.ENODEV):  # nobody listens at a socket
+        if error.errno in (errno.ENXIO, errno.ENODEV):  # a socket that nobody listens at
             raise InputFaultError(f"{redact(uri)} is no regular file") from None
         raise
     kind = os.fstat(descriptor).st_mode

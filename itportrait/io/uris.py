@@ -52,7 +52,7 @@ T = TypeVar("T")
 
 
 def _patient(call: Callable[P, T]) -> Callable[P, T]:
-    """Try again what failed in passing: a lost connection, a busy store, an I/O error."""
+    """Repeat a call whose failure may pass: a lost connection, a busy store, an I/O error."""
 
     @functools.wraps(call)
     def patient(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -69,7 +69,7 @@ def _patient(call: Callable[P, T]) -> Callable[P, T]:
 
 
 def _passes(error: Exception) -> bool:
-    """Tell whether an error is of the kind that is gone at the next try."""
+    """Tell whether an error may be gone at the next try."""
     broken = isinstance(error, ConnectionError | TimeoutError)
     return broken or (isinstance(error, OSError) and error.errno in _PASSING)
 
@@ -106,7 +106,8 @@ def local_path(uri: str) -> str:
 
 
 def is_temporary_copy(path: str) -> bool:
-    """Tell whether a path lies in Ray's copy of a submitted checkout, which goes with the job."""
+    """Tell whether a path lies in Ray's copy of a submitted checkout, which is deleted after the
+    job."""
     return _SHIPPED.search(os.path.realpath(path) + "/") is not None
 
 
@@ -222,7 +223,8 @@ def rooted(uri: str, folder: str) -> str:
 
 
 def sentence_of(error: OSError) -> str:
-    """Return what a failure of storage or of a path is, for people: the place, and what to do."""
+    """Return a failure of storage or of a path as a sentence for people: the place, and the
+    remedy."""
     reason = error.strerror or str(error) or type(error).__name__
     place = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
     return redact(f"{place}{reason}; check the path, its permissions and the storage")
@@ -310,7 +312,7 @@ def read_bytes(uri: str, *, most: int | None = None) -> bytes:
     try:
         return cast(bytes, fs.cat_file(path, end=most))
     except OSError as error:
-        # Stores of objects have no range of an empty file.
+        # Object stores refuse a range of an empty file.
         if error.errno == errno.EINVAL and most and fs.info(path)["size"] == 0:
             return b""
         raise
@@ -433,7 +435,7 @@ def _remove_tree(fs: AbstractFileSystem, path: str) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(fs.rm_file, files))
     fs.invalidate_cache(path)
-    # Stores of objects have no folders that could stay behind.
+    # Object stores have no folders that could stay behind.
     for folder in sorted({*found, path} - set(files), reverse=True):
         with contextlib.suppress(OSError, NotImplementedError):
             fs.rmdir(folder)

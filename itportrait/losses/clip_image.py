@@ -1,4 +1,4 @@
-"""How alike pictures look to an image-text model."""
+"""Similarity of pictures in an image-text model."""
 
 from torch import Tensor
 

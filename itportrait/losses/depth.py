@@ -1,4 +1,4 @@
-"""Keep the shape: distances between depth maps, and a gauge of flattening."""
+"""Losses that keep the shape: a distance between depth maps, and a measure of flattening."""
 
 import torch
 from torch import Tensor

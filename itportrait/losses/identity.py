@@ -1,4 +1,4 @@
-"""Keep the person: distance of identity embeddings."""
+"""A loss that keeps the person: the distance of identity embeddings."""
 
 import torch
 from torch import Tensor, nn

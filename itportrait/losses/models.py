@@ -1,4 +1,4 @@
-"""What the terms ask of a model; `itportrait.perception` has them, and tests have smaller ones."""
+"""Interfaces of the models that losses use; `itportrait.perception` implements them."""
 
 from typing import Protocol
 
@@ -6,7 +6,7 @@ from torch import Tensor
 
 
 class ImageText(Protocol):
-    """Pictures and words in one space, unit vectors out."""
+    """A model with pictures and words in one space, as unit vectors."""
 
     name: str
 
@@ -20,7 +20,7 @@ class ImageText(Protocol):
 
 
 class Perceptual(Protocol):
-    """Distance as people see it."""
+    """A distance of pictures as people see it."""
 
     def distance(self, a: Tensor, b: Tensor) -> Tensor:
         """Return `[N]` of two batches `[N, 3, H, W]` in [-1, 1]; differentiable."""
@@ -28,7 +28,7 @@ class Perceptual(Protocol):
 
 
 class Identity(Protocol):
-    """Who is in a picture."""
+    """A model that tells who is in a picture."""
 
     def embed(self, image: Tensor) -> Tensor:
         """Return unit `[N, D]` of `[N, 3, H, W]` in [-1, 1]; differentiable."""

@@ -1,4 +1,4 @@
-"""Perceptual distance at the size that the method compares pictures at."""
+"""Perceptual distance, at the size at which the method compares pictures."""
 
 from torch import Tensor, nn
 

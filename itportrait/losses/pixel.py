@@ -1,4 +1,4 @@
-"""Plain differences of pixels: of color, and of structure apart from color."""
+"""Differences of pixels: of color, and of structure apart from color."""
 
 from torch import Tensor
 

@@ -1,4 +1,5 @@
-"""One picture of everything: portraits down, stages and domains across."""
+"""One picture of a whole run: portraits from top to bottom, stages and domains from left to
+right."""
 
 from collections.abc import Sequence
 

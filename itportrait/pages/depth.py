@@ -8,7 +8,7 @@ from PIL import Image
 from itportrait.errors import InvalidArgumentError
 
 DEPTH_SCALE = 10_000
-"""Steps of the file per world unit: a camera at 2.7 units sees a face at about 24,000."""
+"""Steps of the file per world unit: the face before a camera at 2.7 units has about 24,000."""
 _LARGEST = 65_535
 
 

@@ -1,4 +1,4 @@
-"""The gallery: one HTML file with everything in it, to look at, to send, to keep."""
+"""The gallery: one HTML file with everything in it, to be looked at, sent and kept."""
 
 import html
 from collections import Counter
@@ -27,7 +27,7 @@ _METRICS = {
 
 @dataclass(frozen=True)
 class GalleryPortrait:
-    """One input and what became of it.
+    """One input and its results.
 
     Args:
         name: what the user knows it by, such as the file name.

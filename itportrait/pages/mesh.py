@@ -1,4 +1,4 @@
-"""A portrait's density field to a colored mesh, in world units, y up, the face towards +z."""
+"""From a portrait's density field to a colored mesh, in world units, y up, the face towards +z."""
 
 import io
 import math
@@ -17,7 +17,7 @@ MESH_KINDS = ("glb", "ply", "obj")
 
 
 class EmptyMeshError(ItportraitError):
-    """No surface at the density level: says what the density's range is."""
+    """There is no surface at the density level; the message has the range of the density."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The frame that all pages share: one HTML file, nothing from elsewhere, light and dark."""
+"""The frame of all pages: one HTML file that loads nothing from elsewhere, light and dark."""
 
 import base64
 import html

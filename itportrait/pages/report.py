@@ -1,4 +1,4 @@
-"""The report of a job: what came in, what became of it, and what it cost, on one page."""
+"""The report of a job on one page: its inputs, their outcomes, and the cost."""
 
 import html
 from collections.abc import Mapping, Sequence

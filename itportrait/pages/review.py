@@ -1,4 +1,4 @@
-"""The review page: by reason, the portraits that a gate turned away or would turn away first."""
+"""The review page: for each reason, the portraits that were rejected, or are the next to be."""
 
 import html
 from collections.abc import Sequence

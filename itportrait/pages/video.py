@@ -1,4 +1,4 @@
-"""Frames to a film: H.264 for players, animated WebP for pages. Bytes out; others write them."""
+"""Encode frames as a film, H.264 for players or animated WebP for pages; others write the bytes."""
 
 import io
 import tempfile

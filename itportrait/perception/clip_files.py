@@ -22,7 +22,8 @@ from itportrait.weights.windows import fence
 _LARGEST_TEXT = 1 << 22
 _LONGEST_TEMPLATE = 200
 _TOLERANCE = 1.1
-"""An architecture may have a tenth more values than its file: masks and scales that it fills in."""
+"""Largest number of an architecture's values over those of its file: it may add masks and
+scales."""
 
 
 class VisionConfig(Settings):
@@ -167,7 +168,7 @@ def _as_open_clip(model: nn.Module, state: dict[str, Tensor]) -> dict[str, Tenso
     if "positional_embedding" in state and not hasattr(model, "positional_embedding"):
         state = convert_to_custom_text_state_dict(state)
     own = model.state_dict()
-    for name in ("logit_scale", "logit_bias"):  # scalars here, vectors of one value elsewhere
+    for name in ("logit_scale", "logit_bias"):  # vectors of one value in other programs
         if name in state and name in own and state[name].numel() == own[name].numel():
             state[name] = state[name].reshape(own[name].shape)
     state.pop("text.transformer.embeddings.position_ids", None)

@@ -20,10 +20,10 @@ from itportrait.perception.mtcnn import (
 )
 
 WINDOW = 12
-"""Side of P-Net's window, pixels."""
+"""Side of P-Net's window, in pixels."""
 STRIDE = 2
 PYRAMID_FACTOR = 0.709
-"""About 1/sqrt(2): every level halves the area."""
+"""Ratio of a level's side to the one before, about 1/sqrt(2): every level halves the area."""
 SECOND_LOOK_FACTOR = 0.84
 SECOND_LOOK_FRACTION = 0.75
 
@@ -40,7 +40,8 @@ class Face:
 
     @property
     def size(self) -> float:
-        """Width plus height of the box, pixels: the largest face is the one kept."""
+        """Width plus height of the box, in pixels; by default only the largest face of a photo is
+        kept."""
         return float(self.box[2] - self.box[0] + self.box[3] - self.box[1])
 
 

@@ -1,4 +1,4 @@
-"""A picture's code and camera in one pass: where inversion starts."""
+"""Predict a picture's code and camera in one pass; inversion starts there."""
 
 from pathlib import Path
 from typing import Self
@@ -11,7 +11,7 @@ from itportrait.perception.files import read_network, save_network
 from itportrait.perception.trunk import ConvTrunk
 
 MAX_ANGLE = 1.2
-"""Predicted angles stay within this many radians."""
+"""Largest magnitude of predicted angles, in radians."""
 
 
 class EncoderModel(nn.Module):

@@ -43,7 +43,7 @@ def save_compressed(state: dict[str, torch.Tensor], path: str | Path) -> None:
         zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as packed,
     ):
         for name in source.namelist():
-            entry = zipfile.ZipInfo(name)  # of a fixed date
+            entry = zipfile.ZipInfo(name)  # with a fixed date: the same bytes every time
             entry.compress_type = zipfile.ZIP_DEFLATED
             packed.writestr(entry, source.read(name))
     temporary.replace(path)

@@ -1,4 +1,4 @@
-"""Who is on a picture: unit embeddings whose cosine says whether two pictures show one person."""
+"""Identity networks: unit embeddings whose cosine says whether two pictures show one person."""
 
 from pathlib import Path
 from typing import Self
@@ -13,7 +13,7 @@ from itportrait.perception.trunk import ConvTrunk, check_image
 
 
 class IdentityModel(nn.Module):
-    """Base: `embed` is what differs."""
+    """Base of identity models; they differ in `embed`."""
 
     name = "identity"
 
@@ -78,7 +78,8 @@ EXPORT_REMEDY = (
 
 
 class ExternalIdentityModel(IdentityModel):
-    """A face-recognition network of the user's, `[N, 3, 112, 112]` in [-1, 1] -> `[N, D]`.
+    """A face-recognition network of the user's own, from `[N, 3, 112, 112]` in [-1, 1] to `[N,
+    D]`.
 
     Args:
         path: an ONNX file with its data inside. It is computed by PyTorch, with gradients.

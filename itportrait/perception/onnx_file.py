@@ -1,4 +1,5 @@
-"""ONNX files of others as plain data: whole, without operators or files from elsewhere.
+"""ONNX files of other people as plain data, complete, and without operators or files from
+elsewhere.
 
 The `onnx` package parses the file; nothing of it is run. What `onnx_graph.py` computes with is made
 here: nodes with plain attributes, and arrays whose sizes are what the file has bytes for.
@@ -14,7 +15,7 @@ import numpy as np
 from itportrait.errors import CheckpointError, MissingModelError
 
 MOST_BYTES = 1 << 30
-"""Size of the largest file: the largest published face-recognition networks have 0.3 GB."""
+"""Largest file that is read; the largest published face-recognition networks have 0.3 GB."""
 MOST_NODES = 10_000
 _DOMAINS = ("", "ai.onnx")
 _TYPES: dict[int, tuple[str, str]] = {
@@ -25,7 +26,7 @@ _TYPES: dict[int, tuple[str, str]] = {
     10: ("<f2", ""),
     11: ("<f8", "double_data"),
 }
-"""ONNX's number of an element type -> NumPy's name, and the field of values that are not raw."""
+"""NumPy's name of each of ONNX's element types, and the field of its values that are not raw."""
 
 Value = int | float | str | tuple[int, ...] | tuple[float, ...] | np.ndarray
 
@@ -42,7 +43,7 @@ class Node:
 
 @dataclass(frozen=True)
 class Graph:
-    """A network of one picture in and one vector out.
+    """A network from one picture to one vector.
 
     Args:
         input: name of the picture `[N, 3, H, W]`.

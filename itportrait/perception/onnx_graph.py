@@ -1,4 +1,4 @@
-"""Run ONNX networks of others in PyTorch: differentiable, without their code, and bounded.
+"""Run ONNX networks of other people in PyTorch: differentiable, without their code, and bounded.
 
 Before anything is computed, the network runs on tensors without memory, so that the size of every
 result is known: one that would take more than a picture's share is refused.
@@ -20,13 +20,14 @@ from itportrait.perception.onnx_operators import MOST_FOLDED, OPERATORS, Attribu
 
 INPUT_SIZE = 112
 _MOST_VALUES = 1 << 24
-"""Values of one result for one picture (64 MB)."""
+"""Largest number of values of one result for one picture: 64 MB."""
 _MOST_VALUES_IN_ALL = 1 << 28
-"""Values of all results together for one picture: what a gradient keeps (1 GB)."""
+"""Largest number of values of all results for one picture, which a gradient keeps: 1 GB."""
 _MOST_PRODUCTS = 2 * 10**11
-"""Multiplications for one picture; the largest published networks take 5 * 10**10."""
+"""Largest number of multiplications for one picture; the largest published networks take 5 *
+10**10."""
 _MOST_NUMBERS = 1 << 12
-"""Whole numbers that say what an operator does, such as a shape or indices."""
+"""Largest number of whole numbers that direct an operator, such as a shape or indices."""
 _FAILURES = (RuntimeError, ValueError, TypeError, LookupError, AttributeError, OverflowError)
 
 
@@ -147,7 +148,7 @@ class OnnxNetwork(nn.Module):
 
 
 class _Bounds:
-    """Counts what a run would take, and refuses too much.
+    """Counts what a run would take, and refuses more than the bounds.
 
     Args:
         count: pictures.
@@ -208,7 +209,7 @@ def _to(values: Any, device: torch.device) -> Any:
 
 
 def _numbers(values: Tensor) -> list[int]:
-    """Return the whole numbers that say what an operator does."""
+    """Return the whole numbers that direct an operator."""
     if values.device.type != "cpu" or values.is_floating_point() or values.requires_grad:
         raise CheckpointError("a shape or an axis that depends on the picture")
     if values.numel() > _MOST_NUMBERS:
@@ -217,7 +218,7 @@ def _numbers(values: Tensor) -> list[int]:
 
 
 def _number(values: Tensor) -> float:
-    """Return the one number that says what an operator does."""
+    """Return the one number that directs an operator."""
     if values.device.type == "meta" or values.numel() != 1 or values.requires_grad:
         raise CheckpointError("a limit that depends on the picture")
     return float(values)

@@ -18,7 +18,7 @@ from itportrait.errors import CheckpointError
 from itportrait.perception.onnx_file import Value
 
 MOST_FOLDED = 1 << 16
-"""Values of a constant that an operator may make from nothing."""
+"""Largest number of values of a constant that an operator makes from nothing."""
 
 Inputs = Sequence[Any]
 

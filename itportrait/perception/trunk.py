@@ -10,7 +10,7 @@ from itportrait.errors import InvalidArgumentError
 from itportrait.image import resize
 
 TRUNK_SIZE = 128
-"""Pictures are resized to this side before the trunk."""
+"""Side in pixels to which pictures are resized before the trunk."""
 _MOST_CONVOLUTIONS = 256
 
 

@@ -1,4 +1,4 @@
-"""What runs report, and where to: MLflow, or nowhere. The only place that imports MLflow."""
+"""Where runs are reported to: MLflow, or nowhere. The only package that imports MLflow."""
 
 from collections.abc import Mapping
 from pathlib import Path

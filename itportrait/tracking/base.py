@@ -1,4 +1,4 @@
-"""What a run tells the world: numbers, pictures, files, under names shared by all runs."""
+"""What a run reports: numbers, pictures and files, under names that all runs share."""
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass

@@ -1,4 +1,5 @@
-"""Carries events from spools to the tracking service in the background, so that no work waits.
+"""Carry events from spools to the tracking service in the background, so that work does not
+wait.
 
 The work waits at the end of a run alone, and there only while events arrive: a service that is
 silent, slow or away costs each process a few seconds in all, whatever it hangs in.
@@ -26,7 +27,7 @@ OPENING_S = 180.0
 SILENCE_S = 5.0
 """Seconds that a closing run waits for one event to arrive."""
 PATIENCE_S = 10.0
-"""Seconds that a process waits in all for a service that does not keep up."""
+"""Seconds that a process waits altogether for a service that is too slow."""
 _FREE_S = 1.0
 _IDLE_S = 5.0
 _TURN_S = 0.05
@@ -80,8 +81,8 @@ class Courier:
             if self._closed:
                 return all(spool.empty for spool in spools)
             if self.problem and self._last_s > _FREE_S and time.monotonic() < self._retry_at:
-                return False  # one that was silent just now is not waited for again
-            self._retry_at, self.problem = 0.0, ""  # a last attempt, whenever the one before was
+                return False  # a service that was silent just now is not waited for again
+            self._retry_at, self.problem = 0.0, ""  # one last attempt, at any time
         for spool in spools:
             self.notify(spool)
         waited = 0.0
@@ -100,7 +101,7 @@ class Courier:
         return all(spool.empty for spool in spools)
 
     def _silence(self) -> str:
-        """Return a complaint where the step under way has taken too long."""
+        """Return a complaint if the present step has taken too long."""
         since = self._busy_since
         seconds = 0.0 if since is None else time.monotonic() - since
         limit = OPENING_S if self._opening else min(SILENCE_S, self._patience_s)
@@ -129,14 +130,14 @@ class Courier:
             self._deliver(waiting)
 
     def _deliver(self, spools: list[Spool]) -> None:
-        """Send what waits; where the service is away, take a break."""
+        """Send the waiting events; pause where the service is away."""
         problem, everything = "", True
         try:
             self._open()
             for spool in spools:
                 try:
                     everything &= spool.drain(self._send)
-                except BrokenStoreError as error:  # one run may not be opened, others may
+                except BrokenStoreError as error:  # this run cannot be opened; others may
                     problem = str(error)
         except _ClosedError:
             pass
@@ -180,7 +181,7 @@ class Courier:
             except Exception as error:
                 if not (is_failure_of_service(error) and self.store.answers()):
                     raise _AwayError(_sentence(error)) from error
-                if attempt == _ATTEMPTS - 1:  # it answers, and fails at this event alone
+                if attempt == _ATTEMPTS - 1:  # the service answers, and fails at this event alone
                     self._drop(event, error)
             finally:
                 self._rest()

@@ -241,7 +241,7 @@ def _newest_revision() -> str:
 
 def _migrate(path: Path, revision: str) -> None:
     """Build the newest schema on a copy, and put it in the database's place in one transaction."""
-    for left in os.listdir(path.parent):  # by a process that was killed
+    for left in os.listdir(path.parent):  # left by a process that was killed
         if left.startswith(f".{path.name}.new-"):
             (path.parent / left).unlink(missing_ok=True)
     copy = path.with_name(f".{path.name}.new-{uuid.uuid4().hex[:8]}")

@@ -1,4 +1,4 @@
-"""Tell what a tracking service means by an error: it refuses an event, or it is away or broken."""
+"""Classify errors of a tracking service: it refuses an event, or it is away or broken."""
 
 import contextlib
 import errno
@@ -18,14 +18,14 @@ _REFUSED_CODES = {
     "RESOURCE_CONFLICT",
     "RESOURCE_DOES_NOT_EXIST",
 }
-"""What MLflow answers about the request itself; every other code says that it cannot serve."""
+"""MLflow's error codes about the request itself; every other code says that it cannot serve."""
 _BAD_VALUES = (TypeError, ValueError, ArithmeticError, LookupError, AttributeError)
 _BAD_NAMES = {errno.ENAMETOOLONG, errno.EINVAL, errno.EILSEQ, errno.EISDIR}
 _LONGEST = 300
 
 
 class RefusedError(Exception):
-    """The service is there and will never take this event: it is dropped, and the log says so."""
+    """The service is there and will never take this event, which is dropped and logged."""
 
 
 class BrokenStoreError(ItportraitError):

@@ -1,4 +1,4 @@
-"""Talk to MLflow: one function an event, each of them idempotent enough to be sent again."""
+"""Talk to MLflow: one function for each kind of event, each safe to be sent again."""
 
 import contextlib
 import io
@@ -157,7 +157,7 @@ class MlflowStore:
             run_id = found.info.run_id
             self._resumed.add(run_id)
             self.client.update_run(run_id, status="RUNNING")
-            if parent and PARENT_TAG not in found.data.tags:  # made for its model alone
+            if parent and PARENT_TAG not in found.data.tags:  # was made for its model
                 self.client.set_tag(run_id, PARENT_TAG, parent)
             return run_id
         tags = {**run["tags"], KEY_TAG: run["key"]}
@@ -193,7 +193,7 @@ class MlflowStore:
         if found:
             return found.experiment_id
         location = None
-        if self._path is not None:  # else artifacts would land in the working folder
+        if self._path is not None:  # without it, artifacts would land in the working folder
             folder = re.sub(r"[^\w -][^\w. -]*", "_", name)
             location = (self._path.parent / "mlartifacts" / folder).as_uri()
         try:
@@ -228,7 +228,7 @@ class MlflowStore:
         try:
             with refusals():
                 return step in self._known_steps(run_id, key)
-        except RefusedError:  # of a bad key, which the service refuses by itself
+        except RefusedError:  # the key is bad, and the service will refuse it
             return False
 
     def _known_steps(self, run_id: str, key: str) -> set[int]:
@@ -276,7 +276,7 @@ class MlflowStore:
         if not path.exists():
             raise RefusedError(f"the file {path} is gone")
         self.client.log_artifact(run_id, str(path), event["folder"])
-        if _COPY.search(path.parent.as_posix()):  # the spool's own
+        if _COPY.search(path.parent.as_posix()):  # a file of the spool
             shutil.rmtree(path.parent, ignore_errors=True)
 
     def _send_text(self, run_id: str, event: Event) -> None:

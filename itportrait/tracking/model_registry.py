@@ -154,7 +154,7 @@ def _save(card: ModelCard, folder: Path) -> Path:
     for name, content in card.files.items():
         (data / name).parent.mkdir(parents=True, exist_ok=True)
         (data / name).write_bytes(content)
-    # Of the inputs no schema: it would refuse an array of pixels where files are usual.
+    # The inputs have no schema, since it would refuse arrays of pixels where files are usual.
     signature = infer_signature(params=dict(card.params)) if card.params else None
     mlflow.pyfunc.save_model(
         folder / "model",

@@ -9,7 +9,8 @@ from itportrait.tracking.base import Backlog, RunStatus, Tracker
 
 
 class NullTracker(Tracker):
-    """Chosen with `tracking: none`; the results themselves never depend on a tracker."""
+    """A tracker that does nothing, chosen with `tracking: none`; results never depend on a
+    tracker."""
 
     @property
     def run_id(self) -> str | None:

@@ -1,4 +1,5 @@
-"""The queue of a run's events: a local file, from which they go to the tracking service in order.
+"""The queue of a run's events: a local file, from which they go to the tracking service in
+order.
 
 Every event is written to the file before anything is sent, so that a process that is killed loses
 none, and whoever opens the run later sends the rest. A line that was sent begins with `#`.

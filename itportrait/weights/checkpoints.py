@@ -1,4 +1,5 @@
-"""Checkpoints of foreign generators: published pickles, torch files, safetensors; no code runs."""
+"""Read checkpoints of foreign generators: published pickles, torch files, safetensors; no code
+runs."""
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -36,7 +37,7 @@ class Checkpoint:
     """A generator's state, and what the file says about how it was built."""
 
     state: dict[str, Tensor]
-    """By published names."""
+    """Tensors by their published names."""
     init_kwargs: dict[str, Any] | None = None
     """Arguments of the published constructor, where the file has them."""
     attributes: dict[str, Any] = field(default_factory=dict)
@@ -50,7 +51,7 @@ class StoredCheckpoint:
     """A checkpoint whose tensors still lie in the file, so that their shapes can be checked."""
 
     tensors: dict[str, StoredTensor]
-    """By published names."""
+    """Tensors by their published names, not read yet."""
     init_kwargs: dict[str, Any] | None = None
     """Arguments of the published constructor, where the file has them."""
     attributes: dict[str, Any] = field(default_factory=dict)

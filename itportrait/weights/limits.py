@@ -1,10 +1,12 @@
-"""What one foreign file of weights may make its reader keep, known before anything is kept."""
+"""How much one foreign file of weights may make its reader keep, checked before anything is
+kept."""
 
 from itportrait.errors import CheckpointError
 
 _MIB = 1 << 20
 MOST_STEPS = 500_000
-"""Instructions that the pickles of one file may have; published ones have a tenth of them."""
+"""Largest number of instructions that the pickles of one file may have; published files have a
+tenth of it."""
 _TEXT = 16 * _MIB
 _ODD_KEYS = 10_000
 _SPARE = 128 * _MIB

@@ -1,4 +1,4 @@
-"""From a file of weights into a network, whose shapes are compared before memory is taken."""
+"""From a file of weights to a network, whose shapes are compared before memory is taken."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -48,7 +48,7 @@ def shapes_of(build: Callable[[], nn.Module]) -> dict[str, Tensor]:
             return build().state_dict()
     except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise CheckpointError(f"its configuration makes no network: {error}") from error
-    except RuntimeError as error:  # of torch, for sizes that it cannot count
+    except RuntimeError as error:  # torch raises it for sizes that it cannot count
         raise CheckpointError(f"its configuration makes no network: {error}") from error
 
 

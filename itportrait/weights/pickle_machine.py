@@ -22,7 +22,7 @@ _SCALARS = (int, float, bool, type(None))
 
 
 class Record:
-    """Base of what stands for an object of a pickle: what it was, its arguments, its state."""
+    """Base of the values that stand for objects of a pickle: class, arguments, state."""
 
     __slots__ = ("args", "name", "state")
 
@@ -301,7 +301,7 @@ class PickleMachine:
 
     _INSTRUCTIONS: ClassVar[dict[bytes, Callable[["PickleMachine"], Any]]] = {
         b"\x80": _protocol,
-        b"\x95": lambda self: self._window.take(8),  # a frame is no more than a hint
+        b"\x95": lambda self: self._window.take(8),  # a frame is only a hint
         b"(": _mark,
         b"0": _pop_one,
         b"1": lambda self: self._pop_to_mark(),

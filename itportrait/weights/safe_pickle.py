@@ -59,7 +59,7 @@ class ArrayRecord(Record):
 
 
 class _Name(Record):
-    """What a pickle gets for a name: something to call, or only to be."""
+    """Stands for a name in a pickle: something to call, or only to be."""
 
     __slots__ = ("_answer",)
 
@@ -167,7 +167,7 @@ _CALLS: dict[tuple[str, str], Callable[[str, tuple[Any, ...]], Any]] = {
 }
 
 _PLAIN_NAMES = (*DTYPES, "float64", "float32", "float16", "bfloat16", "int64", "int32", "uint8")
-"""What stands in `torch` and is data: types of storages and of tensors."""
+"""Names in `torch` that are data: types of storages and of tensors."""
 
 
 def find_record(module: str, name: str) -> Record:
@@ -176,7 +176,7 @@ def find_record(module: str, name: str) -> Record:
     Raises:
         UnsafeCheckpointError: the name is not on the list.
     """
-    module = "builtins" if module == "__builtin__" else module  # as protocol 2 spells it
+    module = "builtins" if module == "__builtin__" else module  # the spelling of protocol 2
     answer = _CALLS.get((module, name))
     if answer is not None:
         return _Name(f"{module}.{name}", answer)

@@ -37,9 +37,9 @@ class SafetensorsFile:
     """Content of a file whose tensors have not been read yet."""
 
     tensors: dict[str, StoredTensor]
-    """By name."""
+    """Tensors by name, not read yet."""
     metadata: dict[str, str]
-    """What else the file says about itself."""
+    """Texts that the file holds about itself."""
 
 
 def open_safetensors(window: Window, limits: Limits) -> SafetensorsFile:

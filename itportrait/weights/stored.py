@@ -44,7 +44,7 @@ class StorageRecord(Record):
 
     @property
     def count(self) -> int:
-        """How many values there are."""
+        """Number of values."""
         return self.length // self.dtype.itemsize
 
     def claim(self, limits: Limits) -> None:
@@ -70,11 +70,11 @@ class StoredTensor:
     """A tensor of a file, by its shape; `read` gives its values, once."""
 
     shape: tuple[int, ...]
-    """Its sizes, checked against the storage."""
+    """Sizes of the tensor, checked against the storage."""
     dtype: torch.dtype
-    """Type of its values."""
+    """Type of the tensor's values."""
     read: Callable[[], Tensor]
-    """Returns the tensor, in memory of its own."""
+    """Function that returns the tensor, in memory of its own."""
 
 
 def read_tensor(tensor: StoredTensor | Tensor) -> Tensor:

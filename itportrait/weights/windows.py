@@ -1,4 +1,4 @@
-"""Parts of foreign files: every length is held against the file's end before anything is read."""
+"""Parts of foreign files: every length is compared with the file's end before anything is read."""
 
 import io
 from collections.abc import Iterator
@@ -22,7 +22,7 @@ class Span:
     start: int
     """Offset of the first byte."""
     length: int
-    """How many bytes there are."""
+    """Number of bytes."""
 
     @classmethod
     def of(cls, data: bytes) -> Self:
@@ -61,7 +61,7 @@ class Window:
 
     @property
     def left(self) -> int:
-        """How many bytes are still to come."""
+        """Number of bytes that are still to come."""
         return self._end - self._next + len(self._chunk) - self._at
 
     def take(self, count: int) -> bytes:
