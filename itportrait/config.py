@@ -16,7 +16,7 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
     former_names: ClassVar[dict[str, str]] = {}
-    """Keys of earlier releases and what they are called now; files that have them are read."""
+    """Keys of earlier releases and their present names; files with former keys are still read."""
 
     @model_validator(mode="before")
     @classmethod

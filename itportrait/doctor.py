@@ -1,4 +1,4 @@
-"""What this machine has of what the product uses, and what to do about the rest."""
+"""Check what this machine has of what the product uses, and name the remedy for what is missing."""
 
 import importlib.metadata
 import importlib.util
@@ -13,7 +13,7 @@ from itportrait.io import uris
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was looked at.
+    """The result of one check.
 
     Args:
         what: its name.
@@ -31,7 +31,7 @@ class Finding:
 
 
 def examine() -> list[Finding]:
-    """Look at everything; a check that breaks is itself a finding."""
+    """Run all checks; one that breaks is itself a finding."""
     checks: list[tuple[str, Callable[[], list[Finding]]]] = [
         ("packages", _packages),
         ("GPU", _gpu),
@@ -79,7 +79,8 @@ def _gpu() -> list[Finding]:
 
 
 def _native_ops() -> list[Finding]:
-    """Ask every op what it can use; the plain PyTorch reference serves where nothing else can."""
+    """Check which implementations each op can use; the PyTorch reference serves where no other
+    can."""
     from itportrait.ops import all_ops
 
     found = []

@@ -17,12 +17,12 @@ from itportrait.errors import InvalidArgumentError
 T = TypeVar("T")
 
 MOST_BYTES = 16 << 20
-"""Size of the longest document: the marker of a shard of 900,000 photos. What is parsed of it takes
-up to twenty times as much memory."""
+"""Largest document that is read: the marker of a shard of 900,000 photos. Parsed, it takes up to
+twenty times as much memory."""
 DEEPEST = 64
-"""Brackets within brackets; the deepest document of our own has 9."""
+"""Largest depth of brackets within brackets; the deepest document of our own has 9."""
 LARGEST = 2**64
-"""Bound of whole numbers, whatever their sign."""
+"""Largest magnitude of whole numbers."""
 
 
 def parse_json(data: bytes | str, source: str, *, finite: bool = False) -> Any:

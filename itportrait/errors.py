@@ -1,4 +1,4 @@
-"""Every error raised on purpose: what was expected, what came, and what to do about it."""
+"""All errors that are raised on purpose: what was expected, what came, and what to do about it."""
 
 
 class ItportraitError(Exception):

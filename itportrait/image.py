@@ -1,4 +1,4 @@
-"""The one place where pictures change their form: `[-1, 1]` floats inside, `uint8` at the disk."""
+"""The one place where pictures change their form: floats in [-1, 1] inside, `uint8` on disk."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 _WRITTEN = ("PNG", "JPEG", "WEBP")
-# torch (500 MB, seconds) is imported where tensors are made: who only reads tables goes without.
+# torch (500 MB, seconds) is imported where tensors are made, since readers of tables need none.
 
 
 def to_tensor(pixels: np.ndarray) -> Tensor:

@@ -10,7 +10,7 @@ from itportrait.errors import InvalidArgumentError, ItportraitError, UnknownName
 T = TypeVar("T")
 
 _GROUP = re.compile(r"^\w+(\.\w+)*$")
-"""What packaging tools accept as the name of an entry-point group."""
+"""Form of the names that packaging tools accept for entry-point groups."""
 
 
 class Registry(Generic[T]):

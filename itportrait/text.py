@@ -1,4 +1,4 @@
-"""Text that any store can hold: what stands for names that are not UTF-8.
+"""Text that any store can hold, for names that are not UTF-8.
 
 The names of files are bytes. Python passes on the bytes that are not UTF-8 as surrogates
 (`surrogateescape`), so a name still opens its file, also after it was sent to another process. Such

@@ -19,9 +19,9 @@ from itportrait.errors import InvalidArgumentError
 Path = tuple[str | int, ...]
 
 MOST_BYTES = 1 << 20
-"""Size of the longest document: a specification of some thousand domains."""
+"""Largest document that is read: a specification of some thousand domains."""
 _MOST_VALUES = 100_000
-"""Values of a document with all its aliases put in place."""
+"""Largest number of values of a document with all its aliases put in place."""
 _LONGEST_NUMBER = 64
 _MERGE = "tag:yaml.org,2002:merge"
 _TAGS = frozenset(

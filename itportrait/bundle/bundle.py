@@ -51,12 +51,12 @@ class Bundle:
 
     @property
     def camera_prior(self) -> CameraPrior:
-        """Where the cameras of the generator's training pictures stood."""
+        """Distribution of the cameras that the generator was trained with."""
         return self.spec.camera_prior
 
     @cached_property
     def generator(self) -> TriPlaneGenerator:
-        """The generator, for evaluation."""
+        """The generator, in evaluation mode."""
         self._verify(self.spec.generator.file)
         return self._place(load_generator(self.directory))
 
@@ -67,7 +67,7 @@ class Bundle:
 
     @property
     def clip_weights(self) -> list[float]:
-        """The part that each of `clips` has in guiding an adaptation."""
+        """The weight with which each of `clips` guides an adaptation."""
         return [item.weight for item in self.spec.perception.clips]
 
     @cached_property
@@ -94,7 +94,7 @@ class Bundle:
 
     @cached_property
     def encoder(self) -> "EncoderModel | None":
-        """The encoder image -> w_plus; none where the family has none."""
+        """The encoder from pictures to codes; None where the family has none."""
         from itportrait.perception.encoder import EncoderModel
 
         path = self._find(self.spec.perception.encoder_path)

@@ -1,4 +1,4 @@
-"""Evaluate: an adapted generator against its base, on a fixed probe set."""
+"""Evaluate: score an adapted generator against its base on a fixed probe set."""
 
 from itportrait.evaluate.config import ProbeConfig
 from itportrait.evaluate.kid import KidScore, kid, polynomial_mmd

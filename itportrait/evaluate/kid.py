@@ -1,4 +1,5 @@
-"""Kernel Inception Distance on features of our own: how far one set of pictures is from another.
+"""Kernel Inception Distance, on features of our own: how far one set of pictures is from
+another.
 
 Source: "Demystifying MMD GANs" (Binkowski et al., 2018), section 3: the unbiased estimate of the
 squared maximum mean discrepancy under the polynomial kernel (x.y / D + 1)^3, averaged over subsets.

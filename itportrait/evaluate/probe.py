@@ -60,23 +60,24 @@ class ProbeReport:
     """The numbers of one evaluation; None where the domain has no prompt, reference or truth."""
 
     identity: float
-    """Cosine of identity features, base render to stylized render."""
+    """Cosine of identity features between the base render and the stylized render."""
     view_consistency: float
     """Identity cosine of the stylized frontal view with the views at +-30 deg."""
     depth_distance: float
-    """Mean absolute difference of depth to the base, world units."""
+    """Mean absolute difference of depth to the base, in world units."""
     depth_variance: float
     """Ratio of the depth's variance to the base's: flattening shows below 1."""
     diversity: float
     """Mean pairwise perceptual distance over identities."""
     diversity_base: float
-    """The same of the base generator."""
+    """Mean pairwise perceptual distance over identities in renders of the base generator."""
     clip_direction: float | None = None
-    """cos(E(T) - E(P), E_t(prompt) - E_t(source))."""
+    """Cosine of the pictures' change with the words' change: cos(E(T) - E(P), E_t(prompt) -
+    E_t(source))."""
     clip_image: float | None = None
     """Cosine of image features to the references."""
     clip_image_gain: float | None = None
-    """That, less the base generator's."""
+    """Difference of `clip_image` to that of the base generator."""
     kid: float | None = None
     """KID of the stylized renders against true images of the domain (perceptual features)."""
     kid_base: float | None = None

@@ -1,1 +1,1 @@
-"""Calls on whatever runs them: patience with lost processes, short memory and flaky storage."""
+"""Run calls on an executor, with patience for lost processes, short memory and flaky storage."""

@@ -1,4 +1,4 @@
-"""What the end of a task means for its records: the judgment, apart from whoever ran the task.
+"""What the end of a task means for its records, judged apart from whatever ran the task.
 
 An executor tells how a task was lost with the exceptions of this module. A process that was ended
 for the memory of its node, or lost with the node, says nothing about the record in it.
@@ -37,7 +37,8 @@ class ClusterLostError(ItportraitError):
 
 
 class UpstreamDamagedError(OSError):
-    """What an earlier stage committed of a shard is missing or damaged: compute that again."""
+    """The files that an earlier stage committed are missing or damaged, and must be computed
+    again."""
 
     def __init__(self, stage: str, message: str) -> None:
         self.stage = stage
@@ -48,21 +49,21 @@ class Cause(StrEnum):
     """Why a task ended without a result."""
 
     FATAL = auto()
-    """Raised on purpose, or a defect: no retry can mend it."""
+    """An error was raised on purpose, or is a defect; no retry can mend it."""
     UPSTREAM = auto()
-    """What an earlier stage committed is missing or damaged."""
+    """The files that an earlier stage committed are missing or damaged."""
     STORAGE = auto()
-    """Storage failed in passing."""
+    """Storage failed, which may pass."""
     NO_ROOM = auto()
-    """It did not begin: its node had too little memory free."""
+    """The task did not begin, because its node had too little memory free."""
     MEMORY = auto()
-    """It ran out of memory, by itself or beside others."""
+    """The task ran out of memory, by itself or beside others."""
     NODE = auto()
-    """Its node was lost."""
+    """The node of the task was lost."""
     TIME = auto()
-    """Its process ran past its time limit: a record of it may be the reason."""
+    """The process ran past its time limit; one of its records may be the reason."""
     CRASH = auto()
-    """Its process was lost: a record of it may be the reason."""
+    """The process was lost; one of its records may be the reason."""
 
 
 def judge(error: BaseException) -> Cause:

@@ -1,4 +1,4 @@
-"""Errands: calls that stand for themselves, such as pages and files, run with the same patience.
+"""Errands: single calls, such as pages and files, that are run with the patience of the stages.
 
 What is lost to memory or with a node is run again, with less beside it; what crashes or fails in
 storage again and again is given up, and its caller is told.
@@ -19,7 +19,7 @@ _LONGEST_PAUSE_S = 60.0
 
 @dataclass(frozen=True)
 class ErrandLimits:
-    """How much is in flight, and how often what is tried again.
+    """How much is in flight, and how often failed calls are repeated.
 
     Args:
         in_flight: calls submitted and not yet ended.

@@ -1,4 +1,4 @@
-"""What runs tasks, as the engine sees it: hand one in, wait for an end, get its result.
+"""The interface of what runs tasks: hand one in, wait for an end, get its result.
 
 The engine knows no more of Ray than this. `tasks.py` has the executor on Ray; the tests have one
 that simulates a cluster in its own time.
@@ -40,7 +40,7 @@ class Call:
 
 
 class Executor(Protocol):
-    """Runs calls. Tasks are told apart by hashable handles."""
+    """Runs calls as tasks, which are known by hashable handles."""
 
     def submit(self, call: Call) -> Hashable:
         """Start a call as soon as there are cores for it; return the handle of its task."""
@@ -73,7 +73,7 @@ class Executor(Protocol):
 
 
 class Clock(Protocol):
-    """Time as the engine sees it: the module `time`, or a simulated one."""
+    """A source of time: the module `time`, or a simulated one."""
 
     def monotonic(self) -> float:
         """Return seconds that no change of the wall clock moves."""

@@ -1,4 +1,4 @@
-"""The governor: how much is in flight while nodes are short of memory.
+"""The governor: bounds the tasks in flight while nodes are short of memory.
 
 Every task that is lost to memory halves what may be in flight, down to one, and is followed by a
 pause that grows; every task that ends well gives one place back.
@@ -11,11 +11,11 @@ from itportrait.io.memory import GIB, Room
 ROOM = Room(share=0.1, most=2 * GIB)
 """Free memory that a task waits for while nodes are short of it."""
 ROOM_TO_SPARE = Room(share=0.25, most=16 * GIB)
-"""Free memory with which a task that runs alone says something about its records."""
+"""Free memory at which the loss of a task that runs alone is blamed on its records."""
 
 
 class NoMemoryError(ItportraitError):
-    """Nodes stay short of memory though nothing of this job takes any."""
+    """Nodes stay short of memory although nothing of this job takes any."""
 
 
 class Governor:
@@ -48,7 +48,7 @@ class Governor:
 
     @property
     def strained(self) -> bool:
-        """Tell whether less than in peace is in flight, so that tasks ask for room."""
+        """Tell whether fewer tasks than usual may be in flight, so that tasks ask for room."""
         return self.limit < self.most or self._losses > 0
 
     @property
@@ -57,12 +57,12 @@ class Governor:
         return max(self._until - self.clock.monotonic(), 0.0)
 
     def lost(self, in_flight: int) -> float:
-        """Note that a task was lost to memory, with others in flight; return the pause."""
+        """Count a task that was lost to memory, with others in flight, and return the pause."""
         self.limit = max(min(self.limit, in_flight) // 2, 1)
         return self._pause()
 
     def no_room(self, reason: str) -> float:
-        """Note that a task found too little memory to begin; return the pause.
+        """Count a task that found too little memory to begin, and return the pause.
 
         Raises:
             NoMemoryError: that has gone on for too long.
@@ -78,7 +78,7 @@ class Governor:
         return pause
 
     def had_room(self) -> None:
-        """Note that a task did run, whatever ended it: nodes are not short of memory."""
+        """Note that a task ran, whatever ended it: nodes are not short of memory."""
         self._short_since = None
 
     def ended_well(self) -> None:

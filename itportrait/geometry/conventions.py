@@ -1,4 +1,4 @@
-"""Cameras that come from elsewhere: is one of EG3D's convention, and if not, what is it like?
+"""Check cameras that come from elsewhere: they have EG3D's convention, or a likeness is named.
 
 Convention: EG3D's 25 numbers, as in `geometry.camera`. Others are common, and each of them gives 25
 numbers as well: axes of OpenGL (y up, looking along -z), world-to-camera matrices, intrinsics in
@@ -19,12 +19,13 @@ CameraConvention = Literal["eg3d", "opengl", "w2c"]
 OPENGL_AXES = np.diag([1.0, -1.0, -1.0, 1.0])
 
 _ROTATION_ERROR = 0.01
-"""Numbers rounded to three digits pass."""
+"""Largest error of a rotation matrix; numbers rounded to three digits pass."""
 _DISTANCE = (0.5, 2.0)
 _SCALE = (0.4, 2.5)
 _ASPECT = (0.8, 1.25)
 _OFF_CENTER = 0.2
-"""Cameras of EG3D's labels and of this program place the head within 0.07 of the middle."""
+"""Largest distance of the head from the picture's middle; EG3D's labels and this program stay
+within 0.07."""
 _BEHIND_DEG, _STEEP_DEG, _ROLL_DEG = 110.0, 75.0, 120.0
 
 
@@ -33,11 +34,11 @@ class UsualCamera:
     """How the cameras of a family of generators look at the head."""
 
     radius: float = FFHQ_RADIUS
-    """Distance from the origin, world units."""
+    """Distance of the cameras from the origin, in world units."""
     focal: float = FFHQ_FOCAL
-    """Focal length over the image size."""
+    """Focal length, as a multiple of the image's side."""
     pivot: tuple[float, float, float] = FFHQ_PIVOT
-    """What they look at: the middle of the head."""
+    """Point in the world that the cameras look at: the middle of the head."""
 
 
 def to_eg3d(camera: np.ndarray, convention: CameraConvention) -> np.ndarray:
@@ -142,7 +143,7 @@ def _view_fault(
 
 
 def _likenesses(camera: np.ndarray, usual: UsualCamera) -> Iterator[tuple[str, np.ndarray]]:
-    """Yield what a camera could be, and what it would be in EG3D's convention."""
+    """Yield what a camera could be, with the same camera in EG3D's convention."""
     pose, intrinsics = _unpack(camera)
     middle = np.array([[0, 0, 0.5], [0, 0, 0.5], [0, 0, 0]])
     turned, flipped = np.diag([-1.0, -1.0, 1.0, 1.0]), np.diag([-1.0, 1.0, 1.0, 1.0])

@@ -10,4 +10,4 @@ PLANE_AXES: dict[str, tuple[tuple[int, int], ...]] = {
     "eg3d": ((0, 1), (0, 2), (2, 0)),
     "corrected": ((0, 1), (0, 2), (1, 2)),
 }
-"""Column axis, then row axis, of each plane: x = 0, y = 1, z = 2."""
+"""Axis of the columns and axis of the rows of each plane: x = 0, y = 1, z = 2."""

@@ -1,4 +1,4 @@
-"""Rays through pixel centers, their meeting with the box of the tri-planes."""
+"""Rays through pixel centers, and where they meet the box of the tri-planes."""
 
 import torch
 from torch import Tensor
