@@ -5,8 +5,49 @@ from typing import TYPE_CHECKING
 from itportrait.lazy import lazy_exports
 
 if TYPE_CHECKING:
+    from itportrait.styles.codes import Codes, WeightDelta
+    from itportrait.styles.file import CARD_NAME, FILE_NAME, StyleFile
+    from itportrait.styles.generators import PreparedGenerator, join_renderings
+    from itportrait.styles.kinds import STYLE_KINDS, load_style, read_style
+    from itportrait.styles.style import (
+        BoundStyle,
+        NoDensityError,
+        PreparedStyle,
+        Style,
+        Volume,
+        prepare_blend,
+    )
     from itportrait.styles.weight_style import WeightStyle, mix_weight_styles
 
-__all__ = ["WeightStyle", "mix_weight_styles"]
+__all__ = [
+    "CARD_NAME",
+    "FILE_NAME",
+    "STYLE_KINDS",
+    "BoundStyle",
+    "Codes",
+    "NoDensityError",
+    "PreparedGenerator",
+    "PreparedStyle",
+    "Style",
+    "StyleFile",
+    "Volume",
+    "WeightDelta",
+    "WeightStyle",
+    "join_renderings",
+    "load_style",
+    "mix_weight_styles",
+    "prepare_blend",
+    "read_style",
+]
 
-__getattr__ = lazy_exports(__name__, {"weight_style": "WeightStyle mix_weight_styles"})
+__getattr__ = lazy_exports(
+    __name__,
+    {
+        "codes": "Codes WeightDelta",
+        "file": "CARD_NAME FILE_NAME StyleFile",
+        "generators": "PreparedGenerator join_renderings",
+        "kinds": "STYLE_KINDS load_style read_style",
+        "style": "BoundStyle NoDensityError PreparedStyle Style Volume prepare_blend",
+        "weight_style": "WeightStyle mix_weight_styles",
+    },
+)

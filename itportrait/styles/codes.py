@@ -1,0 +1,127 @@
+"""What is rendered: codes of the generator, the cameras they are seen from, and what was tuned."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Self
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from itportrait.errors import InvalidArgumentError
+from itportrait.generator import TriPlaneGenerator
+from itportrait.geometry.camera import check_camera
+from itportrait.records import InvertedRecord
+
+
+@dataclass(frozen=True)
+class WeightDelta:
+    """What one portrait changes in the generator's weights, beyond its code.
+
+    A tuned portrait in a style of weights is rendered by base + this + strength * the style.
+
+    Args:
+        changes: parameter name -> difference from the base generator.
+    """
+
+    changes: Mapping[str, Tensor] = field(repr=False)
+
+    def to(self, device: torch.device | str) -> Self:
+        """Return the same difference on another device."""
+        return type(self)({name: change.to(device) for name, change in self.changes.items()})
+
+
+@dataclass(frozen=True)
+class Codes:
+    """A batch of portraits as a generator knows them.
+
+    Args:
+        ws: `[N, num_ws, w_dim]`.
+        cameras: `[N, 25]`, each portrait's own.
+        deltas: N differences of the generator's weights, None for a portrait without one; or None
+            where no portrait has any.
+
+    Raises:
+        InvalidArgumentError: the three do not belong to the same number of portraits.
+    """
+
+    ws: Tensor
+    cameras: Tensor
+    deltas: tuple[WeightDelta | None, ...] | None = None
+
+    def __post_init__(self) -> None:
+        if self.ws.ndim != 3:
+            raise InvalidArgumentError(
+                "ws", expected="[N, num_ws, w_dim]", actual=list(self.ws.shape)
+            )
+        check_camera(self.cameras)
+        for name, rows in (("cameras", self.cameras), ("deltas", self.deltas)):
+            if rows is not None and len(rows) != len(self.ws):
+                raise InvalidArgumentError(
+                    name, expected=f"{len(self.ws)}, as many as ws", actual=len(rows)
+                )
+
+    @classmethod
+    def of(cls, records: Sequence[InvertedRecord], generator: TriPlaneGenerator) -> Self:
+        """Return the codes of inverted portraits, on the generator's device.
+
+        Args:
+            records: with codes and cameras.
+            generator: the base, which they were inverted with.
+
+        Raises:
+            InvalidArgumentError: one has no code or camera, or a code of another generator.
+        """
+        shape = (generator.num_ws, generator.w_dim)
+        ws = np.stack([_code(record, *shape) for record in records])
+        cameras = np.stack([_camera(record) for record in records])
+        device = generator.w_avg.device
+        return cls(torch.as_tensor(ws, device=device), torch.as_tensor(cameras, device=device))
+
+    def __len__(self) -> int:
+        return len(self.ws)
+
+    def __getitem__(self, rows: slice | Sequence[int] | Tensor) -> Self:
+        """Return some portraits: a slice, or their positions in any order."""
+        if isinstance(rows, slice):
+            positions = list(range(len(self))[rows])
+        else:
+            positions = [int(row) for row in rows]
+        deltas = self.deltas and tuple(self.deltas[position] for position in positions)
+        return type(self)(self.ws[positions], self.cameras[positions], deltas)
+
+    def split(self, size: int) -> Iterator[Self]:
+        """Yield the portraits in order, `size` at a time."""
+        for start in range(0, len(self), size):
+            yield self[start : start + size]
+
+    def seen_from(self, cameras: Tensor) -> Self:
+        """Return the same portraits with other cameras, `[N, 25]` or one `[1, 25]` for all."""
+        return type(self)(self.ws, cameras.to(self.ws).expand(len(self), -1), self.deltas)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the codes are."""
+        return self.ws.device
+
+    def to(self, device: torch.device | str) -> Self:
+        """Return the same portraits on another device."""
+        deltas = self.deltas and tuple(delta and delta.to(device) for delta in self.deltas)
+        return type(self)(self.ws.to(device), self.cameras.to(device), deltas)
+
+
+def _code(record: InvertedRecord, num_ws: int, w_dim: int) -> np.ndarray:
+    if record.w_plus is None or record.w_plus.size != num_ws * w_dim:
+        raise InvalidArgumentError(
+            "w_plus",
+            expected=f"{num_ws} x {w_dim} values",
+            actual="none" if record.w_plus is None else record.w_plus.size,
+            remedy="invert with the same bundle",
+        )
+    return np.asarray(record.w_plus, dtype=np.float32).reshape(num_ws, w_dim)
+
+
+def _camera(record: InvertedRecord) -> np.ndarray:
+    if record.camera is None:
+        raise InvalidArgumentError("camera", expected="[25]", actual="none")
+    return np.asarray(record.camera, dtype=np.float32).reshape(-1)

@@ -1,0 +1,83 @@
+"""Generators as prepared styles: bits of the generator itself, deltas, and one portrait's views."""
+
+import copy
+
+import pytest
+import torch
+
+from itportrait.errors import InvalidArgumentError
+from itportrait.geometry.camera import frontal_camera, look_at_camera
+from itportrait.styles import Codes, PreparedGenerator, WeightDelta
+from tests.helpers.tiny_family import tint, tiny_bundle
+
+
+@pytest.fixture(scope="module")
+def bundle():
+    return tiny_bundle()
+
+
+@pytest.fixture(scope="module")
+def codes(bundle):
+    generator = bundle.generator
+    z = torch.randn(3, generator.z_dim, generator=torch.Generator().manual_seed(1))
+    cameras = look_at_camera(torch.tensor([-0.2, 0.0, 0.3]), 0.0)
+    return Codes(generator.mapping(z, frontal_camera()), cameras)
+
+
+@torch.no_grad()
+def test_views_are_the_generators_own_to_the_bit(bundle, codes):
+    own = bundle.generator.synthesize(codes.ws, codes.cameras)
+    view = PreparedGenerator(bundle.generator).render(codes)
+    for name in ("image", "image_raw", "image_depth", "image_alpha"):
+        assert torch.equal(getattr(view, name), getattr(own, name))
+
+
+@torch.no_grad()
+def test_one_portrait_is_seen_from_many_cameras_and_several_are_not(bundle, codes):
+    prepared = PreparedGenerator(bundle.generator)
+    views = prepared.bind(codes[:1]).render(codes.cameras)
+    assert len(views.image) == 3
+    depth = prepared.bind(codes[:1]).render(codes.cameras, super_resolve=False)
+    assert depth.image is None
+    assert torch.equal(depth.image_depth, views.image_depth)
+    with pytest.raises(InvalidArgumentError, match="as many rows as planes"):
+        prepared.bind(codes[:2]).render(codes.cameras)
+
+
+@torch.no_grad()
+def test_a_tuned_portrait_is_base_and_delta_and_strength_times_style(bundle, codes):
+    style = tint(bundle, 0)
+    name = next(name for name in style.delta)
+    change = torch.tensor([0.0, 0.3, 0.0])
+    tuned = Codes(codes.ws, codes.cameras, (None, WeightDelta({name: change}), None))
+    bound = style.prepare(bundle.generator, 0.5).bind(tuned)
+    image = bound.render(codes.cameras).image
+    for row, delta in enumerate((0, change, 0)):
+        generator = copy.deepcopy(bundle.generator)
+        generator.get_parameter(name).add_(delta + 0.5 * style.delta[name])
+        own = generator.synthesize(codes.ws[row : row + 1], codes.cameras[row : row + 1]).image
+        torch.testing.assert_close(image[row : row + 1], own, atol=1e-5, rtol=0)
+    points = torch.rand(3, 7, 3) - 0.5
+    sigma, rgb = bound.density(points)
+    plain = PreparedGenerator(bundle.generator).bind(codes).density(points)
+    torch.testing.assert_close(sigma, plain[0])
+    assert len(rgb) == 3
+    with pytest.raises(InvalidArgumentError, match="3, one a portrait"):
+        bound.render(codes.cameras[:2])
+    alone = style.prepare(bundle.generator, 0.5).bind(tuned[1:2]).render(codes.cameras)
+    assert len(alone.image) == 3  # a tuned portrait turns, too
+
+
+def test_a_delta_of_another_generator_is_refused(bundle, codes):
+    foreign = Codes(codes.ws[:1], codes.cameras[:1], (WeightDelta({"x": torch.ones(1)}),))
+    with pytest.raises(InvalidArgumentError, match=r"a tensor x of shape.*invert with the same"):
+        PreparedGenerator(bundle.generator).bind(foreign)
+
+
+@torch.no_grad()
+def test_a_generator_in_training_is_seen_as_it_is(bundle, codes):
+    generator = copy.deepcopy(bundle.generator)
+    prepared = PreparedGenerator(generator)
+    before = prepared.render(codes).image
+    next(p for n, p in generator.named_parameters() if n.endswith("torgb.bias")).add_(1.0)
+    assert not torch.equal(prepared.render(codes).image, before)
