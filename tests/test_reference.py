@@ -57,3 +57,8 @@ def test_index_leads_to_settings_and_modules(reference, tmp_path):
     text = reference.write_index(tmp_path, ["itportrait.io"], settings).read_text()
     assert 'href="itportrait/io.html"' in text
     assert all(f'href="{path.name}"' in text for path in settings)
+
+
+def test_every_module_and_export_can_be_had(reference):
+    modules = reference.api_modules()
+    assert {"itportrait", "itportrait.adapt", "itportrait.engine"} <= set(modules)

@@ -29,6 +29,6 @@ __getattr__ = lazy_exports(
     __name__,
     {
         "base": "AdaptationMethod MethodContext StepLoss Student",
-        "itportrait.method": "ItportraitMethod",
+        "itportrait.adapt.methods.itportrait.method": "ItportraitMethod",
     },
 )
