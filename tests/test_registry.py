@@ -44,7 +44,7 @@ py-modules = ["portrait_plugin"]
 PLUGIN = """
 from itportrait.adapt.methods.itportrait.balance import Balance
 from itportrait.adapt.methods import AdaptationMethod, StepLoss, Student
-from itportrait.invert import Solution
+from itportrait.invert import Inversion, Solution
 
 
 class PaintMethod(AdaptationMethod):
@@ -66,12 +66,10 @@ class PaintMethod(AdaptationMethod):
         return StepLoss("painted", image.square().mean(), {})
 
 
-class GuessInversion:
-    def __init__(self, config, bundle):
-        self.generator = bundle.generator
-
+class GuessInversion(Inversion):
     def run(self, problem):
-        code = self.generator.w_avg.expand(self.generator.num_ws, -1)
+        generator = self.bundle.generator
+        code = generator.w_avg.expand(generator.num_ws, -1)
         return [Solution(code, camera, steps=0, seconds=0.0) for camera in problem.cameras]
 
 
@@ -169,7 +167,7 @@ def test_methods_of_an_installed_wheel_run(installed, tmp_path):
         (spec,) = job.specifications().values()
         result = adapt_domain(bundle, spec, config)
         print(result.adapter.domain, result.step > 0)
-        problem = Problem(torch.zeros(1, 3, 32, 32), torch.zeros(1, 25), ("a",))
+        problem = Problem.of(torch.zeros(1, 3, 32, 32), torch.zeros(1, 25), ("a",))
         print(len(INVERSIONS.get("guess")(job.invert, bundle).run(problem)))
         print(Threshold(job.adapt.threshold).weights(0.1))
     """

@@ -7,8 +7,8 @@ from itportrait.lazy import lazy_exports
 if TYPE_CHECKING:
     from itportrait.invert.config import InvertConfig, LossWeights
     from itportrait.invert.inverter import Inverter, NonFiniteError
-    from itportrait.invert.methods import INVERSIONS
-    from itportrait.invert.problem import Inversion, Problem, Solution
+    from itportrait.invert.methods import INVERSIONS, Inversion
+    from itportrait.invert.problem import Problem, Solution, Target
 
 VERSION = 1
 """Raised when the code of this stage changes its results: all of it is computed anew."""
@@ -23,6 +23,7 @@ __all__ = [
     "NonFiniteError",
     "Problem",
     "Solution",
+    "Target",
 ]
 
 __getattr__ = lazy_exports(
@@ -30,7 +31,7 @@ __getattr__ = lazy_exports(
     {
         "config": "InvertConfig LossWeights",
         "inverter": "Inverter NonFiniteError",
-        "methods": "INVERSIONS",
-        "problem": "Inversion Problem Solution",
+        "methods": "INVERSIONS Inversion",
+        "problem": "Problem Solution Target",
     },
 )

@@ -1,8 +1,8 @@
 """Configuration of the invert stage."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from itportrait.config import Settings
 
@@ -36,6 +36,8 @@ class InvertConfig(Settings):
 
     method: str = "w_plus"
     """Inversion method by name: `w_plus` or `w`."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """The method's own settings, by name; `w_plus` and `w` have none."""
     start: Literal["auto", "encoder", "mean"] = "auto"
     """First code: the bundle's encoder, `w_avg`, or (`auto`) the encoder where there is one."""
     steps: int = Field(default=100, ge=1)
@@ -76,3 +78,10 @@ class InvertConfig(Settings):
     """Seed of the noise (with the record's id) and of the statistics of W."""
     weights: LossWeights = Field(default_factory=LossWeights)
     """Weights of the terms of the loss."""
+
+    @model_serializer(mode="wrap")
+    def _leave_out_what_is_not_set(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # The serialized settings are part of the stage's fingerprint: a setting that earlier
+        # releases did not have must leave what they computed as it is.
+        data: dict[str, Any] = handler(self)
+        return {name: value for name, value in data.items() if name != "options" or value}

@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -11,10 +12,15 @@ from itportrait.errors import InvalidArgumentError, ItportraitError, RecordRejec
 from itportrait.image import resize, to_tensor, to_uint8
 from itportrait.invert.config import InvertConfig
 from itportrait.invert.methods import INVERSIONS
+from itportrait.invert.objective import final_image
 from itportrait.invert.problem import Problem, Solution
+from itportrait.invert.rows import numbers
 from itportrait.invert.target import fill_outside
 from itportrait.metrics import identity, psnr
 from itportrait.records import AlignedRecord, InvertedRecord, RecordError, Status
+
+if TYPE_CHECKING:
+    from itportrait.bundle import Bundle
 
 log = logging.getLogger(__name__)
 STAGE = "invert"
@@ -36,7 +42,7 @@ class Inverter:
         MissingModelError: the encoder is asked for and the bundle has none.
     """
 
-    def __init__(self, config: InvertConfig, bundle) -> None:
+    def __init__(self, config: InvertConfig, bundle: "Bundle") -> None:
         self.config, self.bundle = config, bundle
         self.generator = bundle.generator
         for model in (self.generator, bundle.perceptual, bundle.identity, bundle.encoder):
@@ -92,7 +98,7 @@ class Inverter:
                 actual=f"{list(record.pixels.shape)} and {list(camera.shape)}",
             )
         if not bool(torch.isfinite(camera).all()):
-            raise InvalidArgumentError("camera", expected="finite numbers", actual=camera.tolist())
+            raise InvalidArgumentError("camera", expected="finite numbers", actual=numbers(camera))
         image = resize(image[None], self.generator.image_resolution)[0]
         device = self.generator.w_avg.device
         return image.to(device), camera.to(device)
@@ -101,7 +107,7 @@ class Inverter:
         self, records: list[AlignedRecord], images: Tensor, cameras: Tensor
     ) -> list[InvertedRecord]:
         """Invert a batch; where it fails as a whole, halve it until the culprit stands alone."""
-        problem = Problem(images, cameras, tuple(record.record_id for record in records))
+        problem = Problem.of(images, cameras, tuple(record.record_id for record in records))
         try:
             solutions = self.method.run(problem)
             return self._measure(records, solutions, images)
@@ -130,13 +136,13 @@ class Inverter:
             return rows
         ws = torch.stack([solutions[position].w_plus for position in good])
         cameras = torch.stack([solutions[position].camera for position in good])
-        renders = self.generator.synthesize(ws, cameras).image
+        renders = final_image(self.generator.synthesize(ws, cameras))
         targets = images[good]
         table = zip(
             good,
-            psnr(renders, targets).tolist(),
-            self.bundle.perceptual.distance(renders, targets).tolist(),
-            identity(renders, targets, self.bundle.identity).tolist(),
+            numbers(psnr(renders, targets)),
+            numbers(self.bundle.perceptual.distance(renders, targets)),
+            numbers(identity(renders, targets, self.bundle.identity)),
             to_uint8(renders),
             strict=True,
         )

@@ -1,18 +1,62 @@
-"""The registry of inversion methods."""
+"""What an inversion method is, and the registry of them."""
 
-from typing import TYPE_CHECKING
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, ClassVar
 
+from itportrait.config import Settings
 from itportrait.registry import Registry
 
 if TYPE_CHECKING:
-    from itportrait.invert.problem import Inversion
+    from itportrait.bundle import Bundle
+    from itportrait.invert.config import InvertConfig
+    from itportrait.invert.problem import Problem, Solution
 
-INVERSIONS: "Registry[type[Inversion]]" = Registry(
+
+class Inversion(ABC):
+    """An inversion method: built once for a bundle, called once for every batch.
+
+    Args:
+        config: of the stage.
+        bundle: models.
+
+    Raises:
+        InvalidArgumentError: `config.options` holds what the method's `Config` refuses.
+    """
+
+    Config: ClassVar[type[Settings]] = Settings
+    """The method's own settings, given as `invert.options`; none by default."""
+
+    def __init__(self, config: "InvertConfig", bundle: "Bundle") -> None:
+        self.config, self.bundle = config, bundle
+        self.options = self.Config.parse(config.options, source="invert.options")
+
+    @abstractmethod
+    def run(self, problem: "Problem") -> "list[Solution]":
+        """Return one solution per portrait, in order."""
+
+    @classmethod
+    def check(cls, config: "InvertConfig", bundle: "Bundle | None" = None) -> None:
+        """Refuse settings that the method cannot work with, before any model is loaded.
+
+        Args:
+            config: of the stage.
+            bundle: models, where they are known; a method may look at what they are, and loads
+                none.
+
+        Raises:
+            InvalidArgumentError: `config.options` holds what the method's `Config` refuses.
+            MissingModelError: the bundle lacks what the settings ask for.
+        """
+        del bundle
+        cls.Config.parse(config.options, source="invert.options")
+
+
+INVERSIONS: Registry[type[Inversion]] = Registry(
     "inversion method",
     group="itportrait.inversions",
     own={
-        "w": "itportrait.invert.w:WInversion",
-        "w_plus": "itportrait.invert.w_plus:WPlusInversion",
+        "w": "itportrait.invert.codes:WInversion",
+        "w_plus": "itportrait.invert.codes:WPlusInversion",
     },
 )
 """Inversion methods by name; other packages add theirs through entry points."""

@@ -1,67 +1,133 @@
 """The loss of an inversion, one value per portrait."""
 
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from itportrait.generator.generator import Rendering
 from itportrait.image import resize
+from itportrait.invert.camera import correct_camera
 from itportrait.invert.config import LossWeights
+from itportrait.invert.problem import Target
 from itportrait.perception.perceptual import PerceptualModel, feature_distance
 
+if TYPE_CHECKING:
+    from itportrait.bundle import Bundle
 
-class Objective:
-    """Compares renders with the targets and holds the code near where codes are plausible.
+
+class PictureLoss:
+    """Compares renders with one view of each portrait.
 
     Args:
         weights: of the terms; a term of weight 0 is not computed.
         bundle: gives the perceptual and the identity network.
-        images: `[N, 3, S, S]` targets in [-1, 1].
+        target: the view.
     """
 
-    def __init__(self, weights: LossWeights, bundle, images: Tensor) -> None:
-        self.weights, self.bundle, self.images = weights, bundle, images
-        self._raw: Tensor | None = None
+    def __init__(self, weights: LossWeights, bundle: "Bundle", target: Target) -> None:
+        self.weights, self.bundle, self.target = weights, bundle, target
+        self._raw: tuple[Tensor, Tensor | None] | None = None
         self._features = self._target_features()
 
     def keep(self, rows: Tensor) -> None:
-        """Keep the targets of index tensor `rows`."""
-        self.images = self.images[rows]
-        self._raw = None if self._raw is None else self._raw[rows]
+        """Keep the portraits of index tensor `rows`."""
+        self.target = self.target.keep(rows)
+        if self._raw is not None:
+            image, mask = self._raw
+            self._raw = image[rows], None if mask is None else mask[rows]
         if self._features is not None:
             self._features = [feature[rows] for feature in self._features]
 
-    def picture(self, rendering) -> Tensor:
-        """Return the loss of renders against the targets, `[N]`."""
-        weights, image = self.weights, rendering.image
-        error = image - self.images
+    def __call__(self, rendering: Rendering) -> Tensor:
+        """Return the loss of renders against the view, `[N]`."""
+        weights, target = self.weights, self.target
+        image = _where_seen(final_image(rendering), target.image, target.mask)
+        error = image - target.image
         loss = image.new_zeros(len(image))
         if weights.l2:
             loss = loss + weights.l2 * error.square().flatten(1).mean(1)
         if weights.l1:
             loss = loss + weights.l1 * error.abs().flatten(1).mean(1)
         if weights.raw:
-            if self._raw is None:
-                self._raw = resize(self.images, rendering.image_raw.shape[-1])
-            loss = loss + weights.raw * (rendering.image_raw - self._raw).abs().flatten(1).mean(1)
+            loss = loss + weights.raw * self._raw_error(rendering.image_raw)
         if weights.perceptual:
             loss = loss + weights.perceptual * self._distance(image)
         if weights.identity:
-            similarity = self.bundle.identity.similarity(image, self.images)
+            similarity = self.bundle.identity.similarity(image, target.image)
             loss = loss + weights.identity * (1 - similarity)
-        return loss
+        return loss if target.weight is None else loss * target.weight
+
+    def _raw_error(self, image_raw: Tensor) -> Tensor:
+        if self._raw is None:
+            size, mask = image_raw.shape[-1], self.target.mask
+            self._raw = (
+                resize(self.target.image, size),
+                None if mask is None else resize(mask, size).clamp(0, 1),
+            )
+        image, mask = self._raw
+        return (_where_seen(image_raw, image, mask) - image).abs().flatten(1).mean(1)
 
     def _distance(self, image: Tensor) -> Tensor:
-        if self._features is None:
-            return self.bundle.perceptual.distance(image, self.images)
-        return feature_distance(self.bundle.perceptual.features(image), self._features)
+        model = self.bundle.perceptual
+        if self._features is None or not isinstance(model, PerceptualModel):
+            return model.distance(image, self.target.image)
+        return feature_distance(model.features(image), self._features)
 
     @torch.no_grad()
     def _target_features(self) -> list[Tensor] | None:
-        """Return the targets' features where the network can keep them (LPIPS' package cannot)."""
+        """Return the view's features where the network can keep them (LPIPS' package cannot)."""
         model = self.bundle.perceptual
         if not self.weights.perceptual or not isinstance(model, PerceptualModel):
             return None
-        return model.features(self.images)
+        return model.features(self.target.image)
+
+
+def _where_seen(image: Tensor, target: Tensor, mask: Tensor | None) -> Tensor:
+    """Return renders in which what the mask hides is the target's: it adds nothing to a loss."""
+    return image if mask is None else target.lerp(image, mask.expand_as(image))
+
+
+class Objective:
+    """Compares renders with all targets and holds the code near where codes are plausible.
+
+    Args:
+        weights: of the terms; a term of weight 0 is not computed.
+        bundle: gives the perceptual and the identity network.
+        targets: views of the portraits.
+    """
+
+    def __init__(self, weights: LossWeights, bundle: "Bundle", targets: Sequence[Target]) -> None:
+        self.weights = weights
+        self.views = [PictureLoss(weights, bundle, target) for target in targets]
+
+    @property
+    def portraits(self) -> Tensor:
+        """The portraits themselves, `[N, 3, S, S]`."""
+        return self.views[0].target.image
+
+    def cameras(self, correction: Tensor | None) -> list[Tensor]:
+        """Return the camera `[N, 25]` of every target; `correction [N, 6]` moves the portrait's."""
+        cameras = [view.target.camera for view in self.views]
+        if correction is not None:
+            cameras[0] = correct_camera(cameras[0], correction)
+        return cameras
+
+    def keep(self, rows: Tensor) -> None:
+        """Keep the portraits of index tensor `rows`."""
+        for view in self.views:
+            view.keep(rows)
+
+    def pictures(self, renderings: Sequence[Rendering]) -> Tensor:
+        """Return the loss of renders, one for each target, summed over the targets, `[N]`."""
+        first, *others = [
+            view(rendering) for view, rendering in zip(self.views, renderings, strict=True)
+        ]
+        for loss in others:
+            first = first + loss
+        return first
 
     def plausibility(self, u: Tensor, correction: Tensor | None) -> Tensor:
         """Return the penalty on codes and camera corrections, `[N]`.
@@ -77,6 +143,12 @@ class Objective:
         if correction is not None:
             loss = loss + weights.camera * correction.square().mean(1)
         return loss
+
+
+def final_image(rendering: Rendering) -> Tensor:
+    """Return the super-resolved image `[N, 3, S, S]` of a rendering that was asked for it."""
+    assert rendering.image is not None
+    return rendering.image
 
 
 def finite_rows(*tensors: Tensor) -> Tensor:

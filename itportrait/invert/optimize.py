@@ -1,39 +1,32 @@
 """The optimization that the W and W+ methods share: a batch of portraits, each on its own clock."""
 
 import time
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from itportrait.errors import InvalidArgumentError, MissingModelError
 from itportrait.generator.whitened import WhitenedSpace
-from itportrait.invert.camera import CORRECTIONS, correct_camera
+from itportrait.invert.camera import CORRECTIONS
 from itportrait.invert.config import InvertConfig
-from itportrait.invert.objective import Objective, finite_rows, squared_error
+from itportrait.invert.objective import Objective, final_image, finite_rows, squared_error
 from itportrait.invert.problem import Problem, Solution
-from itportrait.invert.rows import Plateau, RowAdam, RowSchedule
+from itportrait.invert.rows import Plateau, RowAdam, RowSchedule, places
 from itportrait.learning.seeds import key_rng
 
-
-def uses_encoder(config: InvertConfig, bundle) -> bool:
-    """Say whether codes start from the bundle's encoder.
-
-    Raises:
-        MissingModelError: `start: encoder` and the bundle has none.
-    """
-    if config.start == "encoder" and bundle.encoder is None:
-        raise MissingModelError(
-            f"bundle {bundle.name!r} has no encoder to start from; set invert.start to mean or auto"
-        )
-    return config.start != "mean" and bundle.encoder is not None
+if TYPE_CHECKING:
+    from itportrait.bundle import Bundle
 
 
 @torch.no_grad()
-def first_codes(problem: Problem, bundle, space: WhitenedSpace, *, encoder: bool) -> Tensor:
+def first_codes(
+    problem: Problem, bundle: "Bundle", space: WhitenedSpace, *, encoder: bool
+) -> Tensor:
     """Return whitened codes `[N, num_ws, w_dim]` to start from: the encoder's, or `w_avg`'s."""
     generator = bundle.generator
-    if encoder:
-        return space.whiten(bundle.encoder(problem.images)[0])
+    if encoder and bundle.encoder is not None:
+        codes, _ = bundle.encoder(problem.images)
+        return space.whiten(codes)
     shape = (len(problem.images), generator.num_ws, generator.w_dim)
     origin = space.whiten(generator.w_avg.to(space.mean))
     return origin.expand(shape).clone()
@@ -58,17 +51,11 @@ class BatchOptimizer:
         start: Tensor,
         *,
         config: InvertConfig,
-        bundle,
+        bundle: "Bundle",
         space: WhitenedSpace,
         tied_steps: int,
         noise: float,
     ) -> None:
-        if len(problem.images) != len(problem.cameras) or len(problem.images) != len(problem.keys):
-            raise InvalidArgumentError(
-                "problem",
-                expected="as many images as cameras and keys",
-                actual=f"{len(problem.images)}, {len(problem.cameras)}, {len(problem.keys)}",
-            )
         self.config, self.bundle, self.space = config, bundle, space
         self.tied_steps, self.noise = tied_steps, noise
         rows, device = len(problem.images), problem.images.device
@@ -87,8 +74,7 @@ class BatchOptimizer:
         self.plateau = Plateau(
             rows, min_gain=config.min_gain, patience=config.patience, device=device
         )
-        self.objective = Objective(config.weights, bundle, problem.images)
-        self.cameras = problem.cameras
+        self.objective = Objective(config.weights, bundle, problem.targets)
         self.generators = [key_rng(config.seed, key) for key in problem.keys]
         self.index = list(range(rows))
         self.seconds = [0.0] * rows
@@ -109,9 +95,12 @@ class BatchOptimizer:
         """Take one step; return the mask of rows that are not finite any more."""
         u, correction = self.adam.values["u"], self.adam.values.get("correction")
         ws = self.space.color(u + self._noise(u))
-        camera = self.cameras if correction is None else correct_camera(self.cameras, correction)
-        rendering = self.bundle.generator.synthesize(ws, camera)
-        loss = self.objective.picture(rendering) + self.objective.plausibility(u, correction)
+        planes = self.bundle.generator.planes(ws)
+        renderings = [
+            self.bundle.generator.render(planes, ws, camera)
+            for camera in self.objective.cameras(correction)
+        ]
+        loss = self.objective.pictures(renderings) + self.objective.plausibility(u, correction)
         gradients = dict(
             zip(
                 self.adam.values,
@@ -129,14 +118,16 @@ class BatchOptimizer:
         self.adam.step(gradients, self.schedule.factor())
         settled = self.schedule.step >= self.tied_steps or self.tied_steps >= self.config.steps
         if self.config.early_stop and settled:
-            self.schedule.converge(self._converged(loss.detach(), rendering.image.detach()))
+            self.schedule.converge(
+                self._converged(loss.detach(), final_image(renderings[0]).detach())
+            )
         return broken
 
     def _converged(self, loss: Tensor, image: Tensor) -> Tensor:
         converged = self.plateau.update(loss)
         if self.config.target_psnr is not None:
             target = 10 ** (-self.config.target_psnr / 10)
-            converged = converged | (squared_error(image, self.objective.images) <= target)
+            converged = converged | (squared_error(image, self.objective.portraits) <= target)
         return converged
 
     def _noise(self, u: Tensor) -> Tensor | float:
@@ -153,8 +144,8 @@ class BatchOptimizer:
         if not bool(leaving.any()):
             return
         u, correction = self.adam.values["u"], self.adam.values.get("correction")
-        cameras = self.cameras if correction is None else correct_camera(self.cameras, correction)
-        for position in leaving.nonzero()[:, 0].tolist():
+        cameras = self.objective.cameras(correction)[0]
+        for position in places(leaving):
             row, bad = self.index[position], bool(broken[position])
             steps = self.schedule.step - bad
             self.solutions[row] = Solution(
@@ -164,12 +155,12 @@ class BatchOptimizer:
                 seconds=self.seconds[row],
                 failure=f"loss or gradient not finite after {steps} steps" if bad else "",
             )
-        stay = (~leaving).nonzero()[:, 0]
+        staying = places(~leaving)
+        stay = torch.tensor(staying, dtype=torch.long, device=u.device)
         for part in (self.adam, self.schedule, self.plateau, self.objective):
             part.keep(stay)
-        self.cameras = self.cameras[stay]
-        self.index = [self.index[position] for position in stay.tolist()]
-        self.generators = [self.generators[position] for position in stay.tolist()]
+        self.index = [self.index[position] for position in staying]
+        self.generators = [self.generators[position] for position in staying]
 
 
 def _like(mask: Tensor, value: Tensor) -> Tensor:

@@ -1,11 +1,40 @@
 """What an inversion method gets and gives."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Self
 
 from torch import Tensor
 
-from itportrait.invert.config import InvertConfig
+from itportrait.errors import InvalidArgumentError
+from itportrait.styles import WeightDelta
+
+
+@dataclass(frozen=True)
+class Target:
+    """One view of a batch of portraits that renders are compared with.
+
+    The portrait itself is such a view; so is its mirror image, or a view that was warped from it.
+
+    Args:
+        image: `[N, 3, S, S]` in [-1, 1], S the generator's image resolution.
+        camera: `[N, 25]` that the view is rendered from.
+        mask: `[N, 1, S, S]` in [0, 1]: 0 where the view is not to be compared. None compares all.
+        weight: `[N]` factor on the view's loss. None is 1.
+    """
+
+    image: Tensor
+    camera: Tensor
+    mask: Tensor | None = None
+    weight: Tensor | None = None
+
+    def keep(self, rows: Tensor) -> Self:
+        """Return the view of the portraits of index tensor `rows`."""
+        return type(self)(
+            image=self.image[rows],
+            camera=self.camera[rows],
+            mask=None if self.mask is None else self.mask[rows],
+            weight=None if self.weight is None else self.weight[rows],
+        )
 
 
 @dataclass(frozen=True)
@@ -13,15 +42,51 @@ class Problem:
     """A batch of portraits to invert.
 
     Args:
-        images: `[N, 3, S, S]` in [-1, 1], S the generator's image resolution.
-        cameras: `[N, 25]` as the aligner gave them.
+        targets: views of the batch. The first is the portraits themselves, with the cameras that
+            the aligner gave them; only its camera is ever refined.
         keys: N record ids: they seed what is random, so that a portrait's result does not depend
             on the batch it comes in.
+
+    Raises:
+        InvalidArgumentError: there is no target, or one whose parts are not N each.
     """
 
-    images: Tensor
-    cameras: Tensor
+    targets: tuple[Target, ...]
     keys: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not self.targets:
+            raise InvalidArgumentError("targets", expected="the portrait's view", actual="none")
+        for number, target in enumerate(self.targets):
+            parts = (target.image, target.camera, target.mask, target.weight)
+            counts = [len(part) for part in parts if part is not None]
+            if any(count != len(self.keys) for count in counts):
+                raise InvalidArgumentError(
+                    f"targets[{number}]",
+                    expected=f"an image, a camera, a mask and a weight for {len(self.keys)} keys",
+                    actual=f"{', '.join(map(str, counts))} of them",
+                )
+
+    @classmethod
+    def of(cls, images: Tensor, cameras: Tensor, keys: tuple[str, ...]) -> Self:
+        """Return the problem whose only target is the portraits themselves.
+
+        Args:
+            images: `[N, 3, S, S]` in [-1, 1], S the generator's image resolution.
+            cameras: `[N, 25]` as the aligner gave them.
+            keys: N record ids.
+        """
+        return cls((Target(images, cameras),), keys)
+
+    @property
+    def images(self) -> Tensor:
+        """The portraits, `[N, 3, S, S]`."""
+        return self.targets[0].image
+
+    @property
+    def cameras(self) -> Tensor:
+        """The portraits' cameras as the aligner gave them, `[N, 25]`."""
+        return self.targets[0].camera
 
 
 @dataclass(frozen=True)
@@ -34,6 +99,8 @@ class Solution:
         steps: optimization steps taken.
         seconds: this portrait's share of the time (a step's time is shared by the rows in it).
         failure: empty, or what went wrong.
+        delta: what the method changes in the generator's weights for this portrait; None leaves
+            the generator as it is.
     """
 
     w_plus: Tensor
@@ -41,13 +108,4 @@ class Solution:
     steps: int
     seconds: float
     failure: str = ""
-
-
-class Inversion(Protocol):
-    """An inversion method: built once per bundle, called once per batch."""
-
-    def __init__(self, config: InvertConfig, bundle) -> None: ...
-
-    def run(self, problem: Problem) -> list[Solution]:
-        """Return one solution per portrait, in order."""
-        ...
+    delta: WeightDelta | None = None

@@ -5,6 +5,7 @@ could neither ramp down by itself nor leave. A row's path here does not depend o
 """
 
 import math
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -75,7 +76,13 @@ class RowSchedule:
     """
 
     def __init__(
-        self, rows: int, *, steps: int, warm_up: float, ramp_down: float, device=None
+        self,
+        rows: int,
+        *,
+        steps: int,
+        warm_up: float,
+        ramp_down: float,
+        device: torch.device | None = None,
     ) -> None:
         self.steps = steps
         self.warm_up_steps = max(warm_up * steps, 1e-6)
@@ -113,7 +120,9 @@ class Plateau:
         patience: steps without progress after which a row has converged.
     """
 
-    def __init__(self, rows: int, *, min_gain: float, patience: int, device=None) -> None:
+    def __init__(
+        self, rows: int, *, min_gain: float, patience: int, device: torch.device | None = None
+    ) -> None:
         self.min_gain, self.patience = min_gain, patience
         self.best = torch.full((rows,), math.inf, device=device)
         self.stale = torch.zeros(rows, dtype=torch.long, device=device)
@@ -128,3 +137,14 @@ class Plateau:
     def keep(self, rows: Tensor) -> None:
         """Keep the rows of index tensor `rows`."""
         self.best, self.stale = self.best[rows], self.stale[rows]
+
+
+def numbers(values: Tensor) -> list[float]:
+    """Return the values `[N]` as plain numbers."""
+    return cast("list[float]", values.tolist())  # pyright: ignore[reportUnknownMemberType]
+
+
+def places(mask: Tensor) -> list[int]:
+    """Return the rows of a boolean mask `[N]` that are set."""
+    rows = mask.nonzero()[:, 0]
+    return cast("list[int]", rows.tolist())  # pyright: ignore[reportUnknownMemberType]

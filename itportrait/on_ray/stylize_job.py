@@ -25,6 +25,7 @@ from itportrait.errors import ItportraitError, UnknownNameError
 from itportrait.execution.errands import run_patiently
 from itportrait.execution.executor import Call
 from itportrait.ingest import Skipped, in_eg3d_convention, list_sources
+from itportrait.invert.config import InvertConfig
 from itportrait.io import uris
 from itportrait.io.lease import Lease
 from itportrait.jobs.domain_job import (
@@ -368,24 +369,34 @@ class StylizeJob:
 def find_model_id(config: JobConfig) -> str:
     """Return the id of the bundle's models.
 
-    An earlier run of the same output knows it, unless `model.json` has changed since: then nothing
-    of torch is imported only to find that nothing is to be done.
+    An earlier run of the same output and inversion knows it, unless `model.json` has changed since:
+    then nothing of torch is imported only to find that nothing is to be done.
 
     Raises:
-        MissingModelError: there is no such bundle; names the command that makes or imports it.
+        MissingModelError: there is no such bundle (names the command that makes or imports it), or
+            it lacks what the inversion asks for.
     """
     key = _bundle_key(config.bundle)
-    known = (uris.read_json(uris.join(config.output, RUN)) or {}).get("models", {})
-    if key and known.get("key") == key:
+    run = uris.read_json(uris.join(config.output, RUN)) or {}
+    known, inverted = run.get("models", {}), run.get("config", {}).get("invert")
+    if key and known.get("key") == key and inverted == config.invert.model_dump(mode="json"):
         return known["id"]
-    call = Call(function=_describe_bundle, args=(config.bundle,), name="model bundle", num_cpus=0.1)
+    call = Call(
+        function=_describe_bundle,
+        args=(config.bundle, config.invert),
+        name="model bundle",
+        num_cpus=0.1,
+    )
     return run_patiently(RayExecutor(), call)
 
 
-def _describe_bundle(bundle: str) -> str:
+def _describe_bundle(bundle: str, invert: InvertConfig) -> str:
     from itportrait.bundle import load_bundle
+    from itportrait.invert import INVERSIONS
 
-    return load_bundle(bundle).model_id
+    models = load_bundle(bundle)
+    INVERSIONS.get(invert.method).check(invert, models)
+    return models.model_id
 
 
 def _bundle_key(bundle: str) -> str | None:

@@ -7,11 +7,12 @@ import numpy as np
 import pytest
 import torch
 
-from itportrait.errors import MissingModelError, UnknownNameError
+from itportrait.config import Settings
+from itportrait.errors import InvalidArgumentError, MissingModelError, UnknownNameError
 from itportrait.generator.whitened import WhitenedSpace
 from itportrait.geometry.camera import camera_angles
 from itportrait.image import to_tensor
-from itportrait.invert import InvertConfig, Inverter, Problem
+from itportrait.invert import Inversion, InvertConfig, Inverter, Problem
 from itportrait.invert.camera import CORRECTIONS, EXPECTED_ERROR, correct_camera
 from itportrait.invert.optimize import BatchOptimizer
 from itportrait.metrics import psnr
@@ -92,7 +93,7 @@ def test_refinement_finds_back_a_displaced_camera(bundle):
     )
     space = WhitenedSpace.of(bundle.generator, samples=500, seed=0)
     solutions = BatchOptimizer(
-        Problem(images, displaced, ("a", "b", "c")),
+        Problem.of(images, displaced, ("a", "b", "c")),
         space.whiten(ws),
         config=config,
         bundle=bundle,
@@ -204,3 +205,30 @@ def test_impossible_wishes_are_refused_at_once(bundle):
         make(bundle, start="encoder")
     with pytest.raises(UnknownNameError, match="known: w, w_plus"):
         make(bundle, method="w++")
+
+
+def test_settings_of_former_releases_are_serialized_as_they_were():
+    """What is serialized is part of the fingerprint, by which an output of then is resumed."""
+    assert "options" not in InvertConfig().model_dump_json()
+    own = InvertConfig(options={"rank": 4})
+    assert InvertConfig.model_validate_json(own.model_dump_json()) == own
+
+
+def test_options_that_a_method_does_not_have_are_refused_at_once(bundle):
+    with pytest.raises(InvalidArgumentError, match=r"invert\.options.*unknown key 'rank'"):
+        make(bundle, options={"rank": 4})
+
+
+def test_a_method_has_settings_of_its_own(bundle):
+    class Options(Settings):
+        rank: int = 1
+
+    class Ranked(Inversion):
+        Config = Options
+
+        def run(self, problem):
+            return []
+
+    assert Ranked(InvertConfig(options={"rank": 4}), bundle).options == Options(rank=4)
+    with pytest.raises(InvalidArgumentError, match="unknown key 'rnk'; known: rank"):
+        Ranked.check(InvertConfig(options={"rnk": 4}))

@@ -53,6 +53,7 @@ def test_command_line_goes_over_the_file():
         ("domains=[a, a]", "a named more than once"),
         ("domains=a", "expected a list"),
         ("invert.method=ptii", "invert.method: unknown inversion method 'ptii'; known: w, w_plus"),
+        ("invert.options={rank: 4}", "unknown key 'rank'"),
         (
             "adapt.threshold.kind=hrad",
             "adapt.threshold.kind: unknown threshold 'hrad'; known:",

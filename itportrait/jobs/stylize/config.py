@@ -195,6 +195,8 @@ class JobConfig(Settings):
             INVERSIONS.validated(self.invert.method)
         except ValueError as error:
             raise ValueError(f"invert.method: {error}") from None
+        if self.invert.options:  # else the method's code need not be loaded
+            INVERSIONS.get(self.invert.method).check(self.invert)
         return self
 
     @model_validator(mode="after")
