@@ -67,8 +67,8 @@ class ClipConfig(Settings):
     """Sizes of the tower that encodes texts."""
 
 
-def check_config(path: Path) -> None:
-    """Refuse an open_clip configuration that asks for more than the shape of two towers.
+def check_config(path: Path) -> ClipConfig:
+    """Return an open_clip configuration that asks for no more than the shape of two towers.
 
     Raises:
         CheckpointError: it is no JSON, or has other keys or larger numbers; names them.
@@ -82,6 +82,7 @@ def check_config(path: Path) -> None:
         layers = config.vision_cfg.layers
         if not all(1 <= n <= 64 for n in (layers if isinstance(layers, tuple) else (layers,))):
             raise CheckpointError(f"vision_cfg.layers must be from 1 to 64, got {layers}")
+        return config
 
 
 def read_vocabulary(path: Path) -> tuple[frozenset[str], tuple[str, ...]]:

@@ -58,6 +58,14 @@ def test_open_clip_itself_opens_the_image_text_models(bundle):
         assert torch.allclose(theirs.encode_image(image), ours.model.encode_image(image), atol=1e-5)
 
 
+def test_image_text_models_share_open_clips_own_tokenizer(bundle):
+    first, second = bundle.clips
+    assert first.tokenizer is second.tokenizer
+    own = open_clip.get_tokenizer("itportrait-mini")
+    text = ["A bronze statue, with a beard!"]
+    assert first.tokenizer(text).equal(own(text))
+
+
 def test_clip_knows_its_vocabulary(bundle):
     model = bundle.clips[0]
     assert model.unknown_words("a bronze statue of a person") == []
