@@ -4,7 +4,6 @@ import contextlib
 import copy
 import io
 import json
-import os
 import tarfile
 from dataclasses import asdict
 
@@ -41,12 +40,6 @@ ENTRY = {"sha256": "0" * 64, "bytes": len(SECRET)}
 @pytest.fixture
 def outside(tmp_path):
     return make_outside(tmp_path / "outside")
-
-
-@pytest.fixture(autouse=True)
-def fast_disk(monkeypatch):
-    """Files of these tests need not outlive a loss of power."""
-    monkeypatch.setattr(os, "fsync", lambda file: None)
 
 
 def refused(call, *arguments):
