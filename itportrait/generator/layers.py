@@ -36,14 +36,30 @@ class FullyConnected(nn.Module):
 
     def effective(self, rows: slice = slice(None)) -> tuple[Tensor, Tensor]:
         """Return weight and bias with their gains, of all outputs or of `rows` alone."""
-        weight = self.weight[rows] * self.weight_gain
-        bias = self.bias[rows] * self.bias_gain if self.bias_gain != 1 else self.bias[rows]
-        return weight, bias
+        weight, bias = self.weight[..., rows, :], self.bias[..., rows]
+        return weight * self.weight_gain, bias * self.bias_gain if self.bias_gain != 1 else bias
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map `[..., in]` to `[..., out]`."""
-        x = F.linear(x, *self.effective())
+        """Map `[..., in]` to `[..., out]`; weights of its own for each sample take `[N, ..., in]`.
+
+        See `itportrait.generator.substitutes` for weights of the second kind.
+        """
+        weight, bias = self.effective()
+        if weight.ndim == 2 and bias.ndim == 1:
+            x = F.linear(x, weight, bias)
+        else:
+            x = _linear_each(x, weight, bias)
         return F.leaky_relu(x, LEAKY_SLOPE) * LEAKY_GAIN if self.activate else x
+
+
+def _linear_each(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """Map each sample of `[N, ..., in]` with weights of its own, `[N, out, in]` and `[N, out]`.
+
+    One of the two may be the same for all samples.
+    """
+    rows = x.flatten(1, -2) if x.ndim > 2 else x[:, None]
+    out = rows @ weight.transpose(-1, -2) + (bias[:, None] if bias.ndim == 2 else bias)
+    return out.view(*x.shape[:-1], out.shape[-1])
 
 
 class SynthesisLayer(nn.Module):

@@ -15,6 +15,7 @@ from itportrait.generator.config import GeneratorConfig, RenderingConfig
 from itportrait.generator.layers import FullyConnected, random_like
 from itportrait.geometry.rays import box_limits
 from itportrait.ops.decode_features import decode_features
+from itportrait.ops.decode_features.reference import Layer
 
 _COLOR_MARGIN = 0.001
 _DIRECTION_SCALE = (4.0, 4.0, 1.0)
@@ -40,15 +41,32 @@ class Decoder(nn.Module):
         The margin is linear, so `with_margin` can come after compositing: fewer passes.
         """
         first, last = self._layers()
-        return decode_features(features, first.effective(), last.effective())
+        return _decode(features, first.effective(), last.effective())
 
     def density(self, features: Tensor) -> Tensor:
         """Map `[M, C]` to `sigma [M, 1]` alone."""
         first, last = self._layers()
-        return decode_features(features, first.effective(), last.effective(slice(0, 1)))[0]
+        return _decode(features, first.effective(), last.effective(slice(0, 1)))[0]
 
     def _layers(self) -> tuple[FullyConnected, FullyConnected]:
         return cast(FullyConnected, self.net[0]), cast(FullyConnected, self.net[2])
+
+
+def _decode(features: Tensor, hidden: Layer, output: Layer) -> tuple[Tensor, Tensor]:
+    """Decode features, with weights of its own for each of N samples where they have N rows."""
+    counts = {len(p) for layer in (hidden, output) for p, n in zip(layer, (2, 1)) if p.ndim > n}
+    if not counts:
+        return decode_features(features, hidden, output)
+    (count,) = counts
+    layers = [
+        (weight.expand(count, *weight.shape[-2:]), bias.expand(count, bias.shape[-1]))
+        for weight, bias in (hidden, output)
+    ]
+    parts = [
+        decode_features(part, *((weight[row], bias[row]) for weight, bias in layers))
+        for row, part in enumerate(features.chunk(count))
+    ]
+    return torch.cat([sigma for sigma, _ in parts]), torch.cat([color for _, color in parts])
 
 
 def with_margin(color: Tensor, alpha: Tensor | float = 1.0) -> Tensor:

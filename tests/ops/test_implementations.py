@@ -29,12 +29,17 @@ def cases(name):
     planes, points = draw(2, 3, 5, 9, 7), draw(2, 31, 3, scale=0.6, seed=1)
     three = draw(6, 3, 3, 3, seed=1), draw(2, 3, seed=2), draw(6, seed=3)
     one = draw(6, 3, 1, 1, seed=1), draw(2, 3, seed=2), draw(6, seed=3)
+    own = draw(2, 6, 3, 3, 3, seed=1), draw(2, 3, seed=2), draw(2, 6, seed=3)
+    own_one = draw(2, 6, 3, 1, 1, seed=1), draw(2, 3, seed=2), draw(2, 6, seed=3)
     return {
         "modulated_conv2d": [
             ((draw(2, 3, 7, 5), *three, None), layer),
             ((draw(2, 3, 7, 5), *three, draw(7, 5, seed=4)), {**layer, "demodulate": False}),
             ((draw(2, 3, 7, 5), *three, None), {**layer, "up": 2, "kernel": resample_filter()}),
             ((draw(2, 3, 7, 5), *one, None), {**layer, "demodulate": False}),
+            ((draw(2, 3, 7, 5), *own, None), layer),
+            ((draw(2, 3, 7, 5), *own, None), {**layer, "up": 2, "kernel": resample_filter()}),
+            ((draw(2, 3, 7, 5), *own_one, None), {**layer, "demodulate": False}),
         ],
         "upfirdn2d": [
             ((draw(2, 3, 7, 5), draw(4, 4, seed=1), 1, (1, 1), 1.5), {}),
@@ -44,6 +49,7 @@ def cases(name):
         "bias_act": [
             ((draw(2, 3, 4, 5), draw(3, seed=1), draw(2, 3, seed=2), 0.2, 1.4, 0.7), {}),
             ((draw(2, 3, 4, 5), draw(3, seed=1), None, 1.0, 1.0, None), {}),
+            ((draw(2, 3, 4, 5), draw(2, 3, seed=1), draw(2, 3, seed=2), 0.2, 1.4, 0.7), {}),
         ],
         "sample_planes": [((planes, points, ((0, 1), (0, 2), (2, 0))), {})],
         "decode_features": [

@@ -15,7 +15,7 @@ def bias_act_folded(
 ) -> Tensor:
     """Compute `clamp(gain * leaky_relu(x * scale + bias))` with the gain folded into operands."""
     # A positive gain commutes with the leaky ReLU, so it is folded into the small operands.
-    offset = (bias * gain).to(x.dtype)[:, None, None]
+    offset = (bias * gain).to(x.dtype)[..., None, None]
     if scale is not None:
         x = torch.addcmul(offset, x, (scale * gain).to(x.dtype)[:, :, None, None])
     else:

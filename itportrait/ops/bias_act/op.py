@@ -29,7 +29,7 @@ def bias_act(
 
     Args:
         x: `[N, C, H, W]`.
-        bias: `[C]`.
+        bias: `[C]`, or `[N, C]`: one of its own for each sample.
         scale: `[N, C]`, such as the demodulation of a convolution, or none.
         slope: of the negative side; 1 is no activation.
         gain: positive factor after the activation.
@@ -43,7 +43,7 @@ def bias_act(
         InvalidArgumentError: `bias` or `scale` does not fit `x`, `gain` is not positive, or there
             is no such backend.
     """
-    if bias.shape != x.shape[1:2]:
+    if bias.shape not in (x.shape[1:2], x.shape[:2]):
         raise InvalidArgumentError("bias", expected=f"[{x.shape[1]}]", actual=list(bias.shape))
     if scale is not None and scale.shape != x.shape[:2]:
         raise InvalidArgumentError(

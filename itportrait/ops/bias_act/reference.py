@@ -15,5 +15,5 @@ def bias_act_reference(
     """Compute `clamp(gain * leaky_relu(x * scale + bias))`; arguments as in `op.bias_act`."""
     if scale is not None:
         x = x * scale[:, :, None, None]
-    x = F.leaky_relu(x + bias[:, None, None], slope) * gain
+    x = F.leaky_relu(x + bias[..., None, None], slope) * gain
     return x if clamp is None else x.clamp(-clamp, clamp)

@@ -33,9 +33,9 @@ def modulated_conv2d(
 
     Args:
         x: `[N, I, H, W]`.
-        weight: `[O, I, K, K]`, K odd.
+        weight: `[O, I, K, K]`, K odd, or `[N, O, I, K, K]`: weights of its own for each sample.
         styles: `[N, I]`, a factor per input channel.
-        bias: `[O]`.
+        bias: `[O]` or `[N, O]`.
         noise: `[H', W']` or `[N, 1, H', W']`, added before the bias.
         demodulate: whether each output channel's weights are scaled to unit norm.
         up: 1 or 2; 2 is a transposed convolution (of K = 3) smoothed with `kernel`.
@@ -73,7 +73,18 @@ def modulated_conv2d(
 
 
 def _check(x: Tensor, weight: Tensor, styles: Tensor, up: int, kernel: Tensor | None) -> None:
-    if weight.ndim != 4 or weight.shape[1] != x.shape[1] or weight.shape[2] % 2 == 0:
+    if weight.ndim < 4:
+        raise InvalidArgumentError(
+            "weight", expected=f"[O, {x.shape[1]}, K, K]", actual=list(weight.shape)
+        )
+    samples, channels, size = weight.shape[:-4], weight.shape[-3], weight.shape[-1]
+    if len(samples) > 1 or (samples and samples[0] != len(x)):
+        raise InvalidArgumentError(
+            "weight",
+            expected=f"[O, I, K, K], or [{len(x)}, O, I, K, K]",
+            actual=list(weight.shape),
+        )
+    if channels != x.shape[1] or size % 2 == 0:
         raise InvalidArgumentError(
             "weight", expected=f"[O, {x.shape[1]}, K, K] with odd K", actual=list(weight.shape)
         )
@@ -81,7 +92,7 @@ def _check(x: Tensor, weight: Tensor, styles: Tensor, up: int, kernel: Tensor | 
         raise InvalidArgumentError(
             "styles", expected=str(list(x.shape[:2])), actual=list(styles.shape)
         )
-    if up not in (1, 2) or (up == 2 and (kernel is None or weight.shape[2] != 3)):
+    if up not in (1, 2) or (up == 2 and (kernel is None or size != 3)):
         raise InvalidArgumentError(
             "up", expected="1, or 2 with a kernel and 3 x 3 weights", actual=up
         )

@@ -20,8 +20,9 @@ def modulated_conv2d_reference(
 ) -> Tensor:
     """Convolve each sample with `weight * style`, normalized where asked; see `op`."""
     batch, _, height, width = x.shape
-    out_channels, in_channels, size, _ = weight.shape
-    weights = weight[None] * styles[:, None, :, None, None]
+    out_channels, in_channels, size = weight.shape[-4:-1]
+    own = weight if weight.ndim == 5 else weight[None]
+    weights = own * styles[:, None, :, None, None]
     if demodulate:
         weights = weights * (weights.square().sum((2, 3, 4), keepdim=True) + EPSILON).rsqrt()
     x = x.reshape(1, batch * in_channels, height, width)

@@ -3,6 +3,7 @@
 Scaling the input channels by the styles and the output channels by the demodulation equals
 convolving with modulated weights, without a copy of the weights for every sample: one ordinary
 convolution for the whole batch. (A 1 x 1 convolution has so few weights that the copy is cheaper.)
+Weights that differ from sample to sample take one convolution with a group for each of them.
 """
 
 import torch
@@ -30,16 +31,19 @@ def modulated_conv2d_scaled(
 ) -> Tensor:
     """Convolve, with the styles, then noise, bias, activation and clamp; see `op`."""
     if x.dtype == torch.float16 and demodulate:
-        largest = weight.abs().amax((1, 2, 3), keepdim=True)
-        weight = weight / (largest * weight[0].numel() ** 0.5)
+        largest = weight.abs().amax((-3, -2, -1), keepdim=True)
+        weight = weight / (largest * weight.shape[-3:].numel() ** 0.5)
         styles = styles / styles.abs().amax(1, keepdim=True)
     scale = None
     if demodulate:
         exact = torch.promote_types(weight.dtype, torch.float32)
-        norms = weight.to(exact).square().sum((2, 3))
-        scale = (styles.to(exact).square() @ norms.t() + EPSILON).rsqrt()
-    if weight.shape[2] == 1:
-        x = _convolve_points(x, weight[:, :, 0, 0] * styles[:, None, :])
+        norms = weight.to(exact).square().sum((-2, -1))
+        squares = styles.to(exact).square()
+        own = norms.ndim == 3  # weights, and so norms, of its own for each sample
+        sums = (norms @ squares[:, :, None])[:, :, 0] if own else squares @ norms.t()
+        scale = (sums + EPSILON).rsqrt()
+    if weight.shape[-1] == 1:
+        x = _convolve_points(x, weight[..., 0, 0] * styles[:, None, :])
     else:
         x = x * styles.to(x.dtype)[:, :, None, None]
         x = _convolve(x, weight.to(x.dtype), up, kernel)
@@ -56,10 +60,26 @@ def modulated_conv2d_scaled(
 
 
 def _convolve(x: Tensor, weight: Tensor, up: int, kernel: Tensor | None) -> Tensor:
+    if weight.ndim == 5:
+        return _convolve_each(x, weight, up, kernel)
     if up == 1 or kernel is None:
         return F.conv2d(x, weight, padding=weight.shape[2] // 2)
     x = F.conv_transpose2d(x, weight.transpose(0, 1), stride=2)
     return upfirdn2d(x, kernel, padding=(1, 1), gain=4.0)
+
+
+def _convolve_each(x: Tensor, weight: Tensor, up: int, kernel: Tensor | None) -> Tensor:
+    """Convolve each sample with its own weights `[N, O, I, K, K]`."""
+    batch, out_channels, in_channels, size, _ = weight.shape
+    x = x.reshape(1, batch * in_channels, *x.shape[2:])
+    if up == 1 or kernel is None:
+        grouped = weight.reshape(batch * out_channels, in_channels, size, size)
+        out = F.conv2d(x, grouped, padding=size // 2, groups=batch)
+        return out.view(batch, out_channels, *out.shape[2:])
+    grouped = weight.transpose(1, 2).reshape(batch * in_channels, out_channels, size, size)
+    out = F.conv_transpose2d(x, grouped, stride=2, groups=batch)
+    out = out.view(batch, out_channels, *out.shape[2:])
+    return upfirdn2d(out, kernel, padding=(1, 1), gain=4.0)
 
 
 def _convolve_points(x: Tensor, weights: Tensor) -> Tensor:
