@@ -31,8 +31,9 @@ from itportrait.engine.work import ShardTask, run_shard
 from itportrait.ingest import list_sources
 from itportrait.jobs.ready_made import find_champion
 from itportrait.jobs.stylize.config import JobConfig, load_job
+from itportrait.jobs.stylize.job import StylizeJob
+from itportrait.on_ray.backend import RayBackend
 from itportrait.on_ray.session import ray_session
-from itportrait.on_ray.stylize_job import StylizeJob
 from itportrait.stages.shards import Shard, iter_shards
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -120,7 +121,7 @@ class Bench:
 
     def _pipeline(self, shards: int | None) -> float:
         config = self.config()
-        job = StylizeJob(config, load_bundle(config.bundle).model_id)
+        job = StylizeJob(config, load_bundle(config.bundle).model_id, RayBackend())
         chosen = list(job.shards())[:shards]
         began = time.perf_counter()
         job.pipeline().run(iter(chosen))

@@ -12,8 +12,10 @@ from itportrait.engine.progress import Progress
 from itportrait.errors import ItportraitError
 from itportrait.io.lease import Lease
 from itportrait.jobs.stylize.config import load_job
+from itportrait.jobs.stylize.job import StylizeJob
+from itportrait.jobs.stylize.run_report import known_model_id, write_run
+from itportrait.on_ray.backend import RayBackend
 from itportrait.on_ray.session import ray_session, stop_on_sigterm
-from itportrait.on_ray.stylize_job import StylizeJob, find_model_id
 from tests.helpers.flaky_storage import hang_up_every
 
 
@@ -24,7 +26,8 @@ def main(config_file: str, output: str, kernels: str, address: str) -> None:
         jump()
     config = load_job(config_file, output=output)
     with stop_on_sigterm(), ray_session(address or None, num_cpus=2):
-        job = StylizeJob(config, find_model_id(config))
+        backend = RayBackend()
+        job = StylizeJob(config, known_model_id(config, backend.executor()), backend)
         job.align = replace(job.align, kernels=kernels)
         job.invert = replace(job.invert, kernels=kernels)
         for domain in job.domains:
@@ -32,7 +35,7 @@ def main(config_file: str, output: str, kernels: str, address: str) -> None:
             domain.recipe = replace(domain.recipe, kernels=kernels)
         with Lease(output, what="chaos_job", wait_s=120) as lease, Progress(job.totals) as progress:
             job.pipeline(progress, lease).run(job.shards())
-            job.write_run("finished")
+            write_run(job, "finished")
     print(job.final_counts())
 
 

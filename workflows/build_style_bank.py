@@ -14,46 +14,35 @@ from contextlib import nullcontext
 
 from itportrait.bank.store import Bank
 from itportrait.bundle import load_bundle
-from itportrait.errors import ItportraitError, LeaseHeldError
 from itportrait.io import uris
 from itportrait.io.lease import Lease
 from itportrait.jobs.bank.build import BankBuild, BuildReport
+from itportrait.jobs.bank.compute import BackendCompute
 from itportrait.jobs.bank.models import BankModels
 from itportrait.jobs.bank.plan import check_date, plan_build
 from itportrait.jobs.bank.spec import load_bank_spec
 from itportrait.jobs.domain_job import training_storage
+from itportrait.jobs.endings import run_job
 from itportrait.jobs.places import refuse_temporary
 from itportrait.jobs.stylize.config import runs_folder
-from itportrait.on_ray.bank_engine import RayEngine
+from itportrait.on_ray.backend import RayBackend
 from itportrait.on_ray.counters import count_domain
 from itportrait.on_ray.session import ray_session, stop_on_sigterm
 from itportrait.on_ray.shared_places import check_shared
-from itportrait.text import show_any_text
 from itportrait.tracking import check_uri, close_tracking, open_tracker
 
-EXIT_FAILED, EXIT_USAGE, EXIT_BUSY, EXIT_STOPPED = 1, 2, 75, 130
 WAIT_S = 12 * 3600.0
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one build and return its exit code."""
     args = parse(arguments)
-    show_any_text()
-    try:
+
+    def start() -> int:
         with stop_on_sigterm():
             return build(args)
-    except LeaseHeldError as error:
-        print(error, file=sys.stderr)
-        return EXIT_BUSY
-    except ItportraitError as error:
-        print(error, file=sys.stderr)
-        return EXIT_USAGE
-    except OSError as error:
-        print(f"error: {uris.sentence_of(error)}", file=sys.stderr)
-        return EXIT_USAGE
-    except KeyboardInterrupt:
-        print("stopped; what is committed stays, and the same command goes on", file=sys.stderr)
-        return EXIT_STOPPED
+
+    return run_job(start)
 
 
 def build(args: argparse.Namespace) -> int:
@@ -80,12 +69,14 @@ def build(args: argparse.Namespace) -> int:
         session = ray_session(args.address) if plan.jobs else nullcontext()
         name, tags = f"bank-{plan.bank_id}", {"date": date, "kind": "build"}
         with session, open_tracker(args.mlflow, name, tags=tags) as tracker:
+            compute = None
             if plan.jobs:
                 check_shared(places)
-            engine = RayEngine(spec.train, training_storage(bank.uri)) if plan.jobs else None
+                storage = training_storage(bank.uri)
+                compute = BackendCompute(RayBackend(), spec.train, storage)
             models = BankModels(bank, args.mlflow)
             build = BankBuild(
-                spec, plan, bank, tracker, lease, engine, models=models, count=count_domain
+                spec, plan, bank, tracker, lease, compute, models=models, count=count_domain
             )
             report = build.run()
             print(table(report), flush=True)

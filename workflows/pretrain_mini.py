@@ -8,11 +8,14 @@
 The budget is training time and is divided among the networks (`--only` gives it to one). The same
 command again goes on where the last one stopped: drawn shards, checkpoints and exported networks
 are kept. A larger budget trains networks further that had used up a smaller one.
+
+Exit codes: 0 done; 2 the call, the weights or the storage are wrong; 130 stopped by Ctrl-C.
 """
 
 import argparse
 import logging
 import os
+import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -23,6 +26,7 @@ import itportrait
 from itportrait.align import AlignConfig, Aligner
 from itportrait.bundle import load_bundle
 from itportrait.invert import InvertConfig, Inverter
+from itportrait.jobs.endings import run_job
 from itportrait.portraits import HELD_OUT_SEED, TRAIN_SEED, sample_people
 from itportrait.pretrain.evaluation.faces import measure_aligner
 from itportrait.pretrain.evaluation.inversion import choose_people, measure_inversion
@@ -70,10 +74,15 @@ def parse_arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def main() -> None:
-    """Draw -> train each -> export -> report."""
+def main() -> int:
+    """Remake the family and return the exit code."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     arguments = parse_arguments()
+    return run_job(lambda: pretrain(arguments))
+
+
+def pretrain(arguments: argparse.Namespace) -> int:
+    """Draw -> train each -> export -> report."""
     paths = Paths(arguments.data, arguments.runs, arguments.weights, arguments.start)
     start = time.monotonic()
     specs = dataset_specs(
@@ -113,6 +122,7 @@ def main() -> None:
             license=LICENSE,
         )
     print(table(figures))
+    return 0
 
 
 def share_out(arguments: argparse.Namespace) -> dict[str, float]:
@@ -134,4 +144,4 @@ def measure(paths: Paths, *, people: int) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -18,61 +18,50 @@ import sys
 from rich.console import Console
 
 from itportrait.engine.progress import Progress
-from itportrait.errors import ItportraitError, LeaseHeldError
+from itportrait.errors import ItportraitError
 from itportrait.io import uris
 from itportrait.io.lease import Lease
-from itportrait.jobs.stylize.config import JobConfig, load_job
+from itportrait.jobs.endings import EXIT_FAILED, run_job, sentence
+from itportrait.jobs.stylize.config import load_job
+from itportrait.jobs.stylize.job import StylizeJob
+from itportrait.jobs.stylize.publish import deliver_files, publish_pages
+from itportrait.jobs.stylize.run_report import known_model_id, write_run
+from itportrait.jobs.stylize.summary import print_summary
+from itportrait.on_ray.backend import RayBackend
 from itportrait.on_ray.session import ray_session, stop_on_sigterm
 from itportrait.on_ray.shared_places import check_shared
-from itportrait.on_ray.stylize_job import (
-    REPORT,
-    StylizeJob,
-    find_model_id,
-    raise_failed_domains,
-)
-from itportrait.on_ray.summary import print_summary
-from itportrait.text import show_any_text
-
-EXIT_FAILED, EXIT_USAGE, EXIT_BUSY, EXIT_STOPPED = 1, 2, 75, 130
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one job and return its exit code."""
     args = parse(arguments)
-    show_any_text()
-    try:
-        config = load_job(
-            args.config,
-            args.set,
-            domains=args.domains,
-            input=args.input,
-            output=args.output,
-            bank=args.bank,
-        )
-        with stop_on_sigterm(), ray_session(args.address, num_cpus=config.resources.num_cpus):
-            if not args.dry_run:  # which writes nothing
-                check_shared(config.places())
-            job = StylizeJob(config, find_model_id(config), retry_failed=args.retry == "failed")
-            return show_plan(job) if args.dry_run else run(job, config)
-    except LeaseHeldError as error:
-        print(error, file=sys.stderr)
-        return EXIT_BUSY
-    except ItportraitError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return EXIT_USAGE
-    except OSError as error:
-        print(f"error: {uris.sentence_of(error)}", file=sys.stderr)
-        return EXIT_USAGE
-    except KeyboardInterrupt:
-        print("stopped; what is committed stays, and the same command goes on", file=sys.stderr)
-        return EXIT_STOPPED
+    return run_job(lambda: start(args))
 
 
-def run(job: StylizeJob, config: JobConfig) -> int:
+def start(args: argparse.Namespace) -> int:
+    """Configuration -> Ray -> the job, run or only planned."""
+    config = load_job(
+        args.config,
+        args.set,
+        domains=args.domains,
+        input=args.input,
+        output=args.output,
+        bank=args.bank,
+    )
+    with stop_on_sigterm(), ray_session(args.address, num_cpus=config.resources.num_cpus):
+        if not args.dry_run:  # which writes nothing
+            check_shared(config.places())
+        backend = RayBackend()
+        model_id = known_model_id(config, backend.executor())
+        job = StylizeJob(config, model_id, backend, retry_failed=args.retry == "failed")
+        return show_plan(job) if args.dry_run else run(job)
+
+
+def run(job: StylizeJob) -> int:
     """List -> shards -> align, invert, stylize -> gallery, files -> report -> tables."""
-    settings = config.resources
+    settings = job.config.resources
     lease = Lease(
-        config.output,
+        job.config.output,
         what="stylize_dataset",
         ttl_s=settings.lease_ttl_s,
         wait_s=settings.lease_wait_s,
@@ -81,20 +70,20 @@ def run(job: StylizeJob, config: JobConfig) -> int:
     with lease:
         with Progress(job.totals) as progress:
             job.pipeline(progress, lease).run(shards)
-        page = job.publish()
-        files = job.deliver(lease.check)
-        job.finish_tracking()
-        job.write_run("finished" if not job.failed_domains() else "domains failed")
+        page = publish_pages(job)
+        files = deliver_files(job, lease.check)
+        job.tracking.close()
+        report = write_run(job, "finished" if not job.failed_domains() else "domains failed")
     print_summary(job)
     if page:
         print(f"Gallery: {page}")
     if files:
         print(f"Deliverables: {uris.redact(files)}")
-    print(f"Report: {uris.redact(uris.join(config.output, REPORT))}")
+    print(f"Report: {uris.redact(report)}")
     try:
-        raise_failed_domains(job)
+        job.raise_failed_domains()
     except ItportraitError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(sentence(error), file=sys.stderr)
         return EXIT_FAILED
     return 0
 

@@ -24,7 +24,7 @@ from itportrait.image import decode, encode
 from itportrait.io import uris
 from itportrait.io.lease import Lease
 from itportrait.io.names import resolve_under
-from itportrait.jobs.bank.compute import Engine
+from itportrait.jobs.bank.compute import Compute
 from itportrait.jobs.bank.models import BankModels
 from itportrait.jobs.bank.plan import BuildPlan, DomainResult, Outcome
 from itportrait.jobs.bank.scores import ScoreJob, Scores
@@ -64,7 +64,7 @@ class BankBuild:
         bank: where versions are published.
         tracker: the parent run.
         lease: checked before every publication.
-        engine: trains and scores; None where the plan has no jobs.
+        compute: trains and scores; None where the plan has no jobs.
         models: registered models that follow the bank; None: nowhere.
         say: prints a line for people.
         count: called with name, outcome and scores (if it was built) of every domain.
@@ -77,14 +77,14 @@ class BankBuild:
         bank: Bank,
         tracker: Tracker,
         lease: Lease,
-        engine: Engine | None,
+        compute: Compute | None,
         *,
         models: BankModels | None = None,
         say: Callable[[str], None] = print,
         count: Callable[[str, str, dict[str, float] | None], None] = lambda *_: None,
     ) -> None:
         self.spec, self.plan, self.bank = spec, plan, bank
-        self.tracker, self.lease, self.engine, self.say = tracker, lease, engine, say
+        self.tracker, self.lease, self.compute, self.say = tracker, lease, compute, say
         self.models, self.count = models, count
         self.storage = training_storage(bank.uri)
         self.faces: dict[str, list[np.ndarray]] = {}
@@ -97,14 +97,14 @@ class BankBuild:
             self._announce(result)
         futures = []
         if self.plan.jobs:
-            engine = self.engine
-            if engine is None:
+            compute = self.compute
+            if compute is None:
                 raise InvalidArgumentError(
-                    "engine", expected="one, as the plan has jobs", actual="None"
+                    "compute", expected="one, as the plan has jobs", actual="None"
                 )
-            self.say(f"{len(self.plan.jobs)} to build, {engine.limit} at once")
+            self.say(f"{len(self.plan.jobs)} to build, {compute.limit} at once")
             futures = [
-                engine.submit(partial(self._build, job, engine), job.spec.name)
+                compute.submit(partial(self._build, job, compute), job.spec.name)
                 for job in self.plan.jobs
             ]
         for future in as_completed(futures):
@@ -118,13 +118,13 @@ class BankBuild:
         self._record(report)
         return report
 
-    def _build(self, job: DomainJob, engine: Engine) -> DomainResult:
+    def _build(self, job: DomainJob, compute: Compute) -> DomainResult:
         """Take one domain from training to publication; its own error is its result."""
         started = time.monotonic()
         name = job.spec.name
         try:
-            trained = engine.train(job)
-            return replace(self._publish(trained, engine), seconds=time.monotonic() - started)
+            trained = compute.train(job)
+            return replace(self._publish(trained, compute), seconds=time.monotonic() - started)
         except Exception as error:
             logger.debug("domain %s", name, exc_info=True)
             reason = str(error) if isinstance(error, ItportraitError) else repr(error)
@@ -136,10 +136,10 @@ class BankBuild:
                 seconds=time.monotonic() - started,
             )
 
-    def _publish(self, trained: TrainedDomain, engine: Engine) -> DomainResult:
+    def _publish(self, trained: TrainedDomain, compute: Compute) -> DomainResult:
         job = trained.job
         champion, obstacle = self._champion(trained)
-        scores = engine.score(self._score_job(trained, champion))
+        scores = compute.score(self._score_job(trained, champion))
         metrics = scores.metrics[CANDIDATE]
         decision = judge(
             metrics,

@@ -1,15 +1,19 @@
-"""What a bank build computes with, as the build sees it."""
+"""What a bank build computes with: trainings and scores, as many at once as fit."""
 
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any, Protocol
 
-from itportrait.jobs.bank.scores import ScoreJob, Scores
-from itportrait.jobs.domain_job import DomainJob
+from itportrait.execution.errands import run_patiently
+from itportrait.execution.executor import Call
+from itportrait.jobs.backend import Backend
+from itportrait.jobs.bank.scores import ScoreJob, Scores, score_job
+from itportrait.jobs.domain_job import DomainJob, TrainConfig
 from itportrait.jobs.trained_domain import TrainedDomain
+from itportrait.jobs.training_pool import TrainingPool, gpus_per_worker
 
 
-class Engine(Protocol):
+class Compute(Protocol):
     """Trains and scores domains; the calls block, and come from several threads."""
 
     @property
@@ -28,3 +32,46 @@ class Engine(Protocol):
     def score(self, job: ScoreJob) -> Scores:
         """Score versions of one domain."""
         ...
+
+
+class BackendCompute:
+    """Trainings and scores on a backend; see `Compute`.
+
+    A domain keeps its place from training to publication: its score then runs on the resources that
+    its own training has just given back, and cannot wait behind the next training.
+
+    Args:
+        backend: what runs them.
+        train: resources, retries and deadline of a domain.
+        storage: folder or URI of checkpoints that all workers reach.
+    """
+
+    def __init__(self, backend: Backend, train: TrainConfig, storage: str) -> None:
+        self.backend, self.config, self.storage = backend, train, storage
+        self._pool = TrainingPool(train, cores=backend.cores, gpus=backend.gpus)
+        self._gpus = min(gpus_per_worker(train, backend.gpus), 1.0)
+
+    @property
+    def limit(self) -> int:
+        """Domains at once."""
+        return self._pool.limit
+
+    def submit(self, function: Callable[[], Any], name: str) -> Future:
+        """Run a function in a thread when there is room."""
+        return self._pool.submit(function, name)
+
+    def train(self, job: DomainJob) -> TrainedDomain:
+        """Train one domain."""
+        return self.backend.train(job, self.config, storage=self.storage)
+
+    def score(self, job: ScoreJob) -> Scores:
+        """Score in a task; a lost process or node is tried again, and memory is waited for."""
+        call = Call(
+            function=score_job,
+            args=(job, "cuda" if self._gpus else "cpu"),
+            name=f"score {job.spec.name}",
+            num_cpus=self.config.cpus_per_worker,
+            num_gpus=self._gpus,
+            timeout_s=self.config.deadline_s,
+        )
+        return run_patiently(self.backend.executor(), call)

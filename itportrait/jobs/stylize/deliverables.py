@@ -21,6 +21,7 @@ from itportrait.execution.errands import ErrandLimits, Errands, GivenUp
 from itportrait.execution.executor import Call, Executor
 from itportrait.execution.watchdog import watchdog
 from itportrait.io import uris
+from itportrait.jobs.standing import Marker
 from itportrait.jobs.stylize.delivery import (
     DELIVERABLES_VERSION,
     FOLDER,
@@ -56,10 +57,10 @@ class DeliverablesJob:
 
     def standing(self) -> dict[str, Any] | None:
         """Return the summary of an earlier run that made these very files, else None."""
-        marker = uris.read_json(uris.join(self.output, FOLDER, MARKER))
-        if not marker or marker.get("fingerprint") != self._fingerprint():
+        standing = self._marker.read()
+        if standing is None:
             return None
-        summary = marker["domains"]
+        summary = standing["domains"]
         redo = any(recipe.retry_failed for recipe in self.stylize)
         return None if redo and any(made["failed"] for made in summary.values()) else summary
 
@@ -127,13 +128,14 @@ class DeliverablesJob:
         """
         for recipe in self.stylize:
             sweep(domain_root(recipe), self.shards, stale=recipe.domain in stale)
-        about = {"fingerprint": self._fingerprint(), "domains": summary}
-        uris.put_bytes(uris.join(self.output, FOLDER, MARKER), uris.to_json(about))
+        self._marker.write(domains=summary)
         return summary
 
-    def _fingerprint(self) -> str:
+    @property
+    def _marker(self) -> Marker:
         recipes = [recipe.fingerprint for recipe in self.stylize]
-        return fingerprint(DELIVERABLES_VERSION, self.config, recipes, self.inputs, self.shards)
+        parts = [DELIVERABLES_VERSION, self.config, recipes, self.inputs, self.shards]
+        return Marker(uris.join(self.output, FOLDER, MARKER), fingerprint(*parts))
 
 
 @dataclass

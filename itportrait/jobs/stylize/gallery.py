@@ -15,6 +15,7 @@ from itportrait.image import encode
 from itportrait.io import uris
 from itportrait.io.commits import StageTable
 from itportrait.io.photos import read_photo
+from itportrait.jobs.standing import Marker
 from itportrait.pages.contact_sheet import contact_sheet
 from itportrait.pages.gallery import GalleryDomain, GalleryPortrait, render_gallery
 from itportrait.pages.video import encode_mp4, encode_webp
@@ -60,10 +61,10 @@ class GalleryJob:
             GALLERY_VERSION, recipes, self.portraits, self.turntables, self.counts, self.inputs
         )
 
-    def stands(self) -> bool:
-        """Tell whether this very gallery has been made already."""
-        marker = uris.read_json(uris.join(self.output, FOLDER, MARKER))
-        return bool(marker) and marker.get("fingerprint") == self.fingerprint
+    @property
+    def marker(self) -> Marker:
+        """Return the mark of this very gallery."""
+        return Marker(uris.join(self.output, FOLDER, MARKER), self.fingerprint)
 
 
 def make_gallery(job: GalleryJob) -> list[str]:
@@ -75,7 +76,7 @@ def make_gallery(job: GalleryJob) -> list[str]:
     Raises:
         OutputError: no space or no permission; names the path.
     """
-    uris.remove(uris.join(job.output, FOLDER, MARKER))
+    job.marker.lift()
     versions = {recipe.domain: read_version(recipe.adapter) for recipe in job.stylize}
     portraits = _collect(job)
     turning = [p for p in portraits if p.inverted and p.inverted.status is Status.OK]
@@ -87,8 +88,7 @@ def make_gallery(job: GalleryJob) -> list[str]:
         files["contact_sheet.png"] = _sheet(job, turning)
     for name, data in files.items():
         uris.put_bytes(uris.join(job.output, FOLDER, name), data)
-    about = {"fingerprint": job.fingerprint, "files": sorted(files)}
-    uris.put_bytes(uris.join(job.output, FOLDER, MARKER), uris.to_json(about))
+    job.marker.write(files=sorted(files))
     return sorted(files)
 
 

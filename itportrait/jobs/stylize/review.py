@@ -17,6 +17,7 @@ from itportrait.errors import ItportraitError
 from itportrait.invert.config import InvertConfig
 from itportrait.io import uris
 from itportrait.io.photos import read_photo
+from itportrait.jobs.standing import Marker
 from itportrait.pages.review import ReviewCase, ReviewGroup, render_review
 from itportrait.records import AlignedRecord, Source, Status
 from itportrait.text import restored
@@ -100,10 +101,10 @@ class ReviewJob:
         recipes = [recipe.fingerprint for recipe in self.recipes]
         return fingerprint(REVIEW_VERSION, recipes, self.portraits, self.inputs)
 
-    def stands(self) -> bool:
-        """Tell whether this very page has been made already."""
-        marker = uris.read_json(uris.join(self.output, MARKER))
-        return bool(marker) and marker.get("fingerprint") == self.fingerprint
+    @property
+    def marker(self) -> Marker:
+        """Return the mark of this very page."""
+        return Marker(uris.join(self.output, MARKER), self.fingerprint)
 
 
 @dataclass(frozen=True, order=True)
@@ -151,9 +152,7 @@ def make_review(job: ReviewJob) -> list[ReviewGroup]:
         footer=f"fingerprint {job.fingerprint}",
     )
     uris.put_bytes(uris.join(job.output, PAGE), page.encode())
-    uris.put_bytes(
-        uris.join(job.output, MARKER), uris.to_json({"fingerprint": job.fingerprint, "files": PAGE})
-    )
+    job.marker.write(files=PAGE)
     return groups
 
 

@@ -75,8 +75,8 @@ def test_worst_per_reason_over_all_shards(job, tmp_path):
 
 
 def test_page_stands_until_rows_or_settings_change(job):
-    assert not job.stands()
+    assert not job.marker.stands
     make_review(job)
-    assert job.stands()
+    assert job.marker.stands
     changed = ReviewJob(**{**job.__dict__, "inputs": "other"})
-    assert not changed.stands()
+    assert not changed.marker.stands

@@ -3,19 +3,19 @@
 import contextlib
 import logging
 import threading
+from collections.abc import Callable, Hashable
 from dataclasses import asdict
 from typing import Any
 
-import ray
-from ray.exceptions import RayError
-
 from itportrait.bank.store import BankVersion
 from itportrait.errors import ItportraitError
+from itportrait.execution.causes import ClusterLostError, TaskLostError
+from itportrait.execution.errands import run_patiently
+from itportrait.execution.executor import Call, Executor
 from itportrait.io import uris
 from itportrait.jobs.domain_job import TrackingTarget
 from itportrait.jobs.ready_made import record_version
 from itportrait.jobs.stylize.config import TrackingConfig
-from itportrait.on_ray.tasks import fetch
 from itportrait.tracking import (
     Backlog,
     check_uri,
@@ -37,13 +37,14 @@ class JobTracking:
 
     Args:
         config: where to.
+        executor: runs these processes; nothing else uses it.
         parent: name and key of the run.
 
     Raises:
         InvalidArgumentError: the URI is none of a tracking service.
     """
 
-    def __init__(self, config: TrackingConfig, *, parent: str) -> None:
+    def __init__(self, config: TrackingConfig, executor: Executor, *, parent: str) -> None:
         self.wanted = config.uri not in ("", "none")
         if self.wanted:
             check_uri(config.uri)
@@ -53,9 +54,10 @@ class JobTracking:
         )
         self.backlog = Backlog()
         """What the service does not have at the end of the job."""
+        self._executor = executor
         self._lock = threading.Lock()
-        self._opened: ray.ObjectRef | None = None
-        self._records: list[ray.ObjectRef] = []
+        self._opening: Hashable | None = None
+        self._records: list[tuple[Call, Hashable]] = []
 
     def open(self) -> None:
         """Let the run be made, once, and wait for it a little.
@@ -64,39 +66,42 @@ class JobTracking:
         """
         if not self.wanted:
             return
-        self._start()
-        with contextlib.suppress(RayError):
-            ray.wait([self._opened], timeout=OPENING_S)
-
-    def _start(self) -> None:
         with self._lock:
-            if self._opened is None:
-                task = ray.remote(max_retries=2)(_open_run).options(num_cpus=0.1)
-                self._opened = task.remote(self.target)
+            if self._opening is None:
+                self._opening = self._executor.submit(_call(_open_run, self.target))
+        with contextlib.suppress(ClusterLostError):
+            self._executor.wait([self._opening], OPENING_S)
 
     def record(self, version: BankVersion) -> None:
-        """Let a ready-made version be shown as a run."""
+        """Let a ready-made version be shown as a run; its task opens the job's run if need be."""
         if not self.wanted:
             return
-        self._start()
-        task = ray.remote(max_retries=2)(_record_after).options(num_cpus=0.1)
-        self._records.append(task.remote(self._opened, version, self.target))
+        call = _call(record_version, version, self.target)
+        self._records.append((call, self._executor.submit(call)))
 
     def close(self) -> None:
         """Finish the run if there is one, send what waits, and keep what could not be sent."""
-        for record in self._records:
+        for call, task in self._records:
             try:
-                fetch(record)
-            except (ItportraitError, OSError, RayError) as error:
+                self._wait_for(call, task)
+            except (ItportraitError, OSError) as error:
                 logger.warning("a ready-made domain is not tracked: %s", uris.redact(str(error)))
-        left = self.target.spool is not None and waiting_spools(self.target.spool)
-        if self._opened is None and not left:
+        opened = self._opening is not None or bool(self._records)
+        if not opened and not (self.target.spool and waiting_spools(self.target.spool)):
             return
         try:
-            task = ray.remote(max_retries=2)(_close_run).options(num_cpus=0.1)
-            self.backlog = fetch(task.remote(self.target, self._opened is not None))
-        except (ItportraitError, OSError, RayError) as error:
+            call = _call(_close_run, self.target, opened)
+            self.backlog = run_patiently(self._executor, call)
+        except (ItportraitError, OSError) as error:
             logger.warning("tracking is not closed: %s", uris.redact(str(error)))
+
+    def _wait_for(self, call: Call, task: Hashable) -> None:
+        while self._executor.wait([task], 1.0) is None:
+            pass
+        try:
+            self._executor.result(task)
+        except TaskLostError:
+            run_patiently(self._executor, call)
 
     def to_json(self) -> dict[str, Any]:
         """Return what run.json says about tracking."""
@@ -104,15 +109,14 @@ class JobTracking:
         return {**where, **{k: v for k, v in asdict(self.backlog).items() if k not in where}}
 
 
+def _call(function: Callable[..., Any], *args: Any) -> Call:
+    return Call(function=function, args=args, name="tracking", num_cpus=0.1)
+
+
 def _open_run(target: TrackingTarget) -> None:
     open_tracker(
         target.uri, target.parent, experiment=target.experiment, spool=target.spool
     ).flush()
-
-
-def _record_after(opened: None, version: BankVersion, target: TrackingTarget) -> None:
-    """Record a version once the job's run is there, which Ray gives as the first argument."""
-    record_version(version, target)
 
 
 def _close_run(target: TrackingTarget, opened: bool) -> Backlog:

@@ -7,7 +7,8 @@ import pytest
 
 from itportrait.errors import InvalidArgumentError
 from itportrait.jobs.stylize.config import TrackingConfig
-from itportrait.on_ray.job_tracking import JobTracking
+from itportrait.jobs.stylize.job_tracking import JobTracking
+from itportrait.on_ray.tasks import RayExecutor
 from tests.helpers.bad_servers import answering, silent
 
 DOMAINS = [f"domain-{index}" for index in range(9)]
@@ -40,7 +41,7 @@ def test_nine_domains_at_once_in_a_new_database(ray_cluster, tmp_path):
     from mlflow import MlflowClient
 
     uri = f"sqlite:///{tmp_path}/100%? #1/mlflow.db"
-    tracking = JobTracking(TrackingConfig(uri=uri), parent="stylize_dataset")
+    tracking = JobTracking(TrackingConfig(uri=uri), RayExecutor(), parent="stylize_dataset")
     train_all(ray_cluster, tracking, DOMAINS)
     assert not tracking.backlog, str(tracking.backlog)
     assert tracking.to_json()["waiting"] == 0
@@ -68,7 +69,7 @@ def test_a_broken_database_is_one_line_and_the_next_job_sends_what_waits(
     path = tmp_path / "mlflow.db"
     path.rename(tmp_path / "good")
     path.write_bytes(b"no database" * 1000)
-    tracking = JobTracking(TrackingConfig(uri=mlflow_uri), parent="job")
+    tracking = JobTracking(TrackingConfig(uri=mlflow_uri), RayExecutor(), parent="job")
     train_all(ray_cluster, tracking, DOMAINS[:2])
     line = str(tracking.backlog)
     assert "no sound database" in line
@@ -79,7 +80,7 @@ def test_a_broken_database_is_one_line_and_the_next_job_sends_what_waits(
     assert "move it away" in about["problem"]
 
     (tmp_path / "good").replace(path)
-    again = JobTracking(TrackingConfig(uri=mlflow_uri), parent="job")
+    again = JobTracking(TrackingConfig(uri=mlflow_uri), RayExecutor(), parent="job")
     again.close()  # nothing is adapted, and what waits is sent all the same
     assert not again.backlog
 
@@ -89,7 +90,7 @@ def test_a_broken_database_is_one_line_and_the_next_job_sends_what_waits(
 def test_a_silent_server_costs_a_job_seconds(ray_cluster, tmp_path, monkeypatch):
     monkeypatch.setenv("ITPORTRAIT_RUNS", str(tmp_path))
     with answering(silent) as uri:
-        tracking = JobTracking(TrackingConfig(uri=uri), parent="job")
+        tracking = JobTracking(TrackingConfig(uri=uri), RayExecutor(), parent="job")
         ray_cluster.get(ray_cluster.remote(num_cpus=0.1)(import_mlflow).remote())
         started = time.monotonic()
         tracking.open()
@@ -108,7 +109,7 @@ def import_mlflow() -> None:
 
 
 def test_no_tracking_starts_nothing():
-    tracking = JobTracking(TrackingConfig(), parent="job")
+    tracking = JobTracking(TrackingConfig(), RayExecutor(), parent="job")
     tracking.open()
     tracking.close()
     assert not tracking.backlog
@@ -117,4 +118,4 @@ def test_no_tracking_starts_nothing():
 
 def test_an_address_that_is_none_is_refused_before_anything_starts():
     with pytest.raises(InvalidArgumentError, match="tracking URI must be a database or a server"):
-        JobTracking(TrackingConfig(uri="runs/mlruns"), parent="job")
+        JobTracking(TrackingConfig(uri="runs/mlruns"), RayExecutor(), parent="job")

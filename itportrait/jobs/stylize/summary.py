@@ -3,7 +3,7 @@
 from rich.console import Console
 from rich.table import Table
 
-from itportrait.on_ray.stylize_job import StylizeJob
+from itportrait.jobs.stylize.job import StylizeJob
 
 _LOG_WIDTH = 140
 _DOMAIN_MEASURES = ("clip_direction", "clip_image", "identity", "depth_distance", "depth_variance")

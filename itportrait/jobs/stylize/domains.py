@@ -1,0 +1,101 @@
+"""The style domains of the main job: from the bank, coming with the bundle, or to be adapted."""
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import cached_property, partial
+
+from itportrait.adapt.config import DomainSpec
+from itportrait.bank.store import Bank, BankVersion
+from itportrait.engine.pipeline import Domain
+from itportrait.engine.recipes import Recipe
+from itportrait.errors import ItportraitError, UnknownNameError
+from itportrait.jobs.backend import Backend
+from itportrait.jobs.domain_job import DomainJob, training_storage
+from itportrait.jobs.ready_made import find_champion, is_ready_made
+from itportrait.jobs.stylize.config import JobConfig
+from itportrait.jobs.stylize.job_tracking import JobTracking
+from itportrait.jobs.trained_domain import publish_trained
+from itportrait.jobs.training_pool import TrainingPool
+
+
+class JobDomains:
+    """Finds the version of each domain of a job, or prepares what makes it.
+
+    Args:
+        config: of the job.
+        model_id: of the bundle.
+        backend: what trains.
+        tracking: the run of the job.
+        recipe_of: the stylize stage with a version of a bank.
+    """
+
+    def __init__(
+        self,
+        config: JobConfig,
+        model_id: str,
+        backend: Backend,
+        tracking: JobTracking,
+        recipe_of: Callable[[BankVersion], Recipe],
+    ) -> None:
+        self.config, self.model_id, self.backend = config, model_id, backend
+        self.tracking, self.recipe_of = tracking, recipe_of
+        self.bank = Bank(config.bank)
+
+    def find(self, domain: str | DomainSpec) -> Domain:
+        """Take a domain from the bank or the bundle, or prepare its adaptation.
+
+        Raises:
+            UnknownNameError: neither bank, bundle nor configuration have a domain of this name.
+            NoInputError: a reference picture cannot be read; names it.
+        """
+        return self._named(domain) if isinstance(domain, str) else self._specified(domain)
+
+    def _named(self, name: str) -> Domain:
+        try:
+            found = find_champion(name, self.bank, self.config.bundle)
+        except UnknownNameError as error:
+            known = {*error.known, *self.config.domain_names()} - {name}
+            raise UnknownNameError("domain", name, sorted(known)) from None
+        recipe = self.recipe_of(found)
+        if not is_ready_made(found, self.config.bundle):
+            return Domain(name, recipe)
+        return Domain(name, None, partial(self._adopt, found), "coming with the bundle")
+
+    def _adopt(self, ready: BankVersion) -> "Future[Recipe]":
+        """Copy a ready-made version into the bank, which all nodes reach, and track it."""
+        future: Future[Recipe] = Future()
+        try:
+            version = self.bank.adopt(ready)
+            future.set_result(self.recipe_of(version))
+        except ItportraitError as error:
+            future.set_exception(error)
+            return future
+        self.tracking.record(version)
+        return future
+
+    def _specified(self, spec: DomainSpec) -> Domain:
+        job = DomainJob.of(
+            spec,
+            bundle=self.config.bundle,
+            adapt=self.config.adapt,
+            align=self.config.align,
+            model_id=self.model_id,
+            tracking=self.tracking.target,
+        )
+        found = job.find_in(self.bank)
+        if found is not None:
+            return Domain(spec.name, self.recipe_of(found))
+        adapt = partial(self._adapt, job)
+        return Domain(spec.name, None, lambda: self._pool.submit(adapt, spec.name))
+
+    def _adapt(self, job: DomainJob) -> Recipe:
+        self.tracking.open()
+        storage = training_storage(self.config.bank)
+        trained = self.backend.train(job, self.config.train, storage=storage)
+        return self.recipe_of(publish_trained(trained, self.bank, storage=storage))
+
+    @cached_property
+    def _pool(self) -> TrainingPool:
+        # One core is left to the shards, so that photos are aligned while domains are adapted.
+        cores = max(self.backend.cores - 1, 1.0)
+        return TrainingPool(self.config.train, cores=cores, gpus=self.backend.gpus)

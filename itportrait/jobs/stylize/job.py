@@ -1,0 +1,158 @@
+"""The main job of one output folder: its recipes, its domains and the engine that runs them."""
+
+import datetime as dt
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from itportrait.bank.store import BankVersion
+from itportrait.config import fingerprint
+from itportrait.engine.pieces import StageResources
+from itportrait.engine.pipeline import Domain, Pipeline
+from itportrait.engine.progress import Progress
+from itportrait.engine.recipes import ALIGN, INVERT, STYLIZE, Recipe
+from itportrait.engine.totals import Totals
+from itportrait.engine.window import WindowLimits
+from itportrait.errors import ItportraitError
+from itportrait.ingest import Skipped, in_eg3d_convention, list_sources
+from itportrait.io import uris
+from itportrait.io.lease import Lease
+from itportrait.jobs.backend import Backend
+from itportrait.jobs.stylize.config import JobConfig, StageShare
+from itportrait.jobs.stylize.domains import JobDomains
+from itportrait.jobs.stylize.job_tracking import JobTracking
+from itportrait.stages.shards import Shard, iter_shards
+
+
+@dataclass
+class StylizeJob:
+    """The main job, prepared to be planned or run.
+
+    Args:
+        config: the whole configuration.
+        model_id: of the bundle.
+        backend: what runs its tasks and trainings.
+        retry_failed: compute failed records again.
+    """
+
+    config: JobConfig
+    model_id: str
+    backend: Backend
+    retry_failed: bool = False
+    totals: Totals = field(default_factory=Totals)
+    skipped: Skipped = field(default_factory=Skipped)
+    """What the listing passed over, once it has run."""
+    deliverables: dict[str, Any] = field(default_factory=dict)
+    """What was made of the files of every portrait, by domain, once they are made."""
+
+    def __post_init__(self) -> None:
+        self.align, self.invert = self._recipe(ALIGN), self._recipe(INVERT)
+        self.tracking = JobTracking(
+            self.config.tracking, self.backend.executor(), parent="stylize_dataset"
+        )
+        found = JobDomains(
+            self.config, self.model_id, self.backend, self.tracking, self._stylize_recipe
+        )
+        self.domains = [found.find(domain) for domain in self.config.domains]
+        self.started = dt.datetime.now(dt.UTC)
+
+    def shards(self) -> Iterator[Shard]:
+        """Stream the inputs as shards, and count in `skipped` what is passed over.
+
+        Raises:
+            ItportraitError: nothing was found; names the URI and the patterns tried.
+        """
+        ingest = self.config.ingest
+        listing = list_sources(self.config.input, patterns=ingest.patterns)
+        self.skipped = listing.skipped
+        sources = in_eg3d_convention(listing, ingest.camera_convention)
+        return iter_shards(sources, self.config.shard_size())
+
+    def pipeline(self, progress: Progress | None = None, lease: Lease | None = None) -> Pipeline:
+        """Return the engine, ready to run or to plan."""
+        settings, resources = self.config.resources, self.resources()
+        smallest = min(share.num_cpus for share in resources.values())
+        limits = WindowLimits(
+            in_flight=settings.in_flight or self.twice_the_slots(smallest),
+            storage_retries=settings.storage_retries,
+            crash_retries=settings.crash_retries,
+            node_retries=settings.node_retries,
+            memory_wait_s=settings.memory_wait_s,
+        )
+        return Pipeline(
+            self.align,
+            self.invert,
+            self.domains,
+            executor=self.backend.executor(),
+            limits=limits,
+            resources=resources,
+            totals=self.totals,
+            progress=progress,
+            lease=lease,
+            on_shard=self.backend.count_shard,
+        )
+
+    def twice_the_slots(self, num_cpus: float) -> int:
+        """Return how many tasks of these cores to keep in flight: twice what runs at once."""
+        return 2 * max(int(self.backend.cores // max(num_cpus, 0.25)), 1)
+
+    def resources(self) -> dict[str, StageResources]:
+        """Return what a task takes of the cluster, by stage."""
+        settings = self.config.resources
+        shares = {ALIGN: settings.align, INVERT: settings.invert, STYLIZE: settings.stylize}
+        return {
+            stage: StageResources(share.cpus, self._gpus_of(share))
+            for stage, share in shares.items()
+        }
+
+    def recipes(self) -> tuple[Recipe, ...]:
+        """Return the recipes of all stages, as far as domains have a version by now."""
+        return self.align, self.invert, *self.stylize_recipes()
+
+    def stylize_recipes(self) -> tuple[Recipe, ...]:
+        """Return the recipes of the domains that have a version by now, in order."""
+        return tuple(domain.recipe for domain in self.domains if domain.recipe)
+
+    def digest(self) -> str:
+        """Return a digest of all rows of all stages."""
+        return fingerprint({n: s.digest for n, s in self.totals.stages.items()})
+
+    def final_counts(self) -> dict[str, int]:
+        """Return inputs by what became of them at the end: ok in all stages, rejected, failed."""
+        aligned, inverted = self.totals.stage(ALIGN), self.totals.stage(INVERT)
+        worst = {"rejected": inverted.rejected, "failed": inverted.failed}
+        stylized = [self.totals.stage(d.stage_name) for d in self.domains if not d.error]
+        for name in worst:
+            worst[name] += max((getattr(stage, name) for stage in stylized), default=0)
+            worst[name] += getattr(aligned, name)
+        good = self.totals.listed - sum(worst.values())
+        return {"ok": good, **worst}
+
+    def failed_domains(self) -> list[Domain]:
+        """Return the domains that could not be adapted."""
+        return [domain for domain in self.domains if domain.error]
+
+    def raise_failed_domains(self) -> None:
+        """Raise one error that names every domain that could not be adapted, if there is any."""
+        failed = self.failed_domains()
+        if failed:
+            reasons = "; ".join(uris.redact(str(domain.error)) for domain in failed)
+            raise ItportraitError(f"{len(failed)} of {len(self.domains)} domains failed: {reasons}")
+
+    def _stylize_recipe(self, version: BankVersion) -> Recipe:
+        return self._recipe(STYLIZE, version)
+
+    def _recipe(self, stage: str, version: BankVersion | None = None) -> Recipe:
+        share: StageShare = getattr(self.config.resources, stage)
+        return self.config.recipe(
+            stage,
+            self.model_id,
+            device="cuda" if self._gpus_of(share) > 0 else "cpu",
+            retry_failed=self.retry_failed,
+            version=version,
+        )
+
+    def _gpus_of(self, share: StageShare) -> float:
+        if share.gpus is not None:
+            return share.gpus
+        return 1.0 if self.backend.gpus >= 1 else 0.0

@@ -1,0 +1,102 @@
+"""What the main job makes of its tables at the end: review page, gallery, files of portraits."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from itportrait.engine.recipes import ALIGN, STYLIZE
+from itportrait.execution.executor import Call
+from itportrait.io import uris
+from itportrait.jobs.standing import make_once
+from itportrait.jobs.stylize.deliverables import FOLDER as DELIVERABLES
+from itportrait.jobs.stylize.deliverables import DeliverablesJob
+from itportrait.jobs.stylize.gallery import FOLDER, GalleryJob, make_gallery
+from itportrait.jobs.stylize.job import StylizeJob
+from itportrait.jobs.stylize.review import ReviewJob, make_review
+from itportrait.stages.shards import Shard
+
+
+def publish_pages(job: StylizeJob) -> str | None:
+    """Make the review page and the gallery unless they stand.
+
+    Returns:
+        URI of the gallery's page, None if none is wanted.
+    """
+    settings, shown = job.config.publish, _shown(job)
+    executor, anything = job.backend.executor(), job.totals.stage(ALIGN).inputs > 0
+    review = ReviewJob(portraits=settings.review, **shown)
+    if review.portraits and anything:
+        call = Call(function=make_review, args=(review,), name="review page")
+        make_once(review.marker, executor, call)
+    if settings.portraits == 0 or not shown["stylize"]:
+        return None
+    gallery = GalleryJob(
+        portraits=settings.portraits,
+        turntables=settings.turntables,
+        counts=job.final_counts(),
+        means={domain.name: _means(job, domain.stage_name) for domain in job.domains},
+        **shown,
+    )
+    if anything:
+        share = job.resources()[STYLIZE]
+        call = Call(
+            function=make_gallery,
+            args=(gallery,),
+            name="gallery",
+            num_cpus=share.num_cpus,
+            num_gpus=share.num_gpus,
+        )
+        make_once(gallery.marker, executor, call)
+    return uris.join(job.config.output, FOLDER, "index.html")
+
+
+def deliver_files(job: StylizeJob, check: Callable[[], None]) -> str | None:
+    """Make the files of every portrait that are asked for, unless they stand.
+
+    Args:
+        job: keeps in `deliverables` what was made.
+        check: called at every turn; raises to stop.
+
+    Returns:
+        URI of their folder, None if none is wanted.
+    """
+    config, recipes = job.config.publish.deliverables, job.stylize_recipes()
+    if not config.kinds or not recipes:
+        return None
+    files = DeliverablesJob(
+        output=job.config.output,
+        config=config,
+        stylize=recipes,
+        shards=job.totals.shards,
+        inputs=job.digest(),
+    )
+    made = files.standing()
+    if made is None:
+        # Only the pasting needs photos; to list them again keeps memory flat.
+        numbers = (Shard(index, ()) for index in range(job.totals.shards))
+        share = job.resources()[STYLIZE]
+        made = files.run(
+            job.shards() if config.pasted else numbers,
+            resources=share,
+            in_flight=job.twice_the_slots(share.num_cpus),
+            executor=job.backend.executor(),
+            check=check,
+        )
+    job.deliverables = made
+    return uris.join(job.config.output, DELIVERABLES)
+
+
+def _shown(job: StylizeJob) -> dict[str, Any]:
+    """Return what the pages about a run have in common."""
+    return {
+        "output": job.config.output,
+        "align": job.align,
+        "invert": job.invert,
+        "stylize": tuple(replace(recipe, retry_failed=False) for recipe in job.stylize_recipes()),
+        "inputs": job.digest(),
+    }
+
+
+def _means(job: StylizeJob, stage: str) -> dict[str, float]:
+    totals = job.totals.stage(stage)
+    return {name: totals.mean(name) or 0.0 for name in totals.sums}
