@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 
 import pytest
 from typer.testing import CliRunner
@@ -10,6 +12,7 @@ from itportrait.bank.store import Bank, BankVersion
 from itportrait.cli import app
 
 runner = CliRunner()
+CONSOLE_SCRIPT = "import sys; from itportrait.cli import app; sys.exit(app())"
 
 
 @pytest.fixture
@@ -53,6 +56,19 @@ def test_bank_list_show_promote_rollback_prune(bank):
     assert "champion is v1" in call("bank", "rollback", bank.uri, "bronze")
     assert "champion is v2" in call("bank", "promote", bank.uri, "bronze", "v2")
     assert "0 versions removed" in call("bank", "prune", bank.uri, "bronze")
+
+
+@pytest.mark.parametrize("start", [["-m", "itportrait.cli"], ["-c", CONSOLE_SCRIPT]])
+def test_a_name_that_is_no_text_is_printed_however_the_command_is_started(tmp_path, start):
+    folder = os.fsencode(tmp_path) + b"/caf\xe9"
+    options = ["demo-inputs", "--count", "1", folder]
+    photos = folder + b"/photos"
+    os.makedirs(photos)
+    open(photos + b"/truth.parquet", "w").close()
+    env = {**os.environ, "PYTHONIOENCODING": "utf-8:strict"}
+    done = subprocess.run([sys.executable, *start, *options], capture_output=True, env=env)
+    assert done.returncode == 0, done.stderr
+    assert rb"caf\xe9/photos is there already" in done.stdout
 
 
 def test_align_counts_what_is_no_input(tmp_path):

@@ -1,0 +1,62 @@
+"""`itportrait`: every stage on a folder, in this process, by the same code as the jobs."""
+
+import functools
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import typer
+
+from itportrait.cli import bank, mesh, stages, tools
+from itportrait.errors import ItportraitError
+from itportrait.jobs.endings import EXIT_USAGE, sentence
+from itportrait.text import show_any_text
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    help="Portrait photos into 3D-consistent stylized portraits. Jobs on a cluster: workflows/.",
+)
+bank_app = typer.Typer(no_args_is_help=True, help="Look at a style bank and choose its champions.")
+
+
+def plain_errors(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Print an expected error in one line and exit with 2, however the command was called."""
+
+    @functools.wraps(command)
+    def wrapped(*arguments: Any, **options: Any) -> Any:
+        show_any_text()
+        try:
+            return command(*arguments, **options)
+        except BrokenPipeError:  # the reader of the output has gone: there is nobody to tell
+            raise
+        except (ItportraitError, OSError) as error:
+            print(sentence(error), file=sys.stderr)
+            raise typer.Exit(EXIT_USAGE) from None
+
+    return wrapped
+
+
+for _command in (
+    stages.align,
+    stages.invert,
+    stages.stylize,
+    stages.adapt,
+    stages.evaluate,
+    mesh.export_mesh,
+    tools.import_eg3d,
+    tools.sample_portraits,
+    tools.demo_inputs,
+    tools.doctor,
+):
+    app.command()(plain_errors(_command))
+for _name, _command in {
+    "list": bank.list_domains,
+    "show": bank.show,
+    "promote": bank.promote,
+    "rollback": bank.rollback,
+    "register": bank.register,
+    "prune": bank.prune,
+}.items():
+    bank_app.command(_name)(plain_errors(_command))
+app.add_typer(bank_app, name="bank")

@@ -1,0 +1,68 @@
+"""The command that writes a mesh: `itportrait export-mesh`."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from itportrait.cli.options import Config, Device, Out, Set, device_of
+from itportrait.errors import InvalidArgumentError, NoInputError
+
+if TYPE_CHECKING:
+    from itportrait.engine.recipes import Recipe
+    from itportrait.records import InvertedRecord
+
+
+def export_mesh(
+    out: Out,
+    record: Annotated[str, typer.Argument(help="record_id of a portrait, or a part of its URI.")],
+    to: Annotated[str, typer.Option("--to", help="File: .glb, .ply or .obj.")] = "mesh.glb",
+    domain: Annotated[str, typer.Option(help="Style domain; default: as photographed.")] = "",
+    bank: Annotated[str, typer.Option("--bank", help="Style bank of the domain.")] = "",
+    resolution: Annotated[int, typer.Option(help="Grid points along each side.")] = 160,
+    config: Config = "",
+    set_: Set = None,
+    device: Device = "auto",
+) -> None:
+    """Write the colored mesh of one inverted portrait of OUT."""
+    import torch
+
+    from itportrait.bank.store import Bank
+    from itportrait.engine.stage_functions import build_stylizer, warm_bundle
+    from itportrait.io import uris
+    from itportrait.jobs.ready_made import find_champion
+    from itportrait.jobs.stylize.config import load_job
+    from itportrait.pages import MeshOptions, encode_mesh, extract_mesh
+
+    kind = to.rpartition(".")[2].lower()
+    if kind not in ("glb", "ply", "obj"):
+        raise InvalidArgumentError("--to", expected="a .glb, .ply or .obj file", actual=repr(to))
+    job = load_job(config or None, set_, required=("output",), output=out, bank=bank)
+    models = warm_bundle(job.bundle, device_of(device))
+    code = _find_code(job.recipe("invert", models.model_id), record)
+    generator = models.generator
+    if domain:
+        version = find_champion(domain, Bank(job.bank), job.bundle)
+        recipe = job.recipe("stylize", models.model_id, device=device_of(device), version=version)
+        generator = build_stylizer(recipe).generator(domain)
+    ws = torch.as_tensor(code.w_plus).view(1, generator.num_ws, generator.w_dim)
+    mesh = extract_mesh(generator, ws.to(generator.w_avg), MeshOptions(resolution=resolution))
+    uris.put_bytes(to, encode_mesh(mesh, kind))
+    print(f"{to}: {len(mesh.vertices)} vertices, {len(mesh.faces)} triangles")
+
+
+def _find_code(recipe: "Recipe", record: str) -> "InvertedRecord":
+    """Return the inverted record with this id, or whose photo's URI contains the text."""
+    from itportrait.records import InvertedRecord, Status
+
+    aligned = recipe.upstream("align")
+    for commit in recipe.table().commits():
+        photos = aligned.read_commit(commit.shard)
+        rows = aligned.read_rows(photos, pixels=False) if photos else []
+        ids = {r.record.record_id for r in rows if record in getattr(r.record, "uri", "")}
+        for row in recipe.table().read_rows(commit, pixels=False):
+            found = row.record
+            if not isinstance(found, InvertedRecord) or found.status is not Status.OK:
+                continue
+            if found.record_id == record or found.record_id in ids:
+                return found
+    raise NoInputError(f"no inverted portrait {record!r} in {recipe.output}; see inverted/records")

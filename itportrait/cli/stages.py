@@ -1,0 +1,175 @@
+"""Commands that run a stage on a folder: align, invert, stylize, adapt, evaluate."""
+
+import json
+import sys
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from itportrait.cli.options import BankUri, Config, Device, Out, Set, device_of, print_mapping
+
+if TYPE_CHECKING:
+    from itportrait.adapt import AdaptReport
+    from itportrait.engine.recipes import Recipe
+    from itportrait.io.commits import Commit
+    from itportrait.stages.shards import Shard
+
+
+def align(
+    photos: Annotated[str, typer.Argument(help="Folder, glob, list, table or tar of photos.")],
+    out: Out,
+    config: Config = "",
+    set_: Set = None,
+    device: Device = "auto",
+) -> None:
+    """Find faces and cut them out as the generator expects, with their cameras."""
+    from itportrait.ingest import in_eg3d_convention, list_sources
+    from itportrait.jobs.stylize.config import load_job
+    from itportrait.stages.shards import iter_shards
+
+    job = load_job(config or None, set_, input=photos, output=out)
+    listing = list_sources(job.input, patterns=job.ingest.patterns)
+    sources = in_eg3d_convention(listing, job.ingest.camera_convention)
+    shards = iter_shards(sources, job.shard_size())
+    _run_stage(job.recipe("align", "", device=device_of(device)), shards)
+    if listing.skipped.counts:
+        print(listing.skipped)
+
+
+def invert(out: Out, config: Config = "", set_: Set = None, device: Device = "auto") -> None:
+    """Find the generator's code of every aligned portrait of OUT."""
+    from itportrait.bundle import load_bundle
+    from itportrait.engine.local import committed_shards
+    from itportrait.jobs.stylize.config import load_job
+
+    job = load_job(config or None, set_, required=("output",), output=out)
+    recipe = job.recipe("invert", load_bundle(job.bundle).model_id, device=device_of(device))
+    _run_stage(recipe, committed_shards(recipe, "align"))
+
+
+def stylize(
+    out: Out,
+    bank: BankUri,
+    domains: Annotated[str, typer.Option(help="Names, as a,b; default: all of the bank.")] = "",
+    config: Config = "",
+    set_: Set = None,
+    device: Device = "auto",
+) -> None:
+    """Render every inverted portrait of OUT in domains of a style bank."""
+    from itportrait.bank.store import Bank
+    from itportrait.bundle import load_bundle
+    from itportrait.engine.local import committed_shards
+    from itportrait.jobs.ready_made import find_champion
+    from itportrait.jobs.stylize.config import load_job
+
+    job = load_job(config or None, set_, required=("output",), output=out, bank=bank)
+    model_id, styles = load_bundle(job.bundle).model_id, Bank(job.bank)
+    for name in [n for n in domains.split(",") if n] or styles.domains():
+        version = find_champion(name, styles, job.bundle)
+        recipe = job.recipe("stylize", model_id, device=device_of(device), version=version)
+        _run_stage(recipe, committed_shards(recipe, "invert"))
+
+
+def adapt(
+    name: Annotated[str, typer.Argument(help="Name of the style domain.")],
+    bank: BankUri,
+    prompt: Annotated[str, typer.Option(help="What portraits become: 'a bronze statue'.")] = "",
+    reference: Annotated[
+        list[str] | None, typer.Option(help="Style picture; may be repeated.")
+    ] = None,
+    source_prompt: Annotated[
+        str, typer.Option(help="What they are before.")
+    ] = "a photo of a person",
+    steps: Annotated[int, typer.Option(help="Upper bound of the steps.")] = 401,
+    method: Annotated[str, typer.Option(help="Adaptation method.")] = "itportrait",
+    config: Config = "",
+    set_: Set = None,
+    device: Device = "auto",
+) -> None:
+    """Adapt the generator to a prompt, a picture, or both, and publish it to a bank."""
+    from itportrait.adapt import DomainSpec
+    from itportrait.bank.store import Bank
+    from itportrait.bundle import load_bundle
+    from itportrait.jobs.adapt_here import adapt_here
+    from itportrait.jobs.domain_job import DomainJob
+    from itportrait.jobs.stylize.config import load_job
+
+    mode = "image_text" if prompt and reference else "text" if prompt else "image"
+    job = load_job(config or None, set_, required=(), bank=bank)
+    values = {"name": name, "mode": mode, "prompt": prompt or None, "references": reference or []}
+    values |= {"source_prompt": source_prompt, "steps": steps, "method": method}
+    spec = DomainSpec.parse(values, source="domain")
+    task = DomainJob.of(
+        spec,
+        bundle=job.bundle,
+        adapt=job.adapt,
+        align=job.align,
+        model_id=load_bundle(job.bundle).model_id,
+    )
+    styles = Bank(job.bank)
+    version = task.find_in(styles)
+    if version is None:
+        trained = adapt_here(task, device=device_of(device), on_report=_print_report)
+        version = styles.publish(trained.version(), trained.files)
+    else:
+        print("the bank holds this very domain already; nothing to do")
+    print_mapping(f"{name} {version.version}", version.metrics)
+
+
+def evaluate(
+    bank: BankUri,
+    domains: Annotated[str, typer.Option(help="Names, as a,b; default: all of the bank.")] = "",
+    truth: Annotated[str, typer.Option(help="True pictures for KID: a folder, or mini:NAME.")] = "",
+    bundle: Annotated[str, typer.Option(help="Base model.")] = "mini",
+    json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    device: Device = "auto",
+) -> None:
+    """Score the champions of a bank on the fixed probe set."""
+    from itportrait.adapt import DomainSpec
+    from itportrait.bank.store import Bank
+    from itportrait.evaluate import ProbeConfig
+    from itportrait.io import uris
+    from itportrait.jobs.bank.scores import ScoreJob, score_job
+
+    styles, found = Bank(bank), {}
+    for name in [n for n in domains.split(",") if n] or styles.domains():
+        version = styles.champion(name)
+        adapter = uris.read_bytes(version.file("adapter.safetensors"))
+        job = ScoreJob(
+            bundle=bundle,
+            spec=DomainSpec.model_validate(version.spec),
+            references=tuple(uris.read_bytes(version.file(r)) for r in version.references),
+            truth=truth or None,
+            adapters={"champion": adapter},
+            probe=ProbeConfig(),
+            pictures=1,
+        )
+        found[name] = score_job(job, device_of(device)).metrics["champion"]
+        if not json_:
+            print_mapping(name, found[name])
+    if json_:
+        print(json.dumps(found, indent=1))
+
+
+def _run_stage(recipe: "Recipe", shards: "Iterable[Shard]") -> None:
+    """Run a stage in this process under the output's lease, and print its counts."""
+    from itportrait.engine.local import run_stage
+    from itportrait.io.lease import Lease
+
+    def show(commit: "Commit") -> None:
+        print(
+            f"{recipe.name} shard {commit.shard}: {commit.ok} ok, {commit.rejected} rejected, "
+            f"{commit.failed} failed",
+            file=sys.stderr,
+        )
+
+    with Lease(recipe.output, what=f"itportrait {recipe.name}"):
+        totals = run_stage(recipe, shards, show)
+    print_mapping(recipe.name, {k: v for k, v in totals.to_json().items() if v != {}})
+
+
+def _print_report(report: "AdaptReport") -> None:
+    names = ("style", "identity", "depth_variance")
+    scores = ", ".join(f"{n} {report.metrics[n]:.3f}" for n in names if n in report.metrics)
+    print(f"step {report.step}: {scores}{' (kept)' if report.kept else ''}", file=sys.stderr)
