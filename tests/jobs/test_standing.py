@@ -6,27 +6,7 @@ from itportrait.errors import ItportraitError
 from itportrait.execution.executor import Call
 from itportrait.io import uris
 from itportrait.jobs.standing import Marker, make_once
-
-
-class Here:
-    """Runs a call when it is submitted."""
-
-    def __init__(self):
-        self.ran = []
-
-    def submit(self, call):
-        self.ran.append(call.name)
-        call.function(*call.args)
-        return len(self.ran)
-
-    def wait(self, tasks, timeout_s):
-        return next(iter(tasks))
-
-    def result(self, task):
-        return None
-
-    def cancel(self, tasks):
-        raise AssertionError("nothing is to be cancelled")
+from tests.helpers.here import HereExecutor
 
 
 def test_files_stand_while_the_marker_bears_their_fingerprint(tmp_path):
@@ -48,8 +28,8 @@ def test_a_damaged_marker_is_told_and_not_taken_for_none(tmp_path):
 
 
 def test_what_stands_is_not_made_again(tmp_path):
-    executor = Here()
+    executor = HereExecutor()
     for fingerprint in ("a1", "a1", "b2"):
         marker = Marker(str(tmp_path / "_commit.json"), fingerprint)
         make_once(marker, executor, Call(function=marker.write, name=fingerprint))
-    assert executor.ran == ["a1", "b2"]
+    assert [call.name for call in executor.calls] == ["a1", "b2"]

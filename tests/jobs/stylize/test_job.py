@@ -1,0 +1,122 @@
+"""The main job without Ray: domains, engine, pages, files and report, all in this process."""
+
+import io
+import json
+
+import pytest
+from rich.console import Console
+
+from itportrait.bundle import load_bundle
+from itportrait.errors import ItportraitError
+from itportrait.io.lease import Lease
+from itportrait.jobs.stylize.config import JobConfig
+from itportrait.jobs.stylize.job import StylizeJob
+from itportrait.jobs.stylize.publish import deliver_files, publish_pages
+from itportrait.jobs.stylize.run_report import known_model_id, write_run
+from itportrait.jobs.stylize.summary import print_summary
+from itportrait.mini.samples import write_sample_portraits
+from tests.helpers.here import HereBackend, HereExecutor
+from tests.helpers.tiny_folder import write_tiny_bundle
+
+SMALL = {"probe": {"count": 2, "every": 1}, "ite": {"batch": 1, "views": {"yaw_b": []}}}
+ZOMBIE = {"name": "zombie", "mode": "text", "prompt": "a zombie", "steps": 1}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("job")
+    write_tiny_bundle(folder / "bundle")
+    write_sample_portraits(str(folder / "photos"), 2, 3, 192)
+    (folder / "photos" / "broken.png").write_bytes(b"no picture")
+    return folder
+
+
+def config(place, **changes) -> JobConfig:
+    values = {
+        "bundle": str(place / "bundle"),
+        "input": str(place / "photos"),
+        "output": str(place / "out"),
+        "bank": str(place / "bank"),
+        "domains": [ZOMBIE],
+        "adapt": SMALL,
+        "ingest": {"shard_size": 2},
+        "align": {"size": 64},
+        "invert": {"steps": 1, "statistics_samples": 64},
+        "publish": {"deliverables": {"depth": True}},
+    }
+    return JobConfig.parse(values | changes)
+
+
+def run(settings: JobConfig) -> tuple[StylizeJob, HereBackend, str]:
+    """Run a job to its end; return it, its backend and what its summary says."""
+    backend = HereBackend()
+    job = StylizeJob(settings, load_bundle(settings.bundle).model_id, backend)
+    said = Console(file=io.StringIO(), width=200)
+    with Lease(settings.output, what="test") as lease:
+        job.pipeline(lease=lease).run(job.shards())
+        publish_pages(job)
+        deliver_files(job, lease.check)
+        job.tracking.close()
+        write_run(job, "finished")
+    print_summary(job, said)
+    return job, backend, said.file.getvalue()  # type: ignore[attr-defined]
+
+
+@pytest.mark.slow
+def test_photos_to_stylized_portraits_and_a_second_run_that_finds_all_done(place):
+    settings = config(place)
+    job, backend, said = run(settings)
+    job.raise_failed_domains()
+    assert backend.trained == ["zombie"]
+    assert job.final_counts() == {"ok": 2, "rejected": 0, "failed": 1}
+    assert "3 inputs: 2 ok, 0 rejected, 1 failed" in said
+    aligned = [counts for stage, counts in backend.counted if stage == "align"]
+    assert sum(counts["ok"] for counts in aligned) == 2
+    out = place / "out"
+    about = json.loads((out / "run.json").read_text())
+    assert about["status"] == "finished"
+    assert about["counts"] == job.final_counts()
+    assert about["deliverables"]["zombie"]["files"] == 2
+    assert about["tracking"]["uri"] == "none"
+    pages = {path.name: path.stat().st_mtime_ns for path in (out / "gallery").iterdir()}
+    assert {"index.html", "review.html", "contact_sheet.png"} <= pages.keys()
+    assert len(list((out / "deliverables").rglob("depth.png"))) == 2
+
+    again, backend, said = run(settings)
+    assert (backend.trained, backend.counted) == ([], [])
+    assert "Nothing to do" in said
+    assert again.deliverables == job.deliverables
+    assert pages == {path.name: path.stat().st_mtime_ns for path in (out / "gallery").iterdir()}
+
+
+@pytest.mark.slow
+def test_the_models_id_is_taken_from_the_former_run_while_the_bundle_is_the_same(place):
+    settings, executor = config(place, output=str(place / "other"), domains=[]), HereExecutor()
+    found = known_model_id(settings, executor)
+    assert len(executor.calls) == 1
+    job = StylizeJob(settings, found, HereBackend())
+    write_run(job, "finished")
+    assert known_model_id(settings, executor) == found
+    assert len(executor.calls) == 1
+    about = place / "bundle" / "model.json"
+    about.write_text(about.read_text() + "\n")
+    assert known_model_id(settings, executor) == found
+    assert len(executor.calls) == 2
+
+
+@pytest.mark.slow
+def test_a_domain_that_cannot_be_adapted_is_named_and_the_photos_are_kept(place, monkeypatch):
+    def refuse(self, job, train, *, storage):
+        raise ItportraitError("no memory at s3://user:secret@store/bank")
+
+    monkeypatch.setattr(HereBackend, "train", refuse)
+    settings = config(place, output=str(place / "failed"), bank=str(place / "empty"))
+    job, _, said = run(settings)
+    with pytest.raises(ItportraitError, match="1 of 1 domains failed: no memory") as raised:
+        job.raise_failed_domains()
+    assert "secret" not in str(raised.value)
+    assert "failed" in said
+    assert job.totals.stage("invert").ok == 2
+    about = json.loads((place / "failed" / "run.json").read_text())
+    assert about["domains"]["zombie"]["version"] is None
+    assert "secret" not in json.dumps(about)
