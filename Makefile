@@ -24,8 +24,8 @@ demo: $(STAMP)  ## stylize the demo portraits: open runs/demo/gallery/index.html
 	$(BIN)/python workflows/stylize_dataset.py --config configs/demo.yaml \
 		--input "$(RUNS_DIR)/demo-inputs/photos" --output "$(RUNS_DIR)/demo" --bank "$(RUNS_DIR)/bank"
 
-test: $(STAMP)  ## the test suite without the slow tests
-	$(BIN)/python -m pytest -m "not slow"
+test: $(STAMP)  ## the test suite without the slow tests, in two processes
+	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadgroup
 
 test-slow: $(STAMP)  ## the slow tests: jobs that are killed, clusters that lose nodes, 512 px goldens
 	$(BIN)/python -m pytest -m slow
