@@ -57,7 +57,7 @@ def settings_rows(model: type[Settings], prefix: str = "") -> Iterator[Row]:
             yield key, "", "", meaning
             yield from settings_rows(nested, f"{key}.")
             continue
-        shown = "required" if default is PydanticUndefined else _shown(default)
+        shown = "required" if default is PydanticUndefined else f"default {_shown(default)}"
         yield key, _type_name(field.annotation) + _bounds(field), shown, meaning
         if nested is not None:
             yield from settings_rows(

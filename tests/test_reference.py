@@ -21,9 +21,9 @@ def reference():
 
 def test_pages_name_nested_settings_with_default_and_meaning(reference, tmp_path):
     job, bank = (path.read_text() for path in reference.write_settings(tmp_path))
-    assert "<b>ingest.shard_size</b> <small>int, ≥ 1; 64</small>" in job
-    assert "<b>align.max_yaw_deg</b> <small>float, &gt; 0, ≤ 90; 90</small>" in job
-    assert "<b>domains[].prompt</b> <small>str | null; null</small>" in job
+    assert "<b>ingest.shard_size</b> <small>int, ≥ 1; default 64</small>" in job
+    assert "<b>align.max_yaw_deg</b> <small>float, &gt; 0, ≤ 90; default 90</small>" in job
+    assert "<b>domains[].prompt</b> <small>str | null; default null</small>" in job
     assert "<b>resources.align.timeout_s</b>" in job
     assert "<b>domains.NAME.prompt</b>" in bank
 
