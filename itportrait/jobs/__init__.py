@@ -1,1 +1,1 @@
-"""What the jobs are, apart from whatever runs them."""
+"""The jobs themselves, apart from whatever runs them."""

@@ -1,4 +1,4 @@
-"""What runs the jobs, as they see it: its size, an executor, trainings, and counters."""
+"""The interface of what runs the jobs: its size, an executor, trainings, and counters."""
 
 from collections.abc import Mapping
 from typing import Protocol

@@ -1,4 +1,4 @@
-"""What a domain's training is given, as plain data, and the fingerprint that it is known by."""
+"""The inputs of a domain's training as plain data, and the fingerprint that identifies it."""
 
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -41,7 +41,7 @@ class TrainConfig(Settings):
 
 @dataclass(frozen=True, kw_only=True)
 class TrackingTarget:
-    """Where a run's curves and pictures go.
+    """Where a run logs its curves and pictures.
 
     Args:
         uri: MLflow tracking URI; "none" for nowhere.
@@ -58,7 +58,7 @@ class TrackingTarget:
 
 @dataclass(frozen=True, kw_only=True)
 class DomainJob:
-    """All that a training needs, as plain data.
+    """Everything that a training needs, as plain data.
 
     Args:
         bundle: URI of the base model.

@@ -1,4 +1,4 @@
-"""The tracked run of one domain: its specification, its curves, its pictures and how it ended."""
+"""The tracked run of one domain: its specification, curves, pictures and end."""
 
 from typing import TYPE_CHECKING
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 class DomainRun:
-    """Tells the tracking service how a training goes.
+    """Reports the progress of a training to the tracking service.
 
     Args:
         job: the training; its `tracking` says where to.

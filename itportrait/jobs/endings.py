@@ -1,4 +1,4 @@
-"""How commands end: exit codes, and one sentence on standard error for everything foreseen."""
+"""How commands end: exit codes, and one sentence on standard error for every foreseen error."""
 
 import sys
 from collections.abc import Callable
@@ -7,13 +7,13 @@ from itportrait.errors import ItportraitError, LeaseHeldError
 from itportrait.text import show_any_text
 
 EXIT_FAILED = 1
-"""The job ran to its end, but not for every domain."""
+"""Exit code of a job that ran to its end, but failed for some domains."""
 EXIT_USAGE = 2
-"""The call, the configuration or the storage is wrong."""
+"""Exit code of a wrong call, a wrong configuration, or storage that does not work."""
 EXIT_BUSY = 75
-"""Another job holds the output."""
+"""Exit code where another job holds the output."""
 EXIT_STOPPED = 130
-"""Stopped by Ctrl-C."""
+"""Exit code of a job that was stopped by Ctrl-C."""
 
 
 def run_job(job: Callable[[], int]) -> int:

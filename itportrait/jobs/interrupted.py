@@ -1,4 +1,4 @@
-"""Trainings that were interrupted: whether one goes on, or starts anew and why.
+"""Interrupted trainings: tell whether one is resumed, or starts anew and why.
 
 A checkpoint's state file bears the form of the state in its name. A release that writes another
 form finds none that it can read, and Ray Train's run begins again from its first step.
@@ -12,7 +12,7 @@ from itportrait.jobs.domain_job import DomainJob
 from itportrait.jobs.trained_domain import RESULT
 
 STATE = f"state-{STATE_FORMAT}.pt"
-"""State of a run in a checkpoint's folder."""
+"""Name of the file with a run's state in a checkpoint's folder."""
 CHECKPOINT = "checkpoint-"
 """Beginning of the names of checkpoints' folders."""
 

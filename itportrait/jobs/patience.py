@@ -1,4 +1,4 @@
-"""Patience with the machine under a training: short memory and lost nodes are waited out."""
+"""Patience of trainings with their machines: short memory and lost nodes are waited out."""
 
 import time
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Places that outlast a job: others are refused.
+"""Refuse places that would be lost with the job.
 
 Under `ray job submit` the working folder is a temporary copy of the checkout, one on each node:
 what is written below it is lost when the job ends.
@@ -14,7 +14,7 @@ _SQLITE = re.compile(r"sqlite:///(.+)")
 
 
 def refuse_temporary(places: Mapping[str, str]) -> None:
-    """Refuse places in Ray's temporary copy of a checkout that was submitted.
+    """Refuse places in Ray's temporary copy of a submitted checkout.
 
     What is only read while the job starts (configuration, reference pictures) may lie there.
 

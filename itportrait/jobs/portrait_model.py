@@ -1,4 +1,4 @@
-"""A style domain as one callable, photos in and stylized views out: what a registered model loads.
+"""A style domain as one callable, from photos to stylized views; registered models load it.
 
 A saved model holds the adapter, the settings and the *name* of the base model, not its weights: the
 base is loaded from its own place, once a process for all domains, and another base is refused.

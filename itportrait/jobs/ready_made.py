@@ -1,4 +1,5 @@
-"""Domains that come with a bundle, adapted already: taken into the user's bank on first use."""
+"""Domains that come with a bundle already adapted; they are copied to the user's bank on first
+use."""
 
 import io
 from collections.abc import Iterator

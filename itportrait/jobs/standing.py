@@ -1,4 +1,4 @@
-"""Files that are made once: a marker beside them tells by its fingerprint whether they stand."""
+"""Files that are made once: a marker beside them has the fingerprint of what they were made of."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +10,7 @@ from itportrait.io import uris
 
 @dataclass(frozen=True)
 class Marker:
-    """The mark of files that were made of something.
+    """The mark of files that were made.
 
     The files stand while the marker bears the fingerprint of what they would be made of now. It is
     written after them.

@@ -1,4 +1,4 @@
-"""What a finished training leaves: its files, its card, and its version of a bank."""
+"""The results of a finished training: its files, its card, and its version of a bank."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -15,7 +15,7 @@ ADAPTER, IMAGE_ADAPTER, RESULT = "adapter.safetensors", "image_adapter.safetenso
 
 @dataclass(frozen=True, kw_only=True)
 class TrainedDomain:
-    """What a finished training left.
+    """The results of a finished training.
 
     Args:
         job: what was asked for.

@@ -1,4 +1,4 @@
-"""What a training keeps in its checkpoints' folders: its state while it runs, at last its result.
+"""The files in a training's checkpoints: its state while it runs, and finally its result.
 
 The folders lie in the bank, which may be of others: nothing in them is trusted.
 """
@@ -18,7 +18,7 @@ from itportrait.jobs.trained_domain import RESULT, TrainedDomain
 
 @dataclass(frozen=True)
 class _Result:
-    """What a finished training says of itself, beside its files."""
+    """The description of a finished training, beside its files."""
 
     base_model_id: str
     metrics: dict[str, int | float]

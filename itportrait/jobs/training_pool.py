@@ -1,4 +1,4 @@
-"""Several trainings at once: how many fit, and who waits."""
+"""Run several trainings at once, as many as fit; the others wait."""
 
 import threading
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from itportrait.jobs.domain_job import TrainConfig
 
 
 class TrainingPool:
-    """Runs as many trainings at once as fit; the rest wait their turn.
+    """Runs as many trainings at once as fit; the others wait for their turn.
 
     Args:
         train: resources of one.

@@ -1,4 +1,4 @@
-"""One worker of a domain's training: it adapts, hands its numbers on and keeps its checkpoints."""
+"""One worker of a domain's training: it adapts, reports its numbers and keeps its checkpoints."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -21,14 +21,14 @@ SaveFiles = Callable[[Path], None]
 
 
 class Checkpoints(Protocol):
-    """Where a worker's numbers and checkpoints go; every worker reports as often as the others."""
+    """Receives a worker's numbers and checkpoints; every worker reports as often as the others."""
 
     def load(self) -> dict[str, Any] | None:
         """Return the state that the training goes on from, or None where it begins."""
         ...
 
     def report(self, metrics: dict[str, Any], save: SaveFiles | None) -> None:
-        """Hand numbers on, with the files of a checkpoint where `save` is given."""
+        """Report numbers, with the files of a checkpoint where `save` is given."""
         ...
 
 
@@ -85,7 +85,7 @@ class TrainingWorker:
 
 
 class _Reporter:
-    """Hands on the numbers of every rank; keeps checkpoints and the tracked run on the first."""
+    """Reports the numbers of every rank; the first rank keeps checkpoints and the tracked run."""
 
     def __init__(self, worker: TrainingWorker) -> None:
         self.job, self.rank = worker.job, worker.rank
@@ -99,7 +99,7 @@ class _Reporter:
             self.run.show(report)
 
     def report(self, report: "AdaptReport") -> None:
-        """Hand a probe's numbers on; on the first rank with a checkpoint."""
+        """Report a probe's numbers, on the first rank together with a checkpoint."""
         if time.monotonic() > self.deadline:
             raise TimeoutError(f"domain {self.job.spec.name!r} ran past its deadline")
         metrics = {"step": report.step, **report.metrics}

@@ -1,4 +1,4 @@
-"""What Prometheus sees of the jobs: Ray exports each name with the prefix `ray_`.
+"""The jobs' counters for Prometheus; Ray exports each name with the prefix `ray_`.
 
 `cluster/monitoring/` draws and watches these names; a test holds both sides together. A metric that
 cannot be sent is dropped by Ray: counting never fails a job.

@@ -1,4 +1,5 @@
-"""Ray for a job: a cluster by its address, or one embedded in this process's machine."""
+"""Start Ray for a job, or connect to it: a cluster by its address, or one embedded in this
+machine."""
 
 import contextlib
 import logging
@@ -73,7 +74,7 @@ def connect(address: str | None = None, *, num_cpus: int | None = None) -> None:
 
 @contextlib.contextmanager
 def _utf8_surroundings() -> Iterator[None]:
-    """Start Ray where neither the working folder nor the command line has bytes that are no UTF-8.
+    """Start Ray where the working folder or the command line has bytes that are not UTF-8.
 
     Ray keeps both, the folder for imports and the command line to show it, and fails on such bytes.
     """
@@ -89,7 +90,7 @@ def _utf8_surroundings() -> Iterator[None]:
 
 
 def _start_embedded(**options: Any) -> None:
-    """Start Ray here; its own limit of 30 s for that is too short for a machine busy otherwise."""
+    """Start Ray here; its own limit of 30 s for the start is too short on a busy machine."""
     for attempt in range(_STARTS):
         try:
             # address="local" and not None: a stale cluster file would point at a head long dead.
@@ -165,7 +166,7 @@ def _runtime_env() -> dict:
 
 @contextlib.contextmanager
 def _own_sigterm() -> Iterator[None]:
-    """Keep a handler of ours over `ray.init`, which puts its own in its place."""
+    """Keep our handler of SIGTERM, which `ray.init` would replace."""
     former = signal.getsignal(signal.SIGTERM)
     try:
         yield
@@ -176,7 +177,7 @@ def _own_sigterm() -> Iterator[None]:
 
 @contextlib.contextmanager
 def stop_on_sigterm() -> Iterator[None]:
-    """Turn SIGTERM into SystemExit: `ray job stop` gives 3 seconds to let tasks and lease go.
+    """Turn SIGTERM into SystemExit: `ray job stop` leaves 3 seconds to end tasks and the lease.
 
     A process that was stopped ends as soon as the block is left: a training in another thread
     would hold up the interpreter's own end for longer than these seconds.

@@ -1,4 +1,4 @@
-"""Places that all machines of a cluster share: others are refused.
+"""Refuse places that not all machines of a cluster see.
 
 On a cluster of several machines a folder of one of them is not seen by the others.
 """

@@ -1,4 +1,4 @@
-"""Calls as Ray tasks: the one module of the engine that knows how Ray says that a task was lost."""
+"""Run calls as Ray tasks, and translate how Ray says that a task was lost."""
 
 import math
 import socket
@@ -30,16 +30,18 @@ from itportrait.io.memory import NoRoomError, Room
 from itportrait.text import readable_errors
 
 GPU_CALLS_PER_PROCESS = 16
-"""An idle process keeps GPU memory that Ray counts as free, so that it must end now and then."""
+"""Number of calls after which a process ends: an idle one keeps GPU memory that Ray counts as
+free."""
 HEAD_GONE_S = 30.0
 """Seconds without the cluster's head after which a job ends: after 60 s Ray aborts its process."""
 _ARRIVAL_S = 0.5
-"""Until a task just submitted has reached its worker: cancelled on its way, its reply aborts this
-process within Ray ("Tried to complete task that was not pending", one stop in fourteen)."""
+"""Seconds until a task that was just submitted has reached its worker. A task that is canceled
+earlier makes Ray abort this process ("Tried to complete task that was not pending", one stop in
+fourteen)."""
 _SETTLED_S = 2.0
-"""Until the memory of a process that was ended is free again."""
+"""Seconds until the memory of a process that was ended is free again."""
 _LOOKED_S = 60.0
-"""Longest wait for a process that looks for room."""
+"""Longest wait, in seconds, for a process that looks for room."""
 _MACHINE_WORDS = ("running low on memory", "node has died", "node was")
 _LOSSES: tuple[tuple[tuple[type[Exception], ...], type[TaskLostError]], ...] = (
     ((ray_errors.OutOfMemoryError,), MemoryLostError),
@@ -58,7 +60,7 @@ _LOSSES: tuple[tuple[tuple[type[Exception], ...], type[TaskLostError]], ...] = (
     ),
 )
 _OWN_LOSSES = (MemoryLostError, ProcessLostError, MemoryError)
-"""Losses that a call may be the reason of."""
+"""Losses that may be caused by the call itself."""
 
 
 @readable_errors()
@@ -92,17 +94,17 @@ _run_on_gpu = ray.remote(max_retries=0, max_calls=GPU_CALLS_PER_PROCESS)(_run)
 
 @dataclass
 class _Beginning:
-    """When and where a call that asks for room began, as far as it is known here."""
+    """When and where a call that asks for room began, as far as that is known here."""
 
     call: Call
     room: Room
     token: bytes = field(default_factory=lambda: f"itportrait began {uuid.uuid4().hex}".encode())
-    """Key of the word that it leaves with the cluster's head: the node on which it begins."""
+    """Key under which the call leaves the node on which it begins with the cluster's head."""
     not_before: float = field(default_factory=time.monotonic)
     node: str = ""
 
     def look(self) -> None:
-        """Ask for the word, unless it is known."""
+        """Ask the cluster's head for the node, unless it is known."""
         now = time.monotonic()
         if not self.node:
             self.node = (internal_kv._internal_kv_get(self.token) or b"").decode()
@@ -111,7 +113,7 @@ class _Beginning:
 
     @property
     def past_limit(self) -> bool:
-        """Tell whether it has run for as long as it may; one a moment short of it counts, too."""
+        """Tell whether the call has run for as long as it may, or a moment less."""
         limit = self.call.timeout_s
         return limit is not None and time.monotonic() - self.not_before >= limit
 
@@ -246,7 +248,7 @@ class _Head:
 
 
 def translate(error: Exception) -> Exception:
-    """Return what an error of Ray stands for: a loss of ours, or what the function raised."""
+    """Return the meaning of an error of Ray: one of our losses, or what the function raised."""
     cause = getattr(error, "cause", None)
     if isinstance(error, ray_errors.RayTaskError) and isinstance(cause, Exception):
         return cause
@@ -259,7 +261,8 @@ def translate(error: Exception) -> Exception:
 
 
 def lost_with_machine(error: BaseException) -> bool:
-    """Tell whether a training ended for the memory or the loss of nodes under its workers."""
+    """Tell whether a training ended because nodes under its workers ran out of memory or were
+    lost."""
     failures = getattr(error, "worker_failures", None) or {}
     found = [failure for failure in failures.values() if isinstance(failure, Exception)]
     return hasattr(error, "preemption_info") or any(

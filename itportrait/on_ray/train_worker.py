@@ -1,4 +1,4 @@
-"""A worker of Ray Train: it tells the training its place, and keeps its checkpoints with Ray."""
+"""A worker of Ray Train: it runs the training, and keeps its checkpoints with Ray."""
 
 import os
 import tempfile

@@ -1,4 +1,5 @@
-"""Domains as Ray Train runs: any number of workers, checkpoints on the bank's storage, resume.
+"""Train domains as runs of Ray Train: any number of workers, checkpoints on the bank's storage,
+resume.
 
 A run is named `DOMAIN-FINGERPRINT`, and Ray Train finds a run of the same name and storage again:
 that is how a killed job goes on where it was. Another configuration has another fingerprint.

@@ -43,7 +43,7 @@ BUILDS, FACES = "_builds", "faces"
 
 @dataclass(frozen=True)
 class BuildReport:
-    """How a build ended, in the specification's order."""
+    """The end of a build, with results in the specification's order."""
 
     plan: BuildPlan
     results: tuple[DomainResult, ...]
@@ -310,7 +310,8 @@ class BankBuild:
             return []
 
     def _follow(self, domains: list[str] | None = None) -> None:
-        """Let the registered models follow the bank; what fails is made up for by the next time."""
+        """Bring the registered models in step with the bank; what fails is repeated the next
+        time."""
         if self.models:
             self.models.follow(domains)
 

@@ -1,4 +1,5 @@
-"""What a bank build computes with: trainings and scores, as many at once as fit."""
+"""The interface of what a bank build computes with: trainings and scores, as many at once as
+fit."""
 
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -18,7 +19,7 @@ class Compute(Protocol):
 
     @property
     def limit(self) -> int:
-        """Domains at once."""
+        """Largest number of domains at once."""
         ...
 
     def submit(self, function: Callable[[], Any], name: str) -> Future:
@@ -53,7 +54,7 @@ class BackendCompute:
 
     @property
     def limit(self) -> int:
-        """Domains at once."""
+        """Largest number of domains at once."""
         return self._pool.limit
 
     def submit(self, function: Callable[[], Any], name: str) -> Future:

@@ -1,4 +1,4 @@
-"""What a bank build has to do: which domains changed, which stand, which cannot be built."""
+"""Plan a bank build: which domains changed, which are unchanged, and which cannot be built."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,16 +19,16 @@ from itportrait.tracking import default_spool
 
 
 class Outcome(StrEnum):
-    """What became of a domain in a build."""
+    """The result of a domain in a build."""
 
     UNCHANGED = "unchanged"
-    """A version with this fingerprint stands in the bank, as champion or held back."""
+    """The bank has a version with this fingerprint, as champion or as candidate."""
     CHAMPION = "champion"
-    """Built, and promoted."""
+    """The domain was built and promoted."""
     CANDIDATE = "candidate"
-    """Built, and held back by the gate."""
+    """The domain was built and held back by the gate."""
     FAILED = "failed"
-    """Not built; a former champion stays in service."""
+    """The domain was not built; a former champion stays in service."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +45,7 @@ class DomainResult:
 
 @dataclass(frozen=True, kw_only=True)
 class BuildPlan:
-    """What is to be done.
+    """The work of a build.
 
     Args:
         bank_id: name of the build: date and fingerprint of bank and specification.

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from itportrait.bundle import Bundle
 
 _TRUTH_SEED = 90_001
-"""Of the people in procedural truth: others than those of training data and references."""
+"""Seed of the people in procedural truth, who are others than those of training data and
+references."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Scores:
 
 @dataclass(frozen=True, kw_only=True)
 class ScoreJob:
-    """What is to be scored, as plain data.
+    """The versions to be scored, as plain data.
 
     Args:
         bundle: URI of the base model.

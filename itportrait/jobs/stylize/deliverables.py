@@ -1,4 +1,4 @@
-"""Files of each stylized portrait that somebody asked for, beside the tables.
+"""The files of each stylized portrait that the configuration asks for, beside the tables.
 
 OUT/deliverables/domain=NAME/RECORD_ID/{pasted.png, turntable.mp4, depth.png, mesh.glb,
                                         strength.mp4, from_OTHER.mp4}

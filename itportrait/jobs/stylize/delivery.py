@@ -1,4 +1,4 @@
-"""The files of one shard of one domain that somebody asked for: made, written, and marked as done.
+"""Write the configured files of one shard of one domain, and mark them as done.
 
 A shard's marker is written after its files and bears the fingerprint of all that determined them.
 What a former marker named and the new one does not is stale; it is removed when all shards are
@@ -39,24 +39,25 @@ from itportrait.text import restored
 
 FOLDER, STAGE = "deliverables", "deliver"
 DELIVERABLES_VERSION = 2
-"""Raised when the code behind the files changes what they are."""
+"""Version of the code that makes the files; it is raised when the files change."""
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """What was made of one shard of one domain; the content of its marker."""
+    """The files of one shard of one domain; the content of its marker."""
 
     fingerprint: str
-    """Of all that determined the files; empty where the shard has no stylized portraits."""
+    """Digest of everything that determined the files; empty where the shard has no stylized
+    portraits."""
     portraits: int = 0
     files: tuple[str, ...] = ()
     """Paths below `OUT/deliverables/domain=NAME`."""
     errors: tuple[dict[str, str], ...] = ()
-    """Of each file that could not be made: file, type, message."""
+    """File, error type and message of each file that could not be made."""
     seconds: float = 0.0
-    """Of making and writing, without the loading of models."""
+    """Seconds of making and writing, without the loading of models."""
     stale: tuple[str, ...] = ()
-    """Paths that this shard has no use for any more; see `sweep`."""
+    """Paths that this shard does not need any more; see `sweep`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -277,7 +278,7 @@ def _makers(task: DeliveryTask, portrait: _Portrait) -> Iterator[tuple[str, Call
 
 
 class _Once:
-    """Makes a value when it is first asked for; several files of one kind share it."""
+    """Makes a value when it is first asked for, to be shared by several files of one kind."""
 
     def __init__(self, make: Callable[[], Any]) -> None:
         self.make, self.value = make, None

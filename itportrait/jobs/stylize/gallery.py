@@ -25,7 +25,7 @@ from itportrait.text import restored
 log = logging.getLogger(__name__)
 FOLDER, MARKER = "gallery", "_commit.json"
 GALLERY_VERSION = 1
-"""Raised when the code of this module changes what it makes."""
+"""Version of this module's code; it is raised when its files change."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -41,9 +41,9 @@ class StylizeJob:
     retry_failed: bool = False
     totals: Totals = field(default_factory=Totals)
     skipped: Skipped = field(default_factory=Skipped)
-    """What the listing passed over, once it has run."""
+    """Counts of what the listing ignored, once it has run."""
     deliverables: dict[str, Any] = field(default_factory=dict)
-    """What was made of the files of every portrait, by domain, once they are made."""
+    """Counts of the portraits' files by domain, once they are made."""
 
     def __post_init__(self) -> None:
         self.align, self.invert = self._recipe(ALIGN), self._recipe(INVERT)

@@ -1,4 +1,4 @@
-"""The tracked run of a whole job: opened before its workers start, closed after they are done."""
+"""The tracked run of a whole job: opened before its workers start, and closed after they end."""
 
 import contextlib
 import logging
@@ -29,7 +29,7 @@ from itportrait.tracking import (
 logger = logging.getLogger(__name__)
 
 OPENING_S = 5.0
-"""Seconds that the first training waits for the run; its worker finds it later all the same."""
+"""Seconds that the first training waits for the run; after that, its worker finds the run later."""
 
 
 class JobTracking:

@@ -1,4 +1,4 @@
-"""What the main job makes of its tables at the end: review page, gallery, files of portraits."""
+"""Make the pages and files of the main job from its tables: review page, gallery, deliverables."""
 
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What a run of the main job leaves about itself: run.json, and report.html with its figures."""
+"""The main job's report about itself: run.json, and report.html with its figures."""
 
 import datetime as dt
 import json

@@ -1,4 +1,4 @@
-"""The tables that end the main job: what became of the inputs, and how the domains did."""
+"""The tables at the end of the main job: the outcome of inputs and of domains."""
 
 from rich.console import Console
 from rich.table import Table
@@ -10,7 +10,7 @@ _DOMAIN_MEASURES = ("clip_direction", "clip_image", "identity", "depth_distance"
 
 
 def print_summary(job: StylizeJob, console: Console | None = None) -> None:
-    """Print the final tables: what became of the inputs, and how the domains did."""
+    """Print the final tables: the outcome of inputs and of domains."""
     console = console or Console(soft_wrap=True, highlight=False)
     if not console.is_terminal:
         console.width = _LOG_WIDTH
