@@ -15,14 +15,14 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from itportrait.adapt.config import PairConfig
 from itportrait.adapt.layers import shared_rows
 from itportrait.adapt.references import Reference
 from itportrait.adapt.sampling import device_of, final_image, random_codes
 from itportrait.bundle import Bundle
-from itportrait.generator import TriPlaneGenerator
+from itportrait.generator import Generator
 from itportrait.generator.whitened import WhitenedSpace
 from itportrait.geometry.camera import camera_angles, look_at_camera
 from itportrait.image import resize
@@ -90,7 +90,7 @@ class Pair:
         return cls(**tensors, report=PairReport(**state["report"]))
 
 
-def code_prior(generator: TriPlaneGenerator, rng: Generator) -> WhitenedSpace:
+def code_prior(generator: Generator, rng: torch.Generator) -> WhitenedSpace:
     """Return the space of twins' codes: principal axes of w over 1,024 random portraits."""
     return WhitenedSpace.principal(random_codes(generator, _PRIOR_SAMPLES, rng)[:, 0])
 
@@ -118,7 +118,7 @@ class _TwinSearch:
         self.moves_camera = config.refine_camera or self.given is None
         self.u = u.clone().requires_grad_(True)
         self.angles = angles.clone().requires_grad_(self.moves_camera)
-        self.rows = shared_rows(config.shared_rows, self.generator.num_ws)
+        self.rows = shared_rows(config.shared_rows, self.generator)
 
     def optimizer(self) -> torch.optim.Optimizer:
         groups = [{"params": [self.u], "lr": self.config.learning_rate}]

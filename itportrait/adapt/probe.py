@@ -11,7 +11,7 @@ from itportrait.adapt.config import AdaptConfig, DomainSpec
 from itportrait.adapt.references import Reference
 from itportrait.adapt.sampling import device_of, final_image, random_codes
 from itportrait.bundle import Bundle
-from itportrait.generator import TriPlaneGenerator
+from itportrait.generator import Generator
 from itportrait.geometry.camera import look_at_camera
 from itportrait.image import resize, to_uint8
 from itportrait.learning.seeds import step_rng
@@ -56,7 +56,7 @@ class Probe:
         return float(scores.mean())
 
     @torch.no_grad()
-    def score(self, generator: TriPlaneGenerator) -> tuple[dict[str, float], Tensor]:
+    def score(self, generator: Generator) -> tuple[dict[str, float], Tensor]:
         """Judge a generator.
 
         Returns:
@@ -94,7 +94,7 @@ class Probe:
         return scores, image
 
     @torch.no_grad()
-    def final(self, generator: TriPlaneGenerator) -> dict[str, float]:
+    def final(self, generator: Generator) -> dict[str, float]:
         """Judge the chosen generator: `score`, and `view_consistency` over 0 and +-30 degrees."""
         scores, _ = self.score(generator)
         planes = generator.planes(self.ws)

@@ -1,10 +1,10 @@
 """Random codes and cameras of a step, from a generator that belongs to the step."""
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from itportrait.adapt.config import ViewConfig
-from itportrait.generator import Rendering, TriPlaneGenerator
+from itportrait.generator import Generator, Rendering
 from itportrait.geometry.camera import fov_to_focal, frontal_camera, look_at_camera
 
 
@@ -14,14 +14,14 @@ def final_image(rendering: Rendering) -> Tensor:
     return rendering.image
 
 
-def device_of(generator: TriPlaneGenerator) -> torch.device:
+def device_of(generator: Generator) -> torch.device:
     """Return where a generator's parameters are."""
     return next(generator.parameters()).device
 
 
 @torch.no_grad()
 def random_codes(
-    generator: TriPlaneGenerator, count: int, rng: Generator, truncation_psi: float = 1.0
+    generator: Generator, count: int, rng: torch.Generator, truncation_psi: float = 1.0
 ) -> Tensor:
     """Draw codes of random portraits.
 
@@ -34,7 +34,7 @@ def random_codes(
     return generator.mapping(z, camera, truncation_psi=truncation_psi)
 
 
-def random_views(views: ViewConfig, count: int, rng: Generator) -> list[Tensor]:
+def random_views(views: ViewConfig, count: int, rng: torch.Generator) -> list[Tensor]:
     """Draw one camera a code for view A, and one for view B unless it is off.
 
     Returns:

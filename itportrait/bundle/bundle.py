@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Self, cast
+from typing import TYPE_CHECKING, BinaryIO, Self, TypeVar, cast
 
 import torch
 from torch import nn
@@ -14,7 +14,7 @@ from torch import nn
 from itportrait.bundle.spec import BundleSpec, CameraPrior, ClipSpec, FileEntry, hash_file
 from itportrait.documents import MOST_BYTES, parse_object
 from itportrait.errors import InvalidArgumentError, MissingModelError
-from itportrait.generator import TriPlaneGenerator, load_generator
+from itportrait.generator import Generator, load_generator
 from itportrait.generator.io import MODEL_FILE
 from itportrait.io import uris
 from itportrait.io.names import resolve_local, resolve_under
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from itportrait.perception.perceptual import LpipsModel, PerceptualModel
 
 MINI = "mini"
+Model = TypeVar("Model", bound=nn.Module)
 
 
 class Bundle:
@@ -55,7 +56,7 @@ class Bundle:
         return self.spec.camera_prior
 
     @cached_property
-    def generator(self) -> TriPlaneGenerator:
+    def generator(self) -> Generator:
         """The generator, in evaluation mode."""
         self._verify(self.spec.generator.file)
         return self._place(load_generator(self.directory))
@@ -183,7 +184,7 @@ class Bundle:
             f"{self.directory}`, and see README for the perception models"
         )
 
-    def _place(self, model):
+    def _place(self, model: Model) -> Model:
         return model.to(self.device).eval().requires_grad_(False)
 
 

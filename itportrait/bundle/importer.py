@@ -66,7 +66,8 @@ def import_eg3d(
     with open_checkpoint(path) as stored:
         if stored.plane_axes is not None:
             _check_axes(stored.plane_axes, plane_axes)
-        model = build_generator(_config_of(stored, plane_axes, config), stored.tensors)
+        settings = _config_of(stored, plane_axes, config)
+        model = build_generator(TriPlaneGenerator, settings, stored.tensors)
     return _write(model, Path(out_dir), name)
 
 

@@ -3,14 +3,17 @@
 import hashlib
 import json
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar, cast
 
 import torch
 from pydantic import (
     AfterValidator,
     ConfigDict,
     Field,
+    SerializeAsAny,
     SerializerFunctionWrapHandler,
+    ValidationInfo,
+    field_validator,
     model_serializer,
     model_validator,
 )
@@ -18,8 +21,8 @@ from torch import Tensor
 
 from itportrait.config import Settings
 from itportrait.documents import parse_object
-from itportrait.errors import MissingModelError
-from itportrait.generator import GeneratorConfig
+from itportrait.errors import ItportraitError, MissingModelError
+from itportrait.generator.families import find_family
 from itportrait.generator.io import MODEL_FILE
 from itportrait.geometry.camera import FFHQ_FOCAL, FFHQ_PIVOT, FFHQ_RADIUS, look_at_camera
 from itportrait.io.names import check_path
@@ -82,13 +85,16 @@ class CameraPrior(Settings):
         )
 
 
-class GeneratorPart(Settings):
+Config = TypeVar("Config", bound=Settings)
+
+
+class GeneratorPart(Settings, Generic[Config]):
     """The generator's file and configuration."""
 
     file: FileName
     """Name of the generator's file in the bundle."""
-    config: GeneratorConfig
-    """Everything that determines the generator's architecture, including its plane axes."""
+    config: Config
+    """Everything that determines the generator's architecture, as its family defines it."""
 
 
 class ClipSpec(Settings):
@@ -151,10 +157,10 @@ class BundleSpec(Settings):
     name: str
     """Name of the bundle."""
     family: str
-    """Name of the model family, such as `mini` or `ffhq512`."""
+    """Name in the registry of generator families: `mini`, `eg3d`, or that of another package."""
     license: str
     """Terms under which the weights may be used."""
-    generator: GeneratorPart
+    generator: SerializeAsAny[GeneratorPart[Any]]
     """File and configuration of the generator."""
     camera_prior: CameraPrior = CameraPrior()
     """Distribution of the cameras that the generator was trained with."""
@@ -162,6 +168,18 @@ class BundleSpec(Settings):
     """Models that look at pictures."""
     files: dict[FileName, FileEntry] = Field(default_factory=dict)
     """Digest and size of every file of the bundle except `model.json` and cards."""
+
+    @field_validator("generator", mode="before")
+    @classmethod
+    def _read_as_the_family_does(cls, data: Any, info: ValidationInfo) -> Any:
+        if not isinstance(data, dict) or "family" not in info.data:
+            return data
+        part = cast(dict[str, Any], data)
+        try:
+            family = find_family(info.data["family"], part.get("config"))
+        except ItportraitError as error:
+            raise ValueError(str(error)) from None
+        return GeneratorPart[family.config_type].model_validate(part)
 
     @model_validator(mode="after")
     def _files_are_apart(self) -> Self:

@@ -3,8 +3,9 @@
 import torch
 from torch import Tensor, nn
 
+from itportrait.generator.base import NoiseMode
 from itportrait.generator.config import GeneratorConfig
-from itportrait.generator.layers import NoiseMode, SynthesisBlock
+from itportrait.generator.layers import SynthesisBlock
 from itportrait.generator.mapping import Mapping
 
 NUM_PLANES = 3

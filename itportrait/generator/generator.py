@@ -1,55 +1,25 @@
 """The tri-plane generator: z and camera to image, with every step open to the caller."""
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from itportrait.errors import InvalidArgumentError
 from itportrait.generator import renderer
 from itportrait.generator.backbone import NUM_PLANES, Backbone
+from itportrait.generator.base import Generator, NoiseMode, Rendering, Samples, Sampling
 from itportrait.generator.config import GeneratorConfig
-from itportrait.generator.layers import NoiseMode
+from itportrait.generator.rows import row_sets
 from itportrait.generator.superresolution import SuperResolution
 from itportrait.geometry.camera import check_camera
 from itportrait.geometry.planes import PLANE_AXES
 from itportrait.geometry.rays import camera_rays
 from itportrait.ops.sample_planes import sample_planes
 
-Sampling = Literal["midpoint", "random"]
 
-
-@dataclass(frozen=True)
-class Samples:
-    """The intervals along every ray that the picture was composited from."""
-
-    depths: Tensor
-    """`[N, R*R, K]` mid-points, ascending."""
-    weights: Tensor
-    """`[N, R*R, K]`, of sum at most 1."""
-
-    def __iter__(self):
-        return iter((self.depths, self.weights))
-
-
-@dataclass(frozen=True)
-class Rendering:
-    """What a view gives."""
-
-    image: Tensor | None
-    """`[N, 3, S, S]`, about [-1, 1]; none where super-resolution was not asked for."""
-    image_raw: Tensor
-    """`[N, 3, R, R]`, about [-1, 1]."""
-    image_depth: Tensor
-    """`[N, 1, R, R]`: distance along the ray."""
-    image_alpha: Tensor
-    """`[N, 1, R, R]` in [0, 1]: accumulated weight."""
-    samples: Samples | None = None
-    """Where asked for."""
-
-
-class TriPlaneGenerator(nn.Module):
+class TriPlaneGenerator(Generator):
     """EG3D's generator; computes what the published one does and loads its state.
 
     Args:
@@ -60,9 +30,19 @@ class TriPlaneGenerator(nn.Module):
         Independent implementation; `tests/generator` holds it to numbers of the published one.
     """
 
+    config: GeneratorConfig
+    config_type = GeneratorConfig
+    optional_suffix = "resample_filter"
+    parts: ClassVar[Mapping[str, tuple[str, ...]]] = {
+        # The mapping is in none of them, so that codes keep their meaning.
+        "synthesis": ("backbone.synthesis.",),
+        "decoder": ("decoder.",),
+        "superresolution": ("superresolution.",),
+        "background": ("background.",),
+    }
+
     def __init__(self, config: GeneratorConfig) -> None:
-        super().__init__()
-        self.config = config
+        super().__init__(config)
         self.backbone = Backbone(config)
         self.decoder = renderer.Decoder(config)
         self.background = renderer.Background(config) if config.background else None
@@ -71,6 +51,9 @@ class TriPlaneGenerator(nn.Module):
         self.num_ws = self.backbone.mapping.num_ws
         self.image_resolution = config.image_resolution
         self.neural_rendering_resolution = config.neural_rendering_resolution
+        self.box_warp = config.rendering.box_warp
+        self.density_gain = config.rendering.density_gain
+        self.row_sets = row_sets(self.num_ws)
 
     @property
     def w_avg(self) -> Tensor:
@@ -200,30 +183,6 @@ class TriPlaneGenerator(nn.Module):
             image_depth=to_image(depth),
             image_alpha=to_image(alpha),
             samples=samples if return_samples else None,
-        )
-
-    def synthesize(
-        self,
-        ws: Tensor,
-        camera: Tensor,
-        *,
-        noise_mode: NoiseMode = "const",
-        neural_rendering_resolution: int | None = None,
-        sampling: Sampling = "midpoint",
-        rng: torch.Generator | None = None,
-        return_samples: bool = False,
-        super_resolve: bool = True,
-    ) -> Rendering:
-        """Draw the planes of `ws` and render them; arguments as in `planes` and `render`."""
-        return self.render(
-            self.planes(ws, noise_mode, rng),
-            ws,
-            camera,
-            neural_rendering_resolution=neural_rendering_resolution,
-            sampling=sampling,
-            rng=rng,
-            return_samples=return_samples,
-            super_resolve=super_resolve,
         )
 
     def _composite(

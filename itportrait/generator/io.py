@@ -3,28 +3,30 @@
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from itportrait.config import Settings
 from itportrait.documents import parse_object
-from itportrait.errors import CheckpointError, MissingModelError
-from itportrait.generator.config import GeneratorConfig
-from itportrait.generator.generator import TriPlaneGenerator
+from itportrait.errors import CheckpointError, InvalidArgumentError, MissingModelError
+from itportrait.generator.base import Generator
+from itportrait.generator.families import DEFAULT_FAMILY, find_family
 from itportrait.io.names import resolve_local
 from itportrait.weights.networks import Tensors, copy_weights, find_misfits, open_weights, shapes_of
 from itportrait.weights.stored import StoredTensor, read_tensor
 
 GENERATOR_FILE = "generator.safetensors"
 MODEL_FILE = "model.json"
-_FIXED = "resample_filter"
-"""Buffers that the architecture defines: a checkpoint may lack them, but not differ in them."""
 
 
-def load_state(model: TriPlaneGenerator, state: Tensors, *, source: str) -> None:
-    """Copy a state with published names into a generator.
+def load_state(model: Generator, state: Tensors, *, source: str) -> None:
+    """Copy a state into a generator; that of a tri-plane one has the published names.
+
+    Buffers that the architecture defines (`Generator.optional_suffix`) may be absent from the
+    state, but not differ in it.
 
     Args:
         model: takes the values, in its own precision and on its own device.
@@ -34,25 +36,32 @@ def load_state(model: TriPlaneGenerator, state: Tensors, *, source: str) -> None
     Raises:
         CheckpointError: tensors are missing, misshapen or not known; names them.
     """
-    own = model.state_dict()
-    _check_shapes(own, state, source)
-    for name in own:
-        if name.endswith(_FIXED) and name in state:
+    own, fixed = model.state_dict(), _fixed_names(model)
+    _check_shapes(own, state, model.optional_suffix, source)
+    for name in fixed:
+        if name in state:
             value = read_tensor(state[name]).float().cpu()
             if not torch.allclose(value, own[name].float().cpu(), atol=1e-4):
                 raise CheckpointError(
-                    f"{source} does not fit the generator; not the filter [1, 3, 3, 1]: {name}"
+                    f"{source} does not fit the generator; {name} is not what defines it"
                 )
-    copy_weights({name: own[name] for name in own if not name.endswith(_FIXED)}, state)
+    copy_weights({name: own[name] for name in own if name not in fixed}, state)
 
 
-def _check_shapes(own: Mapping[str, Tensor], state: Tensors, source: str = "it") -> None:
-    if misfits := find_misfits(own, state, optional=_FIXED):
+def _fixed_names(model: Generator) -> set[str]:
+    end = model.optional_suffix
+    return {name for name in model.state_dict() if end and name.endswith(end)}
+
+
+def _check_shapes(
+    own: Mapping[str, Tensor], state: Tensors, optional: str, source: str = "it"
+) -> None:
+    if misfits := find_misfits(own, state, optional=optional):
         raise CheckpointError(f"{source} does not fit the generator; {misfits}")
 
 
 def save_generator(
-    model: TriPlaneGenerator, directory: str | Path, *, half: bool = False
+    model: Generator, directory: str | Path, *, half: bool = False
 ) -> dict[str, Any]:
     """Write a generator's tensors, and its part of the folder's `model.json`.
 
@@ -66,12 +75,13 @@ def save_generator(
     """
     directory = Path(directory)
     directory.mkdir(parents=True, exist_ok=True)
+    fixed = _fixed_names(model)
     state = {
         name: (tensor.half() if half and tensor.ndim >= 2 else tensor).cpu().contiguous()
         for name, tensor in model.state_dict().items()
-        if not name.endswith(_FIXED)
+        if name not in fixed
     }
-    part = {"file": GENERATOR_FILE, "config": model.config.to_json()}
+    part = {"file": GENERATOR_FILE, "config": model.config.model_dump(mode="json")}
     temporary = directory / f"{GENERATOR_FILE}.tmp"
     save_file(state, temporary, metadata={"config": json.dumps(part["config"])})
     temporary.replace(directory / GENERATOR_FILE)
@@ -88,42 +98,58 @@ def _read_model(directory: Path) -> dict[str, Any]:
     return parse_object(path.read_bytes(), str(path), finite=True) if path.exists() else {}
 
 
-def load_generator(directory: str | Path) -> TriPlaneGenerator:
+def load_generator(directory: str | Path) -> Generator:
     """Read a generator that `save_generator` wrote: in float32, for evaluation, without gradients.
+
+    Its family is the one that the folder's `model.json` names, once it is a bundle.
 
     Raises:
         MissingModelError: the folder holds no generator.
+        UnknownNameError: nobody has registered the family.
         InvalidArgumentError: `model.json` is damaged, or names a file outside of the folder.
         CheckpointError: the file is truncated, or does not fit its configuration.
     """
     directory = Path(directory)
-    part = _read_model(directory).get("generator")
-    file = part.get("file") if isinstance(part, dict) else None
+    content = _read_model(directory)
+    part = content.get("generator")
+    part = cast(dict[str, Any], part) if isinstance(part, dict) else {}
+    file = part.get("file")
     weights = None if file is None else resolve_local(directory, file, what="the generator's file")
-    if not isinstance(part, dict) or weights is None or not weights.exists():
+    if weights is None or not weights.exists():
         raise MissingModelError(
             f"no generator in {directory}; write one with `itportrait import-eg3d FILE.pkl --out "
             f"{directory}`, or remake the embedded family with `make pretrain`"
         )
-    config = GeneratorConfig.from_json(part.get("config") or {})
+    data = part.get("config") or {}
+    family = find_family(str(content.get("family", DEFAULT_FAMILY)), data)
+    if not isinstance(data, dict):
+        raise InvalidArgumentError(
+            "generator", expected="a JSON object", actual=type(data).__name__
+        )
+    config = family.config_type.parse(cast(dict[str, Any], data), source="generator configuration")
     with open_weights(weights) as stored:
-        model = build_generator(config, stored.tensors)
+        model = build_generator(family, config, stored.tensors)
     return model.eval().requires_grad_(False)
 
 
+AnyGenerator = TypeVar("AnyGenerator", bound=Generator)
+
+
 def build_generator(
-    config: GeneratorConfig, tensors: Mapping[str, StoredTensor]
-) -> TriPlaneGenerator:
+    family: type[AnyGenerator], config: Settings, tensors: Mapping[str, StoredTensor]
+) -> AnyGenerator:
     """Make a generator and read its state, whose shapes are compared before memory is taken.
 
     Args:
-        config: of the generator.
-        tensors: of an open file, by published names.
+        family: class of the generator.
+        config: of the family's own type.
+        tensors: of an open file, by the names of its state.
 
     Raises:
         CheckpointError: tensors are missing, misshapen or not known; names them.
     """
-    _check_shapes(shapes_of(lambda: TriPlaneGenerator(config)), tensors)
-    model = TriPlaneGenerator(config)
+    own = shapes_of(lambda: family(config))
+    _check_shapes(own, tensors, family.optional_suffix)
+    model = family(config)
     load_state(model, tensors, source="it")
     return model

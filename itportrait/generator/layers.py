@@ -1,18 +1,17 @@
 """Layers with the published state names: fully connected, synthesis layer, to-RGB, block."""
 
 import math
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from itportrait.errors import InvalidArgumentError
+from itportrait.generator.base import NoiseMode
 from itportrait.ops.bias_act.op import LEAKY_GAIN, LEAKY_SLOPE
 from itportrait.ops.modulated_conv import modulated_conv2d
 from itportrait.ops.upfirdn2d import resample_filter, upsample2d
-
-NoiseMode = Literal["none", "const", "random"]
 
 
 class FullyConnected(nn.Module):

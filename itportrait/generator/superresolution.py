@@ -4,8 +4,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from itportrait.generator.base import NoiseMode
 from itportrait.generator.config import GeneratorConfig, SuperResolutionBlock
-from itportrait.generator.layers import NoiseMode, SynthesisBlock, at_least_single
+from itportrait.generator.layers import SynthesisBlock, at_least_single
 from itportrait.ops.upfirdn2d import resample_filter
 
 _PUBLISHED = {

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Self
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
-from itportrait.generator.generator import TriPlaneGenerator
+from itportrait.generator.base import Generator
 from itportrait.geometry.camera import frontal_camera
 
 _BATCH = 1024
@@ -41,9 +41,7 @@ class WhitenedSpace:
 
     @classmethod
     @torch.no_grad()
-    def of(
-        cls, generator: TriPlaneGenerator, *, samples: int, seed: int, floor: float = 0.05
-    ) -> Self:
+    def of(cls, generator: Generator, *, samples: int, seed: int, floor: float = 0.05) -> Self:
         """Measure mean and covariance of W on seeded codes at the frontal camera; K is `w_dim`.
 
         Args:
@@ -53,7 +51,7 @@ class WhitenedSpace:
             floor: smallest standard deviation, relative to the root mean square over all axes:
                 along axes in which the mapping hardly varies, a step stays useful.
         """
-        rng = Generator().manual_seed(seed)
+        rng = torch.Generator().manual_seed(seed)
         device = generator.w_avg.device
         parts = []
         for start in range(0, samples, _BATCH):

@@ -12,6 +12,7 @@ from torch import Tensor
 from trimesh.visual import ColorVisuals
 
 from itportrait.errors import InvalidArgumentError, ItportraitError
+from itportrait.generator import Generator
 
 MESH_KINDS = ("glb", "ply", "obj")
 
@@ -39,13 +40,15 @@ class MeshOptions:
 
 
 @torch.no_grad()
-def density_grid(generator, planes: Tensor, *, resolution: int, chunk: int = 1 << 17) -> np.ndarray:
+def density_grid(
+    generator: Generator, planes: Tensor, *, resolution: int, chunk: int = 1 << 17
+) -> np.ndarray:
     """Sample the generator's raw density on a cubic grid.
 
     Raw: before the softplus, because it is the smoother field to interpolate a surface in.
 
     Args:
-        generator: a `TriPlaneGenerator`.
+        generator: of any family.
         planes: `[1, 3, C, H, W]`.
         resolution: samples along each side, ends included.
         chunk: points asked at once.
@@ -53,7 +56,7 @@ def density_grid(generator, planes: Tensor, *, resolution: int, chunk: int = 1 <
     Returns:
         `[resolution] * 3` float32, axes x, y, z of the world, from -box/2 to box/2.
     """
-    half = generator.config.rendering.box_warp / 2
+    half = generator.box_warp / 2
     axis = torch.linspace(-half, half, resolution, device=planes.device)
     points = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), -1).view(1, -1, 3)
     parts = [
@@ -63,11 +66,13 @@ def density_grid(generator, planes: Tensor, *, resolution: int, chunk: int = 1 <
 
 
 @torch.no_grad()
-def extract_mesh(generator, ws: Tensor, options: MeshOptions | None = None) -> trimesh.Trimesh:
+def extract_mesh(
+    generator: Generator, ws: Tensor, options: MeshOptions | None = None
+) -> trimesh.Trimesh:
     """Extract the surface of a code.
 
     Args:
-        generator: a `TriPlaneGenerator`, adapted or not.
+        generator: the base, or one in a style.
         ws: `[1, num_ws, w_dim]`.
         options: how the surface is found.
 
@@ -84,7 +89,7 @@ def extract_mesh(generator, ws: Tensor, options: MeshOptions | None = None) -> t
         raise InvalidArgumentError("ws", expected="[1, num_ws, w_dim]", actual=list(ws.shape))
     planes = generator.planes(ws)
     grid = density_grid(generator, planes, resolution=options.resolution, chunk=options.chunk)
-    gain = generator.config.rendering.density_gain
+    gain = generator.density_gain
     level = _sigma_of(options.density_level / gain)
     if not grid.min() < level < grid.max():
         low, high = (gain * math.log1p(math.exp(min(v, 80) - 1)) for v in (grid.min(), grid.max()))
@@ -92,7 +97,7 @@ def extract_mesh(generator, ws: Tensor, options: MeshOptions | None = None) -> t
             f"no surface at density {options.density_level:g}: densities run from {low:.3g} to "
             f"{high:.3g}; choose density_level in between"
         )
-    box = generator.config.rendering.box_warp
+    box = generator.box_warp
     step = box / (options.resolution - 1)
     padded = np.pad(grid, 1, constant_values=2 * level - float(grid.max()))
     vertices, faces, _, _ = marching_cubes(

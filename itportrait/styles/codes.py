@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from itportrait.errors import InvalidArgumentError
-from itportrait.generator import TriPlaneGenerator
+from itportrait.generator import Generator
 from itportrait.geometry.camera import check_camera
 from itportrait.records import InvertedRecord
 
@@ -62,7 +62,7 @@ class Codes:
                 )
 
     @classmethod
-    def of(cls, records: Sequence[InvertedRecord], generator: TriPlaneGenerator) -> Self:
+    def of(cls, records: Sequence[InvertedRecord], generator: Generator) -> Self:
         """Return the codes of inverted portraits, on the generator's device.
 
         Args:

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from itportrait.errors import InvalidArgumentError
-from itportrait.generator import TriPlaneGenerator
+from itportrait.generator import Generator
 from itportrait.generator.generator import Rendering
 from itportrait.styles.codes import Codes
 from itportrait.styles.style import BoundStyle, PreparedStyle, Volume
@@ -21,7 +21,7 @@ class PreparedGenerator(PreparedStyle):
             that a generator in training is seen as it is at each moment.
     """
 
-    def __init__(self, generator: TriPlaneGenerator) -> None:
+    def __init__(self, generator: Generator) -> None:
         self.generator = generator
 
     def bind(self, codes: Codes, *, fitted: Sequence[bytes] | None = None) -> BoundStyle:
@@ -40,7 +40,7 @@ class PreparedGenerator(PreparedStyle):
 class BoundGenerator(BoundStyle):
     """Portraits whose planes one generator has drawn."""
 
-    def __init__(self, generator: TriPlaneGenerator, codes: Codes) -> None:
+    def __init__(self, generator: Generator, codes: Codes) -> None:
         self.codes, self.generator = codes, generator
         self.planes = generator.planes(codes.ws)
         rendering = generator.config.rendering
@@ -94,12 +94,12 @@ def join_renderings(parts: Sequence[Rendering]) -> Rendering:
 
 @torch.no_grad()
 def changed(
-    generator: TriPlaneGenerator,
+    generator: Generator,
     changes: Mapping[str, Tensor],
     strength: float = 1.0,
     *,
     remedy: str,
-) -> TriPlaneGenerator:
+) -> Generator:
     """Return a frozen copy of a generator with differences added to its weights.
 
     Args:

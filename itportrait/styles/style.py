@@ -17,7 +17,7 @@ from typing import Any, ClassVar, Self
 from torch import Tensor
 
 from itportrait.errors import CheckpointError, InvalidArgumentError, ItportraitError
-from itportrait.generator import TriPlaneGenerator
+from itportrait.generator import Generator
 from itportrait.generator.generator import Rendering
 from itportrait.styles.codes import Codes
 from itportrait.styles.file import StyleFile, read_local
@@ -119,7 +119,7 @@ class Style(ABC):
     """JSON data kept with it: specification, chosen step, metrics, pair report."""
 
     @abstractmethod
-    def prepare(self, base: TriPlaneGenerator, strength: float = 1.0) -> PreparedStyle:
+    def prepare(self, base: Generator, strength: float = 1.0) -> PreparedStyle:
         """Lay the style over a base generator.
 
         Args:
@@ -150,7 +150,7 @@ class Style(ABC):
 
     @classmethod
     def prepare_blend(
-        cls, base: TriPlaneGenerator, parts: Sequence[tuple["Style", float]]
+        cls, base: Generator, parts: Sequence[tuple["Style", float]]
     ) -> PreparedStyle:
         """Lay several styles of this kind over a base generator, each at its strength.
 
@@ -244,7 +244,7 @@ class Style(ABC):
         return cls.from_bytes(data, source=source)
 
 
-def prepare_blend(base: TriPlaneGenerator, parts: Sequence[tuple[Style, float]]) -> PreparedStyle:
+def prepare_blend(base: Generator, parts: Sequence[tuple[Style, float]]) -> PreparedStyle:
     """Lay styles over a base generator, each at its strength: a point on the way between domains.
 
     Args:

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self
 from torch import Tensor
 
 from itportrait.errors import CheckpointError, InvalidArgumentError
-from itportrait.generator import TriPlaneGenerator
+from itportrait.generator import Generator
 from itportrait.styles.file import StyleFile
 from itportrait.styles.generators import PreparedGenerator, changed
 from itportrait.styles.style import PreparedStyle, Style
@@ -34,8 +34,8 @@ class WeightStyle(Style):
     @classmethod
     def between(
         cls,
-        base: TriPlaneGenerator,
-        adapted: TriPlaneGenerator,
+        base: Generator,
+        adapted: Generator,
         *,
         names: Iterable[str],
         domain: str,
@@ -60,8 +60,8 @@ class WeightStyle(Style):
         return cls(domain, base_model_id, delta, dict(info or {}))
 
     def apply(
-        self, generator: TriPlaneGenerator, strength: float = 1.0, *, model_id: str | None = None
-    ) -> TriPlaneGenerator:
+        self, generator: Generator, strength: float = 1.0, *, model_id: str | None = None
+    ) -> Generator:
         """Return a copy of the base generator in this style.
 
         Args:
@@ -77,13 +77,11 @@ class WeightStyle(Style):
         remedy = f"style {self.domain!r} belongs to base model {self.base_model_id}"
         return changed(generator, self.delta, strength, remedy=remedy)
 
-    def prepare(self, base: TriPlaneGenerator, strength: float = 1.0) -> PreparedStyle:
+    def prepare(self, base: Generator, strength: float = 1.0) -> PreparedStyle:
         return PreparedGenerator(self.apply(base, strength))
 
     @classmethod
-    def prepare_blend(
-        cls, base: TriPlaneGenerator, parts: Sequence[tuple[Style, float]]
-    ) -> PreparedStyle:
+    def prepare_blend(cls, base: Generator, parts: Sequence[tuple[Style, float]]) -> PreparedStyle:
         """Add the styles' differences to a base generator: the way between them is straight."""
         generator = base
         for style, strength in parts:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from itportrait import metrics
 from itportrait.errors import InvalidArgumentError, ItportraitError, UnknownNameError
-from itportrait.generator import TriPlaneGenerator
+from itportrait.generator import Generator
 from itportrait.geometry.camera import look_at_camera
 from itportrait.image import resize, to_tensor, to_uint8
 from itportrait.metrics import StyleTarget
@@ -65,9 +65,9 @@ class Stylizer:
             adapter.check_base(bundle.model_id)
         self.base = bundle.generator.eval().requires_grad_(False)
         self.device = self.base.w_avg.device
-        self._adapted: dict[tuple[str, float], TriPlaneGenerator] = {}
+        self._adapted: dict[tuple[str, float], Generator] = {}
 
-    def generator(self, domain: str, strength: float | None = None) -> TriPlaneGenerator:
+    def generator(self, domain: str, strength: float | None = None) -> Generator:
         """Return the generator of a domain; kept for the configured strength only.
 
         Raises:

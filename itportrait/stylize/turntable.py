@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from itportrait.generator import Generator
 from itportrait.geometry.camera import look_at_camera
 from itportrait.image import to_uint8
 
@@ -28,11 +29,13 @@ def turntable_cameras(frames: int, *, yaw_deg: float, pitch_deg: float) -> Tenso
 
 
 @torch.no_grad()
-def render_frames(generator, ws: Tensor, cameras: Tensor, *, batch_size: int = 8) -> np.ndarray:
+def render_frames(
+    generator: Generator, ws: Tensor, cameras: Tensor, *, batch_size: int = 8
+) -> np.ndarray:
     """Render one code from many cameras; its planes are made once.
 
     Args:
-        generator: a `TriPlaneGenerator`.
+        generator: of any family.
         ws: `[1, num_ws, w_dim]`.
         cameras: `[T, 25]`.
         batch_size: views at once.
@@ -47,5 +50,5 @@ def render_frames(generator, ws: Tensor, cameras: Tensor, *, batch_size: int = 8
         rendering = generator.render(
             planes.expand(count, *planes.shape[1:]), ws.expand(count, *ws.shape[1:]), part
         )
-        frames.append(to_uint8(rendering.image))
+        frames.append(to_uint8(rendering.final_image))
     return np.concatenate(frames)

@@ -1,9 +1,12 @@
 """Sets by name: trained layers, and rows of a code."""
 
+from types import SimpleNamespace
+
 import pytest
 
-from itportrait.adapt.layers import row_set, scale_rows, shared_rows, trained_names
+from itportrait.adapt.layers import row_set, shared_rows, trained_names
 from itportrait.errors import InvalidArgumentError, UnknownNameError
+from itportrait.generator.rows import row_sets, scale_rows
 
 
 @pytest.mark.parametrize(
@@ -28,24 +31,31 @@ def test_an_unknown_preset_lists_the_known(bundle):
         trained_names(bundle.generator, "everything")
 
 
+def rows_of(num_ws):
+    return SimpleNamespace(num_ws=num_ws, row_sets=row_sets(num_ws))
+
+
 def test_published_rows_are_kept_at_14():
-    assert row_set("style_rows", 14) == tuple(range(7, 14))
-    assert row_set("preserve_color", 14) == (7, 9, 12, 13)
-    assert shared_rows(None, 14) == 9
+    assert row_set("style_rows", rows_of(14)) == tuple(range(7, 14))
+    assert row_set("preserve_color", rows_of(14)) == (7, 9, 12, 13)
+    assert shared_rows(None, rows_of(14)) == 9
 
 
-def test_rows_scale_to_the_embedded_generator():
-    assert row_set("style_rows", 10) == (5, 6, 7, 8, 9)
-    assert set(row_set("preserve_color", 10)) < set(row_set("style_rows", 10))
-    assert shared_rows(None, 10) == 6
+def test_rows_scale_to_the_embedded_generator(bundle):
+    ten = rows_of(10)
+    assert row_set("style_rows", ten) == (5, 6, 7, 8, 9)
+    assert set(row_set("preserve_color", ten)) < set(row_set("style_rows", ten))
+    assert shared_rows(None, ten) == 6
     assert scale_rows([13], 6)[-1] == 5
+    assert bundle.generator.row_sets == row_sets(bundle.generator.num_ws)
 
 
 def test_own_rows_are_checked():
-    assert row_set([0, 3], 10) == (0, 3)
+    ten = rows_of(10)
+    assert row_set([0, 3], ten) == (0, 3)
     with pytest.raises(InvalidArgumentError, match=r"0\.\.9"):
-        row_set([10], 10)
+        row_set([10], ten)
     with pytest.raises(UnknownNameError, match="preserve_color"):
-        row_set("color", 10)
+        row_set("color", ten)
     with pytest.raises(InvalidArgumentError, match="shared_rows"):
-        shared_rows(11, 10)
+        shared_rows(11, ten)

@@ -1,7 +1,5 @@
 """Meshes of fields whose surface is known: a colored ball and a floater beside it."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pytest
 import torch
@@ -16,7 +14,7 @@ RADIUS, CENTER = 0.3, torch.tensor([0.05, -0.04, 0.02])
 class Balls:
     """The part of a generator that a mesh needs, with an analytic field."""
 
-    config = SimpleNamespace(rendering=SimpleNamespace(box_warp=1.0, density_gain=2.0))
+    box_warp, density_gain = 1.0, 2.0
 
     def __init__(self, floater=True):
         self.floater = floater

@@ -15,7 +15,7 @@ from itportrait.adapt.pair import PairReport
 from itportrait.adapt.references import Reference
 from itportrait.adapt.workers import Workers
 from itportrait.bundle import Bundle
-from itportrait.generator import TriPlaneGenerator
+from itportrait.generator import Generator
 from itportrait.learning.averages import move_average
 
 
@@ -60,7 +60,7 @@ class Student:
 
     def __init__(
         self,
-        base: TriPlaneGenerator,
+        base: Generator,
         train: str,
         *,
         learning_rate: float,
@@ -94,7 +94,7 @@ class Student:
             return self._average
         return {name: value.detach() for name, value in self.trained.items()}
 
-    def scored(self) -> TriPlaneGenerator:
+    def scored(self) -> Generator:
         """Return the generator with `weights`; a copy only where an average is kept."""
         return (
             self.generator if self._average is None else with_weights(self.generator, self._average)
@@ -122,7 +122,7 @@ class Student:
 
 
 @torch.no_grad()
-def with_weights(base: TriPlaneGenerator, weights: dict[str, Tensor]) -> TriPlaneGenerator:
+def with_weights(base: Generator, weights: dict[str, Tensor]) -> Generator:
     """Return a frozen copy of a generator with some tensors replaced."""
     generator = copy.deepcopy(base).eval().requires_grad_(False)
     parameters = dict(generator.named_parameters())

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from itportrait.config import Settings
-from itportrait.generator.generator import TriPlaneGenerator
+from itportrait.generator.base import Generator
 from itportrait.geometry.camera import camera_angles
 from itportrait.perception.encoder import EncoderModel
 from itportrait.perception.perceptual import PerceptualModel
@@ -76,7 +76,7 @@ class EncoderTask(NetworkTask[EncoderModel]):
 
     def __init__(
         self,
-        generator: TriPlaneGenerator,
+        generator: Generator,
         train: PortraitData,
         held_out: PortraitData,
         config: EncoderTraining | None = None,
@@ -193,7 +193,7 @@ class EncoderTask(NetworkTask[EncoderModel]):
 
 @torch.no_grad()
 def picture_metric(
-    generator: TriPlaneGenerator,
+    generator: Generator,
     codes: Tensor,
     camera: Tensor,
     spread: Tensor,
@@ -228,7 +228,7 @@ def picture_metric(
     return total / total.diagonal().mean()
 
 
-def _pixels(generator: TriPlaneGenerator, codes: Tensor, camera: Tensor) -> Tensor:
+def _pixels(generator: Generator, codes: Tensor, camera: Tensor) -> Tensor:
     """Return the pixels `[n, 3 * S * S]` of codes `[n, w_dim]` from one camera `[1, 25]`."""
     ws = codes[:, None].expand(-1, generator.num_ws, -1)
     image = generator.synthesize(ws, camera.expand(len(codes), -1)).image
@@ -244,7 +244,7 @@ def _length(metric: Tensor, error: Tensor) -> Tensor:
 @torch.no_grad()
 def measure_encoder(
     encoder: EncoderModel,
-    generator: TriPlaneGenerator,
+    generator: Generator,
     data: PortraitData,
     device: torch.device | str = "cpu",
     *,

@@ -15,8 +15,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from itportrait.config import Settings
+from itportrait.generator.base import Generator, Rendering
 from itportrait.generator.config import GeneratorConfig
-from itportrait.generator.generator import Rendering, TriPlaneGenerator
+from itportrait.generator.generator import TriPlaneGenerator
 from itportrait.geometry.camera import unpack_camera
 from itportrait.portraits.prior import INPUTS
 from itportrait.pretrain.training.data import PortraitData
@@ -252,7 +253,7 @@ class GeneratorTask(NetworkTask[TriPlaneGenerator]):
 
 @torch.no_grad()
 def measure_generator(
-    generator: TriPlaneGenerator,
+    generator: Generator,
     data: PortraitData,
     device: torch.device | str = "cpu",
     *,
@@ -288,7 +289,7 @@ def measure_generator(
 
 
 @torch.no_grad()
-def set_mean_code(generator: TriPlaneGenerator, *, count: int = 10_000, seed: int = 0) -> None:
+def set_mean_code(generator: Generator, *, count: int = 10_000, seed: int = 0) -> None:
     """Set `w_avg` to the mean code of many latents, so that truncation has a center."""
     rng = torch.Generator().manual_seed(seed)
     z = torch.randn(count, generator.z_dim, generator=rng).to(generator.w_avg.device)

@@ -13,7 +13,8 @@ import torch
 
 from itportrait.bundle import PerceptionSpec, load_bundle, write_bundle
 from itportrait.bundle.spec import CameraPrior, ClipSpec
-from itportrait.errors import MissingModelError
+from itportrait.errors import InvalidArgumentError, MissingModelError
+from itportrait.generator.base import Generator
 from itportrait.generator.generator import TriPlaneGenerator
 from itportrait.generator.io import load_generator, save_generator
 from itportrait.generator.presets import mini_config
@@ -130,12 +131,21 @@ def train_generator(paths: Paths, loop: LoopConfig, *, device: str = "cpu") -> N
     if paths.start is None:
         network, config = TriPlaneGenerator(mini_config()), GeneratorTraining()
     else:
-        network, config = load_generator(paths.start).train(), GeneratorTraining.of_trained()
+        network, config = _trained_before(paths.start).train(), GeneratorTraining.of_trained()
     network.requires_grad_(True).to(device)
     task = GeneratorTask(network, train, held_out, config, seed=loop.seed, device=device)
     _run(task, loop, paths)
     set_mean_code(task.average)
     save_generator(task.average, paths.weights, half=True)
+
+
+def _trained_before(folder: Path) -> TriPlaneGenerator:
+    generator = load_generator(folder)
+    if not isinstance(generator, TriPlaneGenerator):
+        raise InvalidArgumentError(
+            "start", expected="a tri-plane generator", actual=type(generator).__name__
+        )
+    return generator
 
 
 def train_perceptual(paths: Paths, loop: LoopConfig, *, device: str = "cpu") -> None:
@@ -223,7 +233,7 @@ def train_encoder(paths: Paths, loop: LoopConfig, *, device: str = "cpu") -> Non
     task.export().save(paths.weights / "encoder.safetensors")
 
 
-def load_generator_of(paths: Paths) -> TriPlaneGenerator:
+def load_generator_of(paths: Paths) -> Generator:
     """Load the exported generator.
 
     Raises:

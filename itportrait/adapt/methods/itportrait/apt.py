@@ -1,7 +1,7 @@
 """Stage 1 of ITportrait, 3D artistic paired transfer: style image against its twin's rows."""
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from itportrait.adapt.config import AdaptConfig
 from itportrait.adapt.layers import row_set
@@ -10,7 +10,7 @@ from itportrait.adapt.methods.itportrait.scenes import SceneSource
 from itportrait.adapt.pair import Pair
 from itportrait.adapt.sampling import final_image, random_codes
 from itportrait.bundle import Bundle
-from itportrait.generator import TriPlaneGenerator
+from itportrait.generator import Generator
 from itportrait.losses import (
     IdentityLoss,
     PerceptualLoss,
@@ -44,14 +44,14 @@ class PairedTransfer:
         self, bundle: Bundle, config: AdaptConfig, pairs: list[Pair], scenes: SceneSource
     ) -> None:
         self.bundle, self.config, self.pairs = bundle, config, pairs
-        self.rows = list(row_set(config.apt.rows, bundle.generator.num_ws))
+        self.rows = list(row_set(config.apt.rows, bundle.generator))
         self.perceptual = PerceptualLoss(bundle.perceptual, config.apt.size)
         self.identity = IdentityLoss(bundle.identity) if config.apt.identity else None
         self.spread = None
         if config.apt.direction:
             self.spread = ImageTextEmbedding(bundle, config, style_changes(bundle, pairs), scenes)
 
-    def codes(self, pair: Pair, rng: Generator) -> Tensor:
+    def codes(self, pair: Pair, rng: torch.Generator) -> Tensor:
         """Return `[batch, num_ws, w_dim]`: the pair's code with random style rows."""
         base, apt = self.bundle.generator, self.config.apt
         random = random_codes(base, apt.batch, rng, self.config.truncation_psi)
@@ -59,7 +59,7 @@ class PairedTransfer:
         ws[:, self.rows] = random[:, self.rows]
         return ws
 
-    def loss(self, student: TriPlaneGenerator, rng: Generator) -> tuple[Tensor, dict[str, float]]:
+    def loss(self, student: Generator, rng: torch.Generator) -> tuple[Tensor, dict[str, float]]:
         """Return the loss of one step and its parts.
 
         Args:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from itportrait.adapt.augment import Distortion, distorted
 from itportrait.adapt.config import AdaptConfig
@@ -14,7 +14,7 @@ from itportrait.adapt.sampling import (
 )
 from itportrait.adapt.workers import Workers
 from itportrait.bundle import Bundle
-from itportrait.generator import Rendering, TriPlaneGenerator
+from itportrait.generator import Generator, Rendering
 from itportrait.losses import (
     DirectionalLoss,
     IdentityLoss,
@@ -71,7 +71,7 @@ class ImageTextEmbedding:
         self.identity = IdentityLoss(bundle.identity) if config.ite.identity else None
 
     def loss(
-        self, student: TriPlaneGenerator, image_student: TriPlaneGenerator | None, rng: Generator
+        self, student: Generator, image_student: Generator | None, rng: torch.Generator
     ) -> tuple[Tensor, dict[str, float]]:
         """Return the loss of one step and its parts.
 
@@ -103,7 +103,7 @@ class ImageTextEmbedding:
         log = {f"ite_{name}": float(value.detach()) for name, value in parts.items()}
         return total, log | guidance.log
 
-    def _render(self, generator: TriPlaneGenerator, scene: Scene) -> Rendering:
+    def _render(self, generator: Generator, scene: Scene) -> Rendering:
         resolution = self.config.neural_rendering_resolution
         return render_views(generator, scene.ws, scene.cameras, resolution)
 
@@ -114,7 +114,7 @@ class ImageTextEmbedding:
 
     def _guidance(
         self,
-        image_student: TriPlaneGenerator | None,
+        image_student: Generator | None,
         scene: Scene,
         views: list[Distortion],
         before: Features,

@@ -3,13 +3,13 @@
 from dataclasses import dataclass
 
 import torch
-from torch import Generator, Tensor
+from torch import Tensor
 
 from itportrait.adapt.config import AdaptConfig
 from itportrait.adapt.pair import Pair
 from itportrait.adapt.sampling import final_image, random_codes, random_views
 from itportrait.bundle import Bundle
-from itportrait.generator import Rendering, TriPlaneGenerator
+from itportrait.generator import Generator, Rendering
 from itportrait.geometry.camera import frontal_camera
 from itportrait.learning.seeds import step_rng
 
@@ -34,7 +34,7 @@ class Scene:
 
 
 def render_views(
-    generator: TriPlaneGenerator, ws: Tensor, cameras: list[Tensor], resolution: int | None
+    generator: Generator, ws: Tensor, cameras: list[Tensor], resolution: int | None
 ) -> Rendering:
     """Render every code in every view, tri-planes drawn once; rows: views, then codes."""
     planes = generator.planes(ws)
@@ -66,7 +66,7 @@ class SceneSource:
         self.seed, self.rank = seed, rank
         self._pool: dict[int, Scene] = {}
 
-    def draw(self, rng: Generator) -> Scene:
+    def draw(self, rng: torch.Generator) -> Scene:
         """Return the scene of a step."""
         ite = self.config.ite
         if not ite.pool:
@@ -74,7 +74,7 @@ class SceneSource:
         chosen = torch.randint(ite.pool, (ite.batch,), generator=rng).tolist()
         return _join([self._pooled(index) for index in chosen])
 
-    def codes(self, count: int, rng: Generator) -> Tensor:
+    def codes(self, count: int, rng: torch.Generator) -> Tensor:
         """Return random codes, drawn towards a pair's where there is one, `[count, rows, w]`."""
         ite = self.config.ite
         ws = random_codes(self.generator, count, rng, self.config.truncation_psi)
@@ -91,14 +91,14 @@ class SceneSource:
             self._pool[index] = self._make(1, step_rng(self.seed, self.rank, index, "pool"))
         return self._pool[index]
 
-    def _views(self, count: int, rng: Generator) -> list[Tensor]:
+    def _views(self, count: int, rng: torch.Generator) -> list[Tensor]:
         views = self.config.ite.views
         if views.kind == "published":
             return random_views(views, count, rng)
         return [self.bundle.camera_prior.sample(count, rng) for _ in range(views.prior_views)]
 
     @torch.no_grad()
-    def _make(self, count: int, rng: Generator) -> Scene:
+    def _make(self, count: int, rng: torch.Generator) -> Scene:
         ws = self.codes(count, rng)
         cameras = [camera.to(ws.device) for camera in self._views(count, rng)]
         seen = cameras

@@ -1,0 +1,30 @@
+"""Rows of a StyleGAN code by what they carry, at any depth of the network."""
+
+from collections.abc import Sequence
+
+_PUBLISHED_ROWS = 14
+_STYLE_ROWS = tuple(range(7, 14))
+_COLOR_KEEPING_ROWS = (7, 9, 12, 13)
+"""JoJoGAN's `preserve_color` rows (9, 11, 15, 16, 17 of 18) at the same depth of 14."""
+_SHAPE_ROWS = 9
+
+
+def scale_rows(rows: Sequence[int], num_ws: int) -> tuple[int, ...]:
+    """Carry rows of the published 14-row code over to `num_ws` rows, at the same relative depth.
+
+    A row r of 14 becomes floor(r * num_ws / 14); doubles fall together, so the last row stays in.
+    Example: rows 7-13 of 14 are rows 5-9 of 10.
+    """
+    scaled = {row * num_ws // _PUBLISHED_ROWS for row in rows}
+    if _PUBLISHED_ROWS - 1 in rows:
+        scaled.add(num_ws - 1)
+    return tuple(sorted(scaled))
+
+
+def row_sets(num_ws: int) -> dict[str, tuple[int, ...]]:
+    """Return `Generator.row_sets` of a StyleGAN synthesis network with `num_ws` rows."""
+    return {
+        "shape": tuple(range(round(_SHAPE_ROWS * num_ws / _PUBLISHED_ROWS))),
+        "style_rows": scale_rows(_STYLE_ROWS, num_ws),
+        "preserve_color": scale_rows(_COLOR_KEEPING_ROWS, num_ws),
+    }
