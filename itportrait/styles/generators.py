@@ -7,8 +7,7 @@ import torch
 from torch import Tensor
 
 from itportrait.errors import InvalidArgumentError
-from itportrait.generator import Generator
-from itportrait.generator.generator import Rendering
+from itportrait.generator import Generator, Rendering
 from itportrait.styles.codes import Codes
 from itportrait.styles.style import BoundStyle, PreparedStyle, Volume
 
@@ -43,8 +42,7 @@ class BoundGenerator(BoundStyle):
     def __init__(self, generator: Generator, codes: Codes) -> None:
         self.codes, self.generator = codes, generator
         self.planes = generator.planes(codes.ws)
-        rendering = generator.config.rendering
-        self.volume = Volume(rendering.box_warp, rendering.density_gain)
+        self.volume = Volume(generator.box_warp, generator.density_gain)
 
     def render(self, cameras: Tensor, *, super_resolve: bool = True) -> Rendering:
         planes, ws = self.planes, self.codes.ws

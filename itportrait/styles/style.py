@@ -17,8 +17,7 @@ from typing import Any, ClassVar, Self
 from torch import Tensor
 
 from itportrait.errors import CheckpointError, InvalidArgumentError, ItportraitError
-from itportrait.generator import Generator
-from itportrait.generator.generator import Rendering
+from itportrait.generator import Generator, Rendering
 from itportrait.styles.codes import Codes
 from itportrait.styles.file import StyleFile, read_local
 from itportrait.weights.windows import fence
