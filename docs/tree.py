@@ -32,6 +32,8 @@ def rooms() -> list[Path]:
     order = [name for layer in layers() for name in sorted(layer)]
     found = [path.parent for path in package.glob("*/__init__.py")]
     found += [path for path in package.glob("*.py") if path.name != "__init__.py"]
+    if lost := sorted(path.name for path in found if path.stem not in order):
+        sys.exit(f"{', '.join(lost)}: in no layer; name it in pyproject.toml (importlinter)")
     return sorted(found, key=lambda path: order.index(path.stem))
 
 
