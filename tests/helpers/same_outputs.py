@@ -35,8 +35,8 @@ DRAWN = {"build", "files", "output", "bank", "uri", "config"}
 """Keys that name this very run, its folders, or files whose names are drawn anew."""
 IGNORED = ("_lease", "mlflow", "report.html", "/_builds/")
 DRAWN_NAME = re.compile(r"[0-9a-f]{8,}(?=\.parquet$)")
-CARD_LINES = re.compile(rb"^(Published as|\| seconds).*$", re.MULTILINE)
-"""Lines of a card that name the build or a time."""
+CARD_LINES = re.compile(rb"^(Published as|\| seconds).*$|\d+ s of training", re.MULTILINE)
+"""Parts of a card that name the build or a time."""
 
 
 def differences(before: Path, after: Path) -> list[str]:
