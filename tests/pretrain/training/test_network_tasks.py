@@ -8,7 +8,8 @@ from itportrait.perception.clip import WEIGHTS_FILE, ImageTextModel
 from itportrait.perception.encoder import EncoderModel
 from itportrait.perception.identity import MiniIdentityModel
 from itportrait.perception.perceptual import PerceptualModel
-from itportrait.pretrain.training.clip import ClipTask, ClipTraining, _classify, _tell_apart
+from itportrait.pretrain.training.clip import ClipTask, ClipTraining
+from itportrait.pretrain.training.clip.losses import classify, tell_apart
 from itportrait.pretrain.training.encoder import EncoderTask, EncoderTraining, picture_metric
 from itportrait.pretrain.training.identity import (
     IdentityTask,
@@ -181,13 +182,13 @@ def test_attributes_count_alike_on_both_sides_and_unseen_ones_not_at_all():
     margin = torch.tensor([[0.0, 9.0], [0.0, 9.0], [100.0, 9.0]])
     label = torch.tensor([[1, -1], [0, -1], [0, -1]])
     log2 = torch.tensor(2.0).log()
-    assert _tell_apart(margin, label) == pytest.approx(float((log2 + (log2 + 100) / 2) / 2))
+    assert tell_apart(margin, label) == pytest.approx(float((log2 + (log2 + 100) / 2) / 2))
 
 
 def test_classes_of_a_batch_count_alike():
     logits = torch.tensor([[3.0, 0.0], [3.0, 0.0], [3.0, 0.0], [3.0, 0.0]])
     right, wrong = (torch.nn.functional.softplus(torch.tensor(x)) for x in (-3.0, 3.0))
-    loss = _classify(logits, torch.tensor([0, 0, 0, 1]))
+    loss = classify(logits, torch.tensor([0, 0, 0, 1]))
     assert loss == pytest.approx(float((right + wrong) / 2))
 
 

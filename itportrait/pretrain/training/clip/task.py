@@ -23,7 +23,6 @@ Source:
 """
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -32,14 +31,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from itportrait.config import Settings
 from itportrait.image import resize
 from itportrait.perception.clip import MINI_NAME, WEIGHTS_FILE, ImageTextModel
 from itportrait.perception.files import save_compressed
 from itportrait.portraits import PHOTO
-from itportrait.portraits.domains import get_domain
 from itportrait.pretrain.training.attributes import ATTRIBUTES, attribute_labels
 from itportrait.pretrain.training.augment import between, move, recolor, soften
+from itportrait.pretrain.training.clip.config import ClipTraining
+from itportrait.pretrain.training.clip.losses import classify, contrast, direction, off, tell_apart
+from itportrait.pretrain.training.clip.measure import measure_clip
+from itportrait.pretrain.training.clip.model import MODEL_CONFIG, build_model
 from itportrait.pretrain.training.data import PortraitData, pairs_across
 from itportrait.pretrain.training.loop import draw_batch
 from itportrait.pretrain.training.prompts import (
@@ -52,85 +53,8 @@ from itportrait.pretrain.training.prompts import (
 )
 from itportrait.pretrain.training.task import NetworkTask
 
-MODEL_CONFIG: dict[str, Any] = {
-    "embed_dim": 128,
-    "vision_cfg": {
-        "image_size": 96,
-        "layers": [1, 1, 2, 1],
-        "width": 16,
-        "head_width": 64,
-    },
-    "text_cfg": {
-        "context_length": 40,
-        "vocab_size": 49408,
-        "width": 64,
-        "heads": 2,
-        "layers": 3,
-    },
-}
-"""In open_clip's format. A convolutional tower: some thousand pictures teach it small things such
-as glasses, which they do not teach a transformer."""
 HEAD_SCALE = 10.0
 """Unit vectors are enlarged for the head of attributes, whose weights begin small."""
-
-
-class ClipTraining(Settings):
-    """Hyper-parameters of the mini CLIP's training; by default those of the model of styles."""
-
-    batch: int = 48
-    """Pictures and captions in a batch."""
-    photo_share: float = 0.6
-    """Of them, photos: these show most people, and attributes are learned from people."""
-    pairs: int = 8
-    """Pairs of photo and domain in a batch, each with two pictures between them."""
-    learning_rate: float = 2e-3
-    """Of Adam."""
-    weight_decay: float = 0.02
-    """Of matrices; not of gains, biases and embeddings."""
-    contrast_weight: float = 0.5
-    """Weight of the contrast of captions."""
-    domain_weight: float = 0.5
-    """Weight of the classification by one prompt for each domain."""
-    attribute_weight: float = 2.0
-    """Weight of the classification by pairs of prompts, see `attributes`."""
-    head_weight: float = 0.0
-    """Weight of the classification of attributes by a head on the picture's vector."""
-    direction_weight: float = 1.0
-    """Weight of the direction loss."""
-    between_weight: float = 2.0
-    """Weight of the loss of pictures between photo and domain."""
-    adversary_weight: float = 1.0
-    """Weight of the loss of pictures changed against the model."""
-    adversary: float = 0.08
-    """Largest root mean square of that change, of pictures in [-1, 1]."""
-    still_from: tuple[float, float] = (0.2, 0.5)
-    """Shares of the budget between which the weights of `between` and `adversary` rise from 0:
-    at once they would hold all pictures in one place, where nothing is learned. Until then they
-    are not computed, which is a third of a step."""
-
-    @classmethod
-    def of_trained(cls) -> "ClipTraining":
-        """Return the hyper-parameters of a model that was trained before: all losses at once."""
-        return cls(learning_rate=1.5e-3, still_from=(0.0, 0.0))
-
-    @classmethod
-    def of_traits(cls) -> "ClipTraining":
-        """Return those of the model of traits, which begins as the model of styles.
-
-        With the lesser weights of `between` and `adversary`, a model that knows attributes is
-        fooled even more: it takes a generator's first tint for the style.
-        """
-        more = {"head_weight": 1.0, "between_weight": 5.0, "adversary_weight": 3.0}
-        return cls.of_trained().model_copy(update=more)
-
-
-def build_model(folder: Path) -> nn.Module:
-    """Write the configuration to `folder/itportrait-mini.json` and build the untrained model."""
-    folder.mkdir(parents=True, exist_ok=True)
-    path = folder / f"{MINI_NAME}.json"
-    path.write_text(json.dumps(MODEL_CONFIG, indent=2) + "\n")
-    open_clip.add_model_config(path)
-    return open_clip.create_model(MINI_NAME)
 
 
 class ClipTask(NetworkTask[Any]):
@@ -260,20 +184,20 @@ class ClipTask(NetworkTask[Any]):
         }
         labels = self.labels[rows].to(self.device)
         losses = {
-            "contrast": config.contrast_weight * _contrast(feature, said, captions, scale),
+            "contrast": config.contrast_weight * contrast(feature, said, captions, scale),
             "domain": config.domain_weight
-            * _classify(scale * feature @ named.T, self.train.domain[rows].to(self.device)),
-            "attribute": config.attribute_weight * _tell_apart(margins["attribute"], labels),
-            "head": config.head_weight * _tell_apart(margins["head"], labels),
+            * classify(scale * feature @ named.T, self.train.domain[rows].to(self.device)),
+            "attribute": config.attribute_weight * tell_apart(margins["attribute"], labels),
+            "head": config.head_weight * tell_apart(margins["head"], labels),
             "direction": config.direction_weight
-            * _direction(target - source, named[pair_domain] - named[self._photo]),
+            * direction(target - source, named[pair_domain] - named[self._photo]),
         }
         if still:
             source, target = source.detach(), target.detach()
             place = torch.lerp(source.repeat(2, 1), target.repeat(2, 1), share[:, None])
             kept_place = torch.cat([source, target])[kept]
-            losses["between"] = still * config.between_weight * _off(moved[0], place)
-            losses["adversary"] = still * config.adversary_weight * _off(moved[1], kept_place)
+            losses["between"] = still * config.between_weight * off(moved[0], place)
+            losses["adversary"] = still * config.adversary_weight * off(moved[1], kept_place)
         return losses
 
     def _rows(self) -> Tensor:
@@ -373,91 +297,3 @@ class ClipTask(NetworkTask[Any]):
 
 def _any(options, rng: torch.Generator):
     return options[int(torch.randint(len(options), (1,), generator=rng))]
-
-
-def _classify(logits: Tensor, truth: Tensor) -> Tensor:
-    """Return the cross-entropy, in which every class of the batch counts as much."""
-    weight = 1 / torch.bincount(truth, minlength=logits.shape[1]).clamp_min(1)
-    return F.cross_entropy(logits, truth, weight=weight)
-
-
-def _tell_apart(margin: Tensor, label: Tensor) -> Tensor:
-    """Return the cross-entropy of margins `[n, attributes]`, over those that are seen.
-
-    The rarer side of an attribute counts as much as the other.
-    """
-    losses = []
-    for value, sign in ((1, -1.0), (0, 1.0)):
-        chosen = (label == value).float()
-        known = chosen.sum(0) > 0
-        mean = (F.softplus(sign * margin) * chosen).sum(0) / chosen.sum(0).clamp_min(1)
-        losses.append(mean[known])
-    return torch.cat(losses).mean()
-
-
-def _off(vector: Tensor, place: Tensor) -> Tensor:
-    """Return how far unit vectors are from the directions of places."""
-    return (1 - F.cosine_similarity(vector, place, dim=1)).mean()
-
-
-def _contrast(image: Tensor, text: Tensor, captions: Sequence[str], scale: Tensor) -> Tensor:
-    """Return the contrastive loss of CLIP; equal captions are equally right."""
-    number = {text: index for index, text in enumerate(dict.fromkeys(captions))}
-    label = torch.tensor([number[text] for text in captions], device=image.device)
-    target = (label[:, None] == label[None]).float()
-    target = target / target.sum(1, keepdim=True)
-    logits = scale * image @ text.T
-    return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
-
-
-def _direction(image: Tensor, text: Tensor) -> Tensor:
-    """Return how far changes of pictures are from the words' change, in direction and length."""
-    cosine = F.cosine_similarity(image, text, dim=1)
-    # Only the pictures reach for the words: words that gave way would end in one point.
-    goal = text.detach()
-    off = (image - goal).square().sum(1) / goal.square().sum(1).clamp_min(1e-6)
-    return (1 - cosine).mean() + 0.25 * off.mean()
-
-
-@torch.no_grad()
-def measure_clip(
-    clips: Sequence[ImageTextModel], data: PortraitData, *, count: int = 450
-) -> dict[str, float]:
-    """Measure domains and directions on pictures, by the mean similarity of some models.
-
-    Returns:
-        `domain_top1`: share of pictures whose nearest prompt is their domain's; `direction`: mean
-        cosine between the pictures' direction, photo to domain, and the prompts', over domains;
-        `direction_least`: of the worst domain.
-    """
-    names = [name for i, name in enumerate(data.domains) if bool((data.domain == i).any())]
-    rows = torch.linspace(0, len(data) - 1, min(count, len(data))).long().unique()
-    likeness, cosines = [], []
-    for model in clips:
-        phrases = [get_domain(name).phrases[0].format("a person") for name in names]
-        prompts = torch.stack([model.encode_prompt(phrase, ("{}",)) for phrase in phrases])
-        images = [model.encode_image(data.floats(part, model.device)) for part in rows.split(64)]
-        likeness.append((torch.cat(images) @ prompts.T).cpu())
-        if PHOTO in names:
-            cosines.append(_cosines(model, dict(zip(names, prompts, strict=True)), data))
-    guess = torch.stack(likeness).mean(0).argmax(1)
-    true = torch.tensor([names.index(data.domains[int(d)]) for d in data.domain[rows]])
-    figures = {"domain_top1": float((guess == true).float().mean())}
-    if cosines and cosines[0]:
-        means = [sum(row[name] for row in cosines) / len(cosines) for name in cosines[0]]
-        figures["direction"] = sum(means) / len(means)
-        figures["direction_least"] = min(means)
-    return figures
-
-
-def _cosines(
-    model: ImageTextModel, prompts: dict[str, Tensor], data: PortraitData
-) -> dict[str, float]:
-    """Return how far each domain's pictures change as its words do."""
-    cosines = {}
-    for name in prompts.keys() - {PHOTO}:
-        pairs = pairs_across(data, PHOTO, name)[:64]
-        first, second = (model.encode_image(data.floats(side, model.device)) for side in pairs.T)
-        text = F.normalize(prompts[name] - prompts[PHOTO], dim=0)
-        cosines[name] = float((F.normalize(second - first, dim=1) @ text).mean())
-    return cosines
