@@ -37,12 +37,11 @@ from itportrait.pretrain.training.loop import LoopConfig
 from itportrait.pretrain.training.run import (
     LICENSE,
     NETWORKS,
-    SHARES,
-    TRAINERS,
     Paths,
     dataset_specs,
     draw,
     finish_bundle,
+    train,
 )
 
 RUNS = Path(os.environ.get("ITPORTRAIT_RUNS", "runs"))
@@ -97,7 +96,7 @@ def pretrain(arguments: argparse.Namespace) -> int:
     for name, minutes in budgets.items():
         logging.info("training %s for %.1f minutes", name, minutes)
         loop = LoopConfig(minutes=minutes, seed=arguments.seed)
-        TRAINERS[name](paths, loop, device=arguments.device)
+        train(name, paths, loop, device=arguments.device)
         finish_bundle(paths)
 
     figures = measure(paths, people=specs["photo-val"].people)
@@ -128,8 +127,8 @@ def pretrain(arguments: argparse.Namespace) -> int:
 def share_out(arguments: argparse.Namespace) -> dict[str, float]:
     """Return the minutes of each network that is to be trained, in their order."""
     chosen = [name for name in NETWORKS if arguments.only is None or name in arguments.only]
-    whole = sum(SHARES[name] for name in chosen)
-    return {name: arguments.budget_minutes * SHARES[name] / whole for name in chosen}
+    whole = sum(NETWORKS[name].share for name in chosen)
+    return {name: arguments.budget_minutes * NETWORKS[name].share / whole for name in chosen}
 
 
 def measure(paths: Paths, *, people: int) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from itportrait.portraits import Person, build_face, render_portrait
 from itportrait.portraits.prior import decode_traits
 from itportrait.pretrain.evaluation.models import attribute_scores
 from itportrait.pretrain.training.attributes import ATTRIBUTES
+from itportrait.pretrain.training.generator import picture
 from itportrait.records import AlignedRecord, InvertedRecord
 
 YAWS_DEG = (0.0, -30.0, 30.0)
@@ -102,7 +103,13 @@ def _compare(
     """Compare the renders of codes, by the number of the person, with what was drawn."""
     generator, good = bundle.generator, list(codes)
     ws = torch.stack(list(codes.values())).view(-1, generator.num_ws, generator.w_dim)
-    renders = [_render(bundle, ws, camera) for camera in views.cameras]
+    renders = [
+        torch.cat([
+            picture(generator, part, camera.expand(len(part), -1)).clamp(-1, 1)
+            for part in ws.split(8)
+        ])
+        for camera in views.cameras
+    ]  # fmt: skip
     quality = [psnr(image, views.floats(view)[good]) for view, image in enumerate(renders)]
     figures = {
         "inversion_psnr": float(quality[0].mean()),
@@ -118,12 +125,3 @@ def _compare(
         if seen.any():
             figures[f"inversion_keeps_{name}"] = float((after[name][seen] > 0).float().mean())
     return figures
-
-
-def _render(bundle: Bundle, ws: Tensor, camera: Tensor) -> Tensor:
-    images = []
-    for part in ws.split(8):
-        image = bundle.generator.synthesize(part, camera.expand(len(part), -1)).image
-        assert image is not None
-        images.append(image.clamp(-1, 1))
-    return torch.cat(images)

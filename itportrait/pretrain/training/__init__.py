@@ -1,5 +1,6 @@
-"""Training of the embedded model family: one file per network, and what they share.
+"""Training of the embedded model family: one file or folder per network, and what they share.
 
-`loop.py` runs any `Task` within a budget, with checkpoints; `data.py` reads the drawn portraits;
-`optimizer.py` holds Muon. `workflows/pretrain_mini.py` gives the order.
+`task.py` is what every training does in a step, and `loop.py` runs it within a budget, with
+checkpoints. `data.py` reads the drawn portraits. `run.py` knows how each network is built, and in
+which order.
 """

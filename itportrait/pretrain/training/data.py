@@ -1,7 +1,7 @@
 """The drawn portraits as tensors, read from the shards of `itportrait.pretrain.dataset`.
 
-People are split by their number, so that no person is both trained on and measured on, in any
-domain. All rows live in memory as they lie on the disk (8 and 16 bit): 20,000 portraits are 1.6 GB.
+People to train on and people to measure on come from different seeds, so from different folders.
+All rows are kept in memory with the types of the disk (8 and 16 bit): 20,000 portraits take 1.6 GB.
 """
 
 import json
@@ -16,8 +16,6 @@ from torch import Tensor
 from itportrait.errors import InvalidArgumentError, NoInputError
 from itportrait.portraits.stored_depth import decode_depth
 
-HELD_OUT_EVERY = 25
-"""Every 25th person is held out."""
 PEOPLE_PER_SEED = 1_000_000
 """Numbers of people are kept apart by this much between datasets of different seeds."""
 
@@ -58,14 +56,9 @@ class PortraitData:
         }
         return replace(self, **values, captions=[self.captions[row] for row in rows.tolist()])
 
-    def in_domain(self, name: str) -> "PortraitData":
-        """Return the rows of one domain."""
-        return self.take(self.domain == self.domains.index(name))
-
-    def split(self) -> tuple["PortraitData", "PortraitData"]:
-        """Return (rows to train on, rows of held-out people)."""
-        held = self.person % HELD_OUT_EVERY == HELD_OUT_EVERY - 1
-        return self.take(~held), self.take(held)
+    def spread(self, count: int) -> Tensor:
+        """Return the numbers of at most `count` rows, evenly picked from all."""
+        return torch.linspace(0, len(self) - 1, min(count, len(self))).long().unique()
 
     def floats(self, rows: Tensor, device: torch.device | str = "cpu") -> Tensor:
         """Return pictures `[m, 3, S, S]` in [-1, 1]."""

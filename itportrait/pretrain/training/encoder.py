@@ -11,8 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from itportrait.config import Settings
-from itportrait.generator.base import Generator
+from itportrait.generator.generator import TriPlaneGenerator
 from itportrait.geometry.camera import camera_angles
 from itportrait.perception.encoder import EncoderModel
 from itportrait.perception.perceptual import PerceptualModel
@@ -20,27 +19,26 @@ from itportrait.perception.trunk import ConvTrunk
 from itportrait.portraits.prior import INPUTS
 from itportrait.pretrain.training.augment import recolor, soften
 from itportrait.pretrain.training.data import PortraitData
-from itportrait.pretrain.training.generator import face_weight
-from itportrait.pretrain.training.loop import draw_batch
-from itportrait.pretrain.training.task import NetworkTask
+from itportrait.pretrain.training.generator import face_weight, picture
+from itportrait.pretrain.training.task import AdamTraining, NetworkTask, TaskInputs
 
 WIDTHS, DEPTHS = (32, 64, 96, 160), (1, 2, 2, 3)
-"""Of the encoder's own trunk, larger than the perceptual network's: codes need finer things."""
+"""Size of the encoder's trunk, larger than the perceptual network's: codes need finer features."""
 
 
-class EncoderTraining(Settings):
+class EncoderTraining(AdamTraining):
     """Hyper-parameters of the encoder's training."""
 
+    average: float = 0.995
+    """Largest share of the averaged weights that is kept in a step."""
     batch: int = 32
     """Drawn portraits in a batch of the first phase."""
     render_batch: int = 6
     """Drawn portraits of a batch that are also rendered, in the second phase."""
     render_from: float = 0.5
     """Share of the budget after which renders are compared."""
-    learning_rate: float = 2e-3
-    """Of Adam."""
     picture_share: float = 0.9
-    """Of the code's error: what shows; the rest is of the code in units of its own spread."""
+    """Share of the code's error that counts what pictures show; all entries share the rest."""
     code_weight: float = 0.3
     """Weight of the code's error in the second phase (1 before)."""
     angle_weight: float = 2.0
@@ -48,7 +46,7 @@ class EncoderTraining(Settings):
     image_weight: float = 4.0
     """Weight of the absolute error of pictures in [0, 1]."""
     square_weight: float = 20.0
-    """Weight of their squared error."""
+    """Weight of the squared error of pictures in [0, 1]."""
     perceptual_weight: float = 0.5
     """Weight of the perceptual distance."""
     offset_weight: float = 0.01
@@ -62,54 +60,39 @@ class EncoderTraining(Settings):
         return cls(learning_rate=1e-3, render_from=0.15)
 
 
-class EncoderTask(NetworkTask[EncoderModel]):
+class EncoderTask(NetworkTask[EncoderModel, EncoderTraining]):
     """The encoder in training.
 
     Args:
-        generator: finished; stays as it is.
-        train: photos.
-        held_out: photos of other people.
+        generator: the finished generator, which is not trained any more.
+        inputs: photos.
         config: hyper-parameters.
-        perceptual: a network for the loss.
+        perceptual: network of the perceptual loss; without it that loss is left out.
         start: an encoder of a former state of the generator to begin with; None begins anew.
     """
 
     def __init__(
         self,
-        generator: Generator,
-        train: PortraitData,
-        held_out: PortraitData,
-        config: EncoderTraining | None = None,
+        generator: TriPlaneGenerator,
+        inputs: TaskInputs,
+        config: EncoderTraining,
         *,
         perceptual: PerceptualModel | None = None,
         start: EncoderModel | None = None,
-        seed: int = 0,
-        device: torch.device | str = "cpu",
     ) -> None:
-        config = config or EncoderTraining()
+        train, device = inputs.train, inputs.device
         encoder = start or EncoderModel(
             ConvTrunk(WIDTHS, DEPTHS), generator.num_ws, generator.w_dim
         )
         encoder.requires_grad_(True).to(device)
-        self.generator = generator.eval().requires_grad_(False)
-        self.config, self.seed, self.device = config, seed, torch.device(device)
-        self.train, self.held_out, self.perceptual = train, held_out, perceptual
-        codes = self._codes(train.latent[:10_000].to(device))
+        self.generator, self.perceptual = generator.eval().requires_grad_(False), perceptual
+        codes = codes_of(generator, train.latent[:10_000].to(device))
         encoder.w_avg.copy_(codes.mean(0))
         encoder.w_std.copy_(codes.std(0).clamp_min(1e-3))
-        shown = picture_metric(self.generator, codes, train.camera.to(device), encoder.w_std)
+        shown = picture_metric(generator, codes, train.camera.to(device), encoder.w_std)
         plain = torch.eye(len(shown), device=device)
         self.metric = torch.lerp(plain, shown, config.picture_share)
-        optimizer = torch.optim.AdamW(
-            encoder.parameters(), lr=config.learning_rate, weight_decay=1e-4
-        )
-        super().__init__("encoder", encoder, [optimizer], average=0.995)
-
-    def _codes(self, latent: Tensor) -> Tensor:
-        """Return the w of latents, those entries zero that no picture shows."""
-        z = latent.clone()
-        z[:, len(INPUTS) :] = 0
-        return self.generator.mapping(z, torch.zeros(1, 25, device=z.device))[:, 0]
+        super().__init__("encoder", encoder, [config.optimizer(encoder)], config, inputs)
 
     def losses(self, progress: float, rng: torch.Generator) -> dict[str, Tensor]:
         """Return the weighted losses of one batch."""
@@ -118,33 +101,27 @@ class EncoderTask(NetworkTask[EncoderModel]):
             return self._code_losses(rng)
         if float(torch.rand(1, generator=rng)) < config.sample_share:
             return self._sample_losses(rng)
-        rows = draw_batch(len(self.train), config.render_batch, self.steps, self.seed)
-        image = self.train.floats(rows, self.device)
-        camera, code = (
-            self.train.camera[rows].to(self.device),
-            self._codes(self.train.latent[rows].to(self.device)),
-        )
+        image, camera, code = self._drawn(config.render_batch)
         return self._render_losses(image, image, camera, code)
 
+    def _drawn(self, size: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Return pictures, cameras and codes of the drawn portraits of a step."""
+        rows = self.draw(len(self.train), size)
+        code = codes_of(self.generator, self.train.latent[rows].to(self.device))
+        return self.train.floats(rows, self.device), self.train.camera[rows].to(self.device), code
+
     def _code_losses(self, rng: torch.Generator) -> dict[str, Tensor]:
-        rows = draw_batch(len(self.train), self.config.batch, self.steps, self.seed)
-        image = soften(
-            recolor(self.train.floats(rows, self.device), rng, gain=0.04, light=0.06), rng
-        )
+        image, camera, code = self._drawn(self.config.batch)
+        image = soften(recolor(image, rng, gain=0.04, light=0.06), rng)
         w_plus, angles = self.module(image)
-        code = self._codes(self.train.latent[rows].to(self.device))
-        return self._known_losses(
-            w_plus, angles, code, self.train.camera[rows].to(self.device), 1.0
-        )
+        return self._known_losses(w_plus, angles, code, camera, 1.0)
 
     def _sample_losses(self, rng: torch.Generator) -> dict[str, Tensor]:
-        rows = draw_batch(len(self.train), self.config.render_batch, self.steps, self.seed)
+        rows = self.draw(len(self.train), self.config.render_batch)
         z = torch.randn(len(rows), self.generator.z_dim, generator=rng).to(self.device)
-        camera, code = self.train.camera[rows].to(self.device), self._codes(z)
+        camera, code = self.train.camera[rows].to(self.device), codes_of(self.generator, z)
         with torch.no_grad():
-            ws = code[:, None].expand(-1, self.generator.num_ws, -1)
-            image = self.generator.synthesize(ws, camera).image
-        assert image is not None
+            image = picture(self.generator, _repeated(self.generator, code), camera)
         return self._render_losses(image.clamp(-1, 1), image, camera, code)
 
     def _known_losses(
@@ -169,8 +146,7 @@ class EncoderTask(NetworkTask[EncoderModel]):
                 layer.eval()
         w_plus, angles = self.module(image)
         losses = self._known_losses(w_plus, angles, code, camera, config.code_weight)
-        render = self.generator.synthesize(w_plus, camera).image
-        assert render is not None
+        render = picture(self.generator, w_plus, camera)
         error = (render - target) / 2
         weight = face_weight(camera, render.shape[-1])
         losses["image"] = config.image_weight * (
@@ -186,14 +162,21 @@ class EncoderTask(NetworkTask[EncoderModel]):
         """Return the PSNR of renders from the true camera, and the angles' error in degrees."""
         return measure_encoder(self.average, self.generator, self.held_out, self.device)
 
-    def export(self) -> EncoderModel:
-        """Return the model that is shipped."""
+    def model(self) -> EncoderModel:
+        """Return the averaged encoder."""
         return self.average.eval().requires_grad_(False)
+
+
+def codes_of(generator: TriPlaneGenerator, latent: Tensor) -> Tensor:
+    """Return the codes `[N, w_dim]` of latents `[N, 64]`, of which only what shows is read."""
+    z = latent.clone()
+    z[:, len(INPUTS) :] = 0
+    return generator.mapping(z, torch.zeros(1, 25, device=z.device))[:, 0]
 
 
 @torch.no_grad()
 def picture_metric(
-    generator: Generator,
+    generator: TriPlaneGenerator,
     codes: Tensor,
     camera: Tensor,
     spread: Tensor,
@@ -205,12 +188,13 @@ def picture_metric(
     """Return how much errors of a code change pictures, as a quadratic form.
 
     Args:
-        generator: finished.
-        codes: `[n, w_dim]`, of which some are changed, one entry after the other.
-        camera: `[m, 25]`, of which some are looked from.
+        generator: the finished generator.
+        codes: `[n, w_dim]`, from which the changed ones are chosen.
+        camera: `[m, 25]`, from which the cameras of the pictures are chosen.
         spread: `[w_dim]`: the unit of each entry.
-        count: codes that are changed.
-        step: of a change, in units of `spread`.
+        count: number of codes whose entries are changed, one entry after the other.
+        step: size of a change, in units of `spread`.
+        seed: of the choice of codes and cameras.
 
     Returns:
         `[w_dim, w_dim]`, symmetric, of mean diagonal 1: the mean of `J^T J` over the codes, where
@@ -228,12 +212,15 @@ def picture_metric(
     return total / total.diagonal().mean()
 
 
-def _pixels(generator: Generator, codes: Tensor, camera: Tensor) -> Tensor:
+def _repeated(generator: TriPlaneGenerator, code: Tensor) -> Tensor:
+    """Return codes `[N, w_dim]` as `[N, num_ws, w_dim]`, the same in every row."""
+    return code[:, None].expand(-1, generator.num_ws, -1)
+
+
+def _pixels(generator: TriPlaneGenerator, codes: Tensor, camera: Tensor) -> Tensor:
     """Return the pixels `[n, 3 * S * S]` of codes `[n, w_dim]` from one camera `[1, 25]`."""
-    ws = codes[:, None].expand(-1, generator.num_ws, -1)
-    image = generator.synthesize(ws, camera.expand(len(codes), -1)).image
-    assert image is not None
-    return image.flatten(1)
+    ws = _repeated(generator, codes)
+    return picture(generator, ws, camera.expand(len(codes), -1)).flatten(1)
 
 
 def _length(metric: Tensor, error: Tensor) -> Tensor:
@@ -244,7 +231,7 @@ def _length(metric: Tensor, error: Tensor) -> Tensor:
 @torch.no_grad()
 def measure_encoder(
     encoder: EncoderModel,
-    generator: Generator,
+    generator: TriPlaneGenerator,
     data: PortraitData,
     device: torch.device | str = "cpu",
     *,
@@ -255,13 +242,11 @@ def measure_encoder(
     Returns:
         `psnr` in dB from the true camera; `angle_error_deg`: median over yaw and pitch.
     """
-    rows = torch.linspace(0, len(data) - 1, min(count, len(data))).long()
     psnr, off = [], []
-    for part in rows.split(16):
+    for part in data.spread(count).split(16):
         image, camera = data.floats(part, device), data.camera[part].to(device)
         w_plus, angles = encoder(image)
-        render = generator.synthesize(w_plus, camera).image
-        assert render is not None
+        render = picture(generator, w_plus, camera)
         error = ((render.clamp(-1, 1) - image) / 2).square().mean((1, 2, 3))
         psnr.append(-10 * error.log10())
         off.append((angles - torch.stack(camera_angles(camera), dim=1)).abs().flatten())

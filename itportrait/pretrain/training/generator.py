@@ -9,21 +9,21 @@ picture and the depth are supervised as well, for edges and geometry.
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from itportrait.config import Settings
-from itportrait.generator.base import Generator, Rendering
 from itportrait.generator.config import GeneratorConfig
-from itportrait.generator.generator import TriPlaneGenerator
+from itportrait.generator.generator import Rendering, TriPlaneGenerator
+from itportrait.generator.io import save_generator
 from itportrait.geometry.camera import unpack_camera
+from itportrait.pretrain.training.optimizer import Muon, split_parameters
 from itportrait.portraits.prior import INPUTS
 from itportrait.pretrain.training.data import PortraitData
-from itportrait.pretrain.training.loop import draw_batch
-from itportrait.pretrain.training.optimizer import Muon, split_parameters
-from itportrait.pretrain.training.task import NetworkTask
+from itportrait.pretrain.training.task import NetworkTask, NetworkTraining, TaskInputs
 
 HEAD_CENTER = (0.0, -0.015, 0.22)
 """World point on which the weight of the losses is centered."""
@@ -46,7 +46,7 @@ class LossWeights(Settings):
     image: float = 1.0
     """Absolute error of the picture, more over the face."""
     square: float = 3.0
-    """Squared error of the picture: outlines that lie wrong, which absolute errors count little."""
+    """Squared error of the picture: misplaced outlines, which absolute errors count little."""
     pooled: float = 0.5
     """Absolute error of the picture pooled to 16 pixels: colors and light."""
     raw: float = 0.4
@@ -59,21 +59,21 @@ class LossWeights(Settings):
     """Mean distance of a ray's weight from the true depth: geometry."""
 
 
-class GeneratorTraining(Settings):
+class GeneratorTraining(NetworkTraining):
     """Hyper-parameters of the generator's training."""
 
+    learning_rate: float = 1.2e-2
+    """Learning rate of Muon and Adam, after the warm-up and before it falls."""
+    hold: float = 0.35
+    """Share of the budget before the learning rate starts to fall."""
+    warmup_steps: int = 100
+    """Number of steps over which the learning rate rises."""
+    average: float = 0.998
+    """Largest share of the averaged weights that is kept in a step."""
     people: int = 4
     """People in a batch."""
     views: int = 2
     """Views of each person in a batch."""
-    learning_rate: float = 1.2e-2
-    """Of Muon and Adam alike."""
-    hold: float = 0.35
-    """Share of the budget before the learning rate starts to fall."""
-    warmup_steps: int = 100
-    """Steps over which the learning rate rises."""
-    average: float = 0.998
-    """Largest share of the averaged weights kept in a step."""
     stages: tuple[Stage, ...] = (
         Stage(until=0.1, rays=16, blocks=1),
         Stage(until=0.3, rays=32, blocks=1),
@@ -83,11 +83,11 @@ class GeneratorTraining(Settings):
     weights: LossWeights = LossWeights()
     """Weights of the losses, on images in [0, 1] and depths in world units."""
     noise_latents: int = 64 - len(INPUTS)
-    """Trailing entries of the latent that the picture does not show: drawn anew every step."""
+    """Number of trailing latents that the picture does not show; they are drawn anew every step."""
 
     @classmethod
     def of_trained(cls) -> "GeneratorTraining":
-        """Return the hyper-parameters of a generator that was trained before: full size only."""
+        """Return the hyper-parameters of a generator that was trained before, at full size only."""
         return cls(learning_rate=8e-3, hold=0.3, stages=(Stage(until=1.0, rays=32, blocks=2),))
 
 
@@ -154,6 +154,13 @@ def losses(rendering: Rendering, target: Mapping[str, Tensor], camera: Tensor) -
     }
 
 
+def picture(generator: TriPlaneGenerator, ws: Tensor, camera: Tensor) -> Tensor:
+    """Return the pictures `[N, 3, S, S]` of codes `[N, num_ws, w_dim]` seen from `[N, 25]`."""
+    image = generator.synthesize(ws, camera).image
+    assert image is not None
+    return image
+
+
 def at_stage(generator: TriPlaneGenerator, stage: Stage) -> TriPlaneGenerator:
     """Return a generator of a stage's resolution that shares all its weights with the full one."""
     config = generator.config
@@ -173,56 +180,36 @@ def at_stage(generator: TriPlaneGenerator, stage: Stage) -> TriPlaneGenerator:
     return small
 
 
-class GeneratorTask(NetworkTask[TriPlaneGenerator]):
+class GeneratorTask(NetworkTask[TriPlaneGenerator, GeneratorTraining]):
     """The mini generator in training.
 
     Args:
         generator: freshly built, or trained before.
-        train: photos with geometry, several views of each person.
-        held_out: photos of other people, for measuring.
+        inputs: photos with geometry, several views of each person.
         config: hyper-parameters.
-        seed: of the order of the data.
     """
 
     def __init__(
-        self,
-        generator: TriPlaneGenerator,
-        train: PortraitData,
-        held_out: PortraitData,
-        config: GeneratorTraining | None = None,
-        *,
-        seed: int = 0,
-        device: torch.device | str = "cpu",
+        self, generator: TriPlaneGenerator, inputs: TaskInputs, config: GeneratorTraining
     ) -> None:
-        config = config or GeneratorTraining()
         matrices, rest = split_parameters(generator, muon=("backbone.", "superresolution."))
         optimizers = [
             Muon(matrices, lr=config.learning_rate),
             torch.optim.Adam(rest, lr=config.learning_rate, betas=(0.9, 0.99)),
         ]
-        super().__init__(
-            "generator",
-            generator,
-            optimizers,
-            hold=config.hold,
-            warmup_steps=config.warmup_steps,
-            average=config.average,
-        )
-        self.config, self.seed, self.device = config, seed, torch.device(device)
-        self.train, self.held_out = train, held_out
-        self.groups = train.groups()
+        super().__init__("generator", generator, optimizers, config, inputs)
+        self.groups = self.train.groups()
         self.stages = [at_stage(generator, stage) for stage in config.stages]
 
-    def batch(self, step: int, rng: torch.Generator) -> Tensor:
-        """Return row numbers `[people, views]` of a step."""
-        people = draw_batch(len(self.groups), self.config.people, step, self.seed)
-        rows = self.groups[people]
+    def batch(self, rng: torch.Generator) -> Tensor:
+        """Return row numbers `[people, views]` of the present step."""
+        rows = self.groups[self.draw(len(self.groups), self.config.people)]
         order = torch.rand(rows.shape, generator=rng).argsort(1)
         return rows.gather(1, order)[:, : self.config.views]
 
     def losses(self, progress: float, rng: torch.Generator) -> dict[str, Tensor]:
         """Return the weighted losses of one batch."""
-        config, rows = self.config, self.batch(self.steps, rng)
+        config, rows = self.config, self.batch(rng)
         index = sum(progress >= stage.until for stage in config.stages[:-1])
         generator, stage = self.stages[index], config.stages[index]
         flat, views = rows.flatten(), rows.shape[1]
@@ -250,10 +237,15 @@ class GeneratorTask(NetworkTask[TriPlaneGenerator]):
         """Return PSNR of the picture and of the head on held-out people, in dB, and depth error."""
         return measure_generator(self.average, self.held_out, self.device)
 
+    def export(self, weights: Path) -> None:
+        """Write the averaged generator with its mean code to the bundle's folder."""
+        set_mean_code(self.average)
+        save_generator(self.average, weights, half=True)
+
 
 @torch.no_grad()
 def measure_generator(
-    generator: Generator,
+    generator: TriPlaneGenerator,
     data: PortraitData,
     device: torch.device | str = "cpu",
     *,
@@ -266,9 +258,8 @@ def measure_generator(
         `psnr`, `head_psnr`: means over pictures, dB; `depth_error`: median over pixels of heads, in
         world units.
     """
-    rows = torch.linspace(0, len(data) - 1, min(count, len(data))).long()
     whole, head, depth = [], [], []
-    for part in rows.split(batch):
+    for part in data.spread(count).split(batch):
         camera = data.camera[part].to(device)
         ws = generator.mapping(data.latent[part].to(device), camera[:1])
         rendering = generator.synthesize(ws, camera)
@@ -289,7 +280,7 @@ def measure_generator(
 
 
 @torch.no_grad()
-def set_mean_code(generator: Generator, *, count: int = 10_000, seed: int = 0) -> None:
+def set_mean_code(generator: TriPlaneGenerator, *, count: int = 10_000, seed: int = 0) -> None:
     """Set `w_avg` to the mean code of many latents, so that truncation has a center."""
     rng = torch.Generator().manual_seed(seed)
     z = torch.randn(count, generator.z_dim, generator=rng).to(generator.w_avg.device)

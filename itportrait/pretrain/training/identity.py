@@ -10,18 +10,17 @@ Source:
 """
 
 import torch
+from scipy.stats import mannwhitneyu
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from itportrait.config import Settings
 from itportrait.perception.identity import IdentityModel, MiniIdentityModel
 from itportrait.perception.trunk import ConvTrunk
 from itportrait.portraits import PHOTO
 from itportrait.portraits.prior import INPUTS
 from itportrait.pretrain.training.augment import distort, replace_background
 from itportrait.pretrain.training.data import PortraitData
-from itportrait.pretrain.training.loop import draw_batch
-from itportrait.pretrain.training.task import NetworkTask
+from itportrait.pretrain.training.task import AdamTraining, NetworkTask, TaskInputs
 
 CHANGEABLE = (
     *("smile", "mouth_open", "eye_open", "gaze_x", "gaze_y", "glasses", "makeup"),
@@ -32,21 +31,17 @@ CHANGEABLE = (
 FACE_INPUTS = [index for index, name in enumerate(INPUTS) if name not in CHANGEABLE]
 
 
-class IdentityTraining(Settings):
+class IdentityTraining(AdamTraining):
     """Hyper-parameters of the identity network's training."""
 
     people: int = 16
     """People in a batch."""
     pictures: int = 3
-    """Pictures of each; every second person's are from any domain, the others' photos."""
-    learning_rate: float = 2e-3
-    """Of Adam."""
-    weight_decay: float = 1e-4
-    """Of Adam."""
+    """Pictures of each person; half of the people are shown in any domain, the others in photos."""
     background_share: float = 0.75
     """Share of the pictures whose background is replaced."""
     temperature: float = 0.1
-    """Of the contrastive loss."""
+    """Temperature of the contrastive loss: the cosines are divided by it."""
     latent_weight: float = 0.5
     """Weight of the regression of the face's latents."""
 
@@ -82,53 +77,36 @@ def contrastive_loss(embedding: Tensor, person: Tensor, temperature: float) -> T
 
 def area_under_curve(positive: Tensor, negative: Tensor) -> float:
     """Return the probability that a positive pair scores above a negative one (ROC AUC)."""
-    order = torch.cat([positive, negative]).argsort()
-    rank = torch.empty(len(order), dtype=torch.float64)
-    rank[order] = torch.arange(1, len(order) + 1, dtype=torch.float64)
-    wins = rank[: len(positive)].sum() - len(positive) * (len(positive) + 1) / 2
+    wins = mannwhitneyu(positive.numpy(), negative.numpy()).statistic
     return float(wins / (len(positive) * len(negative)))
 
 
-class IdentityTask(NetworkTask[IdentityNetwork]):
+class IdentityTask(NetworkTask[IdentityNetwork, IdentityTraining]):
     """The identity network in training.
 
     Args:
-        train: several pictures of each person, in any domains.
-        held_out: the same of other people.
+        inputs: several pictures of each person, in any domains, with geometry.
         config: hyper-parameters.
-        trunk: to start from, e.g. the perceptual network's.
+        trunk: trunk to start from, e.g. the perceptual network's; a new one by default.
     """
 
     def __init__(
-        self,
-        train: PortraitData,
-        held_out: PortraitData,
-        config: IdentityTraining | None = None,
-        *,
-        trunk: ConvTrunk | None = None,
-        seed: int = 0,
-        device: torch.device | str = "cpu",
+        self, inputs: TaskInputs, config: IdentityTraining, *, trunk: ConvTrunk | None = None
     ) -> None:
-        config = config or IdentityTraining()
         own = ConvTrunk()
         if trunk is not None:
             own.load_state_dict(trunk.state_dict())
-        network = IdentityNetwork(MiniIdentityModel(own)).to(device)
-        optimizer = torch.optim.AdamW(
-            network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
-        )
-        super().__init__("identity", network, [optimizer], average=0.99)
-        self.config, self.seed, self.device = config, seed, device
-        self.train, self.held_out = train, held_out
-        self.everything = _rows_of_people(train, train.domains)
-        self.photos = _rows_of_people(train, (PHOTO,))
+        network = IdentityNetwork(MiniIdentityModel(own)).to(inputs.device)
+        super().__init__("identity", network, [config.optimizer(network)], config, inputs)
+        self.everything = _rows_of_people(self.train, self.train.domains)
+        self.photos = _rows_of_people(self.train, (PHOTO,))
 
     def batch(self, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """Return rows and people `[n]` of a step."""
         config, rows, people = self.config, [], []
         half = config.people // 2
         for table, count in ((self.photos, half), (self.everything, config.people - half)):
-            chosen = draw_batch(len(table), count, self.steps, self.seed + count)
+            chosen = self.draw(len(table), count, salt=count)
             for index in chosen.tolist():
                 order = torch.randperm(len(table[index]), generator=rng)[: config.pictures]
                 rows.append(table[index][order])
@@ -153,8 +131,8 @@ class IdentityTask(NetworkTask[IdentityNetwork]):
         """Return the AUC among photos, and between photos and other domains."""
         return measure_identity(self.average.model, self.held_out, self.device)
 
-    def export(self) -> MiniIdentityModel:
-        """Return the model that is shipped."""
+    def model(self) -> MiniIdentityModel:
+        """Return the averaged network without its head."""
         return self.average.model.eval().requires_grad_(False)
 
 
@@ -180,7 +158,7 @@ def measure_identity(
         `auc`: photos of one person in different views against photos of different people;
         `auc_stylized`: a photo and a picture in another domain; each where the data has such pairs.
     """
-    rows = torch.linspace(0, len(data) - 1, min(count, len(data))).long().unique()
+    rows = data.spread(count)
     rng, parts = torch.Generator().manual_seed(0), []
     for part in rows.split(64):
         image = replace_background(data.floats(part, device), data.alphas(part, device), rng)

@@ -1,26 +1,25 @@
 """Run a training task within a budget of minutes or steps: checkpoints, resume, progress, curve.
 
 Randomness is a function of (seed, step), and the position in the schedule is kept in the
-checkpoint; so a run that was interrupted goes on as if it had not been.
+checkpoint. An interrupted run therefore continues as if it had not been interrupted.
 """
 
+import io
 import json
 import logging
 import math
-import os
 import time
-from collections.abc import Iterable
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any, Protocol
+from typing import Any
 
 import torch
-from torch import Tensor, nn
 
 from itportrait.config import Settings
-from itportrait.errors import CheckpointError, InvalidArgumentError
-from itportrait.learning.averages import move_average
+from itportrait.errors import CheckpointError
+from itportrait.io.uris import put_bytes
 from itportrait.learning.seeds import device_rng
+from itportrait.pretrain.training.task import NetworkTask
 
 logger = logging.getLogger(__name__)
 
@@ -29,9 +28,9 @@ class LoopConfig(Settings):
     """Budget and habits of a training run."""
 
     minutes: float | None = None
-    """Wall time of training, validation and checkpoints excluded; interruptions do not count."""
+    """Wall time of training in minutes, without validation, checkpoints and interruptions."""
     steps: int | None = None
-    """Number of optimization steps, instead of a time: then a resumed run is identical."""
+    """Number of optimization steps, instead of a time; only then is a resumed run identical."""
     seed: int = 0
     """Seed of initial weights, order of the data and all noise."""
     checkpoint_s: float = 60.0
@@ -45,74 +44,8 @@ class LoopConfig(Settings):
             raise ValueError("give a budget either in minutes or in steps")
 
 
-class Task(Protocol):
-    """A network in training."""
-
-    name: str
-
-    def step(self, progress: float, rng: torch.Generator) -> dict[str, float]:
-        """Do one optimization step at `progress` in [0, 1) of the schedule; return the losses."""
-        ...
-
-    def validate(self) -> dict[str, float]:
-        """Measure on held-out people, with the averaged weights."""
-        ...
-
-    def state_dict(self) -> dict[str, Any]:
-        """Everything that a resumed run needs."""
-        ...
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from `state_dict`."""
-        ...
-
-
-def cosine(progress: float, *, hold: float = 0.0, floor: float = 0.02) -> float:
-    """Return the learning rate's factor: 1 until `hold`, then half a cosine down to `floor`."""
-    x = min(max((progress - hold) / (1 - hold), 0.0), 1.0)
-    return floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * x))
-
-
-def set_learning_rate(optimizers: Iterable[torch.optim.Optimizer], factor: float) -> None:
-    """Set every group's rate to `factor` times the one it was built with."""
-    for optimizer in optimizers:
-        for group in optimizer.param_groups:
-            group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
-
-
-@torch.no_grad()
-def update_average(average: nn.Module, module: nn.Module, step: int, *, limit: float) -> None:
-    """Move the averaged weights towards the trained ones; early steps forget faster.
-
-    Args:
-        limit: final share of the old average that is kept in one step, e.g. 0.998.
-    """
-    keep = min(limit, (1 + step) / (20 + step))
-    move_average(average.parameters(), module.parameters(), keep)
-    for a, m in zip(average.buffers(), module.buffers(), strict=True):
-        a.copy_(m)
-
-
-def draw_batch(count: int, size: int, step: int, seed: int) -> Tensor:
-    """Return the `size` row numbers of a step, from a permutation that changes every epoch."""
-    if size > count:
-        raise InvalidArgumentError("batch size", expected=f"at most the {count} rows", actual=size)
-    per_epoch = count // size
-    epoch, place = divmod(step, per_epoch)
-    order = torch.randperm(count, generator=device_rng(seed + 7919, epoch))
-    return order[place * size : (place + 1) * size]
-
-
-def write_atomic(path: Path, write) -> None:
-    """Write through a temporary neighbor, so that `path` is old or new and never half."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    write(temporary)
-    os.replace(temporary, path)
-
-
 class TrainingLoop:
-    """A task, its budget, and the folder that remembers them.
+    """A task, its budget, and the folder of its checkpoint and curve.
 
     Args:
         task: the network in training; its state is replaced where the folder has a checkpoint.
@@ -120,7 +53,7 @@ class TrainingLoop:
         folder: receives `checkpoint.pt` and `curve.jsonl`.
     """
 
-    def __init__(self, task: Task, config: LoopConfig, folder: Path) -> None:
+    def __init__(self, task: NetworkTask[Any, Any], config: LoopConfig, folder: Path) -> None:
         self.task, self.config, self.folder = task, config, folder
         self.step, self.seconds = 0, 0.0
         self._mean: dict[str, float] = {}
@@ -129,12 +62,12 @@ class TrainingLoop:
 
     @property
     def checkpoint_path(self) -> Path:
-        """Where the state is kept."""
+        """Path of the checkpoint."""
         return self.folder / "checkpoint.pt"
 
     @property
     def progress(self) -> float:
-        """Share of the budget that is spent."""
+        """Share of the budget that is spent, from 0 on."""
         if self.config.steps is not None:
             return self.step / max(self.config.steps, 1)
         return self.seconds / max((self.config.minutes or 0.0) * 60, 1e-9)
@@ -178,7 +111,9 @@ class TrainingLoop:
         """Write the checkpoint."""
         state = {"step": self.step, "seconds": self.seconds, "mean": self._mean}
         state["task"] = self.task.state_dict()
-        write_atomic(self.checkpoint_path, lambda path: torch.save(state, path))
+        buffer = io.BytesIO()
+        torch.save(state, buffer)
+        put_bytes(str(self.checkpoint_path), buffer.getvalue())
 
     def _track(self, losses: dict[str, float]) -> None:
         for key, value in losses.items():

@@ -8,25 +8,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from itportrait.config import Settings
 from itportrait.perception.perceptual import PerceptualModel
 from itportrait.perception.trunk import ConvTrunk
 from itportrait.portraits.prior import INPUTS
 from itportrait.pretrain.training.augment import move, recolor, soften
-from itportrait.pretrain.training.data import PortraitData
-from itportrait.pretrain.training.loop import draw_batch
-from itportrait.pretrain.training.task import NetworkTask
+from itportrait.pretrain.training.task import AdamTraining, NetworkTask, TaskInputs
 
 
-class PerceptualTraining(Settings):
+class PerceptualTraining(AdamTraining):
     """Hyper-parameters of the perceptual network's training."""
 
+    learning_rate: float = 3e-3
+    """Learning rate of AdamW, after the warm-up and before it falls."""
     batch: int = 32
     """Pictures in a batch."""
-    learning_rate: float = 3e-3
-    """Of Adam."""
-    weight_decay: float = 1e-4
-    """Of Adam."""
     domain_weight: float = 0.3
     """Weight of the domain's cross-entropy beside the latents' squared error."""
 
@@ -49,35 +44,21 @@ class RecognitionNetwork(nn.Module):
         return self.latent(hidden), self.domain(ConvTrunk.pool(features))
 
 
-class PerceptualTask(NetworkTask[RecognitionNetwork]):
+class PerceptualTask(NetworkTask[RecognitionNetwork, PerceptualTraining]):
     """The perceptual network in training, on all domains that the data has."""
 
-    def __init__(
-        self,
-        train: PortraitData,
-        held_out: PortraitData,
-        config: PerceptualTraining | None = None,
-        *,
-        seed: int = 0,
-        device: torch.device | str = "cpu",
-    ) -> None:
-        config = config or PerceptualTraining()
-        network = RecognitionNetwork(ConvTrunk(), len(train.domains)).to(device)
-        optimizer = torch.optim.AdamW(
-            network.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
-        )
-        super().__init__("perceptual", network, [optimizer], average=0.99)
-        self.config, self.seed, self.device = config, seed, device
-        self.train, self.held_out = train, held_out
+    def __init__(self, inputs: TaskInputs, config: PerceptualTraining) -> None:
+        network = RecognitionNetwork(ConvTrunk(), len(inputs.train.domains)).to(inputs.device)
+        super().__init__("perceptual", network, [config.optimizer(network)], config, inputs)
 
     def images(self, rows: Tensor, rng: torch.Generator) -> Tensor:
-        """Return pictures distorted a little: colors and sizes are among what is to be told."""
+        """Return pictures distorted a little: the network is to recognize colors and sizes."""
         image = move(self.train.floats(rows, self.device), rng, shift=0.03, scale=0.05, turn=0.05)
         return soften(recolor(image, rng, gain=0.05, light=0.08), rng, noise=0.04)
 
     def losses(self, progress: float, rng: torch.Generator) -> dict[str, Tensor]:
         """Return squared error of latents and cross-entropy of domains."""
-        rows = draw_batch(len(self.train), self.config.batch, self.steps, self.seed)
+        rows = self.draw(len(self.train), self.config.batch)
         latent, domain = self.module(self.images(rows, rng))
         true_latent = self.train.latent[rows, : len(INPUTS)].to(self.device)
         true_domain = self.train.domain[rows].to(self.device)
@@ -88,9 +69,8 @@ class PerceptualTask(NetworkTask[RecognitionNetwork]):
 
     def measure(self) -> dict[str, float]:
         """Return the share of the latents' variance that is explained, and of right domains."""
-        rows = torch.linspace(0, len(self.held_out) - 1, min(256, len(self.held_out))).long()
         errors, right = [], []
-        for part in rows.split(64):
+        for part in self.held_out.spread(256).split(64):
             latent, domain = self.average(self.held_out.floats(part, self.device))
             true_latent = self.held_out.latent[part, : len(INPUTS)].to(self.device)
             errors.append((latent - true_latent).square())
@@ -100,6 +80,6 @@ class PerceptualTask(NetworkTask[RecognitionNetwork]):
             "domain_top1": float(torch.cat(right).float().mean()),
         }
 
-    def export(self) -> PerceptualModel:
-        """Return the model that is shipped."""
+    def model(self) -> PerceptualModel:
+        """Return the averaged network without its heads."""
         return PerceptualModel(self.average.trunk).eval().requires_grad_(False)

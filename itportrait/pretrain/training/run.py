@@ -1,57 +1,46 @@
 """Train one network of the family after the other: data in, task, loop, exported file.
 
-Each function reads what it needs from `paths.data`, keeps its checkpoint and curve in
-`paths.runs/NETWORK`, and writes what is shipped to `paths.weights`. A run goes on from its
-checkpoint; one whose budget is spent only exports.
+A training reads what it needs from `paths.data`, keeps its checkpoint and curve in
+`paths.runs/NETWORK`, and writes what is shipped to `paths.weights`. It continues from its
+checkpoint; when its budget is spent, it only exports.
 """
 
 import logging
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from itportrait.bundle import PerceptionSpec, load_bundle, write_bundle
 from itportrait.bundle.spec import CameraPrior, ClipSpec
-from itportrait.errors import InvalidArgumentError, MissingModelError
-from itportrait.generator.base import Generator
+from itportrait.errors import MissingModelError
 from itportrait.generator.generator import TriPlaneGenerator
-from itportrait.generator.io import load_generator, save_generator
+from itportrait.generator.io import load_generator
 from itportrait.generator.presets import mini_config
 from itportrait.perception.clip import MINI_NAME, WEIGHTS_FILE
 from itportrait.perception.encoder import EncoderModel
 from itportrait.perception.perceptual import PerceptualModel
-from itportrait.perception.trunk import ConvTrunk
 from itportrait.portraits import DOMAINS, HELD_OUT_SEED, PHOTO, TRAIN_SEED
 from itportrait.pretrain import dataset
 from itportrait.pretrain.dataset import DatasetSpec, draw_dataset
 from itportrait.pretrain.training.clip import ClipTask, ClipTraining
-from itportrait.pretrain.training.data import PortraitData, read_portraits
+from itportrait.pretrain.training.data import read_portraits
 from itportrait.pretrain.training.encoder import EncoderTask, EncoderTraining
-from itportrait.pretrain.training.generator import GeneratorTask, GeneratorTraining, set_mean_code
-from itportrait.pretrain.training.identity import IdentityTask
-from itportrait.pretrain.training.loop import LoopConfig, Task, TrainingLoop
-from itportrait.pretrain.training.perceptual import PerceptualTask
+from itportrait.pretrain.training.generator import GeneratorTask, GeneratorTraining
+from itportrait.pretrain.training.identity import IdentityTask, IdentityTraining
+from itportrait.pretrain.training.loop import LoopConfig, TrainingLoop
+from itportrait.pretrain.training.perceptual import PerceptualTask, PerceptualTraining
+from itportrait.pretrain.training.task import NetworkTask, TaskInputs
 
 logger = logging.getLogger(__name__)
 
-NETWORKS = ("generator", "perceptual", "identity", "clip", "clip-traits", "encoder")
-"""In the order of training: the encoder needs the generator and the perceptual network, the
-image-text model of traits begins as that of styles (`clip`)."""
-SHARES = {
-    "generator": 0.55,
-    "perceptual": 0.06,
-    "identity": 0.05,
-    "clip": 0.1,
-    "clip-traits": 0.12,
-    "encoder": 0.12,
-}
-"""Of the whole budget."""
 KINDS = ("photo", "domains")
 """Datasets: photos in several views, and every domain in one view."""
 CLIPS = {"clip": 1.0, "clip-traits": 0.2}
-"""Networks that are image-text models, each in a folder of its name, with their parts in guiding an
-adaptation. With equal parts eyes are washed out and noses run (docs/decisions.md)."""
+"""Image-text models, each in a folder of its name, with their weights in guiding an adaptation.
+With equal weights eyes wash out and noses run (docs/decisions.md)."""
 LICENSE = (
     "Apache-2.0. Weights made by this project from portraits that it draws itself; no photo of a "
     "person and no foreign model took part."
@@ -69,8 +58,8 @@ class Paths:
     weights: Path
     """The shipped bundle."""
     start: Path | None = None
-    """A bundle with whose generator, encoder and image-text models the training of the same begins,
-    where there is no checkpoint; none begins anew."""
+    """Bundle whose generator, encoder and image-text models the training of these networks begins
+    with, where there is no checkpoint. Without one, it begins from nothing."""
 
 
 def dataset_specs(
@@ -100,150 +89,104 @@ def draw(paths: Paths, specs: dict[str, DatasetSpec], *, workers: int) -> None:
         draw_dataset(paths.data / name, spec, workers=workers)
 
 
-def photos(paths: Paths) -> tuple[PortraitData, PortraitData]:
-    """Return (photos to train on, photos of held-out people), with geometry."""
-    return (
-        read_portraits(paths.data / "photo-train", domains=(PHOTO,), geometry=True),
-        read_portraits(paths.data / "photo-val", domains=(PHOTO,), geometry=True),
-    )
+def train(name: str, paths: Paths, loop: LoopConfig, *, device: str = "cpu") -> None:
+    """Train one of `NETWORKS` within a budget, and export it.
 
-
-def portraits(
-    paths: Paths, *, all_views: bool = True, geometry: bool = False
-) -> tuple[PortraitData, PortraitData]:
-    """Return (portraits to train on, of held-out people) in all domains.
-
-    Args:
-        all_views: false keeps one photo of each person, so that photos do not outnumber the rest.
-        geometry: with depth and alpha.
+    Raises:
+        MissingModelError: a network that it is built on is not exported yet.
     """
-    folders = [paths.data / f"{kind}-{part}" for part in ("train", "val") for kind in KINDS]
-    train = read_portraits(*folders[:2], geometry=geometry)
-    if not all_views:
-        train = train.take(train.view == 0)
-    return train, read_portraits(*folders[2:], geometry=geometry)
-
-
-def train_generator(paths: Paths, loop: LoopConfig, *, device: str = "cpu") -> None:
-    """Train the generator; export its averaged weights with their mean code."""
     torch.manual_seed(loop.seed)
-    train, held_out = photos(paths)
+    task = NETWORKS[name].task(paths, loop.seed, device)
+    TrainingLoop(task, loop, paths.runs / name).run()
+    paths.weights.mkdir(parents=True, exist_ok=True)
+    task.export(paths.weights)
+
+
+def _photos(paths: Paths, seed: int, device: str) -> TaskInputs:
+    """Return photos with geometry."""
+    train, held_out = (
+        read_portraits(paths.data / f"photo-{part}", domains=(PHOTO,), geometry=True)
+        for part in ("train", "val")
+    )
+    return TaskInputs(train, held_out, seed, device)
+
+
+def _portraits(paths: Paths, seed: int, device: str, *, geometry: bool = False) -> TaskInputs:
+    """Return portraits in all domains."""
+    train, held_out = (
+        read_portraits(*(paths.data / f"{kind}-{part}" for kind in KINDS), geometry=geometry)
+        for part in ("train", "val")
+    )
+    return TaskInputs(train, held_out, seed, device)
+
+
+def _generator(paths: Paths, seed: int, device: str) -> GeneratorTask:
+    inputs = _photos(paths, seed, device)
     if paths.start is None:
         network, config = TriPlaneGenerator(mini_config()), GeneratorTraining()
     else:
-        network, config = _trained_before(paths.start).train(), GeneratorTraining.of_trained()
-    network.requires_grad_(True).to(device)
-    task = GeneratorTask(network, train, held_out, config, seed=loop.seed, device=device)
-    _run(task, loop, paths)
-    set_mean_code(task.average)
-    save_generator(task.average, paths.weights, half=True)
+        network, config = load_generator(paths.start).train(), GeneratorTraining.of_trained()
+    return GeneratorTask(network.requires_grad_(True).to(device), inputs, config)
 
 
-def _trained_before(folder: Path) -> TriPlaneGenerator:
-    generator = load_generator(folder)
-    if not isinstance(generator, TriPlaneGenerator):
-        raise InvalidArgumentError(
-            "start", expected="a tri-plane generator", actual=type(generator).__name__
-        )
-    return generator
+def _perceptual(paths: Paths, seed: int, device: str) -> PerceptualTask:
+    return PerceptualTask(_portraits(paths, seed, device), PerceptualTraining())
 
 
-def train_perceptual(paths: Paths, loop: LoopConfig, *, device: str = "cpu") -> None:
-    """Train and export the perceptual network."""
-    torch.manual_seed(loop.seed)
-    task = PerceptualTask(*portraits(paths), seed=loop.seed, device=device)
-    _run(task, loop, paths)
-    task.export().save(paths.weights / "perceptual.safetensors")
+def _identity(paths: Paths, seed: int, device: str) -> IdentityTask:
+    """Begin with the perceptual network's trunk, where there is one."""
+    inputs, known = _portraits(paths, seed, device, geometry=True), _perceptual_model(paths)
+    return IdentityTask(inputs, IdentityTraining(), trunk=known.trunk if known else None)
 
 
-def train_identity(paths: Paths, loop: LoopConfig, *, device: str = "cpu") -> None:
-    """Train and export the identity network, from the perceptual trunk where there is one."""
-    torch.manual_seed(loop.seed)
-    train, held_out = portraits(paths, geometry=True)
-    task = IdentityTask(train, held_out, trunk=_trunk(paths), seed=loop.seed, device=device)
-    _run(task, loop, paths)
-    task.export().save(paths.weights / "identity.safetensors")
-
-
-def train_clip(paths: Paths, loop: LoopConfig, *, device: str = "cpu") -> None:
-    """Train and export the image-text model of styles."""
+def _clip(paths: Paths, seed: int, device: str) -> ClipTask:
+    """Begin the model of styles from nothing, or with that of another bundle."""
     if paths.start is None:
-        _train_clip("clip", paths, loop, ClipTraining(), None, device)
-    else:
-        _train_clip("clip", paths, loop, ClipTraining.of_trained(), paths.start / "clip", device)
+        return _image_text("clip", paths, ClipTraining(), None, seed, device)
+    start = paths.start / "clip"
+    return _image_text("clip", paths, ClipTraining.of_trained(), start, seed, device)
 
 
-def train_clip_traits(paths: Paths, loop: LoopConfig, *, device: str = "cpu") -> None:
-    """Train and export the image-text model of traits, which begins as that of styles.
-
-    Raises:
-        MissingModelError: there is none to begin with.
-    """
+def _clip_traits(paths: Paths, seed: int, device: str) -> ClipTask:
+    """Begin the model of traits with the model of styles, or with that of another bundle."""
     name = "clip-traits"
     start = paths.weights / "clip" if paths.start is None else paths.start / name
     if not (start / WEIGHTS_FILE).exists():
         raise MissingModelError(
             f"no image-text model in {start}; train it first (--only clip --only clip-traits)"
         )
-    _train_clip(name, paths, loop, ClipTraining.of_traits(), start, device)
+    return _image_text(name, paths, ClipTraining.of_traits(), start, seed, device)
 
 
-def _train_clip(
-    name: str,
-    paths: Paths,
-    loop: LoopConfig,
-    config: ClipTraining,
-    start: Path | None,
-    device: str,
-) -> None:
-    torch.manual_seed(loop.seed)
-    train, held_out = portraits(paths, all_views=False)
-    folder, seed = paths.runs / name, loop.seed
-    task = ClipTask(
-        folder, train, held_out, config, start=start, name=name, seed=seed, device=device
-    )
-    _run(task, loop, paths)
-    task.export(paths.weights / name)
+def _image_text(
+    name: str, paths: Paths, config: ClipTraining, start: Path | None, seed: int, device: str
+) -> ClipTask:
+    inputs = _portraits(paths, seed, device)
+    # One photo of each person, so that photos do not outnumber the other domains.
+    inputs = replace(inputs, train=inputs.train.take(inputs.train.view == 0))
+    return ClipTask(paths.runs / name, inputs, config, start=start, name=name)
 
 
-def train_encoder(paths: Paths, loop: LoopConfig, *, device: str = "cpu") -> None:
-    """Train and export the encoder of the exported generator.
-
-    Raises:
-        MissingModelError: the generator is not exported yet.
-    """
-    torch.manual_seed(loop.seed)
-    generator = load_generator_of(paths).to(device)
-    path = paths.weights / "perceptual.safetensors"
-    if paths.start is None:
-        start, config = None, EncoderTraining()
-    else:
-        start = EncoderModel.load(paths.start / "encoder.safetensors").train()
-        config = EncoderTraining.of_trained()
-    task = EncoderTask(
-        generator,
-        *photos(paths),
-        config,
-        start=start,
-        perceptual=PerceptualModel.load(path).to(device) if path.exists() else None,
-        seed=loop.seed,
-        device=device,
-    )
-    _run(task, loop, paths)
-    task.export().save(paths.weights / "encoder.safetensors")
-
-
-def load_generator_of(paths: Paths) -> Generator:
-    """Load the exported generator.
-
-    Raises:
-        MissingModelError: there is none yet.
-    """
+def _encoder(paths: Paths, seed: int, device: str) -> EncoderTask:
+    """Train the encoder for the generator that is exported already."""
     if not (paths.weights / "generator.safetensors").exists():
         raise MissingModelError(
             f"no generator in {paths.weights}; train it first (--only generator)"
         )
-    return load_generator(paths.weights)
+    generator = load_generator(paths.weights).to(device)
+    start, config = None, EncoderTraining()
+    if paths.start is not None:
+        start = EncoderModel.load(paths.start / "encoder.safetensors").train()
+        config = EncoderTraining.of_trained()
+    inputs, perceptual = _photos(paths, seed, device), _perceptual_model(paths)
+    if perceptual is not None:
+        perceptual.to(device)
+    return EncoderTask(generator, inputs, config, perceptual=perceptual, start=start)
+
+
+def _perceptual_model(paths: Paths) -> PerceptualModel | None:
+    path = paths.weights / "perceptual.safetensors"
+    return PerceptualModel.load(path) if path.exists() else None
 
 
 def finish_bundle(paths: Paths) -> None:
@@ -272,21 +215,23 @@ def finish_bundle(paths: Paths) -> None:
     load_bundle(weights).verify()
 
 
-def _run(task: Task, loop: LoopConfig, paths: Paths) -> None:
-    TrainingLoop(task, loop, paths.runs / task.name).run()
-    paths.weights.mkdir(parents=True, exist_ok=True)
+@dataclass(frozen=True)
+class Network:
+    """A network of the family."""
+
+    share: float
+    """Share of the whole budget."""
+    task: Callable[[Paths, int, str], NetworkTask[Any, Any]]
+    """Build its training from where it reads and writes, a seed and a device."""
 
 
-def _trunk(paths: Paths) -> ConvTrunk | None:
-    path = paths.weights / "perceptual.safetensors"
-    return PerceptualModel.load(path).trunk if path.exists() else None
-
-
-TRAINERS = {
-    "generator": train_generator,
-    "perceptual": train_perceptual,
-    "identity": train_identity,
-    "clip": train_clip,
-    "clip-traits": train_clip_traits,
-    "encoder": train_encoder,
+NETWORKS = {
+    "generator": Network(0.55, _generator),
+    "perceptual": Network(0.06, _perceptual),
+    "identity": Network(0.05, _identity),
+    "clip": Network(0.1, _clip),
+    "clip-traits": Network(0.12, _clip_traits),
+    "encoder": Network(0.12, _encoder),
 }
+"""In the order of training: the encoder needs the generator and the perceptual network, and the
+image-text model of traits begins as the model of styles (`clip`)."""

@@ -10,7 +10,12 @@ from itportrait.perception.identity import MiniIdentityModel
 from itportrait.perception.perceptual import PerceptualModel
 from itportrait.pretrain.training.clip import ClipTask, ClipTraining
 from itportrait.pretrain.training.clip.losses import classify, tell_apart
-from itportrait.pretrain.training.encoder import EncoderTask, EncoderTraining, picture_metric
+from itportrait.pretrain.training.encoder import (
+    EncoderTask,
+    EncoderTraining,
+    codes_of,
+    picture_metric,
+)
 from itportrait.pretrain.training.identity import (
     IdentityTask,
     IdentityTraining,
@@ -20,20 +25,25 @@ from itportrait.pretrain.training.identity import (
 from itportrait.pretrain.training.loop import LoopConfig, TrainingLoop
 from itportrait.pretrain.training.perceptual import PerceptualTask, PerceptualTraining
 from itportrait.pretrain.training.prompts import vocabulary
+from itportrait.pretrain.training.task import TaskInputs
 from tests.helpers.tiny_training import CONFIG
 
 
 def make_task(name, train, held_out, folder):
     torch.manual_seed(0)
+    inputs = TaskInputs(train, held_out)
     if name == "perceptual":
-        return PerceptualTask(train, held_out, PerceptualTraining(batch=8))
+        return PerceptualTask(inputs, PerceptualTraining(batch=8))
     if name == "identity":
-        return IdentityTask(train, held_out, IdentityTraining(people=6))
+        return IdentityTask(inputs, IdentityTraining(people=6))
     if name == "clip":
-        return ClipTask(folder, train, held_out, ClipTraining(batch=12, pairs=4))
+        return ClipTask(folder, inputs, ClipTraining(batch=12, pairs=4))
     config = EncoderTraining(batch=8, render_batch=2, render_from=0.5)
-    photos, others = train.in_domain("photo"), held_out.in_domain("photo")
-    return EncoderTask(TriPlaneGenerator(CONFIG), photos, others, config)
+    return EncoderTask(TriPlaneGenerator(CONFIG), photos(train, held_out), config)
+
+
+def photos(train, held_out):
+    return TaskInputs(*(data.take(data.domain == 0) for data in (train, held_out)))
 
 
 @pytest.mark.parametrize("name", ["perceptual", "identity", "clip", "encoder"])
@@ -66,7 +76,7 @@ def test_exported_networks_load_to_the_same_up_to_half_precision(
     name, kind, fake, fake_held_out, tmp_path
 ):
     task = make_task(name, fake, fake_held_out, tmp_path)
-    model = task.export()
+    model = task.model()
     model.save(tmp_path / "network.safetensors")
     loaded = kind.load(tmp_path / "network.safetensors")
     image = fake.floats(torch.arange(2))
@@ -77,8 +87,8 @@ def test_exported_networks_load_to_the_same_up_to_half_precision(
 
 def test_the_encoder_starts_around_the_generators_mean_code(fake, fake_held_out, tmp_path):
     task = make_task("encoder", fake, fake_held_out, tmp_path)
-    codes = task._codes(fake.latent)
-    w_plus, angles = task.export()(fake.floats(torch.arange(3)))
+    codes = codes_of(task.generator, fake.latent)
+    w_plus, angles = task.model()(fake.floats(torch.arange(3)))
     assert w_plus.shape == (3, task.generator.num_ws, task.generator.w_dim)
     assert angles.shape == (3, 2)
     assert torch.equal(w_plus[:, 0], w_plus[:, -1])
@@ -86,15 +96,15 @@ def test_the_encoder_starts_around_the_generators_mean_code(fake, fake_held_out,
 
 
 def test_a_trained_encoder_goes_on_with_another_generator(fake, fake_held_out, tmp_path):
-    known = make_task("encoder", fake, fake_held_out, tmp_path).export()
+    known = make_task("encoder", fake, fake_held_out, tmp_path).model()
     torch.manual_seed(5)
     weight = known.hidden.weight.clone()
     config = EncoderTraining.of_trained().model_copy(update={"batch": 8, "render_batch": 2})
-    photos, others = fake.in_domain("photo"), fake_held_out.in_domain("photo")
-    task = EncoderTask(TriPlaneGenerator(CONFIG), photos, others, config, start=known)
-    started = task.export()
+    inputs = photos(fake, fake_held_out)
+    task = EncoderTask(TriPlaneGenerator(CONFIG), inputs, config, start=known)
+    started = task.model()
     assert torch.equal(started.hidden.weight, weight)
-    codes = task._codes(photos.latent)
+    codes = codes_of(task.generator, inputs.train.latent)
     assert torch.allclose(started.w_avg, codes.mean(0), atol=1e-5)
     TrainingLoop(task, LoopConfig(steps=4), tmp_path).run()
     assert not torch.equal(task.module.hidden.weight, weight)
@@ -102,7 +112,7 @@ def test_a_trained_encoder_goes_on_with_another_generator(fake, fake_held_out, t
 
 def test_the_picture_metric_tells_what_an_error_of_a_code_shows(fake, fake_held_out, tmp_path):
     task = make_task("encoder", fake, fake_held_out, tmp_path)
-    generator, codes = task.generator, task._codes(fake.latent)
+    generator, codes = task.generator, codes_of(task.generator, fake.latent)
     unit = torch.ones(generator.w_dim)
     metric = picture_metric(generator, codes, fake.camera[:1], unit, count=4, step=0.01)
     assert torch.allclose(metric, metric.T)
@@ -124,7 +134,7 @@ def test_the_picture_metric_tells_what_an_error_of_a_code_shows(fake, fake_held_
 
 def test_an_exported_clip_is_an_open_clip_model_and_knows_its_words(fake, fake_held_out, tmp_path):
     task = make_task("clip", fake, fake_held_out, tmp_path)
-    task.export(tmp_path / "clip")
+    task.export(tmp_path)
     model = ImageTextModel.load_mini(tmp_path / "clip")
     image = fake.floats(torch.arange(4))
     with torch.no_grad():
@@ -138,11 +148,12 @@ def test_an_exported_clip_is_an_open_clip_model_and_knows_its_words(fake, fake_h
 def test_a_clip_goes_on_from_an_exported_one_without_its_head(fake, fake_held_out, tmp_path):
     task = make_task("clip", fake, fake_held_out, tmp_path)
     TrainingLoop(task, LoopConfig(steps=3), tmp_path / "run").run()
-    task.export(tmp_path / "clip")
+    task.export(tmp_path)
     state = torch.load(tmp_path / "clip" / WEIGHTS_FILE, weights_only=True)
     assert not [key for key in state if "attribute_head" in key]
     torch.manual_seed(1)
-    again = ClipTask(tmp_path, fake, fake_held_out, start=tmp_path / "clip")
+    inputs = TaskInputs(fake, fake_held_out)
+    again = ClipTask(tmp_path, inputs, ClipTraining(), start=tmp_path / "clip")
     image = fake.floats(torch.arange(4))
     with torch.no_grad():
         old, new = (item.wrapped().encode_image(image) for item in (task, again))
@@ -163,7 +174,7 @@ def test_clip_holds_pictures_in_place_only_once_they_have_one(fake, fake_held_ou
     assert {"between", "adversary"} <= set(task.losses(0.9, rng))
     for trained in (ClipTraining.of_trained(), ClipTraining.of_traits()):
         config = trained.model_copy(update={"batch": 12, "pairs": 4})
-        task = ClipTask(tmp_path, fake, fake_held_out, config)
+        task = ClipTask(tmp_path, TaskInputs(fake, fake_held_out), config)
         assert {"between", "adversary"} <= set(task.losses(0.001, rng))
 
 
@@ -171,9 +182,8 @@ def test_only_the_model_of_traits_learns_from_a_head(fake, fake_held_out, tmp_pa
     rng, heads = torch.Generator().manual_seed(0), []
     for config in (ClipTraining(), ClipTraining.of_traits()):
         small = config.model_copy(update={"batch": 12, "pairs": 4})
-        heads.append(
-            float(ClipTask(tmp_path, fake, fake_held_out, small).losses(0.1, rng)["head"].detach())
-        )
+        task = ClipTask(tmp_path, TaskInputs(fake, fake_held_out), small)
+        heads.append(float(task.losses(0.1, rng)["head"].detach()))
     assert heads[0] == 0
     assert heads[1] > 0.1
 

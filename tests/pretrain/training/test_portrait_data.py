@@ -7,7 +7,7 @@ from safetensors.numpy import save_file
 
 from itportrait.errors import InvalidArgumentError, NoInputError
 from itportrait.portraits.stored_depth import encode_depth
-from itportrait.pretrain.training.data import HELD_OUT_EVERY, pairs_across, read_portraits
+from itportrait.pretrain.training.data import pairs_across, read_portraits
 
 
 def write_dataset(folder, *, domains, people=3, views=2, seed=1, side=8):
@@ -72,11 +72,11 @@ def test_groups_hold_the_views_of_one_person(tmp_path):
         assert sorted(data.view[row].tolist()) == [0, 1, 2]
 
 
-def test_split_holds_whole_people_out(tmp_path):
-    write_dataset(tmp_path / "a", domains=("photo",), people=2 * HELD_OUT_EVERY, views=2)
-    train, held = read_portraits(tmp_path / "a").split()
-    assert len(held) == 4
-    assert not set(train.person.tolist()) & set(held.person.tolist())
+def test_a_spread_is_even_and_has_no_row_twice(tmp_path):
+    write_dataset(tmp_path / "a", domains=("photo",), people=4, views=3)
+    data = read_portraits(tmp_path / "a")
+    assert data.spread(4).tolist() == [0, 3, 7, 11]
+    assert data.spread(100).tolist() == list(range(12))
 
 
 def test_no_shards_names_the_places_and_the_remedy(tmp_path):

@@ -1,21 +1,23 @@
 """The hyper-parameters of the two image-text models."""
 
-from itportrait.config import Settings
+from itportrait.pretrain.training.task import AdamTraining
 
 
-class ClipTraining(Settings):
+class ClipTraining(AdamTraining):
     """Hyper-parameters of the mini CLIP's training; by default those of the model of styles."""
 
+    weight_decay: float = 0.02
+    """Weight decay of AdamW on matrices; gains, biases and embeddings have none."""
+    warmup_steps: int = 100
+    """Number of steps over which the learning rate rises."""
+    clip_gradient: float = 1.0
+    """Largest norm of the gradient; a longer one is scaled down to it."""
     batch: int = 48
     """Pictures and captions in a batch."""
     photo_share: float = 0.6
-    """Of them, photos: these show most people, and attributes are learned from people."""
+    """Share of photos in a batch: photos show most people, and people teach attributes."""
     pairs: int = 8
     """Pairs of photo and domain in a batch, each with two pictures between them."""
-    learning_rate: float = 2e-3
-    """Of Adam."""
-    weight_decay: float = 0.02
-    """Of matrices; not of gains, biases and embeddings."""
     contrast_weight: float = 0.5
     """Weight of the contrast of captions."""
     domain_weight: float = 0.5
@@ -31,11 +33,13 @@ class ClipTraining(Settings):
     adversary_weight: float = 1.0
     """Weight of the loss of pictures changed against the model."""
     adversary: float = 0.08
-    """Largest root mean square of that change, of pictures in [-1, 1]."""
+    """Largest root mean square of the change against the model, of pictures in [-1, 1]."""
     still_from: tuple[float, float] = (0.2, 0.5)
-    """Shares of the budget between which the weights of `between` and `adversary` rise from 0:
-    at once they would hold all pictures in one place, where nothing is learned. Until then they
-    are not computed, which is a third of a step."""
+    """Shares of the budget between which the weights of `between` and `adversary` rise from 0.
+
+    From the start they would hold all pictures in one place, where nothing is learned. While their
+    weights are 0 they are not computed, which saves a third of a step.
+    """
 
     @classmethod
     def of_trained(cls) -> "ClipTraining":
@@ -44,10 +48,10 @@ class ClipTraining(Settings):
 
     @classmethod
     def of_traits(cls) -> "ClipTraining":
-        """Return those of the model of traits, which begins as the model of styles.
+        """Return the hyper-parameters of the model of traits, which begins as the model of styles.
 
-        With the lesser weights of `between` and `adversary`, a model that knows attributes is
-        fooled even more: it takes a generator's first tint for the style.
+        With the default weights of `between` and `adversary`, a model that knows attributes takes
+        a generator's first tint for the style.
         """
         more = {"head_weight": 1.0, "between_weight": 5.0, "adversary_weight": 3.0}
         return cls.of_trained().model_copy(update=more)

@@ -29,10 +29,15 @@ MODEL_CONFIG: dict[str, Any] = {
 as glasses, which they do not teach a transformer."""
 
 
-def build_model(folder: Path) -> nn.Module:
-    """Write the configuration to `folder/itportrait-mini.json` and build the untrained model."""
+def write_config(folder: Path) -> Path:
+    """Write the configuration to `folder/itportrait-mini.json`; return its path."""
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{MINI_NAME}.json"
     path.write_text(json.dumps(MODEL_CONFIG, indent=2) + "\n")
-    open_clip.add_model_config(path)
+    return path
+
+
+def build_model(folder: Path) -> nn.Module:
+    """Write the configuration to a folder and build the untrained model."""
+    open_clip.add_model_config(write_config(folder))
     return open_clip.create_model(MINI_NAME)

@@ -4,18 +4,18 @@ The family has two of them, as the published method follows two: one of styles, 
 which begins as a copy of the first and learns people too. A generator that follows the first alone
 reaches the style; the second alone takes a tint for it, but it knows a beard (docs/decisions.md).
 
-Contrastive learning, where equal captions in a batch count as equally right, and classification by
-prompts of the domain and of attributes. For traits a linear head, dropped at the end, classifies
-attributes too: what neither pictures nor prompts tell apart yet teaches neither by prompts alone,
-and stays unlearned (prompts of long and short hair once ended 0.01 apart). More losses serve what
-the product uses the models for, which is to be followed uphill by a generator:
+The model learns by contrast, where equal captions in a batch are equally right, and by classifying
+domains and attributes through their prompts. For traits a linear head, dropped at the end,
+classifies attributes too: prompts alone teach nothing about an attribute that neither pictures nor
+prompts separate yet (prompts of long and short hair once ended 0.01 apart). More losses serve what
+the product uses the models for, as a goal that a generator follows uphill:
 
 - direction: two pictures of one person, as a photo and in a domain, should differ as the two
   prompts do, in direction and in length;
 - between: pictures half way to a domain (mixed, tinted, only its colors) lie part of the way, so
   that a tint alone is not taken for the style;
-- adversary: pictures changed invisibly, against the model, keep their place. The gradients of such
-  a model are pictures of what it looks for, and those of an ordinary one are noise.
+- adversary: pictures changed invisibly, against the model, keep their place. The gradients of a
+  model that learned this show what it looks for; those of an ordinary one are noise.
 
 Source:
     CLIP (Radford et al., ICML 2021); the direction of StyleGAN-NADA (Gal et al., SIGGRAPH 2022);
@@ -26,7 +26,6 @@ import json
 from pathlib import Path
 from typing import Any, cast
 
-import open_clip
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -40,105 +39,64 @@ from itportrait.pretrain.training.augment import between, move, recolor, soften
 from itportrait.pretrain.training.clip.config import ClipTraining
 from itportrait.pretrain.training.clip.losses import classify, contrast, direction, off, tell_apart
 from itportrait.pretrain.training.clip.measure import measure_clip
-from itportrait.pretrain.training.clip.model import MODEL_CONFIG, build_model
-from itportrait.pretrain.training.data import PortraitData, pairs_across
-from itportrait.pretrain.training.loop import draw_batch
-from itportrait.pretrain.training.prompts import (
-    PERSON_WORDS,
-    SUBJECT_TEMPLATES,
-    TEMPLATES,
-    attribute_prompts,
-    domain_prompts,
-    vocabulary,
-)
-from itportrait.pretrain.training.task import NetworkTask
+from itportrait.pretrain.training.clip.model import MODEL_CONFIG, build_model, write_config
+from itportrait.pretrain.training.clip.words import KnownWords
+from itportrait.pretrain.training.data import pairs_across
+from itportrait.pretrain.training.prompts import SUBJECT_TEMPLATES, TEMPLATES, domain_prompts
+from itportrait.pretrain.training.task import NetworkTask, TaskInputs
 
 HEAD_SCALE = 10.0
 """Unit vectors are enlarged for the head of attributes, whose weights begin small."""
 
 
-class ClipTask(NetworkTask[Any]):
+class ClipTask(NetworkTask[Any, ClipTraining]):
     """The mini CLIP in training.
 
     Args:
         folder: receives the model's configuration.
-        train: portraits with captions, in all domains.
-        held_out: the same of other people.
+        inputs: portraits with captions, in all domains.
         config: hyper-parameters.
         start: folder of an exported model to begin with, of the same configuration.
-        name: of the task; tells the family's two models apart.
+        name: of the task; distinguishes the family's two models.
     """
 
     def __init__(
         self,
         folder: Path,
-        train: PortraitData,
-        held_out: PortraitData,
-        config: ClipTraining | None = None,
+        inputs: TaskInputs,
+        config: ClipTraining,
         *,
         start: Path | None = None,
         name: str = "clip",
-        seed: int = 0,
-        device: torch.device | str = "cpu",
     ) -> None:
-        config = config or ClipTraining()
-        self.config, self.seed, self.device = config, seed, torch.device(device)
-        self.train, self.held_out = train, held_out
+        train = inputs.train
         model = build_model(folder)
         if start is not None:
             model.load_state_dict(torch.load(start / WEIGHTS_FILE, weights_only=True))
-        self.tokenizer = open_clip.get_tokenizer(MINI_NAME)
-        self.used = self._used_tokens()
-        # Three quarters of the parameters are embeddings of tokens that no caption has.
+        self.words = KnownWords(train.captions, train.domains)
         embedding = cast(nn.Embedding, model.token_embedding)
         model.token_embedding = nn.Embedding.from_pretrained(
-            embedding.weight.detach()[self.used], freeze=False
+            embedding.weight.detach()[self.words.used], freeze=False
         )
         # Dropped at export; there so that it is trained, averaged and kept with the rest.
         model.attribute_head = nn.Linear(MODEL_CONFIG["embed_dim"], len(ATTRIBUTES))
-        model = model.to(device)
+        model = model.to(inputs.device)
         cast(nn.Module, model.visual).to(memory_format=torch.channels_last)  # faster on a CPU
-        plain = [p for n, p in model.named_parameters() if p.ndim < 2 or "embedding" in n]
-        matrices = [p for n, p in model.named_parameters() if p.ndim >= 2 and "embedding" not in n]
-        groups = [
-            {"params": matrices, "weight_decay": config.weight_decay},
-            {"params": plain, "weight_decay": 0.0},
-        ]
-        optimizer = torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98))
-        super().__init__(
-            name, model, [optimizer], average=0.99, clip_gradient=1.0, warmup_steps=100
-        )
+        super().__init__(name, model, [_optimizer(model, config)], config, inputs)
         size = MODEL_CONFIG["vision_cfg"]["image_size"]
         self.small = torch.cat([
             resize(train.floats(rows), size).add(1).mul(127.5).round().clamp(0, 255).byte()
             for rows in torch.arange(len(train)).split(256)
         ])  # fmt: skip
         self.labels = torch.stack(list(attribute_labels(train).values()), dim=1)
-        is_photo = train.domain == train.domains.index(PHOTO)
+        self.photo = train.domains.index(PHOTO)
+        is_photo = train.domain == self.photo
         self.photo_rows, self.styled_rows = (m.nonzero().flatten() for m in (is_photo, ~is_photo))
-        self.styles = [
-            name
+        self.pairs = {
+            name: pairs_across(train, PHOTO, name)
             for index, name in enumerate(train.domains)
             if name != PHOTO and bool((train.domain == index).any())
-        ]
-        self.pairs = {name: pairs_across(train, PHOTO, name) for name in self.styles}
-
-    def _used_tokens(self) -> Tensor:
-        texts = {text for row in self.train.captions for text in row} | set(attribute_prompts())
-        texts |= {prompt for name in self.train.domains for prompt in domain_prompts(name)}
-        texts |= set(vocabulary(self.train.captions, self.train.domains)) | set(PERSON_WORDS)
-        self._tokens = {}
-        # Sorted: the end of a text stays its largest number, by which open_clip finds it.
-        self.used = torch.arange(MODEL_CONFIG["text_cfg"]["vocab_size"])
-        return self.tokens(sorted(texts), "cpu").unique()
-
-    def tokens(self, texts: list[str], device: torch.device | str | None = None) -> Tensor:
-        """Tokenize, each text once; numbers are places in `used`."""
-        new = [text for text in dict.fromkeys(texts) if text not in self._tokens]
-        if new:
-            self._tokens |= dict(zip(new, self.tokenizer(new), strict=True))
-        rows = torch.stack([self._tokens[text] for text in texts])
-        return torch.searchsorted(self.used, rows).to(device or self.device)
+        }
 
     def images(self, rows: Tensor, rng: torch.Generator) -> Tensor:
         """Return distorted small pictures in [-1, 1]."""
@@ -190,7 +148,7 @@ class ClipTask(NetworkTask[Any]):
             "attribute": config.attribute_weight * tell_apart(margins["attribute"], labels),
             "head": config.head_weight * tell_apart(margins["head"], labels),
             "direction": config.direction_weight
-            * direction(target - source, named[pair_domain] - named[self._photo]),
+            * direction(target - source, named[pair_domain] - named[self.photo]),
         }
         if still:
             source, target = source.detach(), target.detach()
@@ -205,12 +163,8 @@ class ClipTask(NetworkTask[Any]):
         photos = round(self.config.batch * self.config.photo_share)
         kinds = ((self.photo_rows, photos), (self.styled_rows, self.config.batch - photos))
         return torch.cat([
-            rows[draw_batch(len(rows), count, self.steps, self.seed)] for rows, count in kinds
+            rows[self.draw(len(rows), count)] for rows, count in kinds
         ])  # fmt: skip
-
-    @property
-    def _photo(self) -> int:
-        return self.train.domains.index(PHOTO)
 
     def _domain_prompts(self, rng: torch.Generator) -> list[str]:
         """Return one prompt of each domain, at random."""
@@ -228,7 +182,8 @@ class ClipTask(NetworkTask[Any]):
     def _encode_texts(self, texts: list[str]) -> Tensor:
         """Return unit vectors; equal texts are encoded once."""
         place = {text: index for index, text in enumerate(dict.fromkeys(texts))}
-        features = F.normalize(self.module.encode_text(self.tokens(list(place))), dim=1)
+        tokens = self.words.tokens(list(place)).to(self.device)
+        features = F.normalize(self.module.encode_text(tokens), dim=1)
         return features[torch.tensor([place[text] for text in texts], device=self.device)]
 
     def _caption(self, row: int, rng: torch.Generator) -> str:
@@ -239,7 +194,8 @@ class ClipTask(NetworkTask[Any]):
 
     def _pairs(self, rng: torch.Generator) -> tuple[Tensor, Tensor]:
         """Return rows `[pairs, 2]` of a person as a photo and in a domain, and the domains."""
-        names = [_any(self.styles, rng) for _ in range(self.config.pairs)]
+        styles = list(self.pairs)
+        names = [_any(styles, rng) for _ in range(self.config.pairs)]
         rows = [_any(self.pairs[name], rng) for name in names]
         return torch.stack(rows), torch.tensor([self.train.domains.index(name) for name in names])
 
@@ -259,12 +215,11 @@ class ClipTask(NetworkTask[Any]):
 
     def wrapped(self) -> ImageTextModel:
         """Return the averaged model as the product uses it; shares its weights."""
-        words = vocabulary(self.train.captions, self.train.domains)
         return ImageTextModel(
             self.average,
-            lambda texts: self.tokens(texts, "cpu"),
+            self.words.tokens,
             name=MINI_NAME,
-            vocabulary=frozenset(words),
+            vocabulary=frozenset(self.words.vocabulary),
             templates=TEMPLATES,
         )
 
@@ -272,15 +227,14 @@ class ClipTask(NetworkTask[Any]):
         """Return the share of right domains and the mean cosine of directions."""
         return measure_clip([self.wrapped()], self.held_out)
 
-    def export(self, folder: Path) -> None:
+    def export(self, weights: Path) -> None:
         """Write configuration, weights (fp16) and vocabulary; see `itportrait.perception.clip`.
 
         Tokens that no caption holds get a zero embedding: an unknown word then adds nothing,
-        instead of the noise it was born with.
+        instead of the noise of an untrained embedding.
         """
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{MINI_NAME}.json").write_text(json.dumps(MODEL_CONFIG, indent=2) + "\n")
-        words = vocabulary(self.train.captions, self.train.domains)
+        folder = weights / self.name
+        write_config(folder)
         state = {
             name: value.half().contiguous().cpu()
             for name, value in self.average.state_dict().items()
@@ -288,11 +242,23 @@ class ClipTask(NetworkTask[Any]):
         }
         used = state["token_embedding.weight"]
         whole = used.new_zeros(MODEL_CONFIG["text_cfg"]["vocab_size"], used.shape[1])
-        whole[self.used] = used
+        whole[self.words.used] = used
         state["token_embedding.weight"] = whole
         save_compressed(state, folder / WEIGHTS_FILE)
-        content = {"words": words, "templates": list(TEMPLATES)}
+        content = {"words": self.words.vocabulary, "templates": list(TEMPLATES)}
         (folder / "vocabulary.json").write_text(json.dumps(content, indent=0) + "\n")
+
+
+def _optimizer(model: nn.Module, config: ClipTraining) -> torch.optim.Optimizer:
+    """Return AdamW, with weight decay of matrices alone."""
+    named = list(model.named_parameters())
+    plain = [p for name, p in named if p.ndim < 2 or "embedding" in name]
+    matrices = [p for name, p in named if p.ndim >= 2 and "embedding" not in name]
+    groups = [
+        {"params": matrices, "weight_decay": config.weight_decay},
+        {"params": plain, "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98))
 
 
 def _any(options, rng: torch.Generator):
