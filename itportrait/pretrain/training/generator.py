@@ -20,7 +20,7 @@ from itportrait.generator.config import GeneratorConfig
 from itportrait.generator.generator import Rendering, TriPlaneGenerator
 from itportrait.generator.io import save_generator
 from itportrait.geometry.camera import unpack_camera
-from itportrait.pretrain.training.optimizer import Muon, split_parameters
+from itportrait.learning.muon import Muon, split_parameters
 from itportrait.portraits.prior import INPUTS
 from itportrait.pretrain.training.data import PortraitData
 from itportrait.pretrain.training.task import NetworkTask, NetworkTraining, TaskInputs

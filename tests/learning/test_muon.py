@@ -1,7 +1,7 @@
 import torch
 from torch import nn
 
-from itportrait.pretrain.training.optimizer import Muon, orthogonalize, split_parameters
+from itportrait.learning.muon import Muon, orthogonalize, split_parameters
 
 
 def test_orthogonalize_brings_singular_values_near_one_and_keeps_directions():
