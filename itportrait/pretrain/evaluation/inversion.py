@@ -11,10 +11,10 @@ from itportrait.bundle import Bundle
 from itportrait.geometry.camera import look_at_camera
 from itportrait.image import to_tensor
 from itportrait.metrics import psnr
+from itportrait.mini.attributes import ATTRIBUTES
 from itportrait.portraits import Person, build_face, render_portrait
 from itportrait.portraits.prior import decode_traits
 from itportrait.pretrain.evaluation.models import attribute_scores
-from itportrait.pretrain.training.attributes import ATTRIBUTES
 from itportrait.pretrain.training.generator import picture
 from itportrait.records import AlignedRecord, InvertedRecord
 

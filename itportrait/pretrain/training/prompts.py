@@ -1,8 +1,8 @@
 """The words that the mini CLIP learns from: prompts of domains, prompts of attributes."""
 
+from itportrait.mini.attributes import ATTRIBUTES
 from itportrait.perception.clip import split_words
 from itportrait.portraits.domains import get_domain
-from itportrait.pretrain.training.attributes import ATTRIBUTES
 
 TEMPLATES = (
     "{}",

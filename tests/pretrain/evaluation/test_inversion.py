@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from itportrait.image import to_tensor
+from itportrait.mini.attributes import ATTRIBUTES
 from itportrait.portraits import HELD_OUT_SEED, sample_people
 from itportrait.portraits.prior import decode_traits
 from itportrait.pretrain.evaluation.inversion import (
@@ -17,7 +18,6 @@ from itportrait.pretrain.evaluation.inversion import (
     measure_inversion,
 )
 from itportrait.pretrain.evaluation.report import BARS
-from itportrait.pretrain.training.attributes import ATTRIBUTES
 from itportrait.records import InvertedRecord, Status
 
 SIZE = 16

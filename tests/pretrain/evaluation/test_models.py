@@ -6,8 +6,9 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from itportrait.mini.attributes import ATTRIBUTES
 from itportrait.pretrain.evaluation.models import attribute_accuracy, attribute_scores
-from itportrait.pretrain.training.attributes import ATTRIBUTES, attribute_labels
+from itportrait.pretrain.training.labels import attribute_labels
 from tests.helpers.tiny_training import fake_portraits
 
 

@@ -1,16 +1,9 @@
-"""What an image-text model should know of a person: pairs of prompts, and which is right."""
+"""What a drawn person has or lacks: pairs of prompts, and which of them is right."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-import torch
-from torch import Tensor
-
-from itportrait.portraits import PHOTO
-from itportrait.portraits.domains import get_domain, style_traits
-from itportrait.portraits.prior import Person, Traits, decode_traits
-from itportrait.pretrain.training.data import PortraitData
+from itportrait.portraits.prior import Traits
 
 
 @dataclass(frozen=True)
@@ -99,23 +92,3 @@ ATTRIBUTES: dict[str, Attribute] = {
     ),
 }  # fmt: skip
 """By name. Balanced accuracies of these pairs are figures of the card."""
-
-
-def attribute_labels(data: PortraitData) -> dict[str, Tensor]:
-    """Return for every attribute `[n]` int64: 1 has it, 0 lacks it, -1 unclear or unseen."""
-    labels = {name: np.full(len(data), -1, np.int64) for name in ATTRIBUTES}
-    for row, (latent, domain) in enumerate(
-        zip(data.latent.numpy(), data.domain.tolist(), strict=True)
-    ):
-        name, style = data.domains[domain], get_domain(data.domains[domain]).style
-        traits = style_traits(decode_traits(Person(latent)), style)
-        for key, attribute in ATTRIBUTES.items():
-            hidden = style.hairless and key in ("beard", "bald", "bun", "long_hair", "fringe")
-            if hidden or (attribute.colored and name != PHOTO):
-                continue
-            amount = attribute.amount(traits)
-            if amount >= attribute.high:
-                labels[key][row] = 1
-            elif amount <= attribute.low:
-                labels[key][row] = 0
-    return {name: torch.from_numpy(values) for name, values in labels.items()}
