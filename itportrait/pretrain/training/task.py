@@ -10,13 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from itportrait.config import Settings
-from itportrait.pretrain.training.data import PortraitData
-from itportrait.pretrain.training.schedule import (
+from itportrait.learning.schedule import (
     cosine,
     draw_batch,
     set_learning_rate,
     update_average,
 )
+from itportrait.pretrain.training.data import PortraitData
 
 
 class NetworkTraining(Settings):

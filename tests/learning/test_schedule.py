@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from itportrait.errors import InvalidArgumentError
-from itportrait.pretrain.training.schedule import cosine, draw_batch, update_average
+from itportrait.learning.schedule import cosine, draw_batch, update_average
 
 
 def test_batches_pass_over_all_rows_once_an_epoch():
