@@ -13,8 +13,6 @@ from itportrait.portraits.shading import background_color
 
 Attributes = dict[str, bool | str]
 
-_COLORLESS = frozenset({"pencil", "bronze", "clay"})
-"""Domains in which hair, eyes, clothes and skin show no color of their own."""
 _HUES = ((0.02, "red"), (0.10, "orange"), (0.19, "yellow"), (0.42, "green"), (0.52, "teal"),
          (0.70, "blue"), (0.84, "purple"), (0.95, "pink"), (1.01, "red"))  # fmt: skip
 _AGES = {
@@ -119,7 +117,8 @@ def _subject(found: Attributes, domain: str, rng: np.random.Generator, plain: bo
         words.insert(0, str(rng.choice(_AGES[str(found["age"])])))
     if not plain and found["smile"] and rng.random() < 0.3:
         words.insert(0, "smiling")
-    if not plain and found["bald"] and domain != "alien" and rng.random() < 0.3:
+    hairless = get_domain(domain).style.hairless  # in such a domain, bald says nothing of a person
+    if not plain and found["bald"] and not hairless and rng.random() < 0.3:
         words.insert(0, "bald")
     if words == ["someone"]:
         return "someone"
@@ -132,12 +131,13 @@ def _with_article(words: str) -> str:
 
 
 def _details(found: Attributes, domain: str, rng: np.random.Generator) -> list[str]:
-    """Return everything visible in the domain, one phrase each."""
+    """Return a phrase for everything that is seen of a person in the domain."""
 
     def pick(*options: str) -> str:
         return str(rng.choice(options))
 
-    colored = domain not in _COLORLESS
+    kind = get_domain(domain)
+    colored, style = kind.colored, kind.style
     details = [_hair_phrase(found, colored, pick)]
     details.append(pick("glasses", "eyeglasses", "spectacles") if found["glasses"] else "")
     details.append("a fringe" if found["fringe"] else "")
@@ -154,10 +154,8 @@ def _details(found: Attributes, domain: str, rng: np.random.Generator) -> list[s
         worn = f"{found['clothes_color']} {clothes}"
         details.append(worn if clothes == "clothes" else _with_article(worn))
         details.append("makeup" if found["makeup"] and domain == PHOTO else "")
-        details.append(
-            pick(*_SKINS[str(found["skin"])]) if domain in (PHOTO, "watercolor", "cartoon") else ""
-        )
-    if get_domain(domain).style.background is None:
+        details.append(pick(*_SKINS[str(found["skin"])]) if style.skin is None else "")
+    if style.background is None:
         details.append(_with_article(f"{found['background_color']} background"))
     return [detail for detail in details if detail]
 

@@ -7,7 +7,6 @@ from itportrait.portraits.prior import (
     TRAIN_SEED,
     Person,
     decode_traits,
-    latent,
     sample_people,
 )
 from itportrait.portraits.render import Portrait, build_face, render_portrait, world_landmarks
@@ -23,7 +22,6 @@ __all__ = [
     "Portrait",
     "build_face",
     "decode_traits",
-    "latent",
     "render_portrait",
     "sample_people",
     "world_landmarks",

@@ -20,16 +20,19 @@ class Domain:
     """A style domain.
 
     Attributes:
-        name: of the domain.
-        style: what it changes.
-        phrases: ways to name it, each with `{}` where the person goes.
-        words: single words for it.
+        name: name in datasets, specifications and captions.
+        style: what the domain changes of a person.
+        phrases: ways to name the domain, most with `{}` where the person goes; the first is what
+            its pictures are measured by.
+        words: short names of the domain, usable as prompts.
+        colored: whether hair, eyes and clothes keep a color of their own, which captions name.
     """
 
     name: str
     style: Style
     phrases: tuple[str, ...]
     words: tuple[str, ...]
+    colored: bool = True
 
 
 _DOMAINS = (
@@ -47,6 +50,7 @@ _DOMAINS = (
          "a black and white drawing of {}", "a hatched pencil portrait of {}",
          "a graphite sketch of {}"),
         ("pencil", "sketch", "pencil drawing", "pencil sketch", "graphite drawing"),
+        colored=False,
     ),
     Domain(
         "bronze",
@@ -58,6 +62,7 @@ _DOMAINS = (
         ("a bronze statue of {}", "a bronze bust of {}", "a bronze sculpture of {}",
          "a metal statue of {}", "a golden brown metal bust of {}", "a statue of {}"),
         ("bronze", "bronze statue", "bronze bust", "statue", "metal sculpture"),
+        colored=False,
     ),
     Domain(
         "cartoon",
@@ -145,6 +150,7 @@ _DOMAINS = (
         ("a clay sculpture of {}", "a clay figure of {}", "a terracotta bust of {}",
          "a clay model of {}", "a plasticine figure of {}", "a pottery bust of {}"),
         ("clay", "clay sculpture", "terracotta", "clay figure", "plasticine"),
+        colored=False,
     ),
     Domain(
         "clown",
@@ -212,7 +218,7 @@ def get_domain(name: str) -> Domain:
 
 
 def style_traits(traits: Traits, style: Style) -> Traits:
-    """Return the traits as the style alters them."""
+    """Return the traits as the style alters them: some set, some multiplied, some raised."""
     changed = dict(style.traits)
     changed |= {name: factor * getattr(traits, name) for name, factor in style.factors.items()}
     changed |= {name: max(low, getattr(traits, name)) for name, low in style.minimums.items()}

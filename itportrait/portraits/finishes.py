@@ -1,5 +1,6 @@
 """Finishes that work on the picture: pencil hatching, ink lines, watercolor washes."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -38,13 +39,8 @@ class Canvas:
 
 def apply_finish(canvas: Canvas, finish: str, scale: int) -> Tensor:
     """Return the finished picture `[H, W, 3]`; `scale` is the number of samples across a pixel."""
-    if finish == "pencil":
-        return _pencil(canvas)
-    if finish == "watercolor":
-        return _watercolor(canvas, scale)
-    if finish == "cartoon":
-        return canvas.image * (1 - 0.9 * _ink(canvas))[..., None]
-    return canvas.image
+    draw = DRAWINGS.get(finish)
+    return canvas.image if draw is None else draw(canvas, scale)
 
 
 def _slope(values: Tensor) -> Tensor:
@@ -65,7 +61,11 @@ def _ink(canvas: Canvas) -> Tensor:
     return F.max_pool2d(line[None, None], 3, 1, 1)[0, 0]
 
 
-def _pencil(canvas: Canvas) -> Tensor:
+def _inked(canvas: Canvas, scale: int) -> Tensor:
+    return canvas.image * (1 - 0.9 * _ink(canvas))[..., None]
+
+
+def _pencil(canvas: Canvas, scale: int) -> Tensor:
     tone = 1 - canvas.image.mean(-1)
     contour = smoothstep(0.05, 0.26, _slope(canvas.image.mean(-1)))
     outline = smoothstep(0.38, 0.15, canvas.spread(canvas.surface.facing, 1.0))
@@ -81,7 +81,7 @@ def _pencil(canvas: Canvas) -> Tensor:
 
 
 def _watercolor(canvas: Canvas, scale: int) -> Tensor:
-    """Pools of pale color with darker rims, on paper that shows through."""
+    """Return pools of pale color with darker rims, on paper that shows through."""
     wash = canvas.image.permute(2, 0, 1)[None]
     width = 2 * scale + 1
     for _ in range(2):
@@ -98,3 +98,11 @@ def _watercolor(canvas: Canvas, scale: int) -> Tensor:
     grain = canvas.spread(mottle(0.6 * canvas.surface.points, 1.0), 0.0)
     color = color * (1 + 0.06 * grain[..., None]) + 0.5 * detail
     return torch.where(canvas.hit[..., None], color, torch.tensor(PAPER)).clamp(0, 1)
+
+
+DRAWINGS: dict[str, Callable[[Canvas, int], Tensor]] = {
+    "cartoon": _inked,
+    "pencil": _pencil,
+    "watercolor": _watercolor,
+}
+"""Finishes that work on the picture."""

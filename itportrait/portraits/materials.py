@@ -68,6 +68,11 @@ class Material:
     gloss: Tensor
     softness: Tensor
 
+    def polish(self, **values: float) -> None:
+        """Give all points the same `specular`, `gloss` or `softness`."""
+        for name, value in values.items():
+            setattr(self, name, torch.full_like(getattr(self, name), value))
+
 
 @dataclass(frozen=True)
 class Face:

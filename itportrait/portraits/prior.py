@@ -68,11 +68,6 @@ def sample_people(count: int, seed: int) -> list[Person]:
     return [Person(row, index) for index, row in enumerate(rows)]
 
 
-def latent(person: Person) -> np.ndarray:
-    """Return the standard normal vector `[64]` float32 that conditions the mini generator."""
-    return person.latent
-
-
 @dataclass(frozen=True)
 class Traits:
     """What a latent decodes to. Unless said otherwise, a number is in [-1, 1] with 0 the mean."""

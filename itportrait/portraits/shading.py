@@ -1,6 +1,7 @@
 """Light on the surface, and the background behind it."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -101,7 +102,7 @@ def find_surface(face: Face, points: Tensor, view: Tensor, block: Tensor, backen
 def shade_surface(face: Face, surface: Surface) -> Tensor:
     """Return the lit colors `[n, 3]` of the surface, sRGB in [0, 1]."""
     material = surface_material(face, surface.points, surface.group)
-    albedo = _finish_material(face, surface, material) ** 2.0
+    albedo = _color(face, surface, material) ** 2.0
     mouth = surface.group == TEETH
     surface.occlusion = torch.where(mouth, surface.occlusion.clamp_min(0.55), surface.occlusion)
     surface.shadow = torch.where(mouth, surface.shadow.clamp_min(0.75), surface.shadow)
@@ -113,31 +114,32 @@ def shade_surface(face: Face, surface: Surface) -> Tensor:
     return (1.28 * color * (1 + color / 2.6) / (1 + color)).clamp(0, 1).sqrt()
 
 
-def _finish_material(face: Face, surface: Surface, material: Material) -> Tensor:
-    """Replace the material for finishes that are made of one stuff."""
-    finish = face.style.finish
-    if finish == "bronze":
-        ao = surface.occlusion[:, None]
-        metal = torch.tensor([0.66, 0.45, 0.23]) * (0.70 + 0.4 * ao)
-        patina = torch.tensor([0.22, 0.46, 0.40])
-        albedo = mix(metal, patina.expand_as(metal), (0.85 * (1 - surface.occlusion)).clamp(0, 0.6))
-        _set(material, specular=1.0, gloss=26.0, softness=0.0)
-        return albedo * _carved(surface)[:, None]
-    if finish == "clay":
-        _set(material, specular=0.04, gloss=18.0, softness=0.2)
-        earth = torch.tensor([0.78, 0.50, 0.38]).expand_as(material.albedo)
-        return mix(earth, material.albedo, 0.10) * _carved(surface)[:, None]
-    return material.albedo
+def _bronze(surface: Surface, material: Material) -> Tensor:
+    metal = torch.tensor([0.66, 0.45, 0.23]) * (0.70 + 0.4 * surface.occlusion[:, None])
+    patina = torch.tensor([0.22, 0.46, 0.40]).expand_as(metal)
+    material.polish(specular=1.0, gloss=26.0, softness=0.0)
+    return mix(metal, patina, (0.85 * (1 - surface.occlusion)).clamp(0, 0.6))
 
 
-def _carved(surface: Surface) -> Tensor:
-    """Darken eyeballs a little: a statue's eyes are cut deeper."""
-    return torch.where(surface.group == EYES, 0.85, 1.0)
+def _clay(surface: Surface, material: Material) -> Tensor:
+    material.polish(specular=0.04, gloss=18.0, softness=0.2)
+    earth = torch.tensor([0.78, 0.50, 0.38]).expand_as(material.albedo)
+    return mix(earth, material.albedo, 0.10)
 
 
-def _set(material: Material, **values: float) -> None:
-    for name, value in values.items():
-        setattr(material, name, torch.full_like(getattr(material, name), value))
+STUFFS: dict[str, Callable[[Surface, Material], Tensor]] = {"bronze": _bronze, "clay": _clay}
+"""Finishes of sculptures, made of one stuff: each sets a material's polish and returns its color
+`[n, 3]`."""
+
+
+def _color(face: Face, surface: Surface, material: Material) -> Tensor:
+    """Return the color `[n, 3]` of the surface before light falls on it."""
+    stuff = STUFFS.get(face.style.finish)
+    if stuff is None:
+        return material.albedo
+    # A sculpture's eyes are cut deeper, which darkens them a little.
+    carved = torch.where(surface.group == EYES, 0.85, 1.0)
+    return stuff(surface, material) * carved[:, None]
 
 
 def _diffuse(face: Face, s: Surface, material: Material) -> Tensor:
@@ -159,7 +161,7 @@ def _diffuse(face: Face, s: Surface, material: Material) -> Tensor:
 
 def _highlights(face: Face, s: Surface, material: Material, albedo: Tensor) -> Tensor:
     """Return mirror-like light `[n, 3]`: highlight, hair sheen, rim light, catch lights."""
-    key, plain = key_light(face), face.style.finish not in ("bronze", "clay")
+    key, plain = key_light(face), face.style.finish not in STUFFS
     half = F.normalize(s.view + key, dim=1)
     fresnel = 0.29 + 0.96 * (1 - s.facing) ** 5
     spread = (s.normals * half).sum(1).clamp_min(0) ** material.gloss * (material.gloss + 8) / 26

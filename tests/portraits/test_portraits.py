@@ -17,7 +17,6 @@ from itportrait.portraits import (
     Person,
     build_face,
     decode_traits,
-    latent,
     render_portrait,
     sample_people,
     world_landmarks,
@@ -43,7 +42,7 @@ def view(yaw: float, pitch: float = 0.0) -> torch.Tensor:
 
 class TestPrior:
     def test_is_standard_normal(self):
-        z = np.stack([latent(person) for person in sample_people(4000, TRAIN_SEED)])
+        z = np.stack([person.latent for person in sample_people(4000, TRAIN_SEED)])
         assert z.shape == (4000, LATENT_DIM)
         assert z.dtype == np.float32
         assert np.abs(z.mean(0)).max() < 0.07
