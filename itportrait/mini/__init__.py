@@ -1,1 +1,1 @@
-"""The embedded family: portraits that we draw, and the weights of the networks trained on them."""
+"""The runtime of the embedded family: words and samples of drawn people, and its weights."""

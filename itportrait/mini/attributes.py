@@ -10,13 +10,13 @@ from itportrait.portraits.prior import Traits
 class Attribute:
     """Something that a person has or lacks.
 
-    Args:
-        has: subjects that have it, such as "a person with glasses".
-        lacks: subjects that lack it.
-        amount: of the traits; at most `low` lacks it, at least `high` has it, between is unclear.
-        low: see `amount`.
-        high: see `amount`.
-        colored: whether it shows in photos alone.
+    Attributes:
+        has: subjects of prompts that have it, such as "a person with glasses".
+        lacks: subjects of prompts that lack it.
+        amount: how much of it traits have.
+        low: a person with at most this amount lacks it.
+        high: a person with at least this amount has it; between the two it is unclear.
+        colored: whether it is a color, which photos alone show.
     """
 
     has: tuple[str, ...]
@@ -91,4 +91,4 @@ ATTRIBUTES: dict[str, Attribute] = {
         lambda t: t.fringe, 0.3, 0.6,
     ),
 }  # fmt: skip
-"""By name. Balanced accuracies of these pairs are figures of the card."""
+"""Attributes by name; the balanced accuracies of their prompts are figures of the card."""

@@ -1,4 +1,4 @@
-"""What can be said of a drawn person: attributes, and captions from templates over them."""
+"""What can be said of a drawn person: facts, and captions that templates make of them."""
 
 import colorsys
 
@@ -76,11 +76,11 @@ def captions(person: Person, domain: str, rng: np.random.Generator, count: int =
     """Write captions of a person drawn in a domain.
 
     Args:
-        person: who.
+        person: the person.
         domain: `PHOTO` or one of `DOMAINS`.
         rng: source of the choice of template, attributes and synonyms.
-        count: how many; the first names the domain by a single word now and then, the others
-            describe the person in it.
+        count: number of captions; half of the time the first names the domain alone, and the
+            others describe the person in it.
 
     Raises:
         UnknownNameError: no such domain.

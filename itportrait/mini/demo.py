@@ -1,4 +1,4 @@
-"""Inputs of the demo: drawn portraits of people no network has seen, a real photo, and bad ones."""
+"""Inputs of the demo: drawn portraits of people no network has seen, a photo, and bad files."""
 
 from itportrait.image import encode
 from itportrait.io.uris import join, put_bytes
@@ -6,7 +6,7 @@ from itportrait.mini.samples import write_sample_portraits
 from itportrait.portraits import HELD_OUT_SEED
 
 BROKEN = b"\xff\xd8\xff\xe0\x00\x10JFIF" + bytes(range(48))
-"""Begins as a JPEG and ends in the middle of its header."""
+"""Bytes that begin as a JPEG and end in the middle of its header."""
 
 
 def write_demo_inputs(out: str, *, count: int = 8, size: int = 512) -> list[str]:
@@ -14,8 +14,8 @@ def write_demo_inputs(out: str, *, count: int = 8, size: int = 512) -> list[str]
 
     Args:
         out: folder or URI; the photos go to `OUT/photos`.
-        count: drawn portraits.
-        size: pixels along each side of them.
+        count: number of drawn portraits.
+        size: pixels along each side of a drawn portrait.
 
     Returns:
         URIs of the photos.

@@ -1,14 +1,14 @@
 """Write drawn people as unaligned photos, with the truth beside them.
 
-A photo is a wider window on the image plane of the camera that its aligned crop has: what the align
-stage should recover is known exactly. `truth.parquet`, one row a photo:
+A photo is a wider window on the image plane of its aligned crop's camera, so what the align stage
+should recover is known exactly. `truth.parquet` has one row for each photo:
 
     uri        string          file name beside the table
     person     int32           number in `sample_people(count, seed)`
     camera     list<float>     [25] EG3D label of the aligned crop
     crop       list<float>     [3] left, top, side of the aligned crop, pixels of the photo
     landmarks  list<float>     [10] x, y of the five points, pixels of the photo
-    latent     list<float>     [64] who it is
+    latent     list<float>     [64] the person, see `itportrait.portraits.prior`
     attributes string          JSON of `itportrait.mini.captions.attributes`
     depth      binary          16-bit gray PNG of the photo's size; `decode_depth` reads its levels
 """
@@ -36,8 +36,9 @@ from itportrait.portraits.stored_depth import encode_depth
 CROP_SHARE = (0.52, 0.85)
 """Range of the aligned crop's side, as a share of the photo's."""
 YAW_MAX, PITCH_MAX = 0.5, 0.25
-"""Radians: five points do not tell the pose of a face that is turned further."""
+"""Largest angles of the cameras, in radians: five points do not give the pose beyond them."""
 MIN_SIZE = 64
+"""Smallest side of a photo, in pixels."""
 
 _SCHEMA = pa.schema(
     [
@@ -72,8 +73,8 @@ def draw_photo(person: Person, seed: int, size: int = 512) -> Photo:
     """Draw a person somewhere in a wider picture, as a photographer might.
 
     Args:
-        person: who.
-        seed: of the camera and of the place and size of the face.
+        person: the person.
+        seed: seed of the camera and of the place and size of the face.
         size: pixels along each side, at least `MIN_SIZE`.
 
     Raises:
@@ -99,8 +100,8 @@ def write_sample_portraits(out: str, count: int, seed: int, size: int = 512) -> 
 
     Args:
         out: folder or URI; files of the same names are replaced.
-        count: how many photos, one person each.
-        seed: of people and photos; `HELD_OUT_SEED` gives people that no network has seen.
+        count: number of photos, each of another person.
+        seed: seed of people and photos; `HELD_OUT_SEED` gives people that no network has seen.
         size: pixels along each side.
 
     Returns:

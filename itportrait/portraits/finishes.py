@@ -19,10 +19,10 @@ class Canvas:
     """A picture with the surface behind its samples.
 
     Attributes:
-        image: `[H, W, 3]` sRGB.
-        hit: `[H, W]` bool.
+        image: `[H, W, 3]` sRGB in [0, 1].
+        hit: `[H, W]` bool, whether a sample shows the head.
         depth: `[H, W]`, head units; the far distance where nothing was hit.
-        surface: at the hits, row by row.
+        surface: the head's surface at the hits, row by row.
     """
 
     image: Tensor
@@ -51,7 +51,7 @@ def _slope(values: Tensor) -> Tensor:
 
 
 def _ink(canvas: Canvas) -> Tensor:
-    """Return how much ink lies on each sample: outlines, and edges between parts."""
+    """Return how much ink lies on each sample `[H, W]`: outlines, and edges between parts."""
     group = canvas.spread(canvas.surface.group, -1)
     steps = smoothstep(0.10, 0.22, _slope(canvas.depth))
     parts = (_slope(group) > 0.5).float()

@@ -57,10 +57,10 @@ class Material:
     """What shading needs of `n` surface points.
 
     Attributes:
-        albedo: `[n, 3]`.
+        albedo: `[n, 3]` color.
         specular: `[n]` strength of the highlight.
-        gloss: `[n]` exponent of the highlight.
-        softness: `[n]` how far light bleeds through, 1 = skin.
+        gloss: `[n]` exponent of the highlight; larger is smaller and sharper.
+        softness: `[n]` how far light bleeds through; 1 is skin, 0 lets none through.
     """
 
     albedo: Tensor
@@ -76,7 +76,7 @@ class Material:
 
 @dataclass(frozen=True)
 class Face:
-    """One person in one style: all that materials read."""
+    """One person in one style: all that materials and light need to know."""
 
     traits: Traits
     style: Style
@@ -162,9 +162,9 @@ def surface_material(face: Face, points: Tensor, group: Tensor) -> Material:
     """Color surface points.
 
     Args:
-        face: who.
+        face: the person in a style.
         points: `[n, 3]`, head units.
-        group: `[n]` index in `GROUPS` of the group each lies on.
+        group: `[n]` index in `GROUPS` of the group that each point lies on.
     """
     count = len(points)
     material = Material(
@@ -212,7 +212,7 @@ def _paint_skin(face: Face, points: Tensor) -> Material:
 
 
 def _complexion(face: Face, points: Tensor, front: Tensor) -> Tensor:
-    """Base color with blush, the shade below the eyes, mottle, freckles, stains."""
+    """Return the skin with blush, the shade below the eyes, mottle, freckles and stains."""
     t, style = face.traits, face.style
     x, y = points[:, 0].abs(), points[:, 1]
     blush = 0.7 * _spot(points, 0.36, -0.33, 0.17, 0.13) * (0.6 + 0.6 * t.makeup)
@@ -311,7 +311,7 @@ def _paint_beard(face: Face, points: Tensor, albedo: Tensor, lip: Tensor) -> tup
 
 
 def _paint_scalp(face: Face, points: Tensor, albedo: Tensor) -> Tensor:
-    """Stubble where hair would grow, so that the hairline fades into the skin."""
+    """Return the skin with stubble where hair would grow, so that the hairline fades out."""
     s = face.scalars
     if face.style.hairless:
         return albedo
@@ -374,7 +374,7 @@ def _paint_cloth(face: Face, points: Tensor) -> Material:
 
 
 def _paint_teeth(face: Face, points: Tensor) -> Material:
-    """White teeth above a red tongue; a nearly closed mouth shows neither, only its dark line."""
+    """Return white teeth above a red tongue; a nearly closed mouth shows its dark line alone."""
     s = face.scalars
     x = points[:, 0]
     v = points[:, 1] - mouth_line(x, s)

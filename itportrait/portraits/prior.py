@@ -1,9 +1,9 @@
 """Who is drawn: a standard normal latent, and the traits of a face that it decodes to.
 
-A person is a vector z of 64 independent standard normals, and exactly that conditions the mini
-generator. The first `len(INPUTS)` have a meaning. A hue takes two of them as a plane (the angle is
-the hue, the radius the saturation), because a turn has a seam that a network cannot learn. The rest
-do nothing, as a real latent has directions that a picture does not show.
+A person is a vector z of 64 independent standard normals, which conditions the mini generator. The
+first `len(INPUTS)` have a meaning. A hue takes two of them as a plane (the angle is the hue, the
+radius the saturation), because one number for the angle would have a seam that a network cannot
+learn. The rest change nothing, just as a real latent has directions that a picture does not show.
 """
 
 import math
@@ -15,9 +15,9 @@ from itportrait.errors import InvalidArgumentError
 
 LATENT_DIM = 64
 TRAIN_SEED = 20_231
-"""People that networks are trained on: `sample_people(count, TRAIN_SEED)`."""
+"""Seed of the people that networks are trained on: `sample_people(count, TRAIN_SEED)`."""
 HELD_OUT_SEED = 77_003
-"""People that no network of the package has seen: validation, demo, tests."""
+"""Seed of people that no network of the package has seen, for validation, demo and tests."""
 
 INPUTS = (
     "melanin", "warmth", "face_width", "jaw_width", "chin", "cheek", "eye_size", "eye_space",
@@ -37,7 +37,7 @@ class Person:
 
     Attributes:
         latent: `[64]` float32, standard normal.
-        index: number in the sample that it comes from.
+        index: number of the person in its sample.
     """
 
     latent: np.ndarray
@@ -58,7 +58,7 @@ def sample_people(count: int, seed: int) -> list[Person]:
     """Draw people from the prior.
 
     Args:
-        count: how many; a longer sample of the same seed begins with the same people.
+        count: number of people; a longer sample of the same seed begins with the same people.
         seed: `TRAIN_SEED`, `HELD_OUT_SEED` or another non-negative number.
 
     Returns:
@@ -70,10 +70,10 @@ def sample_people(count: int, seed: int) -> list[Person]:
 
 @dataclass(frozen=True)
 class Traits:
-    """What a latent decodes to. Unless said otherwise, a number is in [-1, 1] with 0 the mean."""
+    """What a latent decodes to. Numbers without a range are in [-1, 1], with 0 the mean."""
 
     melanin: float
-    """0 fair .. 1 dark."""
+    """Skin, from 0 (fair) to 1 (dark)."""
     warmth: float
     face_width: float
     jaw_width: float
@@ -91,46 +91,46 @@ class Traits:
     lips: float
     mouth_width: float
     smile: float
-    """-0.1 .. 1."""
+    """From -0.1 (serious) to 1."""
     mouth_open: float
-    """0 closed .. 1."""
+    """From 0 (closed) to 1."""
     eye_open: float
     age: float
-    """0 young .. 1 old."""
+    """From 0 (young) to 1 (old)."""
     masculine: float
     beard: float
-    """0 .. 1."""
+    """From 0 (none) to 1."""
     glasses: float
-    """0 .. 1."""
+    """From 0 (none) to 1."""
     hair_length: float
-    """0 short .. 1 below the shoulders."""
+    """From 0 (short) to 1 (below the shoulders)."""
     hair_volume: float
-    """0 .. 1."""
+    """From 0 (none) to 1."""
     fringe: float
-    """0 .. 1."""
+    """From 0 (none) to 1."""
     part: float
     curl: float
-    """0 straight .. 1 curly."""
+    """From 0 (straight) to 1 (curly)."""
     hair_tone: float
-    """0 black .. 1 light blond."""
+    """From 0 (black) to 1 (light blond)."""
     hair_red: float
-    """0 .. 0.8."""
+    """From 0 to 0.8 (red)."""
     recede: float
-    """0 full .. 1 bald."""
+    """From 0 (a full head of hair) to 1 (bald)."""
     bun: float
-    """0 .. 1."""
+    """From 0 (none) to 1."""
     iris_tone: float
-    """0 dark brown .. 1 pale blue."""
+    """From 0 (dark brown) to 1 (pale blue)."""
     iris_light: float
     cloth_hue: float
-    """Turns."""
+    """Hue in turns, from 0 to 1."""
     cloth_saturation: float
-    """0 .. 1."""
+    """From 0 (none) to 1."""
     cloth_light: float
     background_hue: float
-    """Turns."""
+    """Hue in turns, from 0 to 1."""
     background_saturation: float
-    """0 .. 1."""
+    """From 0 (none) to 1."""
     background_light: float
     light_azimuth: float
     light_elevation: float
@@ -138,17 +138,17 @@ class Traits:
     gaze_x: float
     gaze_y: float
     makeup: float
-    """0 .. 1."""
+    """From 0 (none) to 1."""
     ears: float
 
     @property
     def bald(self) -> float:
-        """0 hair .. 1 a bare crown: the far end of receding."""
+        """From 0 (hair) to 1 (a bare crown), where the hair recedes furthest."""
         return min(1.0, max(0.0, (self.recede - 0.5) / 0.2))
 
     @property
     def gray(self) -> float:
-        """0 .. 0.9: how gray age has made the hair."""
+        """From 0 to 0.9: how gray age has made the hair."""
         return min(0.9, max(0.0, self.age - 0.58) * 2.4)
 
 
@@ -161,7 +161,7 @@ _BOUNDED = (
 
 
 def decode_traits(person: Person) -> Traits:
-    """Decode a person's latent: continuous everywhere, with the correlations of a population."""
+    """Decode a person's latent, continuously and with the correlations of a population."""
     u = person
     masculine, smile = u["masculine"], u["smile"]
     melanin = _sigmoid(1.5 * u["melanin"] - 0.4)

@@ -37,7 +37,7 @@ class Portrait:
 
     Attributes:
         image: `[S, S, 3]` uint8, RGB.
-        alpha: `[S, S]` float32, share of the pixel that the head covers.
+        alpha: `[S, S]` float32 in [0, 1], share of the pixel that the head covers.
         depth: `[S, S]` float32, distance along the pixel's ray in world units, the mean over the
             samples that hit; `BACKGROUND_DEPTH` where none did.
         landmarks: `[5, 2]` float32 pixels, x right, y down, (0, 0) the corner of the picture:
@@ -90,12 +90,13 @@ def render_portrait(
     """Draw a person.
 
     Args:
-        person: who; a `Face` of `build_face` saves building it again for the next view.
+        person: the person, or the `Face` of `build_face`, which need not be built again for
+            every view.
         camera: `[25]` or `[1, 25]`, EG3D label.
         size: pixels along each side.
-        domain: `PHOTO` or one of `DOMAINS` (not looked at for a `Face`).
+        domain: `PHOTO` or one of `DOMAINS`; ignored where a `Face` is given, which has its style.
         supersample: samples along each side of a pixel.
-        backend: of the distance function.
+        backend: implementation of the distance function, see `head_sdf.op`.
 
     Raises:
         InvalidArgumentError: the camera's shape differs, or size or supersample is below 1.

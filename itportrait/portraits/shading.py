@@ -26,15 +26,15 @@ _KEY_COLOR = (1.0, 0.945, 0.87)
 
 @dataclass
 class Surface:
-    """Where rays hit, `n` points.
+    """What shading needs to know of `n` points where rays hit the head.
 
     Attributes:
         points: `[n, 3]`, head units.
-        normals: `[n, 3]`.
+        normals: `[n, 3]` unit.
         view: `[n, 3]` unit, towards the camera.
         group: `[n]` index in `GROUPS`.
-        occlusion: `[n]`, 1 = open.
-        shadow: `[n]`, 1 = lit.
+        occlusion: `[n]`, 1 is open to the surroundings, 0 is closed.
+        shadow: `[n]`, 1 is lit by the key light, 0 is in its shadow.
         facing: `[n]` cosine between normal and view.
     """
 
@@ -80,12 +80,12 @@ def find_surface(face: Face, points: Tensor, view: Tensor, block: Tensor, backen
     """Compute what shading needs at hit points.
 
     Args:
-        face: who.
+        face: the person in a style.
         points: `[n, 3]` hits, head units.
         view: `[n, 3]` unit vectors towards the camera.
-        block: `[n]` index of the pixel that a sample belongs to: occlusion and shadow are smooth,
-            and are computed once for the samples of a pixel.
-        backend: of the distance function.
+        block: `[n]` index of the pixel that a sample belongs to; occlusion and shadow are smooth,
+            so they are computed once for all samples of a pixel.
+        backend: implementation of the distance function, see `head_sdf.op`.
     """
     normals = head_normals(points, face.head, backend=backend)
     group = head_distance(points, face.head, backend=backend).argmin(1)
@@ -182,7 +182,7 @@ def _highlights(face: Face, s: Surface, material: Material, albedo: Tensor) -> T
 
 
 def _hair_sheen(s: Surface, hair: Tensor, half: Tensor, albedo: Tensor) -> Tensor:
-    """Kajiya-Kay: a band of light across strands that run down from the crown."""
+    """Return a band of light across strands that run down from the crown (Kajiya-Kay)."""
     p, n = s.points[hair], s.normals[hair]
     down = torch.stack([-0.6 * p[:, 0], (0.3 - p[:, 1]).clamp(0.1, 1), -0.3 * p[:, 2]], 1)
     along = F.normalize(down, dim=1)
@@ -201,7 +201,7 @@ def _catch_light(face: Face, s: Surface, eyes: Tensor) -> Tensor:
 
 
 def _toon(face: Face, s: Surface, albedo: Tensor) -> Tensor:
-    """Three flat tones, saturated color, a white highlight; `finishes` adds the inked lines."""
+    """Return three flat tones of saturated color with a white highlight, before lines are inked."""
     key = key_light(face)
     light = ((s.normals * key).sum(1) + 0.25).clamp(0, 1) * (0.35 + 0.65 * s.shadow)
     tone = 0.60 + 0.26 * smoothstep(0.12, 0.20, light) + 0.20 * smoothstep(0.55, 0.63, light)

@@ -22,7 +22,7 @@ from itportrait.portraits.prior import Traits
 from itportrait.portraits.style import Style
 
 WORLD_SCALE = 0.270
-"""World units in a head unit."""
+"""Length of a head unit in world units."""
 WORLD_OFFSET = (0.0, 0.075, 0.017)
 """Where the head's origin lies in the world. Both are fitted, so that the five face points which
 MTCNN finds in renders lie, on average, where aligned photos have them (`ALIGNED_POINTS`)."""
@@ -76,7 +76,7 @@ class Blob:
 
     @property
     def bounds(self) -> tuple[float, ...]:
-        """Center and largest radius."""
+        """Center and largest radius, which bound the blob."""
         return (*self.center, max(self.radii))
 
 
@@ -103,7 +103,7 @@ def _tensor(array: np.ndarray) -> torch.Tensor:
 
 @dataclass(frozen=True)
 class Proportions:
-    """Where the parts of a face are: what shape, materials and landmarks share."""
+    """Places and sizes of the parts of a face, which shape, materials and landmarks share."""
 
     width: float
     jaw: float
@@ -125,7 +125,7 @@ class Proportions:
 
     @classmethod
     def of(cls, t: Traits, style: Style) -> "Proportions":
-        """Derive the proportions from traits; `style` scales eyes and the like."""
+        """Derive the proportions from traits and style."""
         big, young = style.eye_scale, 1 - t.age
         chin = 0.05 * t.chin + 0.03 * t.masculine
         bald = 1.0 if style.hairless else t.bald
@@ -281,7 +281,7 @@ def _ear_blobs(t: Traits, style: Style, p: Proportions) -> list[Blob]:
 
 
 def _face_bumps(t: Traits, p: Proportions) -> list[Blob]:
-    """Brow ridge, sockets, temples, cheek bones and the hollows below them."""
+    """Return brow ridge, sockets, temples, cheek bones and the hollows below them."""
     m, y = t.masculine, p.eye[1]
 
     def pair(amplitude: float, center: tuple, radii: tuple) -> list[Blob]:
@@ -316,7 +316,7 @@ def _mouth_bumps(t: Traits, p: Proportions) -> list[Blob]:
 
 
 def _age_bumps(t: Traits) -> list[Blob]:
-    """Folds beside the mouth, bags below the eyes, and wrinkles that come with age."""
+    """Return folds beside the mouth, bags below the eyes, and wrinkles that come with age."""
     lines = max(0.0, t.age - 0.3) / 0.7
     fold = -0.008 - 0.030 * t.age - 0.020 * max(t.smile, 0)
     blobs = [
@@ -341,7 +341,7 @@ def _style_bumps(style: Style) -> list[Blob]:
 
 
 def _hair_blobs(t: Traits, style: Style, p: Proportions) -> list[Blob]:
-    """A shell around the skull, volume at the front, and for longer hair sides and a back."""
+    """Return a shell around the skull, volume in front, and sides and a back of longer hair."""
     bald = 1.0 if style.hairless else t.bald
     length, volume, thick, w = t.hair_length * (1 - bald), t.hair_volume, p.hair_thickness, p.width
     top = 0.17 + 0.8 * max(thick, 0) * (1 - 0.3 * length)

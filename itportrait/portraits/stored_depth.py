@@ -1,4 +1,4 @@
-"""Depth of drawn portraits as 16-bit numbers: for datasets and for samples."""
+"""Depth of drawn portraits as 16-bit numbers, in datasets and samples."""
 
 import numpy as np
 
@@ -18,8 +18,8 @@ def decode_depth(stored: np.ndarray, background: float = 3.3) -> np.ndarray:
     """Turn stored uint16 into float32 distances along the ray, in world units.
 
     Args:
-        stored: of any shape.
-        background: value for pixels that show no head.
+        stored: levels of `encode_depth`, of any shape.
+        background: distance of pixels that show no head, in world units.
     """
     depth = DEPTH_NEAR + stored.astype(np.float32) / (DEPTH_BACKGROUND - 1) * (
         DEPTH_FAR - DEPTH_NEAR

@@ -47,39 +47,40 @@ from itportrait.portraits.stored_depth import encode_depth
 
 YAW_STD, YAW_MAX = 0.35, 0.75
 PITCH_STD, PITCH_MAX = 0.15, 0.35
-"""Radians: normal, clipped. The yaw is that of FFHQ photos, the pitch a little wider."""
+"""Spread and largest value of the cameras' angles, in radians (normal, clipped). The yaw is that of
+FFHQ photos, the pitch varies a little more."""
 
 
 class DatasetSpec(Settings):
-    """What a dataset holds; two runs of the same specification write the same bytes."""
+    """What a dataset holds. Two runs of the same specification write the same bytes."""
 
     people: int
-    """How many people."""
+    """Number of people."""
     people_seed: int
-    """Of `sample_people`: `TRAIN_SEED` or `HELD_OUT_SEED`."""
+    """Seed of `sample_people`: `TRAIN_SEED` or `HELD_OUT_SEED`."""
     views_per_person: int = 3
-    """Cameras for each person; the same in every domain."""
+    """Number of cameras for each person, the same ones in every domain."""
     domains: tuple[str, ...] = (PHOTO,)
-    """Names, `photo` included, outermost in the order of rows."""
+    """Names of the domains, `photo` included; all rows of a domain lie together."""
     size: int = 128
-    """Pixels along each side."""
+    """Pixels along each side of a picture."""
     supersample: int = 2
     """Samples along each side of a pixel."""
     shard_size: int = 250
-    """Rows in a shard."""
+    """Number of rows in a shard; the last one may have fewer."""
     seed: int = 0
-    """Of cameras and captions."""
+    """Seed of cameras and captions."""
     captions: int = 4
-    """Captions for each row."""
+    """Number of captions for each row."""
 
     @property
     def rows(self) -> int:
-        """Rows of the whole dataset."""
+        """Number of rows of the whole dataset."""
         return len(self.domains) * self.people * self.views_per_person
 
     @property
     def shards(self) -> int:
-        """Shards of the whole dataset; the last may be shorter."""
+        """Number of shards of the whole dataset."""
         return -(-self.rows // self.shard_size)
 
 
@@ -101,10 +102,10 @@ def draw_dataset(
     """Draw the shards of a dataset that are not there yet.
 
     Args:
-        out_dir: folder; one that holds another specification is refused.
+        out_dir: folder of the dataset; one that holds another specification is refused.
         spec: what to draw.
-        workers: processes, of one thread each.
-        progress: called with (shards done, shards in all) after each.
+        workers: number of processes, each of one thread.
+        progress: called after each shard with (shards done, shards in all).
 
     Raises:
         InvalidArgumentError: the folder holds a dataset of another specification.
@@ -127,7 +128,7 @@ def draw_dataset(
 
 
 def shard_path(out: Path, index: int) -> Path:
-    """Return where a shard lies."""
+    """Return the path of a shard."""
     return out / f"shard-{index:05d}.safetensors"
 
 

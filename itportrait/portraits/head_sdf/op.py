@@ -1,7 +1,7 @@
 """Distances, ray hits, normals and light of a procedural head.
 
-Every function takes `backend`: "auto" uses native code for CPU float32 tensors where it can be
-built, "cpu" insists on it, "reference" is plain PyTorch (and the only one on a GPU).
+Every function takes `backend`: "auto" uses native code for float32 tensors on a CPU where it can be
+built, "cpu" insists on it, and "reference" is plain PyTorch, the only one on a GPU.
 """
 
 from collections.abc import Callable
@@ -56,8 +56,8 @@ def head_distance(points: Tensor, head: Head, *, backend: str = AUTO) -> Tensor:
 
     Args:
         points: `[N, 3]` float, head units.
-        head: the head.
-        backend: see the module.
+        head: the head, made by `shape.build_head`.
+        backend: implementation; see the module's description.
 
     Returns:
         `[N, 6]` in the order of `GROUPS`, head units, negative inside.
@@ -82,12 +82,12 @@ def trace_head(
     """Find where rays from one point meet a head.
 
     Args:
-        head: the head.
+        head: the head, made by `shape.build_head`.
         origin: `[3]`, head units.
         directions: `[H, W, 3]` unit vectors, neighbors close together.
         near: distance at which the rays start, head units, before the head.
         far: distance at which a ray has missed.
-        backend: see the module.
+        backend: implementation; see the module's description.
 
     Returns:
         `(depth [H, W], hit bool [H, W])`; depth is the distance along the ray where it hit.
@@ -123,8 +123,8 @@ def head_light(
         points: `[N, 3]` on the surface, head units.
         normals: `[N, 3]` unit.
         light: `[3]` unit vector towards the light.
-        head: the head.
-        backend: see the module.
+        head: the head, made by `shape.build_head`.
+        backend: implementation; see the module's description.
 
     Returns:
         `(occlusion [N], shadow [N])`, 1 = open, 0 = closed.

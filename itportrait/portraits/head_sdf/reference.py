@@ -19,7 +19,7 @@ FAR = 1000.0
 BUMP_REACH = (0.45, 0.30)
 """Distances from the smooth head at which the bumps are gone, and at which they are full."""
 STRAND_REACH = (0.25, 0.15)
-"""The same for the strands' relief on the hair."""
+"""Distances from the hair at which the strands' relief is gone, and at which it is full."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Bumps:
 
     Attributes:
         shape: `[10, n]`; a bump is `amplitude * exp(-features @ shape)`.
-        amplitude: `[n]`, head units, positive raises the skin.
+        amplitude: `[n]`, head units; a positive one raises the skin.
         bounds: `[n, 4]` center and largest radius of each.
     """
 
@@ -258,7 +258,7 @@ def head_distance_reference(points: Tensor, head: HeadTables) -> Tensor:
 
     Returns:
         `[N, 6]` in the order of `GROUPS`, head units, negative inside, `FAR` for a group that is
-        not worn. It is a bound that a step of 0.9 times it may rely on, not the exact distance.
+        not worn. It is not the exact distance, but 0.9 times it never passes the surface.
     """
     features, s = point_features(points), head.scalars
     glasses = _glasses(points, s) if s.glasses > 0.05 else torch.full_like(points[:, 0], FAR)

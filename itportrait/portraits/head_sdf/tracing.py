@@ -11,7 +11,7 @@ from itportrait.portraits.head_sdf.reference import (
 )
 
 RELAXATION = 0.9
-"""Share of the distance bound that a step takes: the bumps stretch the field a little."""
+"""Share of the distance that a step takes, because the bumps stretch the field a little."""
 HIT_DISTANCE = 0.003
 GRAZING_DISTANCE = 0.012
 STEPS = 64

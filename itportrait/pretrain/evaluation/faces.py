@@ -18,18 +18,18 @@ from itportrait.pretrain.training.generator import face_weight, picture, truth
 from itportrait.records import AlignedRecord, Source, Status
 
 CONFIDENCE = 0.95
-"""From here on a face counts as found."""
+"""Least confidence of a face that counts as found."""
 DETECTION_SIZE = 256
-"""Pictures are enlarged to this side first: the detector was made for larger faces."""
+"""Side in pixels to which pictures are enlarged, because the detector is made for larger faces."""
 DRAWN_YAW_DEG = 40.0
-"""Drawn portraits that are turned further are not counted."""
+"""Largest yaw of the drawn portraits that are counted, in degrees."""
 FACE_WEIGHT = 1.0
-"""Pixels of at least this `face_weight`, which is 1 on average, are the face's region."""
+"""Least `face_weight` of the pixels of the face's region; it is 1 on average."""
 HEAD_DEPTH = 0.557
-"""World units from the tip of the nose to the back of the head of a drawn person without hair."""
+"""Distance from the nose's tip to the back of a drawn head without hair, in world units."""
 
 Align = Callable[[Source], list[AlignedRecord]]
-"""The align stage, which the workflow hands in: it is no business of this package."""
+"""The align stage, which the workflow passes in: this package does not import stages."""
 
 
 def measure_detector(
@@ -38,10 +38,10 @@ def measure_detector(
     """Return the shares of drawn portraits and of the generator's samples whose face is found.
 
     Args:
-        bundle: brings the detector, the generator and the samples' cameras.
+        bundle: bundle with the detector, the generator and the prior of the samples' cameras.
         photos: drawn portraits; those turned further than `DRAWN_YAW_DEG` are left out.
-        samples: of the generator.
-        seed: of the samples.
+        samples: number of the generator's samples.
+        seed: seed of the samples.
     """
     near = camera_angles(photos.camera)[0].abs() <= np.radians(DRAWN_YAW_DEG)
     rng = torch.Generator().manual_seed(seed)
@@ -76,16 +76,16 @@ def measure_aligner(
 
     Args:
         align: the align stage, configured for the family's crop.
-        people: one photo each, turned by no more than `samples.YAW_MAX`.
-        size: of the photos, pixels.
-        seed: of their cameras.
+        people: people, each drawn in one photo and turned by no more than `samples.YAW_MAX`.
+        size: side of the photos, in pixels.
+        seed: seed of their cameras.
 
     Returns:
         Medians over photos: `aligner_angle_deg` between the cameras' rotations; `aligner_yaw_deg`,
         `aligner_pitch_deg` between the places where they stand; `aligner_shift` between the crops'
         middles, as a share of the true side; `aligner_given_deg`: the angle where the true
-        landmarks are given, so that nothing is the detector's fault. `aligner_failed`: share of
-        photos without a crop.
+        landmarks are given, which leaves the detector out. `aligner_failed`: share of photos
+        without a crop.
     """
     errors = []
     for person in people:
@@ -135,9 +135,9 @@ def measure_depth(bundle: Bundle, photos: PortraitData, *, batch: int = 16) -> d
     """Compare renders' depth with the truth in the region of the face.
 
     Args:
-        bundle: brings the generator.
+        bundle: bundle with the generator.
         photos: drawn portraits of known latent, with geometry.
-        batch: portraits rendered at once.
+        batch: number of portraits rendered at once.
 
     Returns:
         `face_depth_error`: median over pixels of the absolute error, as a share of `HEAD_DEPTH`.

@@ -19,17 +19,17 @@ from itportrait.pretrain.training.generator import picture
 from itportrait.records import AlignedRecord, InvertedRecord
 
 YAWS_DEG = (0.0, -30.0, 30.0)
-"""The view that is inverted, and those that its code is rendered from."""
+"""Yaw of the view that is inverted, then of the views that its code is rendered from."""
 KEPT = ("glasses", "beard", "bun", "bald", "long_hair")
-"""Names in `ATTRIBUTES` that an inversion should keep."""
+"""Names of the `ATTRIBUTES` that an inversion should keep."""
 
 Invert = Callable[[list[AlignedRecord]], list[InvertedRecord]]
-"""The invert stage, which the workflow hands in: it is no business of this package."""
+"""The invert stage, which the workflow passes in: this package does not import stages."""
 
 
 @dataclass(frozen=True)
 class Views:
-    """Drawn people from the same cameras each."""
+    """Drawn people, all from the same cameras."""
 
     images: np.ndarray
     """`[people, len(YAWS_DEG), S, S, 3]` uint8."""
@@ -45,9 +45,9 @@ def choose_people(people: Sequence[Person], *, count: int, each: int) -> list[Pe
     """Return the first people, and more of those who clearly have one of `KEPT`.
 
     Args:
-        people: to choose from.
-        count: of the first, whoever they are.
-        each: how many should have each attribute, where there are as many.
+        people: people to choose from.
+        count: number of the first people, who are chosen in any case.
+        each: number of people that should have each attribute, where there are as many.
     """
     chosen = {person.index: person for person in people[:count]}
     traits = {person.index: decode_traits(person) for person in people}
@@ -74,9 +74,9 @@ def measure_inversion(bundle: Bundle, invert: Invert, people: Sequence[Person]) 
     """Invert drawn people from their first view and compare with the truth.
 
     Args:
-        bundle: brings the generator and the image-text model.
+        bundle: bundle with the generator and the image-text models.
         invert: the invert stage for that bundle.
-        people: held-out ones, e.g. of `choose_people`.
+        people: held-out people, e.g. those of `choose_people`.
 
     Returns:
         `inversion_psnr`, `inversion_psnr_novel`: means over people and views, dB;

@@ -1,7 +1,7 @@
 """Measure each model of the embedded family by itself, on held-out people.
 
-Everything has a truth here: the pictures' latents, cameras, depth, domains and attributes are those
-they were drawn with.
+The truth is known: latents, cameras, depth, domains and attributes are those that the pictures were
+drawn with.
 """
 
 import time
@@ -39,14 +39,12 @@ def evaluate(folder: str | Path, photos: PortraitData, styled: PortraitData) -> 
     figures: dict[str, Any] = {"load_s": _loading_seconds(folder)}
     files = [path for path in Path(folder).rglob("*") if path.is_file()]
     figures["megabytes"] = sum(path.stat().st_size for path in files) / 1e6
-    measured = measure_generator(bundle.generator, photos, count=len(photos))
-    figures |= {f"generator_{name}": value for name, value in measured.items()}
+    figures |= _named("generator", measure_generator(bundle.generator, photos, count=len(photos)))
     figures |= measure_depth(bundle, photos) | measure_detector(bundle, photos)
     figures |= latency(bundle)
     perception = bundle.spec.perception
     if perception.clips:
-        measured = measure_clip(bundle.clips, styled, count=len(styled))
-        figures |= {f"clip_{name}": value for name, value in measured.items()}
+        figures |= _named("clip", measure_clip(bundle.clips, styled, count=len(styled)))
         figures |= attribute_accuracy(bundle, photos)
     if perception.identity_path:
         measured = measure_identity(bundle.identity, photos, count=len(photos))
@@ -55,7 +53,7 @@ def evaluate(folder: str | Path, photos: PortraitData, styled: PortraitData) -> 
         figures["identity_auc_stylized"] = measured["auc_stylized"]
     if bundle.encoder is not None:
         measured = measure_encoder(bundle.encoder, bundle.generator, photos, count=len(photos))
-        figures |= {f"encoder_{name}": value for name, value in measured.items()}
+        figures |= _named("encoder", measured)
     if perception.perceptual_path:
         figures |= perceptual_order(bundle, photos)
     return figures
@@ -63,9 +61,9 @@ def evaluate(folder: str | Path, photos: PortraitData, styled: PortraitData) -> 
 
 @torch.no_grad()
 def attribute_accuracy(bundle: Bundle, photos: PortraitData) -> dict[str, float]:
-    """Return, for every one of `ATTRIBUTES`, the balanced accuracy of the nearer prompt.
+    """Return the balanced accuracy of the nearer prompt for each of `ATTRIBUTES`.
 
-    Only clear cases count: an old or a young person but no middle-aged one, blond or black hair.
+    Only clear cases count, such as an old or a young person but no middle-aged one.
     """
     parts = [photos.floats(part) for part in torch.arange(len(photos)).split(64)]
     scores = [attribute_scores(bundle.clips, part) for part in parts]
@@ -82,7 +80,7 @@ def attribute_accuracy(bundle: Bundle, photos: PortraitData) -> dict[str, float]
 
 @torch.no_grad()
 def attribute_scores(clips: Sequence[ImageTextModel], images: Tensor) -> dict[str, Tensor]:
-    """Return for every one of `ATTRIBUTES` `[N]`: positive where pictures are nearer to having it.
+    """Return scores `[N]` of each of `ATTRIBUTES`, positive where pictures look as if having it.
 
     Args:
         clips: image-text models, whose similarities are averaged.
@@ -134,15 +132,16 @@ def latency(bundle: Bundle, *, repeats: int = 8) -> dict[str, float]:
     return {"view_ms": median(1), "view_of_8_ms": median(8)}
 
 
+def _named(model: str, figures: dict[str, float]) -> dict[str, float]:
+    return {f"{model}_{name}": value for name, value in figures.items()}
+
+
 def _loading_seconds(folder: str | Path) -> float:
     start = time.perf_counter()
     bundle = load_bundle(folder)
-    for name in ("generator", "clips", "perceptual", "identity", "encoder"):
-        if name == "generator" or _named(bundle, name):
-            getattr(bundle, name)
-    return time.perf_counter() - start
-
-
-def _named(bundle: Bundle, name: str) -> bool:
     perception = bundle.spec.perception
-    return bool(perception.clips if name == "clips" else getattr(perception, f"{name}_path"))
+    names = ["generator", *(["clips"] if perception.clips else [])]
+    names += [n for n in ("perceptual", "identity", "encoder") if getattr(perception, f"{n}_path")]
+    for name in names:
+        getattr(bundle, name)
+    return time.perf_counter() - start

@@ -1,4 +1,4 @@
-"""What is written of the figures: `report.json`, the table, and the card beside the weights."""
+"""Write the figures: `report.json`, a table, and the card beside the weights."""
 
 import json
 from pathlib import Path
@@ -36,7 +36,7 @@ AT_MOST = {
     "megabytes": 25.0,
 }
 BARS = AT_LEAST | AT_MOST
-"""What the family is meant to reach."""
+"""Bars of the figures: what the family is meant to reach."""
 
 CARD = """# Card of the embedded model family
 
@@ -74,7 +74,7 @@ def table(figures: dict[str, Any]) -> str:
 
 
 def write_report(path: Path, figures: dict[str, Any], extra: dict[str, Any]) -> None:
-    """Write `report.json`: figures, bars, and what else is to be known of the run."""
+    """Write `report.json`: figures, bars, and other facts about the run."""
     content = {"figures": figures, "bars": BARS} | extra
     path.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
 
@@ -83,8 +83,8 @@ def write_card(path: Path, figures: dict[str, Any], **values: Any) -> None:
     """Write the card beside the weights: data, training, figures, limits, license.
 
     Args:
-        path: of the card.
-        figures: of `evaluate`.
+        path: path of the card.
+        figures: figures of `evaluate`.
         values: `portraits`, `seeds`, `held_out`, `budget`, `license`.
     """
     path.write_text(CARD.format(table=table(figures), **values))

@@ -24,7 +24,7 @@ def move(
     """Shift, scale and turn pictures `[N, 3, H, W]` at random; edges are repeated.
 
     Args:
-        shift: largest, as a share of the side.
+        shift: largest shift, as a share of the side.
         scale: largest relative change of size.
         turn: largest angle, in radians.
     """
@@ -72,7 +72,7 @@ def replace_background(
     Args:
         image: `[N, 3, H, W]` in [-1, 1].
         alpha: `[N, 1, H, W]` in [0, 1]: coverage by the head.
-        share: of the pictures that are changed.
+        share: share of the pictures that are changed.
     """
     count = len(image)
     color = _uniform(3 * count, -1, 1, rng).view(count, 3, 1, 1).to(image.device)
@@ -81,22 +81,23 @@ def replace_background(
 
 
 def distort(image: Tensor, rng: torch.Generator) -> Tensor:
-    """Apply all distortions; left and right stay, because asymmetric hair tells people apart."""
+    """Apply all distortions but mirroring, because asymmetric hair distinguishes people."""
     return soften(recolor(move(image, rng), rng), rng)
 
 
 def between(photo: Tensor, styled: Tensor, rng: torch.Generator) -> tuple[Tensor, Tensor]:
     """Make pictures between photos and the same people in a domain, each in one of seven ways.
 
-    Mixed evenly or in patches; one's colors with the other's detail, both ways round; the photo
-    with the mean colors of the domain, or with any; the domain with any colors.
+    The two are mixed evenly or in patches. The colors of one are put on the detail of the other,
+    both ways round. The photo gets the mean colors of the domain or random ones, and the picture
+    of the domain gets random colors.
 
     Args:
         photo: `[N, 3, H, W]` in [-1, 1].
-        styled: the same people, view and size.
+        styled: `[N, 3, H, W]`, the same people from the same view.
 
     Returns:
-        Pictures `[N, 3, H, W]`, and `[N]` in [0, 1]: how much of the style each has.
+        Pictures `[N, 3, H, W]`, and how much of the style each has, `[N]` in [0, 1].
     """
     count, side = len(photo), photo.shape[-1]
     device = photo.device

@@ -1,8 +1,8 @@
 """Train the encoder on the finished generator: picture -> W+ and camera.
 
-First it learns the codes of drawn portraits, whose latents are known: cheap. An error of a code
-counts as much as it shows: by the mean change of the picture (`picture_metric`), of which a few
-directions have nearly all. Then renders of its codes by the frozen generator are compared with the
+First it learns the codes of drawn portraits, whose latents are known, which is cheap. An error of a
+code counts as much as it shows: by the mean change of the picture (`picture_metric`), most of which
+lies in a few directions. Then renders of its codes by the frozen generator are compared with the
 pictures, and the rows of W+ learn to differ. The generator's own samples are mixed in, whose codes
 are exact.
 """
@@ -32,9 +32,9 @@ class EncoderTraining(AdamTraining):
     average: float = 0.995
     """Largest share of the averaged weights that is kept in a step."""
     batch: int = 32
-    """Drawn portraits in a batch of the first phase."""
+    """Number of drawn portraits in a batch of the first phase."""
     render_batch: int = 6
-    """Drawn portraits of a batch that are also rendered, in the second phase."""
+    """Number of portraits in a batch of the second phase, whose codes are rendered."""
     render_from: float = 0.5
     """Share of the budget after which renders are compared."""
     picture_share: float = 0.9

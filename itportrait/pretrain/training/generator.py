@@ -30,33 +30,33 @@ HEAD_CENTER = (0.0, -0.015, 0.22)
 
 
 class Stage(Settings):
-    """A part of the schedule at one resolution."""
+    """A part of the training at one resolution."""
 
     until: float
-    """Share of the budget at which the stage ends."""
+    """Share of the budget at which this part ends."""
     rays: int
-    """Side of the raw image."""
+    """Side of the raw image, in pixels."""
     blocks: int
-    """Super-resolution blocks in use; each doubles the side."""
+    """Number of super-resolution blocks in use, each of which doubles the side."""
 
 
 class LossWeights(Settings):
     """How much each loss counts."""
 
     image: float = 1.0
-    """Absolute error of the picture, more over the face."""
+    """Weight of the absolute error of the picture, which counts more over the face."""
     square: float = 3.0
-    """Squared error of the picture: misplaced outlines, which absolute errors count little."""
+    """Weight of the squared error of the picture, which counts misplaced outlines more."""
     pooled: float = 0.5
-    """Absolute error of the picture pooled to 16 pixels: colors and light."""
+    """Weight of the absolute error of the picture pooled to 16 pixels, for colors and light."""
     raw: float = 0.4
-    """Absolute error of the raw image."""
+    """Weight of the absolute error of the raw image."""
     gradient: float = 0.7
-    """Absolute error of differences between neighboring pixels: edges."""
+    """Weight of the absolute error of differences between neighboring pixels, for edges."""
     alpha: float = 0.25
-    """Absolute error of the coverage."""
+    """Weight of the absolute error of the coverage."""
     depth: float = 0.6
-    """Mean distance of a ray's weight from the true depth: geometry."""
+    """Weight of the mean distance of a ray's weight from the true depth, for geometry."""
 
 
 class GeneratorTraining(NetworkTraining):
@@ -71,15 +71,15 @@ class GeneratorTraining(NetworkTraining):
     average: float = 0.998
     """Largest share of the averaged weights that is kept in a step."""
     people: int = 4
-    """People in a batch."""
+    """Number of people in a batch."""
     views: int = 2
-    """Views of each person in a batch."""
+    """Number of views of each person in a batch."""
     stages: tuple[Stage, ...] = (
         Stage(until=0.1, rays=16, blocks=1),
         Stage(until=0.3, rays=32, blocks=1),
         Stage(until=1.0, rays=32, blocks=2),
     )
-    """Resolutions, in order."""
+    """Parts of the training with their resolutions, in order."""
     weights: LossWeights = LossWeights()
     """Weights of the losses, on images in [0, 1] and depths in world units."""
     noise_latents: int = 64 - len(INPUTS)
@@ -184,7 +184,7 @@ class GeneratorTask(NetworkTask[TriPlaneGenerator, GeneratorTraining]):
     """The mini generator in training.
 
     Args:
-        generator: freshly built, or trained before.
+        generator: generator to train, a new one or one that was trained before.
         inputs: photos with geometry, several views of each person.
         config: hyper-parameters.
     """

@@ -35,9 +35,9 @@ class IdentityTraining(AdamTraining):
     """Hyper-parameters of the identity network's training."""
 
     people: int = 16
-    """People in a batch."""
+    """Number of people in a batch."""
     pictures: int = 3
-    """Pictures of each person; half of the people are shown in any domain, the others in photos."""
+    """Number of pictures of each person; half of the people are shown in photos alone."""
     background_share: float = 0.75
     """Share of the pictures whose background is replaced."""
     temperature: float = 0.1

@@ -21,7 +21,7 @@ class PerceptualTraining(AdamTraining):
     learning_rate: float = 3e-3
     """Learning rate of AdamW, after the warm-up and before it falls."""
     batch: int = 32
-    """Pictures in a batch."""
+    """Number of pictures in a batch."""
     domain_weight: float = 0.3
     """Weight of the domain's cross-entropy beside the latents' squared error."""
 

@@ -13,17 +13,17 @@ class ClipTraining(AdamTraining):
     clip_gradient: float = 1.0
     """Largest norm of the gradient; a longer one is scaled down to it."""
     batch: int = 48
-    """Pictures and captions in a batch."""
+    """Number of pictures with captions in a batch."""
     photo_share: float = 0.6
     """Share of photos in a batch: photos show most people, and people teach attributes."""
     pairs: int = 8
-    """Pairs of photo and domain in a batch, each with two pictures between them."""
+    """Number of pairs of photo and domain in a batch, each with two pictures between them."""
     contrast_weight: float = 0.5
     """Weight of the contrast of captions."""
     domain_weight: float = 0.5
     """Weight of the classification by one prompt for each domain."""
     attribute_weight: float = 2.0
-    """Weight of the classification by pairs of prompts, see `attributes`."""
+    """Weight of the classification by pairs of prompts, see `itportrait.mini.attributes`."""
     head_weight: float = 0.0
     """Weight of the classification of attributes by a head on the picture's vector."""
     direction_weight: float = 1.0
