@@ -5,7 +5,7 @@ import colorsys
 import numpy as np
 from torch import Tensor
 
-from itportrait.portraits.domains import DOMAIN_WORDS, PHOTO, get_domain
+from itportrait.portraits.domains import PHOTO, Domain, get_domain
 from itportrait.portraits.materials import Face, cloth_color, hair_color, iris_color
 from itportrait.portraits.prior import Person
 from itportrait.portraits.render import build_face
@@ -86,16 +86,14 @@ def captions(person: Person, domain: str, rng: np.random.Generator, count: int =
         UnknownNameError: no such domain.
     """
     found = attributes(person, domain)
-    phrases = get_domain(domain).phrases
-    return [_caption(found, domain, phrases, rng, short=index == 0) for index in range(count)]
+    kind = get_domain(domain)
+    return [_caption(found, kind, rng, short=index == 0) for index in range(count)]
 
 
-def _caption(
-    found: Attributes, domain: str, phrases: tuple[str, ...], rng: np.random.Generator, short: bool
-) -> str:
+def _caption(found: Attributes, domain: Domain, rng: np.random.Generator, short: bool) -> str:
     if short and rng.random() < 0.5:
-        return str(rng.choice(DOMAIN_WORDS[domain]))
-    phrase = str(rng.choice(phrases))
+        return str(rng.choice(domain.words))
+    phrase = str(rng.choice(domain.phrases))
     details = _details(found, domain, rng)
     kept = (
         [] if short else [details[i] for i in rng.permutation(len(details))[: rng.integers(1, 5)]]
@@ -108,7 +106,7 @@ def _caption(
     return f"{text} with {joined}" if " with " not in text else f"{text}, {joined}"
 
 
-def _subject(found: Attributes, domain: str, rng: np.random.Generator, plain: bool) -> str:
+def _subject(found: Attributes, domain: Domain, rng: np.random.Generator, plain: bool) -> str:
     noun = str(
         rng.choice(_PERSONS[str(found["kind"])] if rng.random() < 0.8 else _PERSONS["person"])
     )
@@ -117,8 +115,8 @@ def _subject(found: Attributes, domain: str, rng: np.random.Generator, plain: bo
         words.insert(0, str(rng.choice(_AGES[str(found["age"])])))
     if not plain and found["smile"] and rng.random() < 0.3:
         words.insert(0, "smiling")
-    hairless = get_domain(domain).style.hairless  # in such a domain, bald says nothing of a person
-    if not plain and found["bald"] and not hairless and rng.random() < 0.3:
+    # In a hairless domain, bald says nothing of a person.
+    if not plain and found["bald"] and not domain.style.hairless and rng.random() < 0.3:
         words.insert(0, "bald")
     if words == ["someone"]:
         return "someone"
@@ -130,14 +128,13 @@ def _with_article(words: str) -> str:
     return f"{'an' if words[0] in 'aeiou' else 'a'} {words}"
 
 
-def _details(found: Attributes, domain: str, rng: np.random.Generator) -> list[str]:
+def _details(found: Attributes, domain: Domain, rng: np.random.Generator) -> list[str]:
     """Return a phrase for everything that is seen of a person in the domain."""
 
     def pick(*options: str) -> str:
         return str(rng.choice(options))
 
-    kind = get_domain(domain)
-    colored, style = kind.colored, kind.style
+    colored, style = domain.colored, domain.style
     details = [_hair_phrase(found, colored, pick)]
     details.append(pick("glasses", "eyeglasses", "spectacles") if found["glasses"] else "")
     details.append("a fringe" if found["fringe"] else "")
@@ -153,7 +150,7 @@ def _details(found: Attributes, domain: str, rng: np.random.Generator) -> list[s
         clothes = pick("clothes", "shirt", "sweater")
         worn = f"{found['clothes_color']} {clothes}"
         details.append(worn if clothes == "clothes" else _with_article(worn))
-        details.append("makeup" if found["makeup"] and domain == PHOTO else "")
+        details.append("makeup" if found["makeup"] and domain.name == PHOTO else "")
         details.append(pick(*_SKINS[str(found["skin"])]) if style.skin is None else "")
     if style.background is None:
         details.append(_with_article(f"{found['background_color']} background"))

@@ -1,6 +1,6 @@
 """Procedural portraits: people from a standard normal latent, drawn with their truth."""
 
-from itportrait.portraits.domains import DOMAIN_WORDS, DOMAINS, PHOTO
+from itportrait.portraits.domains import DOMAINS, PHOTO
 from itportrait.portraits.prior import (
     HELD_OUT_SEED,
     LATENT_DIM,
@@ -13,7 +13,6 @@ from itportrait.portraits.render import Portrait, build_face, render_portrait, w
 
 __all__ = [
     "DOMAINS",
-    "DOMAIN_WORDS",
     "HELD_OUT_SEED",
     "LATENT_DIM",
     "PHOTO",

@@ -202,8 +202,6 @@ _DOMAINS = (
 _BY_NAME = {domain.name: domain for domain in _DOMAINS}
 DOMAINS = tuple(name for name in _BY_NAME if name != PHOTO)
 """Names of the style domains, without the source domain `PHOTO`."""
-DOMAIN_WORDS = {name: domain.words for name, domain in _BY_NAME.items()}
-"""Short names of each domain, `PHOTO` included, which are usable as text prompts."""
 
 
 def get_domain(name: str) -> Domain:

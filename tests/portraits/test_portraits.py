@@ -8,7 +8,6 @@ from itportrait.errors import InvalidArgumentError, UnknownNameError
 from itportrait.geometry.camera import frontal_camera, look_at_camera, unpack_camera
 from itportrait.mini.captions import attributes, captions, color_name
 from itportrait.portraits import (
-    DOMAIN_WORDS,
     DOMAINS,
     HELD_OUT_SEED,
     LATENT_DIM,
@@ -21,7 +20,10 @@ from itportrait.portraits import (
     sample_people,
     world_landmarks,
 )
+from itportrait.portraits.domains import get_domain
+from itportrait.portraits.finishes import DRAWINGS
 from itportrait.portraits.prior import INPUTS
+from itportrait.portraits.shading import STUFFS
 from itportrait.portraits.shape import ALIGNED_POINTS
 
 PEOPLE = sample_people(4, HELD_OUT_SEED)
@@ -139,9 +141,14 @@ class TestDomains:
             for name in (PHOTO, *DOMAINS)
         }
 
-    def test_there_are_nine(self):
-        assert len(DOMAINS) == 9
+    def test_each_has_words_that_differ_and_a_finish_that_is_drawn(self):
         assert PHOTO not in DOMAINS
+        words = [word for name in (PHOTO, *DOMAINS) for word in get_domain(name).words]
+        assert len(words) == len(set(words))
+        for name in (PHOTO, *DOMAINS):
+            domain = get_domain(name)
+            assert domain.style.finish in {"photo", *STUFFS, *DRAWINGS}, name
+            assert len(domain.phrases) >= 3, name
 
     def test_all_differ_from_each_other(self, drawn):
         names = list(drawn)
@@ -196,7 +203,7 @@ class TestWords:
         for name in DOMAINS:
             found = captions(person, name, np.random.default_rng(1), 12)
             assert len(found) == 12
-            words = {w for phrase in DOMAIN_WORDS[name] for w in phrase.split()}
+            words = {w for phrase in get_domain(name).words for w in phrase.split()}
             assert any(words & set(caption.replace(",", "").split()) for caption in found), name
             assert not any("{" in caption for caption in found)
 
