@@ -103,3 +103,32 @@ def test_the_example_of_an_op_computes_what_the_op_does():
         assert BIAS_ACT.choose([x.requires_grad_()]).__name__ == "bias_act_folded"
     finally:
         BIAS_ACT.implementations[:] = before
+
+
+def test_the_example_of_a_mini_domain_is_drawn_and_captioned(monkeypatch):
+    import numpy as np
+
+    from itportrait.geometry.camera import frontal_camera
+    from itportrait.mini.captions import captions
+    from itportrait.portraits import HELD_OUT_SEED, domains, render_portrait, sample_people
+    from itportrait.portraits.shading import STUFFS
+    from itportrait.pretrain.training.prompts import domain_prompts
+
+    made: dict = {}
+    exec(compile(example("Add a domain of the mini world"), "CONTRIBUTING.md", "exec"), made)
+    monkeypatch.setitem(STUFFS, "marble", made["marble"])
+    monkeypatch.setitem(domains._BY_NAME, "marble", made["MARBLE"])
+    person = sample_people(1, HELD_OUT_SEED)[0]
+    drawn, photo, bronze = (
+        render_portrait(person, frontal_camera(), 64, domain=name)
+        for name in ("marble", "photo", "bronze")
+    )
+    on = drawn.alpha > 0.99
+    colors = drawn.image[on].astype(int)
+    assert np.array_equal(drawn.alpha, bronze.alpha)
+    assert (colors.max(1) - colors.min(1)).mean() < 20 < colors.mean()
+    assert colors.mean() > photo.image[on].mean() + 20
+    said = captions(person, "marble", np.random.default_rng(0), 8)
+    assert all("marble" in text and "{" not in text for text in said)
+    assert not any("eyes" in text for text in said)
+    assert "a marble statue of a person" in domain_prompts("marble")
