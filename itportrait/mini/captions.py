@@ -5,8 +5,8 @@ import colorsys
 import numpy as np
 from torch import Tensor
 
+from itportrait.portraits.colors import Face, cloth_color, hair_color, iris_color
 from itportrait.portraits.domains import PHOTO, Domain, get_domain
-from itportrait.portraits.materials import Face, cloth_color, hair_color, iris_color
 from itportrait.portraits.prior import Person
 from itportrait.portraits.render import build_face
 from itportrait.portraits.shading import background_color

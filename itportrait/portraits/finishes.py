@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from itportrait.portraits.colors import mottle
 from itportrait.portraits.head_sdf.reference import smoothstep
-from itportrait.portraits.materials import EYES, mottle
+from itportrait.portraits.materials import EYES
 from itportrait.portraits.shading import Surface
 
 PAPER = (0.97, 0.96, 0.93)

@@ -11,10 +11,10 @@ from itportrait.errors import InvalidArgumentError
 from itportrait.geometry.camera import check_camera, unpack_camera
 from itportrait.geometry.rays import camera_rays
 from itportrait.ops.dispatch import AUTO
+from itportrait.portraits.colors import Face
 from itportrait.portraits.domains import PHOTO, get_domain, style_traits
 from itportrait.portraits.finishes import Canvas, apply_finish
 from itportrait.portraits.head_sdf import trace_head
-from itportrait.portraits.materials import Face
 from itportrait.portraits.prior import Person, decode_traits
 from itportrait.portraits.shading import background_color, find_surface, shade_surface
 from itportrait.portraits.shape import (

@@ -8,18 +8,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from itportrait.portraits.colors import Face, hsv, mix
 from itportrait.portraits.head_sdf import head_distance, head_light, head_normals
 from itportrait.portraits.head_sdf.reference import smoothstep
-from itportrait.portraits.materials import (
-    EYES,
-    HAIR,
-    TEETH,
-    Face,
-    Material,
-    hsv,
-    mix,
-    surface_material,
-)
+from itportrait.portraits.materials import EYES, HAIR, TEETH, Material, surface_material
 
 _KEY_COLOR = (1.0, 0.945, 0.87)
 

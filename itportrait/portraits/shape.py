@@ -25,18 +25,7 @@ WORLD_SCALE = 0.270
 """Length of a head unit in world units."""
 WORLD_OFFSET = (0.0, 0.075, 0.017)
 """Where the head's origin lies in the world. Both are fitted, so that the five face points which
-MTCNN finds in renders lie, on average, where aligned photos have them (`ALIGNED_POINTS`)."""
-ALIGNED_POINTS = tuple(
-    (0.27 * x, 0.27 * y + 0.010, 0.27 * z + 0.161)
-    for x, y, z in (
-        (-0.31148657, 0.29036078, 0.13377953),
-        (0.30979887, 0.28972036, 0.13179526),
-        (0.0032535, -0.04617932, 0.55244243),
-        (-0.25216928, -0.38133916, 0.22405732),
-        (0.2484662, -0.38128236, 0.22235769),
-    )
-)
-"""World positions of eyes, nose tip and mouth corners in an aligned photo (ALIGNMENT facts)."""
+MTCNN finds in renders lie, on average, where aligned photos have them."""
 
 
 @dataclass(frozen=True)

@@ -24,9 +24,19 @@ from itportrait.portraits.domains import get_domain
 from itportrait.portraits.finishes import DRAWINGS
 from itportrait.portraits.prior import INPUTS
 from itportrait.portraits.shading import STUFFS
-from itportrait.portraits.shape import ALIGNED_POINTS
 
 PEOPLE = sample_people(4, HELD_OUT_SEED)
+ALIGNED_POINTS = tuple(
+    (0.27 * x, 0.27 * y + 0.010, 0.27 * z + 0.161)
+    for x, y, z in (
+        (-0.31148657, 0.29036078, 0.13377953),
+        (0.30979887, 0.28972036, 0.13179526),
+        (0.0032535, -0.04617932, 0.55244243),
+        (-0.25216928, -0.38133916, 0.22405732),
+        (0.2484662, -0.38128236, 0.22235769),
+    )
+)
+"""World positions of eyes, nose tip and mouth corners in an aligned photo."""
 FRAME = 0.633
 """World units that an aligned picture shows at the face."""
 
