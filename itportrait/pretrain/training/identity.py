@@ -77,7 +77,7 @@ def contrastive_loss(embedding: Tensor, person: Tensor, temperature: float) -> T
 
 def area_under_curve(positive: Tensor, negative: Tensor) -> float:
     """Return the probability that a positive pair scores above a negative one (ROC AUC)."""
-    wins = mannwhitneyu(positive.numpy(), negative.numpy()).statistic
+    wins = mannwhitneyu(positive.double().numpy(), negative.double().numpy()).statistic
     return float(wins / (len(positive) * len(negative)))
 
 
