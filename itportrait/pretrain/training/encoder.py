@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from itportrait.generator.generator import TriPlaneGenerator
+from itportrait.generator.base import Generator
 from itportrait.geometry.camera import camera_angles
 from itportrait.perception.encoder import EncoderModel
 from itportrait.perception.perceptual import PerceptualModel
@@ -73,7 +73,7 @@ class EncoderTask(NetworkTask[EncoderModel, EncoderTraining]):
 
     def __init__(
         self,
-        generator: TriPlaneGenerator,
+        generator: Generator,
         inputs: TaskInputs,
         config: EncoderTraining,
         *,
@@ -167,7 +167,7 @@ class EncoderTask(NetworkTask[EncoderModel, EncoderTraining]):
         return self.average.eval().requires_grad_(False)
 
 
-def codes_of(generator: TriPlaneGenerator, latent: Tensor) -> Tensor:
+def codes_of(generator: Generator, latent: Tensor) -> Tensor:
     """Return the codes `[N, w_dim]` of latents `[N, 64]`, of which only what shows is read."""
     z = latent.clone()
     z[:, len(INPUTS) :] = 0
@@ -176,7 +176,7 @@ def codes_of(generator: TriPlaneGenerator, latent: Tensor) -> Tensor:
 
 @torch.no_grad()
 def picture_metric(
-    generator: TriPlaneGenerator,
+    generator: Generator,
     codes: Tensor,
     camera: Tensor,
     spread: Tensor,
@@ -212,12 +212,12 @@ def picture_metric(
     return total / total.diagonal().mean()
 
 
-def _repeated(generator: TriPlaneGenerator, code: Tensor) -> Tensor:
+def _repeated(generator: Generator, code: Tensor) -> Tensor:
     """Return codes `[N, w_dim]` as `[N, num_ws, w_dim]`, the same in every row."""
     return code[:, None].expand(-1, generator.num_ws, -1)
 
 
-def _pixels(generator: TriPlaneGenerator, codes: Tensor, camera: Tensor) -> Tensor:
+def _pixels(generator: Generator, codes: Tensor, camera: Tensor) -> Tensor:
     """Return the pixels `[n, 3 * S * S]` of codes `[n, w_dim]` from one camera `[1, 25]`."""
     ws = _repeated(generator, codes)
     return picture(generator, ws, camera.expand(len(codes), -1)).flatten(1)
@@ -231,7 +231,7 @@ def _length(metric: Tensor, error: Tensor) -> Tensor:
 @torch.no_grad()
 def measure_encoder(
     encoder: EncoderModel,
-    generator: TriPlaneGenerator,
+    generator: Generator,
     data: PortraitData,
     device: torch.device | str = "cpu",
     *,

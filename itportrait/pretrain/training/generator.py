@@ -16,8 +16,9 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from itportrait.config import Settings
+from itportrait.generator.base import Generator, Rendering
 from itportrait.generator.config import GeneratorConfig
-from itportrait.generator.generator import Rendering, TriPlaneGenerator
+from itportrait.generator.generator import TriPlaneGenerator
 from itportrait.generator.io import save_generator
 from itportrait.geometry.camera import unpack_camera
 from itportrait.learning.muon import Muon, split_parameters
@@ -154,7 +155,7 @@ def losses(rendering: Rendering, target: Mapping[str, Tensor], camera: Tensor) -
     }
 
 
-def picture(generator: TriPlaneGenerator, ws: Tensor, camera: Tensor) -> Tensor:
+def picture(generator: Generator, ws: Tensor, camera: Tensor) -> Tensor:
     """Return the pictures `[N, 3, S, S]` of codes `[N, num_ws, w_dim]` seen from `[N, 25]`."""
     image = generator.synthesize(ws, camera).image
     assert image is not None
@@ -245,7 +246,7 @@ class GeneratorTask(NetworkTask[TriPlaneGenerator, GeneratorTraining]):
 
 @torch.no_grad()
 def measure_generator(
-    generator: TriPlaneGenerator,
+    generator: Generator,
     data: PortraitData,
     device: torch.device | str = "cpu",
     *,
@@ -280,7 +281,7 @@ def measure_generator(
 
 
 @torch.no_grad()
-def set_mean_code(generator: TriPlaneGenerator, *, count: int = 10_000, seed: int = 0) -> None:
+def set_mean_code(generator: Generator, *, count: int = 10_000, seed: int = 0) -> None:
     """Set `w_avg` to the mean code of many latents, so that truncation has a center."""
     rng = torch.Generator().manual_seed(seed)
     z = torch.randn(count, generator.z_dim, generator=rng).to(generator.w_avg.device)

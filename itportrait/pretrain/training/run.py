@@ -15,7 +15,7 @@ import torch
 
 from itportrait.bundle import PerceptionSpec, load_bundle, write_bundle
 from itportrait.bundle.spec import CameraPrior, ClipSpec
-from itportrait.errors import MissingModelError
+from itportrait.errors import InvalidArgumentError, MissingModelError
 from itportrait.generator.generator import TriPlaneGenerator
 from itportrait.generator.io import load_generator
 from itportrait.generator.presets import mini_config
@@ -125,8 +125,17 @@ def _generator(paths: Paths, seed: int, device: str) -> GeneratorTask:
     if paths.start is None:
         network, config = TriPlaneGenerator(mini_config()), GeneratorTraining()
     else:
-        network, config = load_generator(paths.start).train(), GeneratorTraining.of_trained()
+        network, config = _trained_before(paths.start).train(), GeneratorTraining.of_trained()
     return GeneratorTask(network.requires_grad_(True).to(device), inputs, config)
+
+
+def _trained_before(folder: Path) -> TriPlaneGenerator:
+    generator = load_generator(folder)
+    if not isinstance(generator, TriPlaneGenerator):
+        raise InvalidArgumentError(
+            "start", expected="a tri-plane generator", actual=type(generator).__name__
+        )
+    return generator
 
 
 def _perceptual(paths: Paths, seed: int, device: str) -> PerceptualTask:
