@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -95,6 +96,17 @@ def apply_overrides(data: dict[str, Any], overrides: list[str]) -> dict[str, Any
                 )
         node[leaf] = read_yaml(value, source=f"--set {path}")
     return result
+
+
+def merge(base: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `base` with `patch` laid over it: mappings key by key, all else is replaced."""
+    merged = dict(base)
+    for key, value in patch.items():
+        under = merged.get(key)
+        if isinstance(under, Mapping) and isinstance(value, Mapping):
+            value = merge(under, value)
+        merged[key] = value
+    return merged
 
 
 def fingerprint(*parts: Any) -> str:

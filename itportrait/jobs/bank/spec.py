@@ -8,7 +8,7 @@ from pydantic import Field, ValidationError, field_validator
 from itportrait.adapt import AdaptConfig, DomainSpec, resolve
 from itportrait.align.config import AlignConfig
 from itportrait.bank.gate import GateConfig
-from itportrait.config import Settings, apply_overrides
+from itportrait.config import Settings, apply_overrides, merge
 from itportrait.errors import InvalidArgumentError, UnknownNameError
 from itportrait.evaluate import ProbeConfig
 from itportrait.io import uris
@@ -203,18 +203,6 @@ def _domain(
                 Problem(document.line(where), "defaults" if inherited else place, message)
             )
         return None
-
-
-def merge(defaults: dict[str, Any], body: dict[str, Any]) -> dict[str, Any]:
-    """Return `body` over `defaults`: mappings are merged key by key, all else is replaced."""
-    merged = dict(defaults)
-    for key, value in body.items():
-        under = merged.get(key)
-        if isinstance(under, dict) and isinstance(value, dict):
-            merged[key] = merge(under, value)
-        else:
-            merged[key] = value
-    return merged
 
 
 def _check_meaning(
