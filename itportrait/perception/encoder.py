@@ -1,20 +1,16 @@
 """Predict a picture's code and camera in one pass; inversion starts there."""
 
-from pathlib import Path
-from typing import Self
-
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from itportrait.perception.files import read_network, save_network
-from itportrait.perception.trunk import ConvTrunk
+from itportrait.perception.trunk import ConvTrunk, TrunkNetwork
 
 MAX_ANGLE = 1.2
 """Largest magnitude of predicted angles, in radians."""
 
 
-class EncoderModel(nn.Module):
+class EncoderModel(TrunkNetwork):
     """Portrait -> W+ code of one generator and camera angles.
 
     One w is predicted first, in units of the generator's own spread around `w_avg`; offsets of the
@@ -31,8 +27,8 @@ class EncoderModel(nn.Module):
     w_std: Tensor
 
     def __init__(self, trunk: ConvTrunk, num_ws: int, w_dim: int, hidden: int = 256) -> None:
-        super().__init__()
-        self.trunk, self.num_ws, self.w_dim = trunk, num_ws, w_dim
+        super().__init__(trunk, num_ws=num_ws, w_dim=w_dim, hidden=hidden)
+        self.num_ws, self.w_dim = num_ws, w_dim
         self.hidden = nn.Linear(trunk.widths[-1] * 16, hidden)
         self.code = nn.Linear(hidden, w_dim)
         self.rank = 16
@@ -59,24 +55,3 @@ class EncoderModel(nn.Module):
         offset = self.offset(hidden).view(-1, self.num_ws, self.rank)
         rows = self.code(hidden)[:, None] + torch.einsum("nkr,krw->nkw", offset, self.basis)
         return self.w_avg + rows * self.w_std, torch.tanh(self.angles(hidden)) * MAX_ANGLE
-
-    def save(self, path: str | Path) -> None:
-        """Write weights (fp16) and configuration to one safetensors file."""
-        config = {"widths": self.trunk.widths, "depths": self.trunk.depths}
-        config |= {"num_ws": self.num_ws, "w_dim": self.w_dim, "hidden": self.hidden.out_features}
-        save_network(self, config, path)
-
-    @classmethod
-    def load(cls, path: str | Path) -> Self:
-        """Read a file that `save` wrote.
-
-        Raises:
-            MissingModelError: no such file.
-            CheckpointError: the file does not hold this network.
-        """
-        return read_network(
-            path,
-            lambda config: cls(
-                ConvTrunk.of(config), config["num_ws"], config["w_dim"], config["hidden"]
-            ),
-        )

@@ -1,15 +1,13 @@
 """Identity networks: unit embeddings whose cosine says whether two pictures show one person."""
 
 from pathlib import Path
-from typing import Self
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from itportrait.errors import InvalidArgumentError, MissingModelError
-from itportrait.perception.files import read_network, save_network
 from itportrait.perception.onnx_graph import OnnxNetwork
-from itportrait.perception.trunk import ConvTrunk, check_image
+from itportrait.perception.trunk import ConvTrunk, TrunkNetwork, check_image
 
 
 class IdentityModel(nn.Module):
@@ -33,35 +31,19 @@ class IdentityModel(nn.Module):
         return (first * second).sum(1)
 
 
-class MiniIdentityModel(IdentityModel):
+class MiniIdentityModel(TrunkNetwork, IdentityModel):
     """The embedded network, trained on drawn people in every view, light and domain."""
 
     name = "itportrait-mini-identity"
 
     def __init__(self, trunk: ConvTrunk, size: int = 64) -> None:
-        super().__init__()
-        self.trunk = trunk
+        super().__init__(trunk, size=size)
         self.head = nn.Linear(trunk.widths[-1] * 16, size)
 
     def embed(self, image: Tensor) -> Tensor:
         """Return unit vectors `[N, D]` of `[N, 3, H, W]` in [-1, 1], any size."""
         last = F.adaptive_avg_pool2d(self.trunk(image)[-1], 4)
         return F.normalize(self.head(last.flatten(1)), dim=1)
-
-    def save(self, path: str | Path) -> None:
-        """Write weights (fp16) and configuration to one safetensors file."""
-        config = {"widths": self.trunk.widths, "depths": self.trunk.depths}
-        save_network(self, config | {"size": self.head.out_features}, path)
-
-    @classmethod
-    def load(cls, path: str | Path) -> Self:
-        """Read a file that `save` wrote.
-
-        Raises:
-            MissingModelError: no such file.
-            CheckpointError: the file does not hold this network.
-        """
-        return read_network(path, lambda config: cls(ConvTrunk.of(config), config["size"]))
 
 
 ARCFACE_SIZE = 112

@@ -1,7 +1,6 @@
 """Perceptual distances: features of a small network of ours, or LPIPS with VGG."""
 
 from pathlib import Path
-from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -9,8 +8,7 @@ from torch.nn import functional as F
 
 from itportrait.errors import CheckpointError, InvalidArgumentError, MissingModelError
 from itportrait.image import resize
-from itportrait.perception.files import read_network, save_network
-from itportrait.perception.trunk import ConvTrunk, check_image
+from itportrait.perception.trunk import ConvTrunk, TrunkNetwork, check_image
 from itportrait.weights.checkpoints import open_checkpoint
 from itportrait.weights.networks import copy_weights, find_misfits
 
@@ -40,17 +38,13 @@ def feature_distance(a: list[Tensor], b: list[Tensor]) -> Tensor:
     return torch.stack(layers).mean(0)
 
 
-class PerceptualModel(nn.Module):
+class PerceptualModel(TrunkNetwork):
     """Distance of pictures in the features of a network trained on drawn portraits.
 
     The network recognizes latents and domains from distorted pictures (`pretrain/training`).
     """
 
     name = "itportrait-mini-perceptual"
-
-    def __init__(self, trunk: ConvTrunk) -> None:
-        super().__init__()
-        self.trunk = trunk
 
     def features(self, image: Tensor) -> list[Tensor]:
         """Return the feature maps of `[N, 3, H, W]` in [-1, 1]; keep them for a fixed target."""
@@ -75,20 +69,6 @@ class PerceptualModel(nn.Module):
     def embed(self, image: Tensor) -> Tensor:
         """Return pooled features `[N, D]`, for kernel distances between sets of pictures (KID)."""
         return ConvTrunk.pool(self.features(image))
-
-    def save(self, path: str | Path) -> None:
-        """Write weights (fp16) and configuration to one safetensors file."""
-        save_network(self, {"widths": self.trunk.widths, "depths": self.trunk.depths}, path)
-
-    @classmethod
-    def load(cls, path: str | Path) -> Self:
-        """Read a file that `save` wrote.
-
-        Raises:
-            MissingModelError: no such file.
-            CheckpointError: the file does not hold this network.
-        """
-        return read_network(path, lambda config: cls(ConvTrunk.of(config)))
 
 
 VGG_FILE = "vgg16-397923af.pth"

@@ -1,5 +1,6 @@
-"""The convolutional trunk of the small perceptual, identity and encoder networks."""
+"""The small networks (perceptual, identity, encoder): their convolutional trunk and their files."""
 
+from pathlib import Path
 from typing import Any, Self
 
 import torch
@@ -8,6 +9,7 @@ from torch.nn import functional as F
 
 from itportrait.errors import InvalidArgumentError
 from itportrait.image import resize
+from itportrait.perception.files import read_network, save_network
 
 TRUNK_SIZE = 128
 """Side in pixels to which pictures are resized before the trunk."""
@@ -88,3 +90,38 @@ class ConvTrunk(nn.Module):
     def pool(features: list[Tensor], stages: int = 2) -> Tensor:
         """Return `[N, D]`: spatial means of the last feature maps, side by side."""
         return torch.cat([item.mean((2, 3)) for item in features[-stages:]], dim=1)
+
+
+class TrunkNetwork(nn.Module):
+    """Base of the small networks: one whose file holds the sizes that its constructor takes.
+
+    Args:
+        trunk: convolutions.
+        sizes: further arguments of the subclass, by name; `load` gives them back to it.
+    """
+
+    name: str
+
+    def __init__(self, trunk: ConvTrunk, **sizes: int) -> None:
+        super().__init__()
+        self.trunk, self._sizes = trunk, sizes
+
+    def save(self, path: str | Path) -> None:
+        """Write weights (fp16) and configuration to one safetensors file."""
+        config = {"widths": self.trunk.widths, "depths": self.trunk.depths}
+        save_network(self, config | self._sizes, path)
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a file that `save` wrote.
+
+        Raises:
+            MissingModelError: no such file.
+            CheckpointError: the file does not hold this network.
+        """
+
+        def build(config: dict[str, Any]) -> Self:
+            sizes = {key: config[key] for key in config if key not in ("widths", "depths")}
+            return cls(ConvTrunk.of(config), **sizes)
+
+        return read_network(path, build)
