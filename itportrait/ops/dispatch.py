@@ -3,7 +3,7 @@
 An op's folder has `reference.py`, which defines it in plain PyTorch, and a file for each further
 implementation (`cpu.py` with `cpu.cpp`, `triton.py`). `op.py` validates arguments and calls the
 `Op`, which takes the first implementation that admits the tensors and can be had on this machine.
-Other packages add theirs by `Op.add`.
+Other packages add theirs by `Op.add`, and it is used from then on.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from itportrait.errors import InvalidArgumentError
+from itportrait.errors import InvalidArgumentError, UnknownNameError
 from itportrait.ops.loader import NativeOpError
 
 AUTO, REFERENCE = "auto", "reference"
@@ -87,6 +87,18 @@ class Op:
                 actual=repr(implementation.name),
             )
         self.implementations.insert(0 if first else len(self.implementations), implementation)
+
+    def remove(self, name: str) -> None:
+        """Take an implementation away again.
+
+        Raises:
+            UnknownNameError: there is none of this name.
+        """
+        found = [item for item in self.implementations if item.name == name]
+        if not found:
+            known = [item.name for item in self.implementations]
+            raise UnknownNameError(f"implementation of {self.name!r}", name, known)
+        self.implementations.remove(found[0])
 
     @property
     def backends(self) -> list[str]:
