@@ -1,11 +1,14 @@
 """Random codes and cameras of a step, from a generator that belongs to the step."""
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor
 
 from itportrait.adapt.config import ViewConfig
 from itportrait.generator import Generator, Rendering
 from itportrait.geometry.camera import fov_to_focal, frontal_camera, look_at_camera
+from itportrait.geometry.orbit import FFHQ_ORBIT
 
 
 def final_image(rendering: Rendering) -> Tensor:
@@ -44,9 +47,9 @@ def random_views(views: ViewConfig, count: int, rng: torch.Generator) -> list[Te
     def draw(values: tuple[float, ...]) -> Tensor:
         return torch.tensor(values)[torch.randint(len(values), (count,), generator=rng)]
 
-    focal = fov_to_focal(views.fov_deg)
+    orbit = replace(FFHQ_ORBIT, radius=views.radius, focal=fov_to_focal(views.fov_deg))
     return [
-        look_at_camera(draw(yaws), draw(views.pitch), radius=views.radius, focal=focal)
+        look_at_camera(draw(yaws), draw(views.pitch), orbit)
         for yaws in (views.yaw_a, views.yaw_b)
         if yaws
     ]

@@ -16,7 +16,8 @@ from itportrait.align.quality import covered, sharpness
 from itportrait.bundle import Bundle
 from itportrait.errors import DecodeError, InvalidArgumentError, RecordRejectedError
 from itportrait.geometry.camera import camera_angles
-from itportrait.geometry.conventions import UsualCamera, camera_fault
+from itportrait.geometry.conventions import camera_fault
+from itportrait.geometry.orbit import FFHQ_ORBIT, Orbit
 from itportrait.io.photos import Photo, read_photo
 from itportrait.io.uris import redact
 from itportrait.perception.detector import Face, FaceDetector
@@ -45,8 +46,8 @@ class Aligner:
         config: sizes and thresholds.
         detector: finds faces; not asked where the source brings a crop and a camera along.
         encoder_camera: reads cameras that it confirms; without it they come from the five points.
-        usual_camera: of the generator's family; cameras that come with a source are held against
-            it. FFHQ's if None.
+        orbit: of the generator's family: estimated cameras stand on it, and those that come with a
+            source are held against it.
     """
 
     def __init__(
@@ -54,10 +55,10 @@ class Aligner:
         config: AlignConfig,
         detector: FaceDetector,
         encoder_camera: EncoderCamera | None = None,
-        usual_camera: UsualCamera | None = None,
+        orbit: Orbit = FFHQ_ORBIT,
     ) -> None:
         self.config, self.detector, self.encoder_camera = config, detector, encoder_camera
-        self.usual_camera = usual_camera or UsualCamera()
+        self.orbit = orbit
 
     @classmethod
     def of_bundle(cls, config: AlignConfig, bundle: Bundle) -> Self:
@@ -66,10 +67,9 @@ class Aligner:
         Raises:
             MissingModelError: the encoder is asked for and the bundle has none.
         """
-        limit, prior = config.encoder_camera_distance, bundle.camera_prior
-        usual = UsualCamera(prior.radius, prior.focal, prior.pivot)
+        limit = config.encoder_camera_distance
         encoder_camera = EncoderCamera(bundle, limit) if limit else None
-        return cls(config, bundle.detector, encoder_camera, usual)
+        return cls(config, bundle.detector, encoder_camera, bundle.orbit)
 
     def align(self, source: Source, *, raise_storage_errors: bool = False) -> list[AlignedRecord]:
         """Return one record, or with `faces: all` one per face; bad data gives rows, not errors.
@@ -147,7 +147,7 @@ class Aligner:
 
     def _given_camera(self, source: Source) -> np.ndarray | None:
         camera = _given(source.camera, "camera", (25,))
-        fault = None if camera is None else camera_fault(camera, self.usual_camera)
+        fault = None if camera is None else camera_fault(camera, self.orbit)
         if fault is not None:
             raise RecordRejectedError(
                 Reason.BAD_CAMERA,
@@ -235,7 +235,7 @@ class Aligner:
     def _camera(self, points: np.ndarray, plan: CropPlan) -> tuple[np.ndarray, bool]:
         pose = estimate_pose(plan.to_crop(points))
         confident = abs(np.degrees(pose.angles[1])) <= self.config.confident_yaw_deg
-        return label_from_pose(pose.angles), bool(confident)
+        return label_from_pose(pose.angles, orbit=self.orbit), bool(confident)
 
     def _read_camera(self, pixels: np.ndarray) -> dict:
         """Return the camera's fields as the encoder tells them; none where nothing confirms it."""

@@ -32,6 +32,7 @@ class EncoderCamera:
                 "leave align.encoder_camera_distance at 0"
             )
         self.encoder, self.max_distance = bundle.encoder, max_distance
+        self.orbit = bundle.orbit
         self.generator, self.perceptual = bundle.generator, bundle.perceptual
         for model in (self.encoder, self.generator, self.perceptual):
             model.eval().requires_grad_(False)
@@ -46,12 +47,11 @@ class EncoderCamera:
         Returns:
             `[25]` float32, or None.
         """
-        image = to_tensor(pixels)[None].to(self.generator.w_avg.device)
+        image = to_tensor(pixels)[None].to(self.generator.device)
         image = resize(image, self.generator.image_resolution)
         w_plus, angles = self.encoder(image)
-        camera = look_at_camera(angles[:, 0], angles[:, 1])
-        render = self.generator.synthesize(w_plus, camera).image
-        assert render is not None
+        camera = look_at_camera(angles[:, 0], angles[:, 1], self.orbit)
+        render = self.generator.synthesize(w_plus, camera).final_image
         if float(self.perceptual.distance(render, image)) > self.max_distance:
             return None
         return camera[0].cpu().numpy().astype(np.float32)

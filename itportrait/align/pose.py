@@ -14,8 +14,12 @@ import torch
 from scipy.optimize import least_squares
 
 from itportrait.align.crop import FACE_POINTS
-from itportrait.geometry.camera import FFHQ_FOCAL, FFHQ_RADIUS, make_intrinsics, pack_camera
+from itportrait.geometry.camera import make_intrinsics, pack_camera
+from itportrait.geometry.orbit import FFHQ_ORBIT, Orbit
 
+_FOCAL = FFHQ_ORBIT.focal
+"""Focal length with which the mean face below was fitted to crops. It belongs to the crop, which is
+the same for every generator, and so does the distance: only the pose leaves `estimate_pose`."""
 FACE_SCALE = 0.27
 """World units per decimeter of face space."""
 FACE_OFFSET = np.array([0.0, 0.010, 0.161])
@@ -57,22 +61,32 @@ def rotation_of(angles: np.ndarray) -> np.ndarray:
     return (about_z @ about_y @ about_x).T
 
 
-def label_from_pose(angles: np.ndarray, translation: np.ndarray = MEAN_TRANSLATION) -> np.ndarray:
+def label_from_pose(
+    angles: np.ndarray,
+    translation: np.ndarray = MEAN_TRANSLATION,
+    *,
+    orbit: Orbit = FFHQ_ORBIT,
+) -> np.ndarray:
     """Return EG3D's camera label of a head's pose.
 
     Args:
         angles: `[3]` radians about x, y, z, as the pose network gives them.
         translation: `[3]`, as it gives it; its mean where only the rotation is known.
+        orbit: of the generator's family. The formula is that of FFHQ's world; in a world of another
+            scale the head is as large as its crops show it, about that world's pivot.
 
     Returns:
-        `[25]` float64: cam2world, then intrinsics; the camera 2.7 from the origin.
+        `[25]` float64: cam2world, then intrinsics; the camera is `orbit.radius` from the origin.
     """
+    size, far = orbit.head_scale, orbit.distance_scale
+    head = LABEL_OFFSET * size + (np.array(orbit.pivot) - np.array(FFHQ_ORBIT.pivot) * size)
     rotation = rotation_of(np.asarray(angles, dtype=np.float64))
-    position = -rotation @ (np.asarray(translation) - NETWORK_DISTANCE) * FACE_SCALE + LABEL_OFFSET
+    away = -rotation @ (np.asarray(translation) - NETWORK_DISTANCE) * FACE_SCALE
+    position = away * far + head
     cam2world = np.eye(4)
     cam2world[:3, :3] = rotation @ np.diag([1.0, -1.0, -1.0])
-    cam2world[:3, 3] = FFHQ_RADIUS * position / np.linalg.norm(position)
-    focal = torch.tensor([FFHQ_FOCAL], dtype=torch.float64)
+    cam2world[:3, 3] = orbit.radius * position / np.linalg.norm(position)
+    focal = torch.tensor([orbit.focal], dtype=torch.float64)
     return pack_camera(torch.from_numpy(cam2world)[None], make_intrinsics(focal))[0].numpy()
 
 
@@ -91,8 +105,8 @@ def estimate_pose(points: np.ndarray) -> Pose:
     def errors(guess: np.ndarray) -> np.ndarray:
         # x right, y up, z towards the camera, in the camera's frame.
         seen = world @ rotation_of(guess[:3]) - guess[3:]
-        u = 0.5 - FFHQ_FOCAL * seen[:, 0] / seen[:, 2]
-        v = 0.5 + FFHQ_FOCAL * seen[:, 1] / seen[:, 2]
+        u = 0.5 - _FOCAL * seen[:, 0] / seen[:, 2]
+        v = 0.5 + _FOCAL * seen[:, 1] / seen[:, 2]
         return np.concatenate([u - points[:, 0], v - points[:, 1]])
 
     def residuals(guess: np.ndarray) -> np.ndarray:

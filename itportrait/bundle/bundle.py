@@ -16,6 +16,7 @@ from itportrait.documents import MOST_BYTES, parse_object
 from itportrait.errors import InvalidArgumentError, MissingModelError
 from itportrait.generator import Generator, load_generator
 from itportrait.generator.io import MODEL_FILE
+from itportrait.geometry.orbit import Orbit
 from itportrait.io import uris
 from itportrait.io.names import resolve_local, resolve_under
 from itportrait.ops.loader import cache_folder
@@ -54,6 +55,11 @@ class Bundle:
     def camera_prior(self) -> CameraPrior:
         """Distribution of the cameras that the generator was trained with."""
         return self.spec.camera_prior
+
+    @property
+    def orbit(self) -> Orbit:
+        """Where the family's cameras stand and look."""
+        return self.spec.camera_prior.orbit
 
     @cached_property
     def generator(self) -> Generator:

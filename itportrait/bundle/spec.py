@@ -24,7 +24,8 @@ from itportrait.documents import parse_object
 from itportrait.errors import ItportraitError, MissingModelError
 from itportrait.generator.families import find_family
 from itportrait.generator.io import MODEL_FILE
-from itportrait.geometry.camera import FFHQ_FOCAL, FFHQ_PIVOT, FFHQ_RADIUS, look_at_camera
+from itportrait.geometry.camera import look_at_camera
+from itportrait.geometry.orbit import FFHQ_ORBIT, Orbit
 from itportrait.io.names import check_path
 
 FORMAT = 1
@@ -66,23 +67,22 @@ class CameraPrior(Settings):
     """Standard deviation of the yaw, in radians; the mean is frontal."""
     pitch_std_rad: float = Field(default=0.12, ge=0, le=_WIDEST_RAD)
     """Standard deviation of the pitch, in radians; the mean is level."""
-    radius: float = Field(default=FFHQ_RADIUS, gt=_SMALLEST, le=_LARGEST)
+    radius: float = Field(default=FFHQ_ORBIT.radius, gt=_SMALLEST, le=_LARGEST)
     """Distance of the cameras from the origin, in world units."""
-    focal: float = Field(default=FFHQ_FOCAL, gt=_SMALLEST, le=_LARGEST)
+    focal: float = Field(default=FFHQ_ORBIT.focal, gt=_SMALLEST, le=_LARGEST)
     """Focal length, as a multiple of the image's side."""
-    pivot: tuple[Coordinate, Coordinate, Coordinate] = FFHQ_PIVOT
+    pivot: tuple[Coordinate, Coordinate, Coordinate] = FFHQ_ORBIT.pivot
     """Point in the world that the cameras look at."""
+
+    @property
+    def orbit(self) -> Orbit:
+        """Where the cameras stand and look, whatever their angles."""
+        return Orbit(self.radius, self.focal, self.pivot)
 
     def sample(self, count: int, rng: torch.Generator) -> Tensor:
         """Draw cameras `[count, 25]`."""
         yaw, pitch = torch.randn(2, count, generator=rng, device=rng.device)
-        return look_at_camera(
-            yaw * self.yaw_std_rad,
-            pitch * self.pitch_std_rad,
-            radius=self.radius,
-            pivot=self.pivot,
-            focal=self.focal,
-        )
+        return look_at_camera(yaw * self.yaw_std_rad, pitch * self.pitch_std_rad, self.orbit)
 
 
 Config = TypeVar("Config", bound=Settings)

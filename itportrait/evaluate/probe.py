@@ -48,7 +48,7 @@ class ProbeSet:
             device = generator.w_avg.device
             ws = generator.mapping(
                 z.to(device),
-                frontal_camera(device).expand(count, -1),
+                frontal_camera(device=device).expand(count, -1),
                 truncation_psi=config.truncation_psi,
             )
             parts += [ws, look_at_camera(angles[0], angles[1]).to(device)]
@@ -125,7 +125,7 @@ def evaluate_adapted(
         ),
         "view_consistency": _mean(_side_views(bundle, adapted, probe, config)),
     }
-    frontal = frontal_camera(probe.ws.device).expand(len(probe.ws), -1)
+    frontal = frontal_camera(device=probe.ws.device).expand(len(probe.ws), -1)
     for name, generator in (("diversity", adapted), ("diversity_base", base)):
         images = _renders(generator, probe.ws, frontal, config.batch_size).image
         values[name] = metrics.diversity(images, bundle.perceptual)

@@ -16,7 +16,6 @@ import torch
 from torch import Tensor
 
 from itportrait.generator.base import Generator
-from itportrait.geometry.camera import frontal_camera
 
 _BATCH = 1024
 _NEGLIGIBLE = 1e-4
@@ -41,23 +40,32 @@ class WhitenedSpace:
 
     @classmethod
     @torch.no_grad()
-    def of(cls, generator: Generator, *, samples: int, seed: int, floor: float = 0.05) -> Self:
-        """Measure mean and covariance of W on seeded codes at the frontal camera; K is `w_dim`.
+    def of(
+        cls,
+        generator: Generator,
+        camera: Tensor,
+        *,
+        samples: int,
+        seed: int,
+        floor: float = 0.05,
+    ) -> Self:
+        """Measure mean and covariance of W on seeded codes; K is `w_dim`.
 
         Args:
             generator: whose mapping makes the codes.
+            camera: `[1, 25]` that conditions the mapping: the family's frontal one.
             samples: number of codes.
             seed: of the codes.
             floor: smallest standard deviation, relative to the root mean square over all axes:
                 along axes in which the mapping hardly varies, a step stays useful.
         """
         rng = torch.Generator().manual_seed(seed)
-        device = generator.w_avg.device
+        device = generator.device
         parts = []
         for start in range(0, samples, _BATCH):
             z = torch.randn(min(_BATCH, samples - start), generator.z_dim, generator=rng)
-            camera = frontal_camera(device).expand(len(z), -1)
-            parts.append(generator.mapping(z.to(device), camera)[:, 0].double())
+            views = camera.to(device).expand(len(z), -1)
+            parts.append(generator.mapping(z.to(device), views)[:, 0].double())
         w = torch.cat(parts)
         mean = w.mean(0)
         covariance = (w - mean).T @ (w - mean) / (len(w) - 1)

@@ -5,8 +5,8 @@ What comes from elsewhere passes `geometry.conventions` first.
 Convention: camera-to-world; the world is right-handed with y up; the camera looks along its own
 +z, its x points right and its y down (OpenCV axes). Intrinsics are normalized by the image size.
 Yaw and pitch are zero for the frontal camera; positive yaw moves the camera to +x, positive pitch
-down. Numeric example: `look_at_camera(0.0, 0.0)` is `frontal_camera()`: position (0, 0, 2.7),
-focal 4.2647.
+down. Numeric example: `look_at_camera(0.0, 0.0, FFHQ_ORBIT)` is `frontal_camera(FFHQ_ORBIT)`:
+position (0, 0, 2.7), focal 4.2647.
 """
 
 import math
@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from itportrait.errors import InvalidArgumentError
-from itportrait.geometry.ffhq import CAMERA_DIM, FFHQ_FOCAL, FFHQ_PIVOT, FFHQ_RADIUS
+from itportrait.geometry.orbit import CAMERA_DIM, FFHQ_ORBIT, Orbit
 
 _POLE_MARGIN_RAD = 1e-5
 
@@ -82,22 +82,15 @@ def make_intrinsics(focal: Tensor) -> Tensor:
 
 
 def look_at_camera(
-    yaw_rad: Tensor | float,
-    pitch_rad: Tensor | float,
-    *,
-    radius: Tensor | float = FFHQ_RADIUS,
-    pivot: tuple[float, float, float] | Tensor = FFHQ_PIVOT,
-    focal: Tensor | float = FFHQ_FOCAL,
+    yaw_rad: Tensor | float, pitch_rad: Tensor | float, orbit: Orbit = FFHQ_ORBIT
 ) -> Tensor:
-    """Make cameras on a sphere about the origin that look at `pivot`. Differentiable.
+    """Make cameras on a sphere about the origin that look at its pivot. Differentiable.
 
     Args:
         yaw_rad: scalar or `[N]`; positive to +x.
         pitch_rad: scalar or `[N]`; positive down. Equal steps of pitch are equal steps of height:
             the height is `-radius * 2 * pitch / pi`.
-        radius: distance from the origin, scalar or `[N]`.
-        pivot: `[3]` or `[N, 3]`.
-        focal: over the image size, scalar or `[N]`.
+        orbit: of the generator's family.
 
     Returns:
         `[N, 25]`, N by broadcasting.
@@ -105,8 +98,8 @@ def look_at_camera(
     Source:
         The look-at pose sampler of EG3D (Chan et al., CVPR 2022).
     """
-    given = [torch.as_tensor(v) for v in (yaw_rad, pitch_rad, radius, focal)]
-    like = next((v for v in (yaw_rad, pitch_rad, radius, focal) if isinstance(v, Tensor)), None)
+    given = [torch.as_tensor(v) for v in (yaw_rad, pitch_rad, orbit.radius, orbit.focal)]
+    like = next((v for v in (yaw_rad, pitch_rad) if isinstance(v, Tensor)), None)
     dtype, device = (like.dtype, like.device) if like is not None else (torch.float32, None)
     yaw, pitch, distance, focals = torch.broadcast_tensors(
         *(v.to(device=device, dtype=dtype).reshape(-1) for v in given)
@@ -115,7 +108,7 @@ def look_at_camera(
     height = 1 - 2 * polar / math.pi
     ring = (1 - height.square()).sqrt()
     position = distance[:, None] * torch.stack([ring * yaw.sin(), height, ring * yaw.cos()], dim=1)
-    target = torch.as_tensor(pivot, dtype=dtype, device=device).expand_as(position)
+    target = torch.as_tensor(orbit.pivot, dtype=dtype, device=device).expand_as(position)
     forward = F.normalize(target - position, dim=1)
     world_up = torch.tensor([0.0, 1.0, 0.0], dtype=dtype, device=device).expand_as(forward)
     right = -F.normalize(torch.linalg.cross(world_up, forward), dim=1)
@@ -125,18 +118,23 @@ def look_at_camera(
     return pack_camera(torch.cat([top, bottom], dim=1), make_intrinsics(focals))
 
 
-def frontal_camera(device: torch.device | str | None = None) -> Tensor:
-    """Return the frontal FFHQ camera, `[1, 25]` float32."""
+def frontal_camera(orbit: Orbit = FFHQ_ORBIT, device: torch.device | str | None = None) -> Tensor:
+    """Return the camera of yaw and pitch 0, `[1, 25]` float32.
+
+    Where the pivot lies straight ahead, its rotation is exact, as in the published cameras.
+    """
+    if orbit.pivot[:2] != (0.0, 0.0):
+        return look_at_camera(0.0, 0.0, orbit).to(device)
     camera = torch.zeros(1, CAMERA_DIM, device=device)
     for index, value in (
         (0, 1.0),
         (5, -1.0),
         (10, -1.0),
-        (11, FFHQ_RADIUS),
+        (11, orbit.radius),
         (15, 1.0),
-        (16, FFHQ_FOCAL),
+        (16, orbit.focal),
         (18, 0.5),
-        (20, FFHQ_FOCAL),
+        (20, orbit.focal),
         (21, 0.5),
         (24, 1.0),
     ):

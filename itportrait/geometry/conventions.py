@@ -7,13 +7,12 @@ says nothing, so a camera is used only if it shows a head in the middle of its p
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from itportrait.errors import InvalidArgumentError
-from itportrait.geometry.ffhq import CAMERA_DIM, FFHQ_FOCAL, FFHQ_PIVOT, FFHQ_RADIUS
+from itportrait.geometry.orbit import CAMERA_DIM, FFHQ_ORBIT, Orbit
 
 CameraConvention = Literal["eg3d", "opengl", "w2c"]
 OPENGL_AXES = np.diag([1.0, -1.0, -1.0, 1.0])
@@ -27,18 +26,6 @@ _OFF_CENTER = 0.2
 """Largest distance of the head from the picture's middle; EG3D's labels and this program stay
 within 0.07."""
 _BEHIND_DEG, _STEEP_DEG, _ROLL_DEG = 110.0, 75.0, 120.0
-
-
-@dataclass(frozen=True)
-class UsualCamera:
-    """How the cameras of a family of generators look at the head."""
-
-    radius: float = FFHQ_RADIUS
-    """Distance of the cameras from the origin, in world units."""
-    focal: float = FFHQ_FOCAL
-    """Focal length, as a multiple of the image's side."""
-    pivot: tuple[float, float, float] = FFHQ_PIVOT
-    """Point in the world that the cameras look at: the middle of the head."""
 
 
 def to_eg3d(camera: np.ndarray, convention: CameraConvention) -> np.ndarray:
@@ -63,12 +50,12 @@ def to_eg3d(camera: np.ndarray, convention: CameraConvention) -> np.ndarray:
     return _pack(pose, intrinsics)
 
 
-def camera_fault(camera: np.ndarray, usual: UsualCamera | None = None) -> str | None:
+def camera_fault(camera: np.ndarray, usual: Orbit = FFHQ_ORBIT) -> str | None:
     """Return what is wrong with a camera that came with a portrait, or None where it is sound.
 
     Args:
         camera: `[25]`, taken for EG3D's convention.
-        usual: of the generator's family; FFHQ's if None.
+        usual: of the generator's family.
 
     Returns:
         A clause, such as "looks away from the head; it looks like one with the axes of OpenGL".
@@ -76,7 +63,6 @@ def camera_fault(camera: np.ndarray, usual: UsualCamera | None = None) -> str | 
     Raises:
         InvalidArgumentError: another number of values.
     """
-    usual = usual or UsualCamera()
     values = _pack(*_unpack(camera))
     if not np.isfinite(values).all():
         return "has numbers that are not finite"
@@ -92,7 +78,7 @@ def camera_fault(camera: np.ndarray, usual: UsualCamera | None = None) -> str | 
     return fault
 
 
-def _fault(camera: np.ndarray, usual: UsualCamera) -> str | None:
+def _fault(camera: np.ndarray, usual: Orbit) -> str | None:
     """Return the first thing that no camera in front of a head has."""
     pose, intrinsics = _unpack(camera)
     rotation, position = pose[:3, :3], pose[:3, 3]
@@ -118,7 +104,7 @@ def _intrinsics_fault(intrinsics: np.ndarray) -> str | None:
 
 
 def _view_fault(
-    rotation: np.ndarray, position: np.ndarray, intrinsics: np.ndarray, usual: UsualCamera
+    rotation: np.ndarray, position: np.ndarray, intrinsics: np.ndarray, usual: Orbit
 ) -> str | None:
     distance, focal = float(np.linalg.norm(position)), float(intrinsics[0, 0])
     if not _DISTANCE[0] <= distance / usual.radius <= _DISTANCE[1]:
@@ -142,7 +128,7 @@ def _view_fault(
     return None
 
 
-def _likenesses(camera: np.ndarray, usual: UsualCamera) -> Iterator[tuple[str, np.ndarray]]:
+def _likenesses(camera: np.ndarray, usual: Orbit) -> Iterator[tuple[str, np.ndarray]]:
     """Yield what a camera could be, with the same camera in EG3D's convention."""
     pose, intrinsics = _unpack(camera)
     middle = np.array([[0, 0, 0.5], [0, 0, 0.5], [0, 0, 0]])

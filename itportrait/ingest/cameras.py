@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterable, Iterator
 
 from itportrait.geometry.conventions import CameraConvention, to_eg3d
-from itportrait.geometry.ffhq import CAMERA_DIM
+from itportrait.geometry.orbit import CAMERA_DIM
 from itportrait.records import Source
 
 

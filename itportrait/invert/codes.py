@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from itportrait.errors import MissingModelError
 from itportrait.generator.whitened import WhitenedSpace
+from itportrait.geometry.camera import frontal_camera
 from itportrait.invert.config import InvertConfig
 from itportrait.invert.methods import Inversion
 from itportrait.invert.optimize import BatchOptimizer, first_codes
@@ -46,7 +47,10 @@ class WPlusInversion(Inversion):
         self.check(config, bundle)
         self.encoder = config.start != "mean" and bundle.encoder is not None
         self.space = WhitenedSpace.of(
-            bundle.generator, samples=config.statistics_samples, seed=config.seed
+            bundle.generator,
+            frontal_camera(bundle.orbit),
+            samples=config.statistics_samples,
+            seed=config.seed,
         )
 
     @classmethod

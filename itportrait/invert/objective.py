@@ -95,12 +95,12 @@ class Objective:
 
     Args:
         weights: of the terms; a term of weight 0 is not computed.
-        bundle: gives the perceptual and the identity network.
+        bundle: gives the perceptual and the identity network, and the family's cameras.
         targets: views of the portraits.
     """
 
     def __init__(self, weights: LossWeights, bundle: "Bundle", targets: Sequence[Target]) -> None:
-        self.weights = weights
+        self.weights, self.orbit = weights, bundle.orbit
         self.views = [PictureLoss(weights, bundle, target) for target in targets]
 
     @property
@@ -112,7 +112,7 @@ class Objective:
         """Return the camera `[N, 25]` of every target; `correction [N, 6]` moves the portrait's."""
         cameras = [view.target.camera for view in self.views]
         if correction is not None:
-            cameras[0] = correct_camera(cameras[0], correction)
+            cameras[0] = correct_camera(cameras[0], correction, self.orbit)
         return cameras
 
     def keep(self, rows: Tensor) -> None:

@@ -26,11 +26,11 @@ from PIL import Image
 from torch import Tensor
 
 from itportrait.errors import InvalidArgumentError
-from itportrait.geometry.camera import FFHQ_FOCAL, look_at_camera, pack_camera, unpack_camera
+from itportrait.geometry.camera import look_at_camera, pack_camera, unpack_camera
 from itportrait.image import encode
 from itportrait.io.uris import join, put_bytes
 from itportrait.mini.captions import attributes
-from itportrait.portraits import Person, Portrait, render_portrait, sample_people
+from itportrait.portraits import ORBIT, Person, Portrait, render_portrait, sample_people
 from itportrait.portraits.stored_depth import encode_depth
 
 CROP_SHARE = (0.52, 0.85)
@@ -85,7 +85,7 @@ def draw_photo(person: Person, seed: int, size: int = 512) -> Photo:
     rng = np.random.default_rng((seed, person.index))
     yaw = float(np.clip(rng.normal(0, 0.22), -YAW_MAX, YAW_MAX))
     pitch = float(np.clip(rng.normal(0, 0.10), -PITCH_MAX, PITCH_MAX))
-    camera = look_at_camera(torch.tensor([yaw]), torch.tensor([pitch]))
+    camera = look_at_camera(torch.tensor([yaw]), torch.tensor([pitch]), ORBIT)
     share = rng.uniform(*CROP_SHARE)
     x = rng.uniform(share / 2, 1 - share / 2)
     # never more than one crop's half below the crop: there the drawn torso ends
@@ -141,7 +141,7 @@ def _wide_camera(camera: Tensor, share: float, x: float, y: float) -> Tensor:
     """Return the camera of a photo whose window of side `share` about (x, y) is the crop."""
     cam2world, intrinsics = unpack_camera(camera)
     wide = intrinsics.clone()
-    wide[:, 0, 0] = wide[:, 1, 1] = FFHQ_FOCAL * share
+    wide[:, 0, 0] = wide[:, 1, 1] = ORBIT.focal * share
     wide[:, 0, 2], wide[:, 1, 2] = x, y
     return pack_camera(cam2world, wide)
 

@@ -9,12 +9,19 @@ from itportrait.portraits.prior import (
     decode_traits,
     sample_people,
 )
-from itportrait.portraits.render import Portrait, build_face, render_portrait, world_landmarks
+from itportrait.portraits.render import (
+    ORBIT,
+    Portrait,
+    build_face,
+    render_portrait,
+    world_landmarks,
+)
 
 __all__ = [
     "DOMAINS",
     "HELD_OUT_SEED",
     "LATENT_DIM",
+    "ORBIT",
     "PHOTO",
     "TRAIN_SEED",
     "Person",

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from itportrait.errors import InvalidArgumentError
 from itportrait.geometry.camera import check_camera, unpack_camera
+from itportrait.geometry.orbit import FFHQ_ORBIT
 from itportrait.geometry.rays import camera_rays
 from itportrait.ops.dispatch import AUTO
 from itportrait.portraits.colors import Face
@@ -25,6 +26,8 @@ from itportrait.portraits.shape import (
     face_landmarks,
 )
 
+ORBIT = FFHQ_ORBIT
+"""Where cameras of drawn people stand: heads are drawn at the size and place that FFHQ's have."""
 NEAR, FAR = 1.9, 3.6
 """World distances along a ray between which a head is looked for."""
 BACKGROUND_DEPTH = 3.3

@@ -9,6 +9,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from itportrait.adapt import AdaptConfig, DomainSpec, Reference
+from itportrait.bundle import CameraPrior
 from itportrait.generator import TriPlaneGenerator, mini_config
 from itportrait.geometry.camera import frontal_camera
 from itportrait.perception.encoder import EncoderModel
@@ -75,7 +76,13 @@ def bundle():
     for module in parts.values():
         module.eval().requires_grad_(False)
     return SimpleNamespace(
-        name="tiny", model_id="tiny-0", clips=[ColorWords()], clip_weights=[1.0], **parts
+        name="tiny",
+        model_id="tiny-0",
+        camera_prior=CameraPrior(),
+        orbit=CameraPrior().orbit,
+        clips=[ColorWords()],
+        clip_weights=[1.0],
+        **parts,
     )
 
 

@@ -12,7 +12,8 @@ from skimage import data
 from itportrait.align import AlignConfig, Aligner, Reason
 from itportrait.align.quality import covered, sharpness
 from itportrait.geometry.camera import look_at_camera
-from itportrait.geometry.conventions import OPENGL_AXES, UsualCamera
+from itportrait.geometry.conventions import OPENGL_AXES
+from itportrait.geometry.orbit import Orbit
 from itportrait.ingest import in_eg3d_convention
 from itportrait.records import Source, Status, content_id
 
@@ -282,12 +283,12 @@ def test_camera_of_another_convention_is_turned_away(photo, expected, with_landm
 
 
 def test_camera_is_held_against_the_bundles_family(photo):
-    camera = look_at_camera(0.3, -0.1, radius=27.0, focal=42.647, pivot=(0, 0, 2))[0].numpy()
+    family = Orbit(radius=27.0, focal=42.647, pivot=(0, 0, 2))
+    camera = look_at_camera(0.3, -0.1, family)[0].numpy()
     given = Source(uri="p", data=encoded(photo), crop=np.array([100.0, 50.0, 200.0]), camera=camera)
     (row,) = Aligner(AlignConfig(), NoDetector()).align(given)
     assert row.error.type == "bad_camera"
-    family = UsualCamera(radius=27.0, focal=42.647, pivot=(0, 0, 2))
-    (row,) = Aligner(AlignConfig(), NoDetector(), usual_camera=family).align(given)
+    (row,) = Aligner(AlignConfig(), NoDetector(), orbit=family).align(given)
     assert row.status is Status.OK
 
 

@@ -14,7 +14,8 @@ from itportrait.align.pose import (
     label_from_pose,
     rotation_of,
 )
-from itportrait.geometry.camera import FFHQ_FOCAL, camera_angles
+from itportrait.geometry.camera import camera_angles
+from itportrait.geometry.orbit import FFHQ_ORBIT, Orbit
 from tests.helpers.mirror import mirror_camera
 
 FLIP = np.diag([1.0, -1.0, -1.0])
@@ -117,7 +118,25 @@ def test_exact_points_give_the_exact_pose(roll_deg, yaw_deg):
     angles = np.radians([0, yaw_deg, roll_deg])
     world = FACE_SCALE * FACE_POINTS + FACE_OFFSET
     camera = world @ rotation_of(angles) - [0, 0, 2.85]
-    points = 0.5 + FFHQ_FOCAL * camera[:, :2] / camera[:, 2:] * [-1, 1]
+    points = 0.5 + FFHQ_ORBIT.focal * camera[:, :2] / camera[:, 2:] * [-1, 1]
     found = estimate_pose(points)
     np.testing.assert_allclose(np.degrees(found.angles), [0, yaw_deg, roll_deg], atol=1.5)
     assert found.residual < 0.01
+
+
+def test_a_family_of_another_scale_gets_the_same_views_in_its_own_world():
+    angles = np.radians([5.0, 30.0, -4.0])
+    usual = label_from_pose(angles)
+    family = Orbit(radius=27.0, focal=FFHQ_ORBIT.focal, pivot=(0.5, 0.0, 2.0))
+    label = label_from_pose(angles, orbit=family)
+    assert np.array_equal(label_from_pose(angles, orbit=FFHQ_ORBIT), usual)
+    assert np.linalg.norm(position(label)) == pytest.approx(27.0)
+    assert label[16] == pytest.approx(FFHQ_ORBIT.focal)
+    turned = label[:16].reshape(4, 4)[:3, :3], usual[:16].reshape(4, 4)[:3, :3]
+    np.testing.assert_allclose(*turned)
+    # The same view: the camera sees its pivot where FFHQ's camera sees its own.
+    seen = [
+        rotation.T @ (np.array(orbit.pivot) - position(camera)) / orbit.radius
+        for rotation, camera, orbit in zip(turned, (label, usual), (family, FFHQ_ORBIT))
+    ]
+    np.testing.assert_allclose(*seen, atol=0.01)

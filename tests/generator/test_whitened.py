@@ -9,7 +9,7 @@ from tests.helpers.tiny_family import tiny_generator
 
 def test_fresh_codes_have_zero_mean_and_unit_covariance():
     generator = tiny_generator()
-    space = WhitenedSpace.of(generator, samples=4000, seed=0, floor=1e-4)
+    space = WhitenedSpace.of(generator, frontal_camera(), samples=4000, seed=0, floor=1e-4)
     z = torch.randn(4000, generator.z_dim, generator=torch.Generator().manual_seed(9))
     u = space.whiten(generator.mapping(z, frontal_camera())[:, 0])
     assert u.mean(0).abs().max() < 0.1
@@ -21,14 +21,15 @@ def test_fresh_codes_have_zero_mean_and_unit_covariance():
 
 def test_the_floor_bounds_every_step():
     generator = tiny_generator()
-    space = WhitenedSpace.of(generator, samples=1000, seed=0, floor=0.05)
+    space = WhitenedSpace.of(generator, frontal_camera(), samples=1000, seed=0, floor=0.05)
     deviations = torch.linalg.eigvalsh(space.to_w)
     assert deviations.min() > 0.04 * deviations.square().mean().sqrt()
 
 
 def test_codes_survive_the_way_there_and_back():
     generator = tiny_generator()
-    space = WhitenedSpace.of(generator, samples=500, seed=0)
+    space = WhitenedSpace.of(generator, frontal_camera(), samples=500, seed=0)
     w = torch.randn(3, 5, generator.w_dim, generator=torch.Generator().manual_seed(2))
     torch.testing.assert_close(space.color(space.whiten(w)), w, rtol=1e-4, atol=1e-4)
-    assert torch.equal(WhitenedSpace.of(generator, samples=500, seed=0).to_w, space.to_w)
+    again = WhitenedSpace.of(generator, frontal_camera(), samples=500, seed=0)
+    assert torch.equal(again.to_w, space.to_w)

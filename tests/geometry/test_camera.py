@@ -7,8 +7,6 @@ import torch
 
 from itportrait.errors import InvalidArgumentError
 from itportrait.geometry.camera import (
-    FFHQ_FOCAL,
-    FFHQ_PIVOT,
     camera_angles,
     fov_to_focal,
     frontal_camera,
@@ -16,6 +14,7 @@ from itportrait.geometry.camera import (
     pack_camera,
     unpack_camera,
 )
+from itportrait.geometry.orbit import FFHQ_ORBIT, Orbit
 from itportrait.geometry.planes import PLANE_AXES
 from itportrait.geometry.rays import box_limits, camera_rays
 from tests.helpers.mirror import mirror_camera
@@ -37,7 +36,9 @@ def test_frontal_camera_is_the_published_one():
 
 def test_field_of_view_of_ffhq():
     assert fov_to_focal(18.837) == pytest.approx(3.0144, abs=1e-3)
-    assert fov_to_focal(2 * math.degrees(math.atan(0.5 / FFHQ_FOCAL))) == pytest.approx(FFHQ_FOCAL)
+    assert fov_to_focal(2 * math.degrees(math.atan(0.5 / FFHQ_ORBIT.focal))) == pytest.approx(
+        FFHQ_ORBIT.focal
+    )
 
 
 def test_look_at_matches_the_golden_camera():
@@ -53,7 +54,7 @@ def test_poses_are_rigid_and_look_at_the_pivot():
     rotation, position = poses[:, :3, :3], poses[:, :3, 3]
     assert torch.allclose(rotation @ rotation.transpose(1, 2), torch.eye(3), atol=1e-6)
     assert torch.allclose(torch.linalg.det(rotation), torch.ones(20), atol=1e-5)
-    to_pivot = torch.nn.functional.normalize(torch.tensor(FFHQ_PIVOT) - position, dim=1)
+    to_pivot = torch.nn.functional.normalize(torch.tensor(FFHQ_ORBIT.pivot) - position, dim=1)
     assert torch.allclose(rotation[:, :, 2], to_pivot, atol=1e-6)
     assert torch.allclose(position.norm(dim=1), torch.full((20,), 2.7), atol=1e-5)
 
@@ -112,7 +113,7 @@ def test_rays_of_the_frontal_camera():
     origins, directions = camera_rays(frontal_camera(), 2)
     assert torch.allclose(origins, torch.tensor([0.0, 0.0, 2.7]).expand(1, 4, 3))
     # First pixel: left and up, so -x and +y of the world.
-    offset = 0.25 / FFHQ_FOCAL
+    offset = 0.25 / FFHQ_ORBIT.focal
     expected = torch.nn.functional.normalize(torch.tensor([-offset, offset, -1.0]), dim=0)
     assert torch.allclose(directions[0, 0], expected, atol=1e-6)
     assert torch.allclose(directions.norm(dim=2), torch.ones(1, 4))
@@ -141,3 +142,21 @@ def test_box_limits():
 def test_plane_axes_are_pinned():
     assert PLANE_AXES["eg3d"] == ((0, 1), (0, 2), (2, 0))
     assert PLANE_AXES["corrected"] == ((0, 1), (0, 2), (1, 2))
+
+
+def test_a_frontal_camera_of_another_family_looks_at_its_pivot():
+    for orbit in (Orbit(5.0, 2.0, (0.0, 0.0, 1.0)), Orbit(5.0, 2.0, (0.3, -0.2, 0.0))):
+        camera = frontal_camera(orbit)
+        assert torch.allclose(camera, look_at_camera(0.0, 0.0, orbit), atol=1e-6)
+        pose, intrinsics = unpack_camera(camera)
+        local = pose[0, :3, :3].T @ (torch.tensor(orbit.pivot) - pose[0, :3, 3])
+        assert torch.allclose(local[:2], torch.zeros(2), atol=1e-6)
+        assert local[2] > 0
+        assert intrinsics[0, 0, 0] == 2.0
+
+
+def test_scales_are_exactly_one_for_ffhq():
+    assert FFHQ_ORBIT.distance_scale == FFHQ_ORBIT.head_scale == 1.0
+    closer = Orbit(FFHQ_ORBIT.radius, 2 * FFHQ_ORBIT.focal, FFHQ_ORBIT.pivot)
+    assert closer.head_scale == pytest.approx(0.5)
+    assert Orbit(27.0, FFHQ_ORBIT.focal, (0, 0, 2)).head_scale == pytest.approx(10.0)

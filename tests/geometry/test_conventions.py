@@ -14,7 +14,7 @@ from itportrait.align.pose import label_from_pose
 from itportrait.bundle.spec import CameraPrior
 from itportrait.errors import InvalidArgumentError
 from itportrait.geometry.camera import frontal_camera, look_at_camera
-from itportrait.geometry.conventions import OPENGL_AXES, UsualCamera, camera_fault, to_eg3d
+from itportrait.geometry.conventions import OPENGL_AXES, camera_fault, to_eg3d
 from itportrait.ingest import in_eg3d_convention
 from itportrait.records import Source
 
@@ -115,9 +115,8 @@ def test_cameras_of_any_familys_prior_pass(radius, zoom, seed, pivot):
     prior = CameraPrior(
         radius=radius, focal=zoom * 4.2647, pivot=tuple(radius / 2.7 * p for p in pivot)
     )
-    usual = UsualCamera(prior.radius, prior.focal, prior.pivot)
     for camera in prior.sample(4, torch.Generator().manual_seed(seed)).numpy():
-        assert camera_fault(camera, usual) is None
+        assert camera_fault(camera, prior.orbit) is None
 
 
 def test_cameras_of_adaptation_pass():

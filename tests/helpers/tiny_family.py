@@ -6,6 +6,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from itportrait.bundle import CameraPrior
 from itportrait.generator import TriPlaneGenerator, mini_config
 from itportrait.geometry.camera import frontal_camera, look_at_camera
 from itportrait.image import to_uint8
@@ -75,6 +76,8 @@ def tiny_bundle(*, encoder=False):
         name="tiny",
         family="mini",
         model_id="tiny-0",
+        camera_prior=CameraPrior(),
+        orbit=CameraPrior().orbit,
         clips=[ColorWords()],
         clip_weights=[1.0],
         **parts,

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from itportrait.errors import InvalidArgumentError
-from itportrait.geometry.camera import FFHQ_PIVOT, camera_angles, look_at_camera, unpack_camera
+from itportrait.geometry.camera import camera_angles, look_at_camera, unpack_camera
+from itportrait.geometry.orbit import FFHQ_ORBIT, Orbit
 from itportrait.invert.camera import CORRECTIONS, EXPECTED_ERROR, correct_camera
 
 
@@ -26,7 +27,7 @@ def test_no_correction_leaves_the_camera_alone():
 def test_yaw_turns_about_the_face():
     moved = correct_camera(camera(), correction(yaw=0.1))
     distance = [
-        (unpack_camera(c)[0][:, :3, 3] - torch.tensor(FFHQ_PIVOT)).norm(dim=1)
+        (unpack_camera(c)[0][:, :3, 3] - torch.tensor(FFHQ_ORBIT.pivot)).norm(dim=1)
         for c in (camera(), moved)
     ]
     torch.testing.assert_close(distance[0], distance[1])
@@ -73,3 +74,12 @@ def test_corrected_poses_stay_rigid_and_pass_gradients():
 def test_wrong_shape_is_refused():
     with pytest.raises(InvalidArgumentError, match="pack_camera"):
         correct_camera(torch.zeros(2, 16), torch.zeros(2, 6))
+
+
+def test_shifts_grow_with_the_family_s_world():
+    world = Orbit(27.0, FFHQ_ORBIT.focal, (0.0, 0.0, 2.0))
+    shift = correction(shift_x=1.0, shift_z=1.0)
+    start = look_at_camera(torch.tensor([0.3, -0.5]), torch.tensor([0.1, -0.2]), world)
+    moved = unpack_camera(correct_camera(start, shift, world))[0] - unpack_camera(start)[0]
+    usual = unpack_camera(correct_camera(camera(), shift))[0] - unpack_camera(camera())[0]
+    torch.testing.assert_close(moved, 10 * usual, atol=1e-4, rtol=1e-4)

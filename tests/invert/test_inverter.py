@@ -10,7 +10,7 @@ import torch
 from itportrait.config import Settings
 from itportrait.errors import InvalidArgumentError, MissingModelError, UnknownNameError
 from itportrait.generator.whitened import WhitenedSpace
-from itportrait.geometry.camera import camera_angles
+from itportrait.geometry.camera import camera_angles, frontal_camera
 from itportrait.image import to_tensor
 from itportrait.invert import Inversion, InvertConfig, Inverter, Problem
 from itportrait.invert.camera import CORRECTIONS, EXPECTED_ERROR, correct_camera
@@ -91,7 +91,7 @@ def test_refinement_finds_back_a_displaced_camera(bundle):
     config = InvertConfig.parse(
         {"steps": 60, "lr": 1e-6, "camera_lr": 0.1, "early_stop": False, "weights": weights}
     )
-    space = WhitenedSpace.of(bundle.generator, samples=500, seed=0)
+    space = WhitenedSpace.of(bundle.generator, frontal_camera(), samples=500, seed=0)
     solutions = BatchOptimizer(
         Problem.of(images, displaced, ("a", "b", "c")),
         space.whiten(ws),

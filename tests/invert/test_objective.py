@@ -5,7 +5,7 @@ import torch
 
 from itportrait.errors import InvalidArgumentError
 from itportrait.generator.whitened import WhitenedSpace
-from itportrait.geometry.camera import look_at_camera
+from itportrait.geometry.camera import frontal_camera, look_at_camera
 from itportrait.invert import InvertConfig, LossWeights, Problem, Target
 from itportrait.invert.objective import Objective, PictureLoss
 from itportrait.invert.optimize import BatchOptimizer
@@ -84,7 +84,7 @@ def test_views_add_up_by_their_weights_and_zero_is_as_if_absent(bundle, scene):
 def test_a_second_view_helps_the_view_that_the_first_does_not_show(bundle, scene):
     ws, (front, side), (first, second) = scene
     config = InvertConfig.parse({"steps": 40, "early_stop": False, "refine_camera": False})
-    space = WhitenedSpace.of(bundle.generator, samples=500, seed=0)
+    space = WhitenedSpace.of(bundle.generator, frontal_camera(), samples=500, seed=0)
     start = space.whiten(bundle.generator.w_avg.expand_as(ws).clone())
 
     def side_view(*targets):

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from itportrait.bundle.spec import CameraPrior
-from itportrait.geometry.camera import FFHQ_RADIUS, look_at_camera
+from itportrait.geometry.camera import look_at_camera
+from itportrait.geometry.orbit import FFHQ_ORBIT
 from itportrait.mini.samples import Photo, draw_photo
 from itportrait.perception.detector import Face
 from itportrait.portraits import HELD_OUT_SEED, Person, render_portrait, sample_people
@@ -26,6 +27,7 @@ from itportrait.pretrain.training.generator import truth
 from itportrait.records import AlignedRecord, Status
 from tests.helpers.tiny_training import fake_portraits
 
+AT_ORIGIN = replace(FFHQ_ORBIT, pivot=(0.0, 0.0, 0.0))
 BALD = np.where(np.arange(LATENT_DIM) == INPUTS.index("recede"), 4, 0).astype(np.float32)
 """The mean person, but without hair."""
 
@@ -73,7 +75,7 @@ def test_faces_below_the_confidence_and_turned_away_do_not_count():
 
 
 def test_the_angle_between_cameras_is_that_of_their_turn():
-    first, second = look_at_camera(torch.tensor([0.0, 0.3]), 0.0, pivot=(0.0, 0.0, 0.0))
+    first, second = look_at_camera(torch.tensor([0.0, 0.3]), 0.0, AT_ORIGIN)
     assert rotation_angle_deg(first, second) == pytest.approx(np.degrees(0.3), abs=1e-3)
     assert rotation_angle_deg(first, first) == pytest.approx(0, abs=0.05)
 
@@ -121,7 +123,7 @@ def test_the_depth_error_is_a_share_of_a_heads_depth():
 def test_a_head_is_as_deep_as_the_figure_says():
     ends = []
     for yaw_rad in (0.0, np.pi):  # from the front, from the back; rows above the chin
-        camera = look_at_camera(yaw_rad, 0.0, pivot=(0.0, 0.0, 0.0))
+        camera = look_at_camera(yaw_rad, 0.0, AT_ORIGIN)
         depth = render_portrait(Person(BALD), camera, 64).depth[:42]
-        ends.append(FFHQ_RADIUS - depth.min())
+        ends.append(FFHQ_ORBIT.radius - depth.min())
     assert sum(ends) == pytest.approx(HEAD_DEPTH, rel=0.05)
