@@ -14,7 +14,7 @@ from itportrait.mini.samples import Photo, draw_photo
 from itportrait.perception.detector import FaceDetector
 from itportrait.portraits import Person
 from itportrait.pretrain.training.data import PortraitData
-from itportrait.pretrain.training.generator import face_weight, picture, truth
+from itportrait.pretrain.training.generator import face_weight, truth
 from itportrait.records import AlignedRecord, Source, Status
 
 CONFIDENCE = 0.95
@@ -57,7 +57,7 @@ def measure_detector(
 
 @torch.no_grad()
 def _samples(bundle: Bundle, z: Tensor, camera: Tensor) -> Tensor:
-    return picture(bundle.generator, bundle.generator.mapping(z, camera), camera)
+    return bundle.generator.synthesize(bundle.generator.mapping(z, camera), camera).final_image
 
 
 def _share_found(detector: FaceDetector, batches) -> float:

@@ -15,7 +15,6 @@ from itportrait.mini.attributes import ATTRIBUTES
 from itportrait.portraits import Person, build_face, render_portrait
 from itportrait.portraits.prior import decode_traits
 from itportrait.pretrain.evaluation.models import attribute_scores
-from itportrait.pretrain.training.generator import picture
 from itportrait.records import AlignedRecord, InvertedRecord
 
 YAWS_DEG = (0.0, -30.0, 30.0)
@@ -105,7 +104,7 @@ def _compare(
     ws = torch.stack(list(codes.values())).view(-1, generator.num_ws, generator.w_dim)
     renders = [
         torch.cat([
-            picture(generator, part, camera.expand(len(part), -1)).clamp(-1, 1)
+            generator.synthesize(part, camera.expand(len(part), -1)).final_image.clamp(-1, 1)
             for part in ws.split(8)
         ])
         for camera in views.cameras

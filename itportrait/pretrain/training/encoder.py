@@ -19,7 +19,7 @@ from itportrait.perception.trunk import ConvTrunk
 from itportrait.portraits.prior import INPUTS
 from itportrait.pretrain.training.augment import recolor, soften
 from itportrait.pretrain.training.data import PortraitData
-from itportrait.pretrain.training.generator import face_weight, picture
+from itportrait.pretrain.training.generator import face_weight
 from itportrait.pretrain.training.task import AdamTraining, NetworkTask, TaskInputs
 
 WIDTHS, DEPTHS = (32, 64, 96, 160), (1, 2, 2, 3)
@@ -121,7 +121,8 @@ class EncoderTask(NetworkTask[EncoderModel, EncoderTraining]):
         z = torch.randn(len(rows), self.generator.z_dim, generator=rng).to(self.device)
         camera, code = self.train.camera[rows].to(self.device), codes_of(self.generator, z)
         with torch.no_grad():
-            image = picture(self.generator, _repeated(self.generator, code), camera)
+            ws = _repeated(self.generator, code)
+            image = self.generator.synthesize(ws, camera).final_image
         return self._render_losses(image.clamp(-1, 1), image, camera, code)
 
     def _known_losses(
@@ -146,7 +147,7 @@ class EncoderTask(NetworkTask[EncoderModel, EncoderTraining]):
                 layer.eval()
         w_plus, angles = self.module(image)
         losses = self._known_losses(w_plus, angles, code, camera, config.code_weight)
-        render = picture(self.generator, w_plus, camera)
+        render = self.generator.synthesize(w_plus, camera).final_image
         error = (render - target) / 2
         weight = face_weight(camera, render.shape[-1])
         losses["image"] = config.image_weight * (
@@ -220,7 +221,7 @@ def _repeated(generator: Generator, code: Tensor) -> Tensor:
 def _pixels(generator: Generator, codes: Tensor, camera: Tensor) -> Tensor:
     """Return the pixels `[n, 3 * S * S]` of codes `[n, w_dim]` from one camera `[1, 25]`."""
     ws = _repeated(generator, codes)
-    return picture(generator, ws, camera.expand(len(codes), -1)).flatten(1)
+    return generator.synthesize(ws, camera.expand(len(codes), -1)).final_image.flatten(1)
 
 
 def _length(metric: Tensor, error: Tensor) -> Tensor:
@@ -246,7 +247,7 @@ def measure_encoder(
     for part in data.spread(count).split(16):
         image, camera = data.floats(part, device), data.camera[part].to(device)
         w_plus, angles = encoder(image)
-        render = picture(generator, w_plus, camera)
+        render = generator.synthesize(w_plus, camera).final_image
         error = ((render.clamp(-1, 1) - image) / 2).square().mean((1, 2, 3))
         psnr.append(-10 * error.log10())
         off.append((angles - torch.stack(camera_angles(camera), dim=1)).abs().flatten())

@@ -134,8 +134,7 @@ def truth(data: PortraitData, rows: Tensor, rays: int, device: torch.device) -> 
 
 def losses(rendering: Rendering, target: Mapping[str, Tensor], camera: Tensor) -> dict[str, Tensor]:
     """Return the unweighted losses of a rendering against `truth`."""
-    assert rendering.image is not None
-    image, raw = rendering.image.add(1).mul(0.5), rendering.image_raw.add(1).mul(0.5)
+    image, raw = rendering.final_image.add(1).mul(0.5), rendering.image_raw.add(1).mul(0.5)
     size, rays = image.shape[-1], raw.shape[-1]
     wanted = F.adaptive_avg_pool2d(target["image"], size)
     weight = face_weight(camera, size)
@@ -153,13 +152,6 @@ def losses(rendering: Rendering, target: Mapping[str, Tensor], camera: Tensor) -
         "alpha": (rendering.image_alpha - target["alpha"]).abs().mean(),
         "depth": (off * target["solid"].flatten(1)).mean(),
     }
-
-
-def picture(generator: Generator, ws: Tensor, camera: Tensor) -> Tensor:
-    """Return the pictures `[N, 3, S, S]` of codes `[N, num_ws, w_dim]` seen from `[N, 25]`."""
-    image = generator.synthesize(ws, camera).image
-    assert image is not None
-    return image
 
 
 def at_stage(generator: TriPlaneGenerator, stage: Stage) -> TriPlaneGenerator:
@@ -264,8 +256,7 @@ def measure_generator(
         camera = data.camera[part].to(device)
         ws = generator.mapping(data.latent[part].to(device), camera[:1])
         rendering = generator.synthesize(ws, camera)
-        assert rendering.image is not None
-        image = rendering.image.add(1).mul(0.5).clamp(0, 1)
+        image = rendering.final_image.add(1).mul(0.5).clamp(0, 1)
         target = truth(data, part, rendering.image_depth.shape[-1], torch.device(device))
         error = (image - target["image"]).square()
         alpha = data.alphas(part, device)

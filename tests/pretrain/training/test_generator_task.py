@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from itportrait.generator import TriPlaneGenerator
+from itportrait.generator.base import Rendering, Samples
 from itportrait.geometry.camera import frontal_camera, look_at_camera
 from itportrait.pretrain.training.generator import (
     GeneratorTask,
@@ -74,13 +75,15 @@ def test_the_truth_compared_with_itself_has_no_loss(fake):
     assert target["depth"].shape == (3, 1, 8, 8)
     assert 1.9 < target["depth"][target["solid"] > 0].min() < 3.3
 
-    class Perfect:
-        image = target["image"] * 2 - 1
-        image_raw = torch.nn.functional.adaptive_avg_pool2d(image, 8)
-        image_alpha = target["alpha"]
-        samples = (target["depth"].flatten(1)[..., None], torch.ones(3, 64, 1))
-
-    values = losses(Perfect(), target, fake.camera[rows])
+    image = target["image"] * 2 - 1
+    perfect = Rendering(
+        image=image,
+        image_raw=torch.nn.functional.adaptive_avg_pool2d(image, 8),
+        image_depth=target["depth"],
+        image_alpha=target["alpha"],
+        samples=Samples(target["depth"].flatten(1)[..., None], torch.ones(3, 64, 1)),
+    )
+    values = losses(perfect, target, fake.camera[rows])
     assert all(float(value) == pytest.approx(0, abs=1e-6) for value in values.values())
 
 
