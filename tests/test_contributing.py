@@ -1,0 +1,62 @@
+"""The examples of CONTRIBUTING.md do what their sections say."""
+
+import re
+
+from tests.conftest import REPOSITORY
+
+
+def run_example(heading):
+    """Run the Python of a section of CONTRIBUTING.md as a module, and return its names."""
+    text = (REPOSITORY / "CONTRIBUTING.md").read_text()
+    section = text.partition(f"## {heading}\n")[2].partition("\n## ")[0]
+    blocks = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
+    assert blocks, heading
+    names = {"__name__": "contributing"}
+    exec(compile("\n".join(blocks), "CONTRIBUTING.md", "exec"), names)
+    return names
+
+
+def test_the_example_of_an_op_computes_what_the_op_does():
+    import torch
+
+    from itportrait.ops.bias_act import BIAS_ACT, bias_act
+
+    try:
+        run_example("Add an op")
+        x, bias, scale = torch.randn(2, 3, 4, 5), torch.randn(3), torch.randn(2, 3)
+        given, expected = x.clone(), bias_act(x, bias, scale=scale, clamp=0.7, backend="reference")
+        with torch.no_grad():
+            assert BIAS_ACT.choose([x, bias]).__name__ == "in_place"
+        assert torch.allclose(bias_act(x, bias, scale=scale, clamp=0.7), expected)
+        assert torch.equal(x, given)
+        assert BIAS_ACT.choose([x.requires_grad_()]).__name__ == "bias_act_folded"
+    finally:
+        BIAS_ACT.remove("in_place")
+
+
+def test_the_example_of_a_mini_domain_is_drawn_and_captioned(monkeypatch):
+    import numpy as np
+
+    from itportrait.geometry.camera import frontal_camera
+    from itportrait.mini.captions import captions
+    from itportrait.portraits import HELD_OUT_SEED, domains, render_portrait, sample_people
+    from itportrait.portraits.shading import STUFFS
+    from itportrait.pretrain.training.prompts import domain_prompts
+
+    made = run_example("Add a domain of the mini world")
+    monkeypatch.setitem(STUFFS, "marble", made["marble"])
+    monkeypatch.setitem(domains._BY_NAME, "marble", made["MARBLE"])
+    person = sample_people(1, HELD_OUT_SEED)[0]
+    drawn, photo, bronze = (
+        render_portrait(person, frontal_camera(), 64, domain=name)
+        for name in ("marble", "photo", "bronze")
+    )
+    on = drawn.alpha > 0.99
+    colors = drawn.image[on].astype(int)
+    assert np.array_equal(drawn.alpha, bronze.alpha)
+    assert (colors.max(1) - colors.min(1)).mean() < 20 < colors.mean()
+    assert colors.mean() > photo.image[on].mean() + 20
+    said = captions(person, "marble", np.random.default_rng(0), 8)
+    assert all("marble" in text and "{" not in text for text in said)
+    assert not any("eyes" in text for text in said)
+    assert "a marble statue of a person" in domain_prompts("marble")
