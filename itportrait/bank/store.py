@@ -11,13 +11,22 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from itportrait.bank.index import check_card, check_index
 from itportrait.documents import build
-from itportrait.errors import InvalidArgumentError, NoInputError, UnknownNameError
+from itportrait.errors import (
+    InvalidArgumentError,
+    MissingModelError,
+    NoInputError,
+    UnknownNameError,
+)
 from itportrait.io import uris
 from itportrait.io.names import check_domain, check_name, check_path, numbers_of, resolve_under
+from itportrait.styles.names import STYLE_FILE
+
+if TYPE_CHECKING:
+    from itportrait.styles import Style
 
 INDEX = "bank.json"
 CARD = "domain.json"
@@ -32,7 +41,7 @@ _AGREED = ("fingerprint", "base_model_id")
 
 @dataclass(frozen=True, kw_only=True)
 class BankVersion:
-    """One adapted generator of a domain.
+    """One style of a domain, published.
 
     Args:
         domain: name of the style domain.
@@ -70,6 +79,36 @@ class BankVersion:
             InvalidArgumentError: the name leads out of the version's folder.
         """
         return resolve_under(self.uri, name, what=f"a file of {self.domain} {self.version}")
+
+    def style_bytes(self) -> bytes:
+        """Return the content of the style's file.
+
+        Raises:
+            MissingModelError: the version's folder lacks it.
+            OSError: storage failed.
+        """
+        try:
+            return uris.read_bytes(self.file(STYLE_FILE))
+        except (FileNotFoundError, IsADirectoryError):
+            raise MissingModelError(
+                f"{uris.redact(self.uri)} holds no file {STYLE_FILE}; adapt the domain again, or "
+                "copy the whole bank"
+            ) from None
+
+    def style(self) -> "Style":
+        """Read the version's style, of any kind that is known here.
+
+        Raises:
+            MissingModelError: the version's folder lacks its file.
+            CheckpointError: the file is damaged, or of an unknown kind.
+            InvalidArgumentError: it is the style of another domain.
+            OSError: storage failed.
+        """
+        from itportrait.styles import read_style
+
+        style = read_style(self.style_bytes(), source=uris.redact(self.uri))
+        style.check_domain(self.domain)
+        return style
 
     def reference_pictures(self) -> list:
         """Return the reference images, uint8 `[S, S, 3]`; none for a domain of words alone."""
@@ -193,7 +232,7 @@ class Bank:
 
         Args:
             version: its card; `uri` and `created` are filled in here.
-            files: path under the version's folder -> content (`adapter.safetensors`, …).
+            files: path under the version's folder -> content (the style's file, …).
             promote: make it champion; else it is a candidate.
 
         Returns:

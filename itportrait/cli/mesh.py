@@ -24,14 +24,13 @@ def export_mesh(
     device: Device = "auto",
 ) -> None:
     """Write the colored mesh of one inverted portrait of OUT."""
-    import torch
-
     from itportrait.bank.store import Bank
     from itportrait.engine.stage_functions import build_stylizer, warm_bundle
     from itportrait.io import uris
     from itportrait.jobs.ready_made import find_champion
     from itportrait.jobs.stylize.config import load_job
     from itportrait.pages import MeshOptions, encode_mesh, extract_mesh
+    from itportrait.styles import Codes, PreparedGenerator
 
     kind = to.rpartition(".")[2].lower()
     if kind not in ("glb", "ply", "obj"):
@@ -39,13 +38,12 @@ def export_mesh(
     job = load_job(config or None, set_, required=("output",), output=out, bank=bank)
     models = warm_bundle(job.bundle, device_of(device))
     code = _find_code(job.recipe("invert", models.model_id), record)
-    generator = models.generator
+    bound = PreparedGenerator(models.generator).bind(Codes.of([code], models.generator))
     if domain:
         version = find_champion(domain, Bank(job.bank), job.bundle)
         recipe = job.recipe("stylize", models.model_id, device=device_of(device), version=version)
-        generator = build_stylizer(recipe).generator(domain)
-    ws = torch.as_tensor(code.w_plus).view(1, generator.num_ws, generator.w_dim)
-    mesh = extract_mesh(generator, ws.to(generator.w_avg), MeshOptions(resolution=resolution))
+        bound = build_stylizer(recipe).bind(code, domain)
+    mesh = extract_mesh(bound, MeshOptions(resolution=resolution))
     uris.put_bytes(to, encode_mesh(mesh, kind))
     print(f"{to}: {len(mesh.vertices)} vertices, {len(mesh.faces)} triangles")
 

@@ -135,13 +135,12 @@ def evaluate(
     styles, found = Bank(bank), {}
     for name in [n for n in domains.split(",") if n] or styles.domains():
         version = styles.champion(name)
-        adapter = uris.read_bytes(version.file("adapter.safetensors"))
         job = ScoreJob(
             bundle=bundle,
             spec=DomainSpec.model_validate(version.spec),
             references=tuple(uris.read_bytes(version.file(r)) for r in version.references),
             truth=truth or None,
-            adapters={"champion": adapter},
+            styles={"champion": version.style_bytes()},
             probe=ProbeConfig(),
             pictures=1,
         )

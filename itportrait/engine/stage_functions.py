@@ -6,8 +6,6 @@ from functools import lru_cache
 
 from itportrait.bank.store import read_version
 from itportrait.engine.recipes import ALIGN, INVERT, Recipe
-from itportrait.errors import MissingModelError
-from itportrait.io import uris
 from itportrait.records import AlignedRecord, InvertedRecord, Record, Source
 
 _READ_PAUSES_S = (0.2, 1.0, 3.0)
@@ -66,22 +64,14 @@ def _invert(recipe: Recipe):
 
 @lru_cache(maxsize=4)
 def build_stylizer(recipe: Recipe):
-    """Return a `Stylizer` of the recipe's domain, with its adapter from the bank."""
-    from itportrait.styles import WeightStyle
+    """Return a `Stylizer` of the recipe's domain, with its style from the bank."""
     from itportrait.stylize import StyleTarget, StylizeConfig, Stylizer
 
     bundle = warm_bundle(recipe.bundle, recipe.device)
     version = read_version(recipe.adapter)
-    try:
-        data = uris.read_bytes(version.file("adapter.safetensors"))
-    except (FileNotFoundError, IsADirectoryError):
-        raise MissingModelError(
-            f"{uris.redact(recipe.adapter)} holds no file adapter.safetensors; adapt the domain "
-            "again, or copy the whole bank"
-        ) from None
-    adapter = WeightStyle.from_bytes(data, source=uris.redact(recipe.adapter))
-    adapter.check_base(bundle.model_id)
-    adapter.check_domain(recipe.domain)
+    style = version.style()
+    style.check_base(bundle.model_id)
+    style.check_domain(recipe.domain)
     target = StyleTarget(
         prompt=version.spec.get("prompt"),
         source_prompt=version.spec.get("source_prompt", "Photo"),
@@ -90,7 +80,7 @@ def build_stylizer(recipe: Recipe):
     return Stylizer(
         StylizeConfig.model_validate_json(recipe.config),
         bundle,
-        {recipe.domain: adapter},
+        {recipe.domain: style},
         targets={recipe.domain: target},
         versions={recipe.domain: recipe.version},
     )

@@ -2,7 +2,7 @@
 
 from itportrait.evaluate.config import ProbeConfig
 from itportrait.evaluate.kid import KidScore, kid, polynomial_mmd
-from itportrait.evaluate.probe import ProbeReport, ProbeSet, evaluate_adapted
+from itportrait.evaluate.probe import ProbeReport, ProbeSet, evaluate_style
 from itportrait.metrics import (
     StyleTarget,
     clip_direction,
@@ -28,7 +28,7 @@ __all__ = [
     "depth_variance",
     "depth_variance_ratio",
     "diversity",
-    "evaluate_adapted",
+    "evaluate_style",
     "identity",
     "kid",
     "polynomial_mmd",

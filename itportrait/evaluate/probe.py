@@ -1,4 +1,4 @@
-"""Score an adapted generator against its base on a fixed probe set: the same for every domain."""
+"""Score a style against the base generator on a fixed probe set: the same for every domain."""
 
 import math
 from dataclasses import asdict, dataclass
@@ -7,31 +7,30 @@ import torch
 from torch import Tensor
 
 from itportrait import metrics
+from itportrait.bundle import Bundle
 from itportrait.evaluate.config import ProbeConfig
 from itportrait.evaluate.kid import kid
+from itportrait.generator import Generator, Rendering
 from itportrait.geometry.camera import frontal_camera, look_at_camera
 from itportrait.metrics import StyleTarget
+from itportrait.styles import Codes, PreparedGenerator, PreparedStyle, join_renderings
 
 
 @dataclass(frozen=True)
 class ProbeSet:
-    """Codes and cameras, made once per base generator.
+    """Codes with their cameras, made once per base generator.
 
     Args:
-        ws: `[N, num_ws, w_dim]` for all metrics but KID.
-        cameras: `[N, 25]`.
-        kid_ws: `[M, num_ws, w_dim]`.
-        kid_cameras: `[M, 25]`.
+        codes: for all metrics but KID.
+        kid_codes: for KID.
     """
 
-    ws: Tensor
-    cameras: Tensor
-    kid_ws: Tensor
-    kid_cameras: Tensor
+    codes: Codes
+    kid_codes: Codes
 
     @classmethod
     @torch.no_grad()
-    def of(cls, generator, config: ProbeConfig) -> "ProbeSet":
+    def of(cls, generator: Generator, config: ProbeConfig) -> "ProbeSet":
         """Draw the set from the seed; the same on every device.
 
         Args:
@@ -39,19 +38,19 @@ class ProbeSet:
             config: of the probe.
         """
         rng = torch.Generator().manual_seed(config.seed)
-        parts = []
+        parts: list[Codes] = []
         for count in (config.count, config.kid_count):
             z = torch.randn(count, generator.z_dim, generator=rng)
             angles = (2 * torch.rand(2, count, generator=rng) - 1) * torch.tensor(
                 [[math.radians(config.yaw_deg)], [math.radians(config.pitch_deg)]]
             )
-            device = generator.w_avg.device
+            device = generator.device
             ws = generator.mapping(
                 z.to(device),
                 frontal_camera(device=device).expand(count, -1),
                 truncation_psi=config.truncation_psi,
             )
-            parts += [ws, look_at_camera(angles[0], angles[1]).to(device)]
+            parts.append(Codes(ws, look_at_camera(angles[0], angles[1]).to(device)))
         return cls(*parts)
 
 
@@ -91,20 +90,20 @@ class ProbeReport:
 
 
 @torch.no_grad()
-def evaluate_adapted(
-    bundle,
-    adapted,
+def evaluate_style(
+    bundle: Bundle,
+    style: PreparedStyle,
     target: StyleTarget,
     *,
     probe: ProbeSet,
     config: ProbeConfig,
     truth: Tensor | None = None,
 ) -> ProbeReport:
-    """Score an adapted generator.
+    """Score a style.
 
     Args:
         bundle: base generator and perception models.
-        adapted: the adapted generator, on the same device.
+        style: prepared for the base generator.
         target: prompt and references of the domain.
         probe: of the base generator.
         config: that the probe was made with.
@@ -114,75 +113,75 @@ def evaluate_adapted(
     Returns:
         The report; means over the probe's identities.
     """
-    base = bundle.generator
-    plain = _renders(base, probe.ws, probe.cameras, config.batch_size)
-    styled = _renders(adapted, probe.ws, probe.cameras, config.batch_size)
+    base, codes, size = PreparedGenerator(bundle.generator), probe.codes, config.batch_size
+    plain, styled = _renders(base, codes, size), _renders(style, codes, size)
     values: dict[str, float] = {
-        "identity": _mean(metrics.identity(styled.image, plain.image, bundle.identity)),
-        "depth_distance": _mean(metrics.depth_distance(styled.depth, plain.depth, plain.alpha)),
-        "depth_variance": _mean(
-            metrics.depth_variance_ratio(styled.depth, plain.depth, styled.alpha, plain.alpha)
+        "identity": _mean(metrics.identity(styled.final_image, plain.final_image, bundle.identity)),
+        "depth_distance": _mean(
+            metrics.depth_distance(styled.image_depth, plain.image_depth, plain.image_alpha)
         ),
-        "view_consistency": _mean(_side_views(bundle, adapted, probe, config)),
+        "depth_variance": _mean(
+            metrics.depth_variance_ratio(
+                styled.image_depth, plain.image_depth, styled.image_alpha, plain.image_alpha
+            )
+        ),
+        "view_consistency": _mean(_view_consistency(bundle, style, probe, config)),
     }
-    frontal = frontal_camera(device=probe.ws.device).expand(len(probe.ws), -1)
-    for name, generator in (("diversity", adapted), ("diversity_base", base)):
-        images = _renders(generator, probe.ws, frontal, config.batch_size).image
+    frontal = codes.seen_from(frontal_camera(device=codes.device))
+    for name, each in (("diversity", style), ("diversity_base", base)):
+        images = _renders(each, frontal, size).final_image
         values[name] = metrics.diversity(images, bundle.perceptual)
+    values |= _guidance(bundle, styled.final_image, plain.final_image, target)
+    if truth is not None:
+        values |= _kid(bundle, style, probe, config, truth)
+    return ProbeReport(**values)
+
+
+def _guidance(
+    bundle: Bundle, styled: Tensor, plain: Tensor, target: StyleTarget
+) -> dict[str, float]:
+    """Return how near the pictures are to the prompt and the references, where there are any."""
+    values: dict[str, float] = {}
     if target.prompt is not None:
         values["clip_direction"] = _mean(
             metrics.clip_direction(
-                styled.image,
-                plain.image,
+                styled,
+                plain,
                 bundle.clips,
                 prompt=target.prompt,
                 source_prompt=target.source_prompt,
             )
         )
     if target.references is not None:
-        references = target.references.to(probe.ws.device)
-        values["clip_image"] = _mean(metrics.clip_image(styled.image, references, bundle.clips))
+        references = target.references.to(styled.device)
+        values["clip_image"] = _mean(metrics.clip_image(styled, references, bundle.clips))
         values["clip_image_gain"] = values["clip_image"] - _mean(
-            metrics.clip_image(plain.image, references, bundle.clips)
+            metrics.clip_image(plain, references, bundle.clips)
         )
-    if truth is not None:
-        values |= _kid(bundle, adapted, probe, config, truth)
-    return ProbeReport(**values)
+    return values
 
 
-@dataclass(frozen=True)
-class _Renders:
-    image: Tensor
-    depth: Tensor
-    alpha: Tensor
+def _renders(style: PreparedStyle, codes: Codes, batch_size: int) -> Rendering:
+    return join_renderings([style.render(part) for part in codes.split(batch_size)])
 
 
-def _renders(generator, ws: Tensor, cameras: Tensor, batch_size: int) -> _Renders:
-    parts = [
-        generator.synthesize(codes, views)
-        for codes, views in zip(ws.split(batch_size), cameras.split(batch_size), strict=True)
-    ]
-    return _Renders(
-        torch.cat([part.image for part in parts]),
-        torch.cat([part.image_depth for part in parts]),
-        torch.cat([part.image_alpha for part in parts]),
-    )
-
-
-def _side_views(bundle, adapted, probe: ProbeSet, config: ProbeConfig) -> Tensor:
-    views = []
+def _view_consistency(
+    bundle: Bundle, style: PreparedStyle, probe: ProbeSet, config: ProbeConfig
+) -> Tensor:
+    views: list[Tensor] = []
     for yaw_deg in (0.0, -config.side_deg, config.side_deg):
-        camera = look_at_camera(math.radians(yaw_deg), 0.0).to(probe.ws.device)
-        cameras = camera.expand(len(probe.ws), -1)
-        views.append(_renders(adapted, probe.ws, cameras, config.batch_size).image)
+        codes = probe.codes.seen_from(look_at_camera(math.radians(yaw_deg), 0.0))
+        views.append(_renders(style, codes, config.batch_size).final_image)
     return metrics.view_consistency(torch.stack(views, 1), bundle.identity)
 
 
-def _kid(bundle, adapted, probe: ProbeSet, config: ProbeConfig, truth: Tensor) -> dict[str, float]:
-    real = _embed(bundle, truth.to(probe.ws.device), config.batch_size)
-    scores = []
-    for generator in (adapted, bundle.generator):
-        images = _renders(generator, probe.kid_ws, probe.kid_cameras, config.batch_size).image
+def _kid(
+    bundle: Bundle, style: PreparedStyle, probe: ProbeSet, config: ProbeConfig, truth: Tensor
+) -> dict[str, float]:
+    real = _embed(bundle, truth.to(probe.codes.device), config.batch_size)
+    scores: list[float] = []
+    for each in (style, PreparedGenerator(bundle.generator)):
+        images = _renders(each, probe.kid_codes, config.batch_size).final_image
         scores.append(
             kid(
                 real,
@@ -196,7 +195,7 @@ def _kid(bundle, adapted, probe: ProbeSet, config: ProbeConfig, truth: Tensor) -
     return {"kid": scores[0], "kid_base": scores[1], "kid_ratio": ratio}
 
 
-def _embed(bundle, images: Tensor, batch_size: int) -> Tensor:
+def _embed(bundle: Bundle, images: Tensor, batch_size: int) -> Tensor:
     return torch.cat([bundle.perceptual.embed(part) for part in images.split(batch_size)])
 
 

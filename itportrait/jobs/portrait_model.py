@@ -1,6 +1,6 @@
 """A style domain as one callable, from photos to stylized views; registered models load it.
 
-A saved model holds the adapter, the settings and the *name* of the base model, not its weights: the
+A saved model holds the style, the settings and the *name* of the base model, not its weights: the
 base is loaded from its own place, once a process for all domains, and another base is refused.
 MLflow imports this module by its name, which saved models keep: it must not move.
 """
@@ -21,19 +21,20 @@ from itportrait.errors import InvalidArgumentError, MissingModelError
 from itportrait.image import encode
 from itportrait.invert.config import InvertConfig
 from itportrait.records import AlignedRecord, Source, Status, StylizedRecord
+from itportrait.styles.names import STYLE_FILE
 from itportrait.stylize.config import StylizeConfig
 
 if TYPE_CHECKING:
     from itportrait.bundle import Bundle
-    from itportrait.styles import WeightStyle
+    from itportrait.styles import Style
 
-ADAPTER, ABOUT = "adapter.safetensors", "about.json"
+ABOUT = "about.json"
 IMAGE = "image"
 """Column (or key) of the portraits where a table is given."""
 
 
 class ModelSettings(Settings):
-    """Settings of a saved model; its adapter lies in a file of its own."""
+    """Settings of a saved model; its style lies in a file of its own."""
 
     domain: str
     """Name of the style domain."""
@@ -67,17 +68,17 @@ class PortraitModel:
     Args:
         settings: of the saved model.
         bundle: the base model.
-        adapter: of the domain.
+        style: of the domain.
 
     Raises:
-        InvalidArgumentError: the adapter belongs to another base model.
+        InvalidArgumentError: the style belongs to another base model.
     """
 
-    def __init__(self, settings: ModelSettings, bundle: "Bundle", adapter: "WeightStyle") -> None:
+    def __init__(self, settings: ModelSettings, bundle: "Bundle", style: "Style") -> None:
         from itportrait.align import Aligner
 
-        adapter.check_base(bundle.model_id)
-        self.settings, self.bundle, self.adapter = settings, bundle, adapter
+        style.check_base(bundle.model_id)
+        self.settings, self.bundle, self.style = settings, bundle, style
         one_face = settings.align.model_copy(update={"faces": "largest"})
         self.aligner = Aligner.of_bundle(one_face, bundle)
         self._built: tuple | None = None
@@ -127,7 +128,7 @@ class PortraitModel:
         if self._built is None or self._built[0] != configs:
             domain, version = self.settings.domain, self.settings.version
             stylizer = Stylizer(
-                configs[1], self.bundle, {domain: self.adapter}, versions={domain: version}
+                configs[1], self.bundle, {domain: self.style}, versions={domain: version}
             )
             self._built = (configs, (Inverter(configs[0], self.bundle), stylizer))
         return self._built[1]
@@ -228,18 +229,18 @@ def load_portrait_model(
     Raises:
         MissingModelError: the base model is not there.
         InvalidArgumentError: it is another one.
-        CheckpointError: the adapter cannot be read.
+        CheckpointError: the style cannot be read.
     """
     import torch
 
     from itportrait.engine.stage_functions import warm_bundle
-    from itportrait.styles import WeightStyle
+    from itportrait.styles import load_style
 
     folder = Path(folder)
     source = str(folder / ABOUT)
     data = parse_object((folder / ABOUT).read_bytes(), source, finite=True)
     settings = ModelSettings.parse(data, source=source)
-    adapter = WeightStyle.load(folder / ADAPTER)
+    style = load_style(folder / STYLE_FILE)
     if device == "auto":
         device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
@@ -249,7 +250,7 @@ def load_portrait_model(
             f"domain {settings.domain!r} needs the base model {settings.base_model_id}: {error}; "
             "or say where it is: load_model(…, model_config={'bundle': URI})"
         ) from error
-    return PortraitModel(settings, models, adapter)
+    return PortraitModel(settings, models, style)
 
 
 def _load_pyfunc(path: str, model_config: Mapping[str, Any] | None = None) -> PortraitModel:

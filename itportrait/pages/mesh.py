@@ -8,11 +8,10 @@ import numpy as np
 import torch
 import trimesh
 from skimage.measure import marching_cubes
-from torch import Tensor
 from trimesh.visual import ColorVisuals
 
 from itportrait.errors import InvalidArgumentError, ItportraitError
-from itportrait.generator import Generator
+from itportrait.styles import BoundStyle, NoDensityError, Volume
 
 MESH_KINDS = ("glb", "ply", "obj")
 
@@ -41,39 +40,34 @@ class MeshOptions:
 
 @torch.no_grad()
 def density_grid(
-    generator: Generator, planes: Tensor, *, resolution: int, chunk: int = 1 << 17
+    portrait: BoundStyle, volume: Volume, *, resolution: int, chunk: int = 1 << 17
 ) -> np.ndarray:
-    """Sample the generator's raw density on a cubic grid.
+    """Sample a portrait's raw density on a cubic grid.
 
     Raw: before the softplus, because it is the smoother field to interpolate a surface in.
 
     Args:
-        generator: of any family.
-        planes: `[1, 3, C, H, W]`.
+        portrait: one portrait, bound to a style that has a density.
+        volume: the cube that the density fills.
         resolution: samples along each side, ends included.
         chunk: points asked at once.
 
     Returns:
-        `[resolution] * 3` float32, axes x, y, z of the world, from -box/2 to box/2.
+        `[resolution] * 3` float32, axes x, y, z of the world, from -side/2 to side/2.
     """
-    half = generator.box_warp / 2
-    axis = torch.linspace(-half, half, resolution, device=planes.device)
+    half = volume.side / 2
+    axis = torch.linspace(-half, half, resolution, device=portrait.codes.device)
     points = torch.stack(torch.meshgrid(axis, axis, axis, indexing="ij"), -1).view(1, -1, 3)
-    parts = [
-        generator.sample(part, planes)[0][0, :, 0].float() for part in points.split(chunk, dim=1)
-    ]
+    parts = [portrait.density(part)[0][0, :, 0].float() for part in points.split(chunk, dim=1)]
     return torch.cat(parts).view(resolution, resolution, resolution).cpu().numpy()
 
 
 @torch.no_grad()
-def extract_mesh(
-    generator: Generator, ws: Tensor, options: MeshOptions | None = None
-) -> trimesh.Trimesh:
-    """Extract the surface of a code.
+def extract_mesh(portrait: BoundStyle, options: MeshOptions | None = None) -> trimesh.Trimesh:
+    """Extract the surface of a portrait.
 
     Args:
-        generator: the base, or one in a style.
-        ws: `[1, num_ws, w_dim]`.
+        portrait: one portrait, bound to a style.
         options: how the surface is found.
 
     Returns:
@@ -82,22 +76,18 @@ def extract_mesh(
 
     Raises:
         EmptyMeshError: the density nowhere crosses the level.
-        InvalidArgumentError: more than one code.
+        NoDensityError: the style has no density.
+        InvalidArgumentError: more than one portrait.
     """
     options = options or MeshOptions()
-    if ws.ndim != 3 or len(ws) != 1:
-        raise InvalidArgumentError("ws", expected="[1, num_ws, w_dim]", actual=list(ws.shape))
-    planes = generator.planes(ws)
-    grid = density_grid(generator, planes, resolution=options.resolution, chunk=options.chunk)
-    gain = generator.density_gain
-    level = _sigma_of(options.density_level / gain)
-    if not grid.min() < level < grid.max():
-        low, high = (gain * math.log1p(math.exp(min(v, 80) - 1)) for v in (grid.min(), grid.max()))
-        raise EmptyMeshError(
-            f"no surface at density {options.density_level:g}: densities run from {low:.3g} to "
-            f"{high:.3g}; choose density_level in between"
-        )
-    box = generator.box_warp
+    if len(portrait.codes) != 1:
+        raise InvalidArgumentError("portrait", expected="one portrait", actual=len(portrait.codes))
+    volume = portrait.volume
+    if volume is None:
+        raise NoDensityError
+    grid = density_grid(portrait, volume, resolution=options.resolution, chunk=options.chunk)
+    level = _level(grid, volume, options.density_level)
+    box = volume.side
     step = box / (options.resolution - 1)
     padded = np.pad(grid, 1, constant_values=2 * level - float(grid.max()))
     vertices, faces, _, _ = marching_cubes(
@@ -106,11 +96,9 @@ def extract_mesh(
     mesh = trimesh.Trimesh(vertices - box / 2 - step, faces, process=False)
     if options.largest_only:
         mesh = _largest(mesh)
-    points = torch.as_tensor(np.asarray(mesh.vertices), dtype=torch.float32, device=ws.device)
-    points = points.clamp(-box / 2, box / 2)[None]
-    colors = [
-        generator.sample(part, planes)[1][0, :, :3] for part in points.split(options.chunk, 1)
-    ]
+    points = torch.as_tensor(np.asarray(mesh.vertices), dtype=torch.float32)
+    points = points.to(portrait.codes.device).clamp(-box / 2, box / 2)[None]
+    colors = [portrait.density(part)[1][0, :, :3] for part in points.split(options.chunk, 1)]
     rgb = torch.cat(colors).clamp(0, 1).mul(255).round().to(torch.uint8).cpu().numpy()
     alpha = np.full((len(rgb), 1), 255, np.uint8)
     mesh.visual = ColorVisuals(mesh, vertex_colors=np.hstack([rgb, alpha]))
@@ -133,6 +121,21 @@ def encode_mesh(mesh: trimesh.Trimesh, kind: str = "glb") -> bytes:
 def decode_mesh(data: bytes, kind: str) -> trimesh.Trimesh:
     """Read back what `encode_mesh` wrote."""
     return trimesh.load_mesh(io.BytesIO(data), file_type=kind, process=False)
+
+
+def _level(grid: np.ndarray, volume: Volume, density: float) -> float:
+    """Return the raw density of the surface, which the grid must cross."""
+    level = _sigma_of(density / volume.gain)
+    if not grid.min() < level < grid.max():
+        low, high = (
+            volume.gain * math.log1p(math.exp(min(sigma, 80) - 1))
+            for sigma in (grid.min(), grid.max())
+        )
+        raise EmptyMeshError(
+            f"no surface at density {density:g}: densities run from {low:.3g} to {high:.3g}; "
+            "choose density_level in between"
+        )
+    return level
 
 
 def _sigma_of(density: float) -> float:

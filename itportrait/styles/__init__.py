@@ -6,7 +6,7 @@ from itportrait.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from itportrait.styles.codes import Codes, WeightDelta
-    from itportrait.styles.file import CARD_NAME, FILE_NAME, StyleFile
+    from itportrait.styles.file import StyleFile
     from itportrait.styles.generators import PreparedGenerator, join_renderings
     from itportrait.styles.kinds import STYLE_KINDS, load_style, read_style
     from itportrait.styles.style import (
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     from itportrait.styles.weight_style import WeightStyle, mix_weight_styles
 
 __all__ = [
-    "CARD_NAME",
-    "FILE_NAME",
     "STYLE_KINDS",
     "BoundStyle",
     "Codes",
@@ -44,7 +42,7 @@ __getattr__ = lazy_exports(
     __name__,
     {
         "codes": "Codes WeightDelta",
-        "file": "CARD_NAME FILE_NAME StyleFile",
+        "file": "StyleFile",
         "generators": "PreparedGenerator join_renderings",
         "kinds": "STYLE_KINDS load_style read_style",
         "style": "BoundStyle NoDensityError PreparedStyle Style Volume prepare_blend",

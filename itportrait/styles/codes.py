@@ -75,7 +75,7 @@ class Codes:
         shape = (generator.num_ws, generator.w_dim)
         ws = np.stack([_code(record, *shape) for record in records])
         cameras = np.stack([_camera(record) for record in records])
-        device = generator.w_avg.device
+        device = generator.device
         return cls(torch.as_tensor(ws, device=device), torch.as_tensor(cameras, device=device))
 
     def __len__(self) -> int:

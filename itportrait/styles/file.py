@@ -11,14 +11,10 @@ from safetensors.torch import save
 from torch import Tensor
 
 from itportrait.errors import CheckpointError, OutputError
+from itportrait.styles.names import CARD_FILE, STYLE_FILE
 from itportrait.weights.limits import Limits
 from itportrait.weights.safetensors import open_safetensors, parse_json
 from itportrait.weights.windows import Window
-
-FILE_NAME = "adapter.safetensors"
-"""Name of a style's file in its version of a bank and in a saved model. Release 0.1 had styles of
-weights alone and called them adapters; files of all kinds keep the name."""
-CARD_NAME = "domain.json"
 
 
 @dataclass(frozen=True)
@@ -84,14 +80,14 @@ class StyleFile:
         path = Path(folder)
         try:
             path.mkdir(parents=True, exist_ok=True)
-            temporary = path / (FILE_NAME + ".tmp")
+            temporary = path / (STYLE_FILE + ".tmp")
             temporary.write_bytes(self.to_bytes())
             card = {"domain": self.domain, "base_model_id": self.base_model_id, **self.info}
-            (path / CARD_NAME).write_text(json.dumps(card, indent=2, sort_keys=True) + "\n")
-            temporary.replace(path / FILE_NAME)
+            (path / CARD_FILE).write_text(json.dumps(card, indent=2, sort_keys=True) + "\n")
+            temporary.replace(path / STYLE_FILE)
         except OSError as error:
             raise OutputError(f"cannot write the style to {path}: {error}") from error
-        return path / FILE_NAME
+        return path / STYLE_FILE
 
 
 def read_local(path: str | Path) -> tuple[bytes, str]:
@@ -101,7 +97,7 @@ def read_local(path: str | Path) -> tuple[bytes, str]:
         CheckpointError: it cannot be read.
     """
     file = Path(path)
-    file = file / FILE_NAME if file.is_dir() else file
+    file = file / STYLE_FILE if file.is_dir() else file
     try:
         return file.read_bytes(), str(file)
     except OSError as error:

@@ -22,9 +22,17 @@ from itportrait.styles.codes import Codes
 from itportrait.styles.file import StyleFile, read_local
 from itportrait.weights.windows import fence
 
+_NO_DENSITY = (
+    "this style makes pictures without a density, so that no mesh can be made of them; choose "
+    "another domain, or leave meshes out of what is asked for"
+)
+
 
 class NoDensityError(ItportraitError):
-    """A mesh was asked of a style that has none: its pictures are made without a density."""
+    """A mesh was asked of a style whose pictures are made without a density."""
+
+    def __init__(self, message: str = _NO_DENSITY) -> None:
+        super().__init__(message)
 
 
 @dataclass(frozen=True)
@@ -76,10 +84,7 @@ class BoundStyle(ABC):
         Raises:
             NoDensityError: the style has no density.
         """
-        raise NoDensityError(
-            "this style makes pictures without a density, so that no mesh can be made of them; "
-            "choose another domain, or leave meshes out of what is asked for"
-        )
+        raise NoDensityError
 
 
 class PreparedStyle(ABC):

@@ -1,39 +1,43 @@
-"""The stylize stage: codes rendered by adapted generators, as records with metrics."""
+"""The stylize stage: codes rendered in styles, as records with metrics."""
 
 import logging
 import math
 import time
-from collections.abc import Mapping
-from typing import Any, Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from itportrait import metrics
+from itportrait.bundle import Bundle
 from itportrait.errors import InvalidArgumentError, ItportraitError, UnknownNameError
-from itportrait.generator import Generator
+from itportrait.generator import Rendering
 from itportrait.geometry.camera import look_at_camera
 from itportrait.image import resize, to_tensor, to_uint8
 from itportrait.metrics import StyleTarget
 from itportrait.records import AlignedRecord, InvertedRecord, RecordError, Status, StylizedRecord
+from itportrait.styles import (
+    BoundStyle,
+    Codes,
+    PreparedGenerator,
+    PreparedStyle,
+    Style,
+    prepare_blend,
+)
 from itportrait.stylize.config import StylizeConfig
 from itportrait.stylize.turntable import render_frames, turntable_cameras
 
 log = logging.getLogger(__name__)
 STAGE = "stylize"
 
+Pair = tuple[AlignedRecord, InvertedRecord]
+"""A portrait's rows of the two stages before: its photo and its code."""
+
 
 class NonFiniteRenderError(ItportraitError):
-    """The adapted generator gave a picture that is not finite."""
-
-
-class Adapter(Protocol):
-    """What the stage asks of a domain: a copy of the base generator, moved by `strength`."""
-
-    def check_base(self, model_id: str) -> None: ...
-
-    def apply(self, generator, strength: float = 1.0) -> Any: ...
+    """A style gave a picture that is not finite."""
 
 
 class Stylizer:
@@ -42,47 +46,70 @@ class Stylizer:
     Args:
         config: of the stage.
         bundle: base generator and perception models.
-        adapters: by domain name.
+        styles: by domain name.
         targets: by domain name, what CLIP metrics compare with; a domain without one has none.
         versions: by domain name, the version written to the records (default `local`).
 
     Raises:
-        InvalidArgumentError: an adapter belongs to another base model.
+        InvalidArgumentError: a style belongs to another base model.
     """
 
     def __init__(
         self,
         config: StylizeConfig,
-        bundle,
-        adapters: Mapping[str, Adapter],
+        bundle: Bundle,
+        styles: Mapping[str, Style],
         *,
         targets: Mapping[str, StyleTarget] | None = None,
         versions: Mapping[str, str] | None = None,
     ) -> None:
-        self.config, self.bundle, self.adapters = config, bundle, dict(adapters)
+        self.config, self.bundle, self.styles = config, bundle, dict(styles)
         self.targets, self.versions = dict(targets or {}), dict(versions or {})
-        for adapter in self.adapters.values():
-            adapter.check_base(bundle.model_id)
-        self.base = bundle.generator.eval().requires_grad_(False)
-        self.device = self.base.w_avg.device
-        self._adapted: dict[tuple[str, float], Generator] = {}
+        for style in self.styles.values():
+            style.check_base(bundle.model_id)
+        self.generator = bundle.generator.eval().requires_grad_(False)
+        self._base = PreparedGenerator(self.generator)
+        self._prepared: dict[str, PreparedStyle] = {}
 
-    def generator(self, domain: str, strength: float | None = None) -> Generator:
-        """Return the generator of a domain; kept for the configured strength only.
+    def style(self, domain: str) -> Style:
+        """Return the style of a domain.
 
         Raises:
             UnknownNameError: no such domain.
         """
-        if domain not in self.adapters:
-            raise UnknownNameError("domain", domain, list(self.adapters))
-        strength = self.config.strength if strength is None else strength
-        key = (domain, strength)
-        if key in self._adapted:
-            return self._adapted[key]
-        adapted = self.adapters[domain].apply(self.base, strength).eval().requires_grad_(False)
-        if strength == self.config.strength:
-            self._adapted[key] = adapted
-        return adapted
+        if domain not in self.styles:
+            raise UnknownNameError("domain", domain, list(self.styles))
+        return self.styles[domain]
+
+    def prepared(self, domain: str | None) -> PreparedStyle:
+        """Return the style of a domain at the configured strength; it is prepared once.
+
+        Args:
+            domain: name of a style; None is the base generator as it is.
+
+        Raises:
+            UnknownNameError: no such domain.
+        """
+        if domain is None:
+            return self._base
+        style = self.style(domain)
+        if domain not in self._prepared:
+            self._prepared[domain] = style.prepare(self.generator, self.config.strength)
+        return self._prepared[domain]
+
+    def bind(self, record: InvertedRecord, domain: str | None) -> BoundStyle:
+        """Return one portrait in a domain, to be rendered from any camera.
+
+        Args:
+            record: with a code and a camera.
+            domain: name of a style; None is the base generator as it is.
+
+        Raises:
+            UnknownNameError: no such domain.
+            InvalidArgumentError: the record has no code, or one of another generator.
+        """
+        with torch.no_grad():
+            return self.prepared(domain).bind(Codes.of([record], self.generator))
 
     def stylize(
         self, aligned: list[AlignedRecord], inverted: list[InvertedRecord], domain: str
@@ -93,7 +120,7 @@ class Stylizer:
             aligned: of the same portraits, in the same order: their pixels are what identity is
                 measured against.
             inverted: with codes. One that is not `ok` is passed on with its status and error.
-            domain: name of an adapter.
+            domain: name of a style.
 
         Returns:
             One record per input, in order; `pixels[0]` is the input's own view.
@@ -109,18 +136,18 @@ class Stylizer:
                 expected="the records of the same portraits, in the order of `inverted`",
                 actual=f"{len(aligned)} aligned and {len(inverted)} inverted records",
             )
-        adapted = self.generator(domain)
+        prepared = self.prepared(domain)
         rows: dict[int, StylizedRecord] = {}
-        ready: list[tuple[int, AlignedRecord, InvertedRecord]] = []
+        ready: list[tuple[int, Pair]] = []
         for position, (photo, record) in enumerate(zip(aligned, inverted, strict=True)):
             if record.status is Status.OK:
-                ready.append((position, photo, record))
+                ready.append((position, (photo, record)))
             else:
                 rows[position] = self._row(record, domain, status=record.status, error=record.error)
         for start in range(0, len(ready), self.config.batch_size):
             part = ready[start : start + self.config.batch_size]
-            made = self._batch([pair for _, *pair in part], domain, adapted)
-            rows.update(zip((position for position, *_ in part), made, strict=True))
+            made = self._batch([pair for _, pair in part], domain, prepared)
+            rows.update(zip((position for position, _ in part), made, strict=True))
         return [rows[position] for position in range(len(inverted))]
 
     def turntable(
@@ -129,20 +156,19 @@ class Stylizer:
         """Render a portrait all around the front.
 
         Args:
-            record: with a code.
-            domain: name of an adapter; None renders the base generator.
+            record: with a code and a camera.
+            domain: name of a style; None renders the base generator.
             frames: number of frames; None takes the configuration's.
 
         Returns:
             `[T, S, S, 3]` uint8, a loop.
         """
-        generator = self.base if domain is None else self.generator(domain)
         cameras = turntable_cameras(
             frames or self.config.turntable_frames,
             yaw_deg=self.config.turntable_yaw_deg,
             pitch_deg=self.config.turntable_pitch_deg,
         )
-        return render_frames(generator, self.code(record)[None], cameras)
+        return render_frames(self.bind(record, domain), cameras)
 
     @torch.no_grad()
     def interpolate(
@@ -150,7 +176,7 @@ class Stylizer:
     ) -> np.ndarray:
         """Render a portrait on the way from one domain to another, in its own view.
 
-        Adapters are differences from one base, so that the way is straight: the base plus
+        The way is that of `prepare_blend`, which for styles of weights is straight: the base plus
         (1 - t) times the first plus t times the second.
 
         Args:
@@ -164,18 +190,20 @@ class Stylizer:
 
         Raises:
             UnknownNameError: no such domain.
+            InvalidArgumentError: the two domains have styles of two kinds, or of a kind that cannot
+                be blended.
         """
-        for name in (first, second):
-            if name is not None and name not in self.adapters:
-                raise UnknownNameError("domain", name, list(self.adapters))
-        ws, camera = self.code(record)[None], self._camera(record)[None]
-        pictures = []
+        ends = [self.style(name) for name in (first, second) if name is not None]
+        codes = Codes.of([record], self.generator)
+        fitted: tuple[bytes, ...] | None = None
+        pictures: list[np.ndarray] = []
         for t in torch.linspace(0, 1, frames).tolist():
-            generator = self.base
-            if first is not None:
-                generator = self.adapters[first].apply(generator, (1 - t) * self.config.strength)
-            generator = self.adapters[second].apply(generator, t * self.config.strength).eval()
-            pictures.append(to_uint8(generator.synthesize(ws, camera).image)[0])
+            shares = [t] if first is None else [1 - t, t]
+            parts = [(style, share * self.config.strength) for style, share in zip(ends, shares)]
+            bound = prepare_blend(self.generator, parts).bind(codes, fitted=fitted)
+            if first is None:  # what one style has fitted to a portrait serves all its strengths
+                fitted = bound.fitted
+            pictures.append(to_uint8(bound.render(codes.cameras).final_image)[0])
         return np.stack(pictures)
 
     @torch.no_grad()
@@ -184,7 +212,7 @@ class Stylizer:
 
         Args:
             record: with a code and a camera.
-            domain: name of an adapter; None renders the base generator.
+            domain: name of a style; None renders the base generator.
 
         Returns:
             `[R, R]` float32 in world units, R the neural rendering resolution; 0 where a ray meets
@@ -192,36 +220,21 @@ class Stylizer:
 
         Raises:
             UnknownNameError: no such domain.
-            NonFiniteRenderError: the generator gave a depth that is not finite.
+            NonFiniteRenderError: the style gave a depth that is not finite.
         """
-        generator = self.base if domain is None else self.generator(domain)
-        ws, camera = self.code(record)[None], self._camera(record)[None]
-        rendering = generator.synthesize(ws, camera, super_resolve=False)
+        bound = self.bind(record, domain)
+        rendering = bound.render(bound.codes.cameras, super_resolve=False)
         depth = rendering.image_depth.masked_fill(rendering.image_alpha < 0.5, 0)[0, 0].float()
         if not bool(torch.isfinite(depth).all()):
             raise NonFiniteRenderError(f"domain {domain!r} renders depths not finite")
         return depth.cpu().numpy()
 
-    def code(self, record: InvertedRecord) -> Tensor:
-        """Return a record's code, `[num_ws, w_dim]`, on the generator's device.
-
-        Raises:
-            InvalidArgumentError: it has none, or one of another generator.
-        """
-        if record.w_plus is None or record.w_plus.size != self.base.num_ws * self.base.w_dim:
-            raise InvalidArgumentError(
-                "w_plus",
-                expected=f"{self.base.num_ws} x {self.base.w_dim} values",
-                actual="none" if record.w_plus is None else record.w_plus.size,
-                remedy="invert with the same bundle",
-            )
-        code = torch.as_tensor(record.w_plus, dtype=torch.float32, device=self.device)
-        return code.view(self.base.num_ws, self.base.w_dim)
-
-    def _batch(self, pairs, domain: str, adapted) -> list[StylizedRecord]:
+    def _batch(
+        self, pairs: Sequence[Pair], domain: str, prepared: PreparedStyle
+    ) -> list[StylizedRecord]:
         """Render a batch; where it fails as a whole, halve it until the culprit stands alone."""
         try:
-            return self._render(pairs, domain, adapted)
+            return self._render(pairs, domain, prepared)
         except Exception as error:
             if len(pairs) == 1:
                 status, reason = RecordError.of(STAGE, error)
@@ -229,25 +242,27 @@ class Stylizer:
             log.warning("stylization of %d portraits failed (%s); halving", len(pairs), error)
         half = len(pairs) // 2
         return [
-            *self._batch(pairs[:half], domain, adapted),
-            *self._batch(pairs[half:], domain, adapted),
+            *self._batch(pairs[:half], domain, prepared),
+            *self._batch(pairs[half:], domain, prepared),
         ]
 
     @torch.no_grad()
-    def _render(self, pairs, domain: str, adapted) -> list[StylizedRecord]:
+    def _render(
+        self, pairs: Sequence[Pair], domain: str, prepared: PreparedStyle
+    ) -> list[StylizedRecord]:
         began = time.perf_counter()
-        ws = torch.stack([self.code(record) for _, record in pairs])
-        own = torch.stack([self._camera(record) for _, record in pairs])
-        planes = adapted.planes(ws)
-        renders = [adapted.render(planes, ws, own)]
+        codes = Codes.of([record for _, record in pairs], self.generator)
+        bound = prepared.bind(codes)
+        renders = [bound.render(codes.cameras)]
         for yaw_deg, pitch_deg in self.config.views_deg:
-            camera = look_at_camera(math.radians(yaw_deg), math.radians(pitch_deg)).to(ws)
-            renders.append(adapted.render(planes, ws, camera.expand(len(ws), -1)))
-        finite = torch.stack([torch.isfinite(r.image).flatten(1).all(1) for r in renders]).all(0)
-        scores = self._scores(pairs, ws, own, renders[0], domain) if self.config.metrics else {}
-        pictures = [to_uint8(torch.nan_to_num(r.image)) for r in renders]
+            camera = look_at_camera(math.radians(yaw_deg), math.radians(pitch_deg)).to(codes.ws)
+            renders.append(bound.render(camera.expand(len(codes), -1)))
+        images = [rendering.final_image for rendering in renders]
+        finite = torch.stack([torch.isfinite(image).flatten(1).all(1) for image in images]).all(0)
+        scores = self._scores(pairs, codes, renders[0], domain) if self.config.metrics else {}
+        pictures = [to_uint8(torch.nan_to_num(image)) for image in images]
         seconds = (time.perf_counter() - began) / len(pairs)
-        rows = []
+        rows: list[StylizedRecord] = []
         for position, (_, record) in enumerate(pairs):
             if not bool(finite[position]):
                 status, reason = RecordError.of(
@@ -267,12 +282,15 @@ class Stylizer:
             )
         return rows
 
-    def _scores(self, pairs, ws: Tensor, own: Tensor, styled, domain: str) -> dict[str, Tensor]:
+    def _scores(
+        self, pairs: Sequence[Pair], codes: Codes, styled: Rendering, domain: str
+    ) -> dict[str, Tensor]:
         """Return the metrics of the input's own view, each `[N]`."""
-        plain = self.base.synthesize(ws, own)
-        photos = torch.stack([self._photo(record, plain) for record, _ in pairs])
+        plain = self._base.render(codes)
+        size = plain.final_image.shape[-1]
+        photos = torch.stack([self._photo(record, size) for record, _ in pairs])
         scores = {
-            "identity": metrics.identity(styled.image, photos, self.bundle.identity),
+            "identity": metrics.identity(styled.final_image, photos, self.bundle.identity),
             "depth_distance": metrics.depth_distance(
                 styled.image_depth, plain.image_depth, plain.image_alpha
             ),
@@ -283,31 +301,27 @@ class Stylizer:
         target = self.targets.get(domain, StyleTarget())
         if target.prompt is not None:
             scores["clip_direction"] = metrics.clip_direction(
-                styled.image,
-                plain.image,
+                styled.final_image,
+                plain.final_image,
                 self.bundle.clips,
                 prompt=target.prompt,
                 source_prompt=target.source_prompt,
             )
         if target.references is not None:
             scores["clip_image"] = metrics.clip_image(
-                styled.image, target.references.to(self.device), self.bundle.clips
+                styled.final_image, target.references.to(codes.device), self.bundle.clips
             )
         return scores
 
-    def _photo(self, record: AlignedRecord, plain) -> Tensor:
-        """Return the aligned photo `[3, S, S]`."""
+    def _photo(self, record: AlignedRecord, size: int) -> Tensor:
+        """Return the aligned photo `[3, size, size]`."""
         if record.pixels is None:
             raise InvalidArgumentError(
                 "aligned", expected="records with pixels", actual=f"none in {record.record_id}"
             )
-        return resize(to_tensor(record.pixels)[None].to(self.device), plain.image.shape[-1])[0]
+        photo = to_tensor(record.pixels)[None].to(self.generator.device)
+        return resize(photo, size)[0]
 
-    def _camera(self, record: InvertedRecord) -> Tensor:
-        if record.camera is None:
-            raise InvalidArgumentError("camera", expected="[25]", actual="none")
-        return torch.as_tensor(record.camera, dtype=torch.float32, device=self.device)
-
-    def _row(self, record: InvertedRecord, domain: str, **values) -> StylizedRecord:
+    def _row(self, record: InvertedRecord, domain: str, **values: Any) -> StylizedRecord:
         version = self.versions.get(domain, "local")
         return StylizedRecord(record_id=record.record_id, domain=domain, version=version, **values)

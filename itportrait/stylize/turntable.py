@@ -6,9 +6,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from itportrait.generator import Generator
 from itportrait.geometry.camera import look_at_camera
 from itportrait.image import to_uint8
+from itportrait.styles import BoundStyle
 
 
 def turntable_cameras(frames: int, *, yaw_deg: float, pitch_deg: float) -> Tensor:
@@ -29,26 +29,16 @@ def turntable_cameras(frames: int, *, yaw_deg: float, pitch_deg: float) -> Tenso
 
 
 @torch.no_grad()
-def render_frames(
-    generator: Generator, ws: Tensor, cameras: Tensor, *, batch_size: int = 8
-) -> np.ndarray:
-    """Render one code from many cameras; its planes are made once.
+def render_frames(portrait: BoundStyle, cameras: Tensor, *, batch_size: int = 8) -> np.ndarray:
+    """Render one portrait from many cameras.
 
     Args:
-        generator: of any family.
-        ws: `[1, num_ws, w_dim]`.
+        portrait: one portrait, bound to a style.
         cameras: `[T, 25]`.
-        batch_size: views at once.
+        batch_size: number of views rendered at once.
 
     Returns:
         `[T, S, S, 3]` uint8.
     """
-    planes = generator.planes(ws)
-    frames = []
-    for part in cameras.to(ws.device).split(batch_size):
-        count = len(part)
-        rendering = generator.render(
-            planes.expand(count, *planes.shape[1:]), ws.expand(count, *ws.shape[1:]), part
-        )
-        frames.append(to_uint8(rendering.final_image))
-    return np.concatenate(frames)
+    parts = (cameras[start : start + batch_size] for start in range(0, len(cameras), batch_size))
+    return np.concatenate([to_uint8(portrait.render(part).final_image) for part in parts])

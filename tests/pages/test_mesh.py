@@ -5,24 +5,27 @@ import pytest
 import torch
 
 from itportrait.errors import InvalidArgumentError
+from itportrait.geometry.camera import frontal_camera
 from itportrait.pages import EmptyMeshError, MeshOptions, encode_mesh, extract_mesh
 from itportrait.pages.mesh import decode_mesh
+from itportrait.styles import BoundStyle, Codes, NoDensityError, Volume
 
 RADIUS, CENTER = 0.3, torch.tensor([0.05, -0.04, 0.02])
 
 
-class Balls:
-    """The part of a generator that a mesh needs, with an analytic field."""
+class Balls(BoundStyle):
+    """A portrait with an analytic density."""
 
-    box_warp, density_gain = 1.0, 2.0
+    volume = Volume(side=1.0, gain=2.0)
 
-    def __init__(self, floater=True):
+    def __init__(self, floater=True, count=1):
+        self.codes = Codes(torch.zeros(count, 2, 4), frontal_camera().expand(count, -1))
         self.floater = floater
 
-    def planes(self, ws):
-        return torch.zeros(1, 3, 1, 1, 1)
+    def render(self, cameras, *, super_resolve=True):
+        raise NotImplementedError
 
-    def sample(self, points, planes):
+    def density(self, points):
         distance = RADIUS - (points - CENTER).norm(dim=-1, keepdim=True)
         if self.floater:
             other = 0.05 - (points - torch.tensor([0.4, 0.4, 0.4])).norm(dim=-1, keepdim=True)
@@ -34,11 +37,10 @@ class Balls:
 
 
 OPTIONS = MeshOptions(resolution=64)
-WS = torch.zeros(1, 2, 4)
 
 
 def test_surface_lies_where_the_density_says_in_world_units():
-    mesh = extract_mesh(Balls(), WS, OPTIONS)
+    mesh = extract_mesh(Balls(), OPTIONS)
     radii = np.linalg.norm(mesh.vertices - CENTER.numpy(), axis=1)
     assert np.abs(radii - RADIUS).max() < 0.003
     assert mesh.is_watertight
@@ -46,13 +48,13 @@ def test_surface_lies_where_the_density_says_in_world_units():
 
 
 def test_floaters_are_dropped_unless_asked_for():
-    assert extract_mesh(Balls(), WS, OPTIONS).body_count == 1
+    assert extract_mesh(Balls(), OPTIONS).body_count == 1
     options = MeshOptions(resolution=64, largest_only=False)
-    assert extract_mesh(Balls(), WS, options).body_count == 2
+    assert extract_mesh(Balls(), options).body_count == 2
 
 
 def test_vertices_carry_the_color_of_their_place():
-    mesh = extract_mesh(Balls(), WS, OPTIONS)
+    mesh = extract_mesh(Balls(), OPTIONS)
     colors = np.asarray(mesh.visual.vertex_colors)
     right = mesh.vertices[:, 0] > 0.01
     left = mesh.vertices[:, 0] < -0.01
@@ -62,16 +64,16 @@ def test_vertices_carry_the_color_of_their_place():
 
 def test_a_surface_that_leaves_the_cube_is_closed():
     class Slab(Balls):
-        def sample(self, points, planes):
-            _, rgb = super().sample(points, planes)
+        def density(self, points):
+            _, rgb = super().density(points)
             return 1 + 400 * (0.1 - points[..., 2:].abs()), rgb
 
-    assert extract_mesh(Slab(), WS, OPTIONS).is_watertight
+    assert extract_mesh(Slab(), OPTIONS).is_watertight
 
 
 @pytest.mark.parametrize("kind", ["glb", "ply", "obj"])
 def test_files_read_back_with_their_colors(kind):
-    mesh = extract_mesh(Balls(), WS, MeshOptions(resolution=32))
+    mesh = extract_mesh(Balls(), MeshOptions(resolution=32))
     again = decode_mesh(encode_mesh(mesh, kind), kind)
     assert len(again.faces) == len(mesh.faces)
     assert np.abs(again.bounds - mesh.bounds).max() < 1e-4
@@ -81,8 +83,12 @@ def test_files_read_back_with_their_colors(kind):
 
 def test_errors_say_what_to_do():
     with pytest.raises(EmptyMeshError, match="densities run from"):
-        extract_mesh(Balls(), WS, MeshOptions(resolution=16, density_level=1e6))
-    with pytest.raises(InvalidArgumentError, match="ws"):
-        extract_mesh(Balls(), WS.expand(2, -1, -1))
+        extract_mesh(Balls(), MeshOptions(resolution=16, density_level=1e6))
+    with pytest.raises(InvalidArgumentError, match="portrait must be one portrait, got 2"):
+        extract_mesh(Balls(count=2))
+    flat = Balls()
+    flat.volume = None
+    with pytest.raises(NoDensityError, match=r"without a density.*choose another domain"):
+        extract_mesh(flat)
     with pytest.raises(InvalidArgumentError, match="glb, ply, obj"):
-        encode_mesh(extract_mesh(Balls(), WS, MeshOptions(resolution=16)), "stl2")
+        encode_mesh(extract_mesh(Balls(), MeshOptions(resolution=16)), "stl2")

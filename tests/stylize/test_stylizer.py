@@ -1,4 +1,4 @@
-"""Stylizing with adapters whose effect is known: a bias on the output's red channel."""
+"""Stylizing with styles whose effect is known: a bias on the output's red channel."""
 
 from dataclasses import replace
 

@@ -19,7 +19,7 @@ from itportrait.bank.card import CARD_NAME, PREVIEW_NAME, preview_png, version_c
 from itportrait.bank.gate import GateDecision, judge
 from itportrait.bank.store import Bank, BankVersion
 from itportrait.config import fingerprint
-from itportrait.errors import CheckpointError, InvalidArgumentError, ItportraitError
+from itportrait.errors import InvalidArgumentError, ItportraitError
 from itportrait.image import decode, encode
 from itportrait.io import uris
 from itportrait.io.lease import Lease
@@ -32,7 +32,6 @@ from itportrait.jobs.bank.spec import BankSpec
 from itportrait.jobs.domain_job import DomainJob, training_storage
 from itportrait.jobs.trained_domain import ADAPTER, TrainedDomain
 from itportrait.pages.contact_sheet import contact_sheet
-from itportrait.styles import WeightStyle
 from itportrait.tracking import RunStatus, Tracker
 
 logger = logging.getLogger(__name__)
@@ -176,21 +175,21 @@ class BankBuild:
         if champion.base_model_id != trained.base_model_id:
             return None, f"champion {champion.version} belongs to another base model"
         try:
-            WeightStyle.from_bytes(_adapter_bytes(champion))
-        except (CheckpointError, OSError) as error:
+            champion.style()
+        except (ItportraitError, OSError) as error:
             return None, f"champion {champion.version} cannot be read: {error}"
         return champion, ""
 
     def _score_job(self, trained: TrainedDomain, champion: BankVersion | None) -> ScoreJob:
-        adapters = {CANDIDATE: trained.files[ADAPTER]}
+        styles = {CANDIDATE: trained.files[ADAPTER]}
         if champion is not None:
-            adapters[CHAMPION] = _adapter_bytes(champion)
+            styles[CHAMPION] = champion.style_bytes()
         return ScoreJob(
             bundle=trained.job.bundle,
             spec=trained.job.spec,
             references=tuple(_references(trained).values()),
             truth=self.spec.domains[trained.job.spec.name].truth,
-            adapters=adapters,
+            styles=styles,
             probe=self.spec.probe,
         )
 
@@ -319,10 +318,6 @@ class BankBuild:
 def _references(trained: TrainedDomain) -> dict[str, bytes]:
     names = sorted(path for path in trained.files if path.startswith("references/"))
     return {name: trained.files[name] for name in names}
-
-
-def _adapter_bytes(version: BankVersion) -> bytes:
-    return uris.read_bytes(version.file(ADAPTER))
 
 
 def _target(trained: TrainedDomain) -> str:

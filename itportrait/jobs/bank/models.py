@@ -4,7 +4,7 @@ The bank is the truth and the registry its mirror: `sync` compares the two and m
 Nothing is queued while the tracking service is down, for nothing can be forgotten: whatever a sync
 could not do, the next one finds undone (after every publication, at the end of every build, at
 `itportrait bank promote`, `rollback` and `register`). A version that is pruned from the bank stays
-registered; its model holds its own copy of the adapter.
+registered; its model holds its own copy of the style.
 """
 
 import re
@@ -17,7 +17,8 @@ from itportrait.bank.store import Bank, BankVersion
 from itportrait.errors import ItportraitError
 from itportrait.io import uris
 from itportrait.jobs import portrait_model
-from itportrait.jobs.portrait_model import ABOUT, ADAPTER, ModelSettings
+from itportrait.jobs.portrait_model import ABOUT, ModelSettings
+from itportrait.styles.names import STYLE_FILE
 from itportrait.tracking import ModelCard, ModelRegistry, RefusedError, open_registry
 
 CHAMPION = "champion"
@@ -170,7 +171,7 @@ def _away(registry: ModelRegistry | None, reason: str) -> str:
 
 
 def model_card(name: str, version: BankVersion) -> ModelCard:
-    """Return what is registered of a version: adapter, settings, and where its base model is.
+    """Return what is registered of a version: style, settings, and where its base model is.
 
     Args:
         name: of the registered model.
@@ -178,7 +179,7 @@ def model_card(name: str, version: BankVersion) -> ModelCard:
 
     Raises:
         InvalidArgumentError: settings that are kept with the version are of another release.
-        OSError: the adapter cannot be read.
+        OSError: the style cannot be read.
     """
     info = version.info
     settings = ModelSettings.parse(
@@ -199,7 +200,7 @@ def model_card(name: str, version: BankVersion) -> ModelCard:
         key=version.version,
         loader=portrait_model.__name__,
         files={
-            ADAPTER: uris.read_bytes(version.file(ADAPTER)),
+            STYLE_FILE: uris.read_bytes(version.file(STYLE_FILE)),
             ABOUT: uris.redact(uris.to_json(settings.model_dump(mode="json")).decode()).encode(),
         },
         config={"bundle": settings.base, "device": "auto"},

@@ -10,14 +10,14 @@ import torch
 from itportrait.adapt import DomainSpec
 from itportrait.engine.stage_functions import warm_bundle
 from itportrait.errors import NoInputError
-from itportrait.evaluate import ProbeConfig, ProbeSet, StyleTarget, evaluate_adapted
+from itportrait.evaluate import ProbeConfig, ProbeSet, StyleTarget, evaluate_style
 from itportrait.geometry.camera import look_at_camera
 from itportrait.image import decode, resize, to_tensor, to_uint8
 from itportrait.io import uris
 from itportrait.io.decoding import decode_photo
 from itportrait.io.formats import PATTERNS, format_of_name
 from itportrait.portraits import render_portrait, sample_people
-from itportrait.styles import WeightStyle
+from itportrait.styles import Codes, PreparedGenerator, PreparedStyle, read_style
 
 if TYPE_CHECKING:
     from itportrait.bundle import Bundle
@@ -49,7 +49,7 @@ class ScoreJob:
         spec: prompt of the target.
         references: aligned style pictures of the target, encoded.
         truth: see `truth_images`.
-        adapters: label of a version -> its adapter file's bytes.
+        styles: label of a version -> the bytes of its style's file.
         probe: the set.
         pictures: probe faces to return.
     """
@@ -58,7 +58,7 @@ class ScoreJob:
     spec: DomainSpec
     references: tuple[bytes, ...] = field(default=(), repr=False)
     truth: str | None = None
-    adapters: dict[str, bytes] = field(repr=False)
+    styles: dict[str, bytes] = field(repr=False)
     probe: ProbeConfig
     pictures: int = 4
 
@@ -69,31 +69,33 @@ def score_job(job: ScoreJob, device: str) -> Scores:
 
 
 def score_versions(job: ScoreJob, bundle: "Bundle") -> Scores:
-    """Score adapters of one domain against the base, all towards the same target.
+    """Score styles of one domain against the base, all towards the same target.
 
     Args:
-        job: adapters, target and probe.
+        job: styles, target and probe.
         bundle: the base and the models that judge.
 
     Raises:
-        InvalidArgumentError: an adapter belongs to another base model.
-        CheckpointError: an adapter cannot be read.
+        InvalidArgumentError: a style belongs to another base model.
+        CheckpointError: a style cannot be read.
         NoInputError: the truth cannot be read.
     """
     generator = bundle.generator
     target = _target(job, generator)
-    codes = ProbeSet.of(generator, job.probe)
+    probe = ProbeSet.of(generator, job.probe)
+    shown = probe.codes[: job.pictures]
     truth = truth_images(job.truth, job.probe, generator.image_resolution)
     metrics: dict[str, dict[str, float]] = {}
-    faces = {"base": _faces(generator, codes, job.pictures)}
-    for label, data in job.adapters.items():
-        adapter = WeightStyle.from_bytes(data, source=f"{label} of {job.spec.name}")
-        styled = adapter.apply(generator, model_id=bundle.model_id)
-        report = evaluate_adapted(
-            bundle, styled, target, probe=codes, config=job.probe, truth=truth
+    faces = {"base": _faces(PreparedGenerator(generator), shown)}
+    for label, data in job.styles.items():
+        style = read_style(data, source=f"{label} of {job.spec.name}")
+        style.check_base(bundle.model_id)
+        prepared = style.prepare(generator)
+        report = evaluate_style(
+            bundle, prepared, target, probe=probe, config=job.probe, truth=truth
         )
         metrics[label] = report.scalars()
-        faces[label] = _faces(styled, codes, job.pictures)
+        faces[label] = _faces(prepared, shown)
     return Scores(metrics, faces)
 
 
@@ -148,6 +150,5 @@ def _target(job: ScoreJob, generator) -> StyleTarget:
 
 
 @torch.no_grad()
-def _faces(generator, codes: ProbeSet, pictures: int) -> list[np.ndarray]:
-    render = generator.synthesize(codes.ws[:pictures], codes.cameras[:pictures])
-    return list(to_uint8(render.image))
+def _faces(style: PreparedStyle, codes: Codes) -> list[np.ndarray]:
+    return list(to_uint8(style.render(codes).final_image))

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from itportrait.config import fingerprint
 from itportrait.documents import build
@@ -36,6 +36,11 @@ from itportrait.records import (
 from itportrait.stages.shards import Shard
 from itportrait.stylize.config import DeliverablesConfig
 from itportrait.text import restored
+
+if TYPE_CHECKING:
+    import trimesh
+
+    from itportrait.stylize import Stylizer
 
 FOLDER, STAGE = "deliverables", "deliver"
 DELIVERABLES_VERSION = 2
@@ -316,7 +321,7 @@ def _between(task: DeliveryTask, code: InvertedRecord) -> Any:
 
     assert task.before is not None  # `_makers` asks for no film otherwise
     own, other = build_stylizer(task.recipe), build_stylizer(task.before)
-    both = Stylizer(own.config, own.bundle, {**other.adapters, **own.adapters})
+    both = Stylizer(own.config, own.bundle, {**other.styles, **own.styles})
     return both.interpolate(code, task.before.domain, task.recipe.domain, task.config.frames)
 
 
@@ -326,11 +331,12 @@ def _film(frames: Callable[[], Any], kind: str) -> bytes:
     return encode_mp4(frames()) if kind == "mp4" else encode_webp(frames())
 
 
-def _surface(stylizer: Any, code: InvertedRecord, domain: str, resolution: int) -> Any:
+def _surface(
+    stylizer: "Stylizer", code: InvertedRecord, domain: str, resolution: int
+) -> "trimesh.Trimesh":
     from itportrait.pages.mesh import MeshOptions, extract_mesh
 
-    generator = stylizer.generator(domain)
-    return extract_mesh(generator, stylizer.code(code)[None], MeshOptions(resolution=resolution))
+    return extract_mesh(stylizer.bind(code, domain), MeshOptions(resolution=resolution))
 
 
 def _mesh(surface: Callable[[], Any], kind: str) -> bytes:
