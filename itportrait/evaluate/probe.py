@@ -196,7 +196,9 @@ def _kid(
 
 
 def _embed(bundle: Bundle, images: Tensor, batch_size: int) -> Tensor:
-    return torch.cat([bundle.perceptual.embed(part) for part in images.split(batch_size)])
+    starts = range(0, len(images), batch_size)
+    parts = [bundle.perceptual.embed(images[start : start + batch_size]) for start in starts]
+    return torch.cat(parts)
 
 
 def _mean(values: Tensor) -> float:

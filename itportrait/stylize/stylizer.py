@@ -197,7 +197,7 @@ class Stylizer:
         codes = Codes.of([record], self.generator)
         fitted: tuple[bytes, ...] | None = None
         pictures: list[np.ndarray] = []
-        for t in torch.linspace(0, 1, frames).tolist():
+        for t in map(float, torch.linspace(0, 1, frames)):
             shares = [t] if first is None else [1 - t, t]
             parts = [(style, share * self.config.strength) for style, share in zip(ends, shares)]
             bound = prepare_blend(self.generator, parts).bind(codes, fitted=fitted)

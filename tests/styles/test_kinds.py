@@ -1,7 +1,9 @@
 """Files of styles: every kind is read by its name, and an unknown one is named."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -15,6 +17,7 @@ from itportrait.styles import (
     prepare_blend,
     read_style,
 )
+from tests.helpers import latent_style
 from tests.helpers.latent_style import LatentStyle
 from tests.helpers.portrait_style import PortraitStyle
 from tests.helpers.tiny_family import tint, tiny_bundle
@@ -85,3 +88,26 @@ def test_our_own_kind_is_known_before_any_is_imported():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == str([WeightStyle.kind])
     assert STYLE_KINDS.get(WeightStyle.kind) is WeightStyle
+
+
+def test_an_installed_package_adds_its_kind(tmp_path):
+    source = Path(latent_style.__file__).read_text()
+    (tmp_path / "latent_plugin.py").write_text(
+        source.replace('@STYLE_KINDS.register("tests-latent")', "")
+    )
+    about = tmp_path / "latent_plugin-1.0.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: latent-plugin\nVersion: 1.0\n")
+    (about / "entry_points.txt").write_text(
+        "[itportrait.style_kinds]\ntests-latent = latent_plugin:LatentStyle\n"
+    )
+    style = LatentStyle("older", "tiny", torch.ones(2, 3))
+    code = "import sys; from itportrait.styles import load_style; print(load_style(sys.argv[1]))"
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(style.save(tmp_path / "style"))],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.startswith("LatentStyle(domain='older'")
