@@ -49,27 +49,44 @@ WEIGHTS = Path(itportrait.__file__).parent / "mini" / "weights"
 ALIGN = AlignConfig(
     size=256, crop_scale=0.932, crop_shift=(0.0, 0.028), encoder_camera_distance=0.35
 )
-"""The family's own crop and camera, see `configs/demo.yaml`."""
+"""Crop and camera of the family, see `configs/demo.yaml`."""
 INVERT = InvertConfig(refine_camera=False)
-"""From the true camera: the aligner's error is a figure of its own."""
+"""Inversion from the true camera, because the aligner's error is a figure of its own."""
 
 
 def parse_arguments() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
-    parser.add_argument("--budget-minutes", type=float, default=90.0, help="of training, in all")
-    parser.add_argument("--only", action="append", choices=NETWORKS, help="may be given again")
-    parser.add_argument("--data", type=Path, default=RUNS / "mini-data", help="drawn portraits")
-    parser.add_argument("--runs", type=Path, default=RUNS / "pretrain", help="checkpoints, curves")
+    parser.add_argument(
+        "--budget-minutes", type=float, default=90.0, help="minutes of training in all"
+    )
+    parser.add_argument(
+        "--only",
+        action="append",
+        choices=NETWORKS,
+        help="train this network; may be given several times",
+    )
+    parser.add_argument(
+        "--data", type=Path, default=RUNS / "mini-data", help="folder of drawn portraits"
+    )
+    parser.add_argument(
+        "--runs", type=Path, default=RUNS / "pretrain", help="folder of checkpoints and curves"
+    )
     parser.add_argument("--weights", type=Path, default=WEIGHTS, help="where the bundle is written")
-    parser.add_argument("--start", type=Path, help="bundle to begin with instead of from nothing")
-    parser.add_argument("--measure-only", action="store_true", help="train nothing, only report")
+    parser.add_argument("--start", type=Path, help="bundle to begin with; from nothing by default")
+    parser.add_argument(
+        "--measure-only",
+        action="store_true",
+        help="train nothing, measure the bundle that is there",
+    )
     parser.add_argument("--people", type=int, default=8000, help="people drawn as photos")
     parser.add_argument("--styled-people", type=int, default=500, help="people in every domain")
     parser.add_argument("--held-out-people", type=int, default=64, help="people to measure on")
-    parser.add_argument("--device", default="cpu")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1, help="of drawing")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--device", default="cpu", help="device to train on")
+    parser.add_argument(
+        "--workers", type=int, default=os.cpu_count() or 1, help="processes that draw"
+    )
+    parser.add_argument("--seed", type=int, default=0, help="seed of weights, data and noise")
     return parser.parse_args()
 
 

@@ -33,12 +33,13 @@ def orthogonalize(matrix: Tensor, *, steps: int = 4) -> Tensor:
 
 
 class Muon(torch.optim.Optimizer):
-    """Muon for matrices and convolutions, by nesterov momentum and orthogonalised updates.
+    """Muon for matrices and convolutions, by Nesterov momentum and orthogonalized updates.
 
     Args:
         params: parameters of two or more dimensions; a convolution counts as `[out, in * k * k]`.
-        lr: root mean square of one step, in units of the weights.
-        momentum: of the gradient's running mean.
+        lr: root mean square of the change of one step, in units of the weights.
+        momentum: share of the gradient's running mean that a step keeps.
+        steps: Newton-Schulz iterations of a step.
     """
 
     def __init__(

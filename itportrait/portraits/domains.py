@@ -21,7 +21,7 @@ class Domain:
 
     Attributes:
         name: name in datasets, specifications and captions.
-        style: what the domain changes of a person.
+        style: changes to the look of a person.
         phrases: ways to name the domain, most with `{}` where the person goes; the first is what
             its pictures are measured by.
         words: short names of the domain, usable as prompts.

@@ -103,7 +103,7 @@ def draw_dataset(
 
     Args:
         out_dir: folder of the dataset; one that holds another specification is refused.
-        spec: what to draw.
+        spec: specification of what is drawn.
         workers: number of processes, each of one thread.
         progress: called after each shard with (shards done, shards in all).
 

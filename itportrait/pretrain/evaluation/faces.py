@@ -94,16 +94,18 @@ def measure_aligner(
         # Landmarks of drawn portraits count from the corner of a pixel, those of photos from its
         # middle.
         given = replace(source, landmarks=photo.portrait.landmarks - 0.5)
-        found, told = align(source)[0], align(given)[0]
-        if found.status is Status.OK and told.status is Status.OK:
-            errors.append(_alignment_errors(photo, found, told))
+        found, from_truth = align(source)[0], align(given)[0]
+        if found.status is Status.OK and from_truth.status is Status.OK:
+            errors.append(_alignment_errors(photo, found, from_truth))
     figures = {"aligner_failed": 1 - len(errors) / len(people)}
     if errors:
         figures |= {name: float(np.median([row[name] for row in errors])) for name in errors[0]}
     return figures
 
 
-def _alignment_errors(photo: Photo, found: AlignedRecord, told: AlignedRecord) -> dict[str, float]:
+def _alignment_errors(
+    photo: Photo, found: AlignedRecord, from_truth: AlignedRecord
+) -> dict[str, float]:
     camera = torch.as_tensor(found.camera)
     yaw, pitch = camera_angles(torch.stack([photo.camera, camera]))
     return {
@@ -111,7 +113,7 @@ def _alignment_errors(photo: Photo, found: AlignedRecord, told: AlignedRecord) -
         "aligner_yaw_deg": float(torch.rad2deg(yaw.diff().abs())),
         "aligner_pitch_deg": float(torch.rad2deg(pitch.diff().abs())),
         "aligner_shift": crop_shift(photo, found),
-        "aligner_given_deg": rotation_angle_deg(photo.camera, torch.as_tensor(told.camera)),
+        "aligner_given_deg": rotation_angle_deg(photo.camera, torch.as_tensor(from_truth.camera)),
     }
 
 

@@ -105,9 +105,9 @@ def read_portraits(
     """Read datasets, or as much of them as is drawn already.
 
     Args:
-        folders: of one dataset each; people of one seed are the same people in all of them.
-        domains: keep only these; all by default.
-        geometry: keep depth and alpha too.
+        folders: folders of datasets; people of one seed are the same people in all of them.
+        domains: names of the domains that are kept; all by default.
+        geometry: whether depth and alpha are kept too.
 
     Raises:
         NoInputError: no shard of those domains is there.

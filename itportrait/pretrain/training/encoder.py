@@ -195,7 +195,7 @@ def picture_metric(
         spread: `[w_dim]`: the unit of each entry.
         count: number of codes whose entries are changed, one entry after the other.
         step: size of a change, in units of `spread`.
-        seed: of the choice of codes and cameras.
+        seed: seed of the choice of codes and cameras.
 
     Returns:
         `[w_dim, w_dim]`, symmetric, of mean diagonal 1: the mean of `J^T J` over the codes, where

@@ -74,13 +74,13 @@ class SavedNetwork(Protocol):
 
 
 class NetworkTask(Generic[M, C]):
-    """A module, its optimizers, and the running average of its weights, which is what is kept.
+    """A module, its optimizers, and the running average of its weights, which is exported.
 
     A subclass implements `losses`, `measure`, and either `model` or `export`.
 
     Args:
-        name: of the network; names its log lines and its file in the bundle.
-        module: what is trained, including heads that are dropped later.
+        name: name of the network, in log lines and of its file in the bundle.
+        module: module that is trained, including heads that are dropped later.
         optimizers: together they hold all trained parameters.
         config: hyper-parameters.
         inputs: portraits, seed and device.

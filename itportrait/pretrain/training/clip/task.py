@@ -58,7 +58,7 @@ class ClipTask(NetworkTask[Any, ClipTraining]):
         inputs: portraits with captions, in all domains.
         config: hyper-parameters.
         start: folder of an exported model to begin with, of the same configuration.
-        name: of the task; distinguishes the family's two models.
+        name: name of the task, which distinguishes the family's two models.
     """
 
     def __init__(

@@ -17,8 +17,8 @@ class KnownWords:
     Three quarters of the parameters of a small model are embeddings of tokens that no caption has.
 
     Args:
-        captions: of the portraits.
-        domains: names of the domains that are prompted for.
+        captions: captions of each portrait.
+        domains: names of the domains that prompts are made for.
     """
 
     def __init__(self, captions: list[list[str]], domains: tuple[str, ...]) -> None:
