@@ -1,14 +1,15 @@
 """Generators as prepared styles: the base as it is, or one whose weights a style has changed."""
 
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import torch
 from torch import Tensor
 
 from itportrait.errors import InvalidArgumentError
 from itportrait.generator import Generator, Rendering
-from itportrait.styles.codes import Codes
+from itportrait.generator.substitutes import substituted
+from itportrait.styles.codes import Codes, WeightDelta
 from itportrait.styles.style import BoundStyle, PreparedStyle, Volume
 
 
@@ -30,8 +31,7 @@ class PreparedGenerator(PreparedStyle):
         for delta, code in zip(codes.deltas, codes.split(1), strict=True):
             generator = self.generator
             if delta is not None:
-                remedy = "invert with the same bundle"
-                generator = changed(generator, delta.changes, remedy=remedy)
+                generator = tuned(generator, delta)
             parts.append(BoundGenerator(generator, code))
         return parts[0] if len(parts) == 1 else BoundTogether(parts, codes)
 
@@ -111,15 +111,39 @@ def changed(
     """
     copied = copy.deepcopy(generator)
     parameters = dict(copied.named_parameters())
+    for name, value in _sums(parameters, changes, strength, remedy):
+        parameters[name].copy_(value)
+    return copied.eval().requires_grad_(False)
+
+
+@torch.no_grad()
+def tuned(generator: Generator, delta: WeightDelta) -> Generator:
+    """Return a generator as one portrait changes it; what it leaves as it is, is shared.
+
+    Args:
+        generator: the base, or a copy in a style. It is not changed, nor to be changed afterwards.
+        delta: of the portrait.
+
+    Raises:
+        InvalidArgumentError: the generator has no tensor of a name and shape.
+    """
+    parameters = dict(generator.named_parameters())
+    remedy = "invert with the same bundle"
+    return substituted(generator, dict(_sums(parameters, delta.changes, 1.0, remedy)))
+
+
+def _sums(
+    parameters: Mapping[str, Tensor], changes: Mapping[str, Tensor], strength: float, remedy: str
+) -> Iterator[tuple[str, Tensor]]:
+    """Yield each changed parameter's new value; the sum is rounded once."""
     for name, change in changes.items():
-        target = parameters.get(name)
-        if target is None or target.shape != change.shape:
+        old = parameters.get(name)
+        if old is None or old.shape != change.shape:
             raise InvalidArgumentError(
                 "generator",
                 expected=f"a tensor {name} of shape {list(change.shape)}",
-                actual="none" if target is None else list(target.shape),
+                actual="none" if old is None else list(old.shape),
                 remedy=remedy,
             )
-        scaled = change.to(target.device, torch.float64) * strength
-        target.copy_((target.double() + scaled).to(target.dtype))
-    return copied.eval().requires_grad_(False)
+        scaled = change.to(old.device, torch.float64) * strength
+        yield name, (old.double() + scaled).to(old.dtype)
