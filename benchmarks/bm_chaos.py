@@ -37,10 +37,12 @@ from benchmarks.chaos_stages import CALM, WILD
 from benchmarks.memory_group import GIB, MemoryGroup
 from benchmarks.tiny_job import DOMAIN, write_job
 from itportrait.config import fingerprint
-from itportrait.engine.recipes import ALIGN, INVERT, RECORD_TYPES, STYLIZE, table_root
-from itportrait.io.commits import StageTable
 from itportrait.io.parquet import Row
 from itportrait.stages.digests import row_digest
+from itportrait.stages.recipe import stage_table
+from itportrait.stages.registry import CHAIN
+
+ALIGN, INVERT, STYLIZE = CHAIN
 
 ROOT = Path(__file__).resolve().parent.parent
 FAULTS = (
@@ -157,9 +159,9 @@ class SimulatedCluster:
         self.nodes.append(self.cluster.add_node(num_cpus=1))
 
 
-def submit(config: Path, output: str, kernels: str, cluster: SimulatedCluster) -> subprocess.Popen:
+def submit(config: Path, output: str, builder: str, cluster: SimulatedCluster) -> subprocess.Popen:
     """Start the job's process."""
-    command = [sys.executable, "-m", "benchmarks.chaos_job", str(config), output, kernels]
+    command = [sys.executable, "-m", "benchmarks.chaos_job", str(config), output, builder]
     with log_of(config).open("a") as log:
         return subprocess.Popen(
             [*command, cluster.address],
@@ -302,13 +304,13 @@ def tell(where: str, rows: list[Row]) -> None:
 
 def computed(output: str, stage: str, domain: str) -> int:
     """Return how many rows the last attempt at each shard computed itself."""
-    table = StageTable(table_root(output, stage, domain), RECORD_TYPES[stage])
+    table = stage_table(output, stage, domain)
     return sum(commit.computed for commit in table.commits())
 
 
 def rows_of(output: str, stage: str, domain: str) -> dict[tuple, list[Row]]:
     """Return the rows of a stage by shard and key."""
-    table = StageTable(table_root(output, stage, domain), RECORD_TYPES[stage])
+    table = stage_table(output, stage, domain)
     found: dict[tuple, list[Row]] = {}
     for commit in table.commits():
         for row in table.read_rows(commit):

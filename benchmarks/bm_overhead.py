@@ -26,7 +26,6 @@ os.environ.setdefault("RAY_AUTH_MODE", "disabled")
 from benchmarks.tiny_job import write_table
 from itportrait.bank.store import Bank
 from itportrait.bundle import load_bundle
-from itportrait.engine.recipes import ALIGN, INVERT, STYLIZE, Recipe
 from itportrait.engine.work import ShardTask, run_shard
 from itportrait.ingest import list_sources
 from itportrait.jobs.ready_made import find_champion
@@ -34,7 +33,11 @@ from itportrait.jobs.stylize.config import JobConfig, load_job
 from itportrait.jobs.stylize.job import StylizeJob
 from itportrait.on_ray.backend import RayBackend
 from itportrait.on_ray.session import ray_session
+from itportrait.stages.recipe import Recipe
+from itportrait.stages.registry import CHAIN
 from itportrait.stages.shards import Shard, iter_shards
+
+ALIGN, INVERT, STYLIZE = CHAIN
 
 ROOT = Path(__file__).resolve().parent.parent
 WARM = 2

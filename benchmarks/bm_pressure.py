@@ -21,8 +21,7 @@ from benchmarks.bm_chaos import ROOT, STAGES, compare
 from benchmarks.chaos_stages import CALM
 from benchmarks.memory_group import GIB, MemoryGroup
 from benchmarks.tiny_job import write_job
-from itportrait.engine.recipes import RECORD_TYPES, table_root
-from itportrait.io.commits import StageTable
+from itportrait.stages.recipe import stage_table
 
 UNUSED = 0.03
 """Share of the memory that the hog leaves unused: Ray ends tasks below 0.05."""
@@ -87,7 +86,7 @@ def check_nothing_failed(output: str) -> None:
     """End the benchmark with 1 if a record failed."""
     failed = 0
     for stage, domain in STAGES:
-        table = StageTable(table_root(output, stage, domain), RECORD_TYPES[stage])
+        table = stage_table(output, stage, domain)
         failed += sum(commit.failed for commit in table.commits())
     if failed:
         sys.exit(f"{failed} rows failed")

@@ -3,9 +3,8 @@
 import os
 
 from benchmarks.jumping_clock import jump
-from itportrait.engine.recipes import ALIGN, Recipe
-from itportrait.engine.stage_functions import build as build_real
-from itportrait.engine.work import Kernel
+from itportrait.stages.recipe import Recipe
+from itportrait.stages.stage import StageFunction
 from tests.helpers.flaky_storage import fail_every
 
 CALM, WILD = "benchmarks.chaos_stages:build", "benchmarks.chaos_stages:build_on_flaky_storage"
@@ -13,10 +12,10 @@ POISON = "portrait_000077.png"
 FAILS_EVERY = 50
 
 
-def build(recipe: Recipe) -> Kernel:
+def build(recipe: Recipe) -> StageFunction:
     """Return a stage's real computation; in `align`, one record kills the process that opens it."""
-    compute = build_real(recipe)
-    if recipe.stage != ALIGN:
+    compute = recipe.definition.build(recipe)
+    if not recipe.takes_photos:
         return compute
 
     def align(sources):
@@ -27,7 +26,7 @@ def build(recipe: Recipe) -> Kernel:
     return align
 
 
-def build_on_flaky_storage(recipe: Recipe) -> Kernel:
+def build_on_flaky_storage(recipe: Recipe) -> StageFunction:
     """The same, in a process of which every 50th write fails from now on, and whose clock jumps."""
     fail_every(FAILS_EVERY, first=FAILS_EVERY)
     jump()

@@ -10,7 +10,6 @@ import pytest
 from itportrait.bank.store import Bank, BankVersion
 from itportrait.bundle import load_bundle
 from itportrait.engine.poison_search import Search, read_search
-from itportrait.engine.recipes import INVERT, STYLIZE, Recipe
 from itportrait.errors import ItportraitError
 from itportrait.io.commits import StageTable
 from itportrait.io.lease import _read_holder
@@ -18,8 +17,12 @@ from itportrait.jobs.bank.spec import load_bank_spec
 from itportrait.jobs.stylize.config import load_job
 from itportrait.jobs.stylize.delivery import Delivery, read_delivery
 from itportrait.records import AlignedRecord
+from itportrait.stages.recipe import Recipe
+from itportrait.stages.registry import CHAIN
 from tests.conftest import REPOSITORY
 from tests.helpers.mutations import mutations
+
+*_, INVERT, STYLIZE = CHAIN
 
 RELEASE = Path(__file__).parent / "data" / "release-0.1"
 SLOWEST_S = 10.0

@@ -15,7 +15,6 @@ from itportrait.adapt import AdaptConfig, DomainSpec
 from itportrait.align import AlignConfig
 from itportrait.bank.store import Bank, BankVersion, read_version
 from itportrait.bundle import load_bundle
-from itportrait.engine.recipes import ALIGN, INVERT, STYLIZE, Recipe, table_root
 from itportrait.errors import ItportraitError
 from itportrait.image import encode
 from itportrait.ingest import list_sources
@@ -26,11 +25,15 @@ from itportrait.jobs.domain_job import DomainJob
 from itportrait.jobs.stylize.delivery import DeliveryTask, deliver, read_delivery, sweep
 from itportrait.jobs.training_files import read_result
 from itportrait.records import AlignedRecord, InvertedRecord, Source, StylizedRecord
+from itportrait.stages.recipe import Recipe, stage_table
+from itportrait.stages.registry import CHAIN
 from itportrait.stages.shards import Shard
 from itportrait.stylize import DeliverablesConfig
 from tests.conftest import REPOSITORY
 from tests.helpers.foreign import SECRET, Watch, hostile_names, make_outside, plant_links
 from tests.helpers.tables import commit_rows
+
+ALIGN, INVERT, STYLIZE = CHAIN
 
 COUNT = 500
 MODEL = json.loads((REPOSITORY / "itportrait/mini/weights/model.json").read_text())
@@ -137,7 +140,7 @@ def use_bank(bank, other, name):
         refused(bank.promote, domain, name)
         refused(bank.rollback, domain)
         refused(lambda domain=domain: bank.prune(domain, keep=0))
-    refused(table_root, str(other.uri), STYLIZE, name)
+    refused(stage_table, str(other.uri), STYLIZE, name)
     refused(lambda: Recipe(stage=STYLIZE, output=other.uri, config="", domain=name).table())
 
 

@@ -8,8 +8,8 @@ from itportrait.cli.options import Config, Device, Out, Set, device_of
 from itportrait.errors import InvalidArgumentError, NoInputError
 
 if TYPE_CHECKING:
-    from itportrait.engine.recipes import Recipe
     from itportrait.records import InvertedRecord
+    from itportrait.stages.recipe import Recipe
 
 
 def export_mesh(
@@ -25,23 +25,25 @@ def export_mesh(
 ) -> None:
     """Write the colored mesh of one inverted portrait of OUT."""
     from itportrait.bank.store import Bank
-    from itportrait.engine.stage_functions import build_stylizer, warm_bundle
+    from itportrait.bundle.warm import warm_bundle
     from itportrait.io import uris
     from itportrait.jobs.ready_made import find_champion
     from itportrait.jobs.stylize.config import load_job
     from itportrait.pages import MeshOptions, encode_mesh, extract_mesh
     from itportrait.styles import Codes, PreparedGenerator
+    from itportrait.stylize.stage import build_stylizer
 
     kind = to.rpartition(".")[2].lower()
     if kind not in ("glb", "ply", "obj"):
         raise InvalidArgumentError("--to", expected="a .glb, .ply or .obj file", actual=repr(to))
     job = load_job(config or None, set_, required=("output",), output=out, bank=bank)
     models = warm_bundle(job.bundle, device_of(device))
-    code = _find_code(job.recipe("invert", models.model_id), record)
+    last = job.stages[-1]
+    code = _find_code(job.recipe(last, models.model_id), record)
     bound = PreparedGenerator(models.generator).bind(Codes.of([code], models.generator))
     if domain:
         version = find_champion(domain, Bank(job.bank), job.bundle)
-        recipe = job.recipe("stylize", models.model_id, device=device_of(device), version=version)
+        recipe = job.recipe(last, models.model_id, device=device_of(device), version=version)
         bound = build_stylizer(recipe).bind(code, domain)
     mesh = extract_mesh(bound, MeshOptions(resolution=resolution))
     uris.put_bytes(to, encode_mesh(mesh, kind))
@@ -50,14 +52,14 @@ def export_mesh(
 
 def _find_code(recipe: "Recipe", record: str) -> "InvertedRecord":
     """Return the inverted record with this id, or whose photo's URI contains the text."""
-    from itportrait.records import InvertedRecord, Status
+    from itportrait.records import AlignedRecord, InvertedRecord, Status
 
-    aligned = recipe.upstream("align")
-    for commit in recipe.table().commits():
+    aligned, inverted = recipe.upstream(AlignedRecord), recipe.upstream(InvertedRecord)
+    for commit in inverted.commits():
         photos = aligned.read_commit(commit.shard)
         rows = aligned.read_rows(photos, pixels=False) if photos else []
         ids = {r.record.record_id for r in rows if record in getattr(r.record, "uri", "")}
-        for row in recipe.table().read_rows(commit, pixels=False):
+        for row in inverted.read_rows(commit, pixels=False):
             found = row.record
             if not isinstance(found, InvertedRecord) or found.status is not Status.OK:
                 continue

@@ -11,8 +11,8 @@ from itportrait.cli.options import BankUri, Config, Device, Out, Set, device_of,
 
 if TYPE_CHECKING:
     from itportrait.adapt import AdaptReport
-    from itportrait.engine.recipes import Recipe
     from itportrait.io.commits import Commit
+    from itportrait.stages.recipe import Recipe
     from itportrait.stages.shards import Shard
 
 
@@ -24,6 +24,7 @@ def align(
     device: Device = "auto",
 ) -> None:
     """Find faces and cut them out as the generator expects, with their cameras."""
+    from itportrait.align.stage import AlignStage
     from itportrait.ingest import in_eg3d_convention, list_sources
     from itportrait.jobs.stylize.config import load_job
     from itportrait.stages.shards import iter_shards
@@ -32,7 +33,7 @@ def align(
     listing = list_sources(job.input, patterns=job.ingest.patterns)
     sources = in_eg3d_convention(listing, job.ingest.camera_convention)
     shards = iter_shards(sources, job.shard_size())
-    _run_stage(job.recipe("align", "", device=device_of(device)), shards)
+    _run_stage(job.recipe(AlignStage.name, "", device=device_of(device)), shards)
     if listing.skipped.counts:
         print(listing.skipped)
 
@@ -41,11 +42,13 @@ def invert(out: Out, config: Config = "", set_: Set = None, device: Device = "au
     """Find the generator's code of every aligned portrait of OUT."""
     from itportrait.bundle import load_bundle
     from itportrait.engine.local import committed_shards
+    from itportrait.invert.stage import InvertStage
     from itportrait.jobs.stylize.config import load_job
 
     job = load_job(config or None, set_, required=("output",), output=out)
-    recipe = job.recipe("invert", load_bundle(job.bundle).model_id, device=device_of(device))
-    _run_stage(recipe, committed_shards(recipe, "align"))
+    model_id = load_bundle(job.bundle).model_id
+    recipe = job.recipe(InvertStage.name, model_id, device=device_of(device))
+    _run_stage(recipe, committed_shards(recipe))
 
 
 def stylize(
@@ -67,8 +70,8 @@ def stylize(
     model_id, styles = load_bundle(job.bundle).model_id, Bank(job.bank)
     for name in [n for n in domains.split(",") if n] or styles.domains():
         version = find_champion(name, styles, job.bundle)
-        recipe = job.recipe("stylize", model_id, device=device_of(device), version=version)
-        _run_stage(recipe, committed_shards(recipe, "invert"))
+        recipe = job.recipe(job.stages[-1], model_id, device=device_of(device), version=version)
+        _run_stage(recipe, committed_shards(recipe))
 
 
 def adapt(

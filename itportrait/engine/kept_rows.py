@@ -7,12 +7,12 @@ to be tried again, is left out.
 from collections import Counter
 from dataclasses import replace
 
-from itportrait.engine.recipes import ALIGN, Recipe
 from itportrait.engine.repeats import NO_PORTRAIT
 from itportrait.engine.verdicts import row_holds
 from itportrait.io.commits import Commit, StageTable
 from itportrait.io.parquet import Row
 from itportrait.records import AlignedRecord, Status
+from itportrait.stages.recipe import Recipe
 
 
 def kept_rows(
@@ -36,7 +36,7 @@ def kept_rows(
         own.update(_rows_by_key(recipe, partial, commit, wanted))
     kept.update(_without_failed(own) if recipe.retry_failed else own)
     kept = _that_hold(kept)
-    return _without_orphans(_without_shared_ids(kept) if recipe.stage == ALIGN else kept)
+    return _without_orphans(_without_shared_ids(kept) if recipe.takes_photos else kept)
 
 
 def _that_hold(rows: dict[str, list[Row]]) -> dict[str, list[Row]]:

@@ -2,14 +2,15 @@
 
 from collections.abc import Callable, Iterable, Iterator
 
-from itportrait.engine.recipes import ALIGN, Recipe
 from itportrait.engine.repeats import Repeats
 from itportrait.engine.totals import StageTotals
 from itportrait.engine.verdicts import ALONE, MEMORY_LOST
-from itportrait.engine.work import ShardTask, load_items, run_shard
+from itportrait.engine.work import ShardTask, run_shard
 from itportrait.errors import NoInputError
 from itportrait.io import uris
 from itportrait.io.commits import Commit
+from itportrait.stages.items import load_items
+from itportrait.stages.recipe import Recipe
 from itportrait.stages.shards import Shard
 
 
@@ -22,12 +23,12 @@ def run_stage(
 
     Args:
         recipe: of the stage.
-        shards: with their sources for `align`; their numbers alone otherwise.
+        shards: with their sources for a stage that takes photos; their numbers alone otherwise.
         on_commit: called after each.
     """
     totals, repeats = StageTotals(), Repeats()
     for shard in shards:
-        copy_from = () if recipe.stage == ALIGN else repeats.sources(recipe, shard.index)
+        copy_from = () if recipe.takes_photos else repeats.sources(recipe, shard.index)
         try:
             commit = run_shard(recipe, ShardTask(shard, copy_from=copy_from))
         except MemoryError:
@@ -51,12 +52,13 @@ def _one_by_one(recipe: Recipe, shard: Shard, copy_from: tuple[int, ...]) -> Com
     return run_shard(recipe, task)
 
 
-def committed_shards(recipe: Recipe, stage: str) -> Iterator[Shard]:
-    """Yield the shards that an earlier stage has committed and that hold portraits.
+def committed_shards(recipe: Recipe) -> Iterator[Shard]:
+    """Yield the shards that the stage before has committed and that hold portraits.
 
     Raises:
         NoInputError: there is none; names the folder and the command that makes them.
     """
+    stage = recipe.previous
     table = recipe.upstream(stage)
     found = False
     for commit in table.commits():

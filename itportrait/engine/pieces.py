@@ -4,10 +4,10 @@ from dataclasses import dataclass, replace
 from typing import Self
 
 from itportrait.engine.poison_search import Search
-from itportrait.engine.recipes import ALIGN, Recipe
 from itportrait.engine.work import ShardTask, run_shard
 from itportrait.execution.executor import Call
 from itportrait.io.memory import Room
+from itportrait.stages.recipe import Recipe
 from itportrait.stages.shards import Shard
 
 
@@ -77,8 +77,8 @@ class Piece:
         )
 
     def _task(self) -> ShardTask:
-        # Later stages read their inputs from the tables: only `align` takes sources along.
-        sources = self.shard.sources if self.recipe.stage == ALIGN else ()
+        # Later stages read their inputs from the tables, and need no sources.
+        sources = self.shard.sources if self.recipe.takes_photos else ()
         shard = Shard(self.shard.index, sources)
         if not self.whole:
             return ShardTask(shard, self.start, self.stop, copy_from=self.copy_from)

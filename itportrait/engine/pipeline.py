@@ -1,27 +1,31 @@
-"""The main job's engine: shards of photos through align, invert and every domain, and none lost."""
+"""The main job's engine: shards of photos through all stages and every domain, and none lost."""
 
 import contextlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from itportrait.engine.pieces import StageResources
 from itportrait.engine.progress import Progress
-from itportrait.engine.recipes import ALIGN, INVERT, STYLIZE, Recipe
 from itportrait.engine.repeats import Repeats
+from itportrait.engine.standing import Standing
 from itportrait.engine.totals import Totals
-from itportrait.engine.verdicts import all_hold
 from itportrait.engine.window import Window, WindowLimits
-from itportrait.engine.work import stylize_inputs
 from itportrait.errors import ItportraitError
-from itportrait.execution.causes import UpstreamDamagedError
-from itportrait.execution.executor import Executor
+from itportrait.execution.executor import SYSTEM_CLOCK, Clock, Executor
 from itportrait.io import uris
 from itportrait.io.commits import Commit
 from itportrait.io.lease import Lease
+from itportrait.stages.items import UpstreamDamagedError, digest_of_inputs
+from itportrait.stages.recipe import Recipe
+from itportrait.stages.registry import CHAIN
 from itportrait.stages.shards import Shard
 
-_MARKERS_PER_ROUND = 256
+_TURN_S = 0.25
+"""Longest wait of a turn for a task to end."""
+
+Outputs = dict[str, str]
+"""Digests of what the stages have committed of a shard, by the stage's name."""
 
 
 @dataclass
@@ -30,24 +34,26 @@ class Domain:
 
     Args:
         name: of the domain.
-        recipe: its stylize stage; None while its adapter is still to be made.
+        recipe: of its stage; None while its style is still to be made.
         adapt: starts the adaptation; the future gives the recipe.
         doing: what `adapt` does, for people.
+        stage: name of the stage that runs once for each domain.
     """
 
     name: str
     recipe: Recipe | None
     adapt: Callable[[], "Future[Recipe]"] | None = None
     doing: str = "adapting"
+    stage: str = CHAIN[-1]
     error: Exception | None = None
     future: "Future[Recipe] | None" = None
-    waiting: list[tuple[int, str, int]] = field(default_factory=list)
-    """Shards (index, inputs, items) whose portraits wait for the adapter."""
+    waiting: list[tuple[int, Outputs, int]] = field(default_factory=list)
+    """Shards (index, what was committed of them, portraits) that wait for the style."""
 
     @property
     def stage_name(self) -> str:
         """Return the name under which its totals are kept."""
-        return f"{STYLIZE} {self.name}"
+        return f"{self.stage} {self.name}"
 
 
 @dataclass(frozen=True)
@@ -58,64 +64,26 @@ class PlannedShards:
     to_compute: dict[str, int]
 
 
-class _Standing:
-    """What is committed of one stage, read ahead in rounds, and checked against the files there."""
-
-    def __init__(self, recipe: Recipe) -> None:
-        self.recipe, self.table = recipe, recipe.table()
-        self._round, self._commits = -1, {}
-        self._sizes: dict[str, int] | None = None
-
-    def done(self, shard: int, inputs: str | list[str]) -> Commit | None:
-        """Return the commit of a shard if it is whole and of these very inputs."""
-        commit = self.get(shard)
-        if commit is None or commit.fingerprint != self.recipe.of_inputs(inputs):
-            return None
-        if self.recipe.retry_failed and commit.failed:
-            return None
-        if not self._verdicts_hold(commit):
-            return None
-        if self._sizes is None:
-            self._sizes = self.table.sizes()
-        return commit if self.table.whole(commit, self._sizes) else None
-
-    def _verdicts_hold(self, commit: Commit) -> bool:
-        try:
-            return all_hold(self.table, commit)
-        except OSError:
-            return False  # the task looks at it more closely
-
-    def get(self, shard: int) -> Commit | None:
-        """Return a shard's commit as it stood when its round was read."""
-        number = shard // _MARKERS_PER_ROUND
-        if number != self._round:
-            first = number * _MARKERS_PER_ROUND
-            self._commits = self.table.read_commits(range(first, first + _MARKERS_PER_ROUND))
-            self._round = number
-        return self._commits.get(shard)
-
-
 class Pipeline:
     """Runs the chain of stages over a stream of shards.
 
     Args:
-        align: recipe of the first stage.
-        invert: recipe of the second.
-        domains: the third, once per domain.
+        chain: recipes of the stages that every photo goes through, the first one first.
+        domains: the last stage, once per domain.
+        executor: what runs the tasks.
         limits: of the window.
         resources: by stage.
         totals: counts, filled in.
         progress: display, or None.
         lease: checked at every turn, or None.
-        executor: what runs the tasks.
         on_shard: called with stage, counts by status and seconds of every committed shard.
+        clock: time.
     """
 
     def __init__(
         self,
-        align: Recipe,
-        invert: Recipe,
-        domains: list[Domain],
+        chain: Sequence[Recipe],
+        domains: Sequence[Domain],
         *,
         executor: Executor,
         limits: WindowLimits,
@@ -124,8 +92,9 @@ class Pipeline:
         progress: Progress | None = None,
         lease: Lease | None = None,
         on_shard: Callable[[str, dict[str, int], float], None] = lambda *_: None,
+        clock: Clock = SYSTEM_CLOCK,
     ) -> None:
-        self.align, self.invert, self.domains = align, invert, domains
+        self.chain, self.domains = tuple(chain), list(domains)
         self.totals, self.progress, self.lease = totals, progress, lease
         self.on_shard = on_shard
         self.window = Window(
@@ -135,12 +104,20 @@ class Pipeline:
             on_commit=self._committed,
             on_damaged=self._damaged,
             on_event=self._say,
+            clock=clock,
         )
-        self._standing = {recipe.name: _Standing(recipe) for recipe in (align, invert)}
+        self._places = {recipe.name: place for place, recipe in enumerate(self.chain)}
+        self._standing: dict[str, Standing] = {}
         self._repeats = Repeats()
-        self._align_outputs: dict[int, str] = {}
-        for name in (align.name, invert.name, *(domain.stage_name for domain in domains)):
-            totals.stage(name)
+        self._outputs: dict[int, Outputs] = {}
+        self._source: Iterator[Shard] = iter(())
+        self._listing = False
+        after = ""
+        for recipe in self.chain:
+            totals.stage(recipe.name, after=after)
+            after = recipe.name
+        for domain in self.domains:
+            totals.stage(domain.stage_name, after=after)
 
     def run(self, shards: Iterable[Shard]) -> None:
         """Bring every shard through every stage.
@@ -148,59 +125,87 @@ class Pipeline:
         Raises:
             ItportraitError: what no retry can mend; everything committed so far stays.
         """
-        source = iter(shards)
-        listing = True
         try:
-            for domain in self.domains:
-                if domain.adapt is not None:
-                    domain.future = domain.adapt()
-                    self._note(domain, domain.doing)
-            while listing or len(self.window) or self._adapting():
-                while listing and self.window.has_room:
-                    shard = next(source, None)
-                    if shard is None:
-                        listing = False
-                        break
-                    self._take_in(shard)
-                    self._show(listing)
-                self._poll_domains()
-                self.window.step(0.25, quiet=not self._adapting())
-                self._show(listing)
-                if self.lease:
-                    self.lease.check()
+            self.start(shards)
+            while self.turn():
+                pass
         except SystemExit:
             raise  # this process ends within seconds, and its tasks with it
         except BaseException:
             self.window.cancel()
             raise
+        self.finish()
+
+    def start(self, shards: Iterable[Shard]) -> None:
+        """Begin the adaptations, and take shards in from now on."""
+        self._source, self._listing = iter(shards), True
+        for domain in self.domains:
+            if domain.adapt is not None:
+                domain.future = domain.adapt()
+                self._note(domain, domain.doing)
+
+    def turn(self) -> bool:
+        """Take in what there is room for and wait for a task to end, at most for a moment.
+
+        Returns:
+            Whether anything is left to do.
+
+        Raises:
+            ItportraitError: what no retry can mend; everything committed so far stays.
+        """
+        if not (self._listing or len(self.window) or self._adapting()):
+            return False
+        while self._listing and self.window.has_room:
+            shard = next(self._source, None)
+            if shard is None:
+                self._listing = False
+                break
+            self._take_in(shard)
+            self._show()
+        self._poll_domains()
+        self.window.step(_TURN_S, quiet=not self._adapting())
+        self._show()
+        if self.lease:
+            self.lease.check()
+        return True
+
+    def finish(self) -> None:
+        """Remove what killed attempts left, and check that nothing was lost.
+
+        Raises:
+            ItportraitError: an input lacks its rows in a stage that it reached.
+        """
         self._sweep()
         self.totals.check(frozenset(d.stage_name for d in self.domains if d.error))
 
     def plan(self, shards: Iterable[Shard]) -> PlannedShards:
         """Return what `run` would find done and what it would compute; nothing is written."""
-        names = [self.align.name, self.invert.name, *(d.stage_name for d in self.domains)]
-        done, todo = dict.fromkeys(names, 0), dict.fromkeys(names, 0)
+        names = [recipe.name for recipe in self.chain] + [d.stage_name for d in self.domains]
+        planned = PlannedShards(dict.fromkeys(names, 0), dict.fromkeys(names, 0))
         for shard in shards:
             self._count_in(shard)
-            aligned = self._standing[self.align.name].done(shard.index, shard.keys())
-            done[self.align.name] += aligned is not None
-            todo[self.align.name] += aligned is None
-            inverted = None
-            if aligned is not None and aligned.rows_ok:
-                standing = self._standing[self.invert.name]
-                inverted = standing.done(shard.index, aligned.outputs)
-            if aligned is None or aligned.rows_ok:
-                done[self.invert.name] += inverted is not None
-                todo[self.invert.name] += inverted is None
-            for domain in self.domains:
-                stylized = None
-                if aligned and inverted and domain.recipe:
-                    inputs = stylize_inputs(aligned.outputs, inverted.outputs)
-                    stylized = self._standing_of(domain.recipe).done(shard.index, inputs)
-                if inverted is None or inverted.rows_ok:
-                    done[domain.stage_name] += stylized is not None
-                    todo[domain.stage_name] += stylized is None
-        return PlannedShards(done, todo)
+            self._plan(shard, planned)
+        return planned
+
+    def _plan(self, shard: Shard, planned: PlannedShards) -> None:
+        outputs: Outputs | None = {}
+        for recipe in self.chain:
+            commit = None if outputs is None else self._done(recipe, shard, outputs)
+            planned.done[recipe.name] += commit is not None
+            planned.to_compute[recipe.name] += commit is None
+            if commit is not None and commit.rows_ok == 0:
+                return
+            outputs = None if commit is None else {**(outputs or {}), recipe.stage: commit.outputs}
+        for domain in self.domains:
+            commit = None
+            if outputs is not None and domain.recipe is not None:
+                commit = self._done(domain.recipe, shard, outputs)
+            planned.done[domain.stage_name] += commit is not None
+            planned.to_compute[domain.stage_name] += commit is None
+
+    def _done(self, recipe: Recipe, shard: Shard, outputs: Outputs) -> Commit | None:
+        """Return the commit of a shard if nothing of it is to be computed."""
+        return self._standing_of(recipe).done(shard.index, _inputs(recipe, shard, outputs))
 
     def _count_in(self, shard: Shard) -> None:
         self.totals.listed += len(shard.sources)
@@ -208,11 +213,12 @@ class Pipeline:
 
     def _take_in(self, shard: Shard) -> None:
         self._count_in(shard)
-        standing = self._standing[self.align.name].done(shard.index, shard.keys())
+        first = self.chain[0]
+        standing = self._done(first, shard, {})
         if standing is not None:
-            self._settled(self.align, shard, standing, kept=True)
+            self._settled(first, shard, standing, kept=True)
         else:
-            self.window.add(self.align, shard, len(shard.sources), shard.keys())
+            self.window.add(first, shard, len(shard.sources), shard.keys())
 
     def _committed(self, recipe: Recipe, shard: Shard, commit: Commit) -> None:
         counts = {"ok": commit.ok, "rejected": commit.rejected, "failed": commit.failed}
@@ -222,59 +228,56 @@ class Pipeline:
     def _settled(self, recipe: Recipe, shard: Shard, commit: Commit, *, kept: bool) -> None:
         """Count a shard of a stage and send it on."""
         self.totals.stage(recipe.name).add(commit, kept=kept)
-        if recipe.stage == ALIGN:
-            self._repeats.aligned(shard.index, commit.photos)
-            if commit.rows_ok == 0:
-                self._nothing_follows(shard.index, INVERT)
-                return
-            self._align_outputs[shard.index] = commit.outputs
-            standing = self._standing[self.invert.name].done(shard.index, commit.outputs)
-            if standing is not None:
-                self._settled(self.invert, shard, standing, kept=True)
-            else:
-                self._compute(self.invert, shard.index, commit.rows_ok, commit.outputs)
-            return
-        self._repeats.end(recipe, shard.index)
-        if recipe.stage == INVERT:
-            inputs = stylize_inputs(self._align_outputs.pop(shard.index), commit.outputs)
-            if commit.rows_ok == 0:
-                self._nothing_follows(shard.index, STYLIZE)
-                return
+        if recipe.takes_photos:
+            self._repeats.hold(shard.index, commit.photos)
+        else:
+            self._repeats.end(recipe, shard.index)
+        if recipe.name not in self._places:
+            return  # of a domain: nothing follows
+        following = self._places[recipe.name] + 1
+        outputs = self._outputs.pop(shard.index, {}) | {recipe.stage: commit.outputs}
+        if commit.rows_ok == 0:
+            self._nothing_follows(shard.index, following)
+        elif following < len(self.chain):
+            self._outputs[shard.index] = outputs
+            self._send(self.chain[following], shard.index, outputs, commit.rows_ok)
+        else:
             for domain in self.domains:
-                self._stylize(domain, shard.index, inputs, commit.rows_ok)
+                self._stylize(domain, shard.index, outputs, commit.rows_ok)
 
-    def _stylize(self, domain: Domain, shard: int, inputs: str, items: int) -> None:
+    def _stylize(self, domain: Domain, shard: int, outputs: Outputs, portraits: int) -> None:
         if domain.error is not None:
             return
         if domain.recipe is None:
-            domain.waiting.append((shard, inputs, items))
-            return
-        standing = self._standing_of(domain.recipe).done(shard, inputs)
-        if standing is not None:
-            self._settled(domain.recipe, Shard(shard, ()), standing, kept=True)
+            domain.waiting.append((shard, outputs, portraits))
         else:
-            self._compute(domain.recipe, shard, items, inputs)
+            self._send(domain.recipe, shard, outputs, portraits)
 
-    def _compute(self, recipe: Recipe, shard: int, items: int, inputs: str) -> None:
+    def _send(self, recipe: Recipe, number: int, outputs: Outputs, portraits: int) -> None:
         """Queue a shard of a later stage, behind those that it copies repeated photos from."""
+        shard = Shard(number, ())
+        standing = self._done(recipe, shard, outputs)
+        if standing is not None:
+            self._settled(recipe, shard, standing, kept=True)
+            return
+        inputs = _inputs(recipe, shard, outputs)
 
         def start(copy_from: tuple[int, ...]) -> None:
-            self.window.add(recipe, Shard(shard, ()), items, inputs, copy_from)
+            self.window.add(recipe, shard, portraits, inputs, copy_from)
 
-        self._repeats.begin(recipe, shard, start)
+        self._repeats.begin(recipe, number, start)
 
-    def _standing_of(self, recipe: Recipe) -> _Standing:
+    def _standing_of(self, recipe: Recipe) -> Standing:
         if recipe.name not in self._standing:
-            self._standing[recipe.name] = _Standing(recipe)
+            self._standing[recipe.name] = Standing(recipe)
         return self._standing[recipe.name]
 
-    def _nothing_follows(self, shard: int, first: str) -> None:
+    def _nothing_follows(self, shard: int, following: int) -> None:
         """Take back what later stages hold of a shard of which no portrait is left."""
-        if first == INVERT and self._standing[self.invert.name].get(shard):
-            self.invert.table().discard(shard)
-        for domain in self.domains:
-            if domain.recipe and self._standing_of(domain.recipe).get(shard):
-                domain.recipe.table().discard(shard)
+        domains = (domain.recipe for domain in self.domains if domain.recipe)
+        for recipe in (*self.chain[following:], *domains):
+            if self._standing_of(recipe).get(shard):
+                recipe.table().discard(shard)
 
     def _damaged(self, recipe: Recipe, shard: Shard, error: UpstreamDamagedError) -> None:
         """Take a damaged commit back; the next run of the same command makes it again."""
@@ -301,12 +304,12 @@ class Pipeline:
                 self._say(f"domain {domain.name}: {error}")
                 continue
             self._note(domain, "ready")
-            for shard, inputs, items in waiting:
-                self._stylize(domain, shard, inputs, items)
+            for shard, outputs, portraits in waiting:
+                self._stylize(domain, shard, outputs, portraits)
 
     def _sweep(self) -> None:
         """Remove what killed attempts left; the lease makes sure that nobody else is writing."""
-        recipes = [self.align, self.invert, *(d.recipe for d in self.domains if d.recipe)]
+        recipes = [*self.chain, *(d.recipe for d in self.domains if d.recipe)]
         for recipe in recipes:
             table = recipe.table()
             table.sweep(self.totals.shards)
@@ -322,7 +325,14 @@ class Pipeline:
         if self.progress:
             self.progress.event(text)
 
-    def _show(self, listing: bool) -> None:
+    def _show(self) -> None:
         if self.progress:
-            self.progress.listing = listing
+            self.progress.listing = self._listing
             self.progress.refresh(self.window.in_flight())
+
+
+def _inputs(recipe: Recipe, shard: Shard, outputs: Outputs) -> str | list[str]:
+    """Return the digest of what a stage works on: of photos their keys, one by one."""
+    if recipe.takes_photos:
+        return shard.keys()
+    return digest_of_inputs([outputs[name] for name in recipe.reads])

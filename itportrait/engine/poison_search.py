@@ -10,10 +10,10 @@ from typing import Any, Self
 
 from itportrait.config import fingerprint
 from itportrait.documents import build
-from itportrait.engine.recipes import Recipe
 from itportrait.engine.verdicts import holds
 from itportrait.errors import InvalidArgumentError
 from itportrait.io import uris
+from itportrait.stages.recipe import Recipe
 
 FILE = "search.json"
 

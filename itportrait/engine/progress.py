@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from itportrait.engine.totals import StageTotals, Totals
+from itportrait.engine.totals import Totals
 
 _LINE_EVERY_S = 15.0
 _EVENTS_SHOWN = 4
@@ -86,11 +86,8 @@ class Progress:
         self.console.print(f"[{self._clock()}] {'; '.join(parts) or 'listing'}", markup=False)
 
     def _expected(self, name: str) -> str:
-        if name == "align":
-            return f"{self.totals.listed}{'+' if self.listing else ''}"
-        upstream = "align" if name == "invert" else "invert"
-        done = self.totals.stages.get(upstream, StageTotals())
-        return str(done.rows_ok)
+        takes_photos = not self.totals.stages[name].after
+        return f"{self.totals.expected(name)}{'+' if takes_photos and self.listing else ''}"
 
     def _table(self) -> Table:
         table = Table(title=f"{self._clock()}", title_justify="left", expand=False)

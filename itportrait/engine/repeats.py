@@ -1,9 +1,10 @@
 """Photos that stand in several shards: what one shard has computed of them, the others copy.
 
-The commits of `align` say which photos their shards hold. In every later stage, a shard copies the
-rows of its repeats from a shard that has them, waits for one that is computing them, and computes
-what nobody has. Shards wait only for such as began before them, so that none waits for ever. A
-copied row is whole, pictures included: it stays when the shard that it was copied from goes.
+The commits of the first stage say which photos their shards hold. In every later stage, a shard
+copies the rows of its repeats from a shard that has them, waits for one that is computing them, and
+computes what nobody has. A shard waits only for shards that began before it, so there is no
+deadlock. A copied row is whole, pictures included: it stays when the shard that it was copied from
+goes.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,8 +13,8 @@ from functools import partial
 
 import numpy as np
 
-from itportrait.engine.recipes import ALIGN, Recipe
 from itportrait.io.commits import Commit, StageTable
+from itportrait.stages.recipe import Recipe
 
 NO_PORTRAIT = "0" * 16
 """In place of a photo of which no portrait came."""
@@ -87,17 +88,17 @@ class _Stage:
 
 
 class Repeats:
-    """Says when a shard of a stage after `align` begins, and whose rows it copies."""
+    """Says when a shard of a stage after the first begins, and whose rows it copies."""
 
     def __init__(self) -> None:
         self._holders = Holders()
-        self._aligned: set[int] = set()
+        self._known: set[int] = set()
         self._recalled: set[str] = set()
         self._stages: dict[str, _Stage] = {}
 
-    def aligned(self, shard: int, photos: str) -> None:
-        """Note the photos of a shard that `align` is done with (see `Commit.photos`)."""
-        self._aligned.add(shard)
+    def hold(self, shard: int, photos: str) -> None:
+        """Note the photos of a shard that the first stage is done with (see `Commit.photos`)."""
+        self._known.add(shard)
         self._holders.put(shard, photos)
 
     def begin(self, recipe: Recipe, shard: int, start: Start) -> None:
@@ -136,8 +137,8 @@ class Repeats:
     def _recall(self, recipe: Recipe) -> None:
         """Read what earlier runs have left, once there is something to compute."""
         if not self._recalled:
-            for commit in _standing(recipe.upstream(ALIGN)):
-                if commit.shard not in self._aligned:
+            for commit in _standing(recipe.upstream(recipe.before[0])):
+                if commit.shard not in self._known:
                     self._holders.put(commit.shard, commit.photos)
         if recipe.name not in self._recalled:
             self._recalled.add(recipe.name)

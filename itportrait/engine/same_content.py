@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from itportrait.engine.recipes import ALIGN, Recipe
 from itportrait.engine.repeats import NO_PORTRAIT
 from itportrait.io import uris
 from itportrait.io.parquet import Row
 from itportrait.io.photos import read_source
 from itportrait.records import AlignedRecord, Record, Source, Status
+from itportrait.stages.recipe import Recipe
 from itportrait.stages.shards import Item, source_key
 
 
@@ -22,7 +22,7 @@ def same_content(
 
     A repeat has the same content, or is the same input that cannot be read.
     """
-    if recipe.stage != ALIGN:
+    if not recipe.takes_photos:
         return todo, {}
     seen: dict[str, Item] = {}
     for item in items:

@@ -32,6 +32,8 @@ class StageTotals:
     sums: dict[str, list[float]] = field(default_factory=dict)
     digest: int = 0
     """Of all commits' outputs, whatever their order."""
+    after: str = ""
+    """Name of the stage whose portraits are its inputs; empty: it takes the photos."""
 
     def add(self, commit: Commit, *, kept: bool) -> None:
         """Add a committed shard; `kept` if this run found it done."""
@@ -103,9 +105,16 @@ class Totals:
         self.shards = 0
         self.stages: dict[str, StageTotals] = {}
 
-    def stage(self, name: str) -> StageTotals:
-        """Return the totals of a stage, made on first use."""
-        return self.stages.setdefault(name, StageTotals())
+    def stage(self, name: str, *, after: str = "") -> StageTotals:
+        """Return the totals of a stage, made on first use as one that follows another."""
+        found = self.stages.setdefault(name, StageTotals())
+        found.after = after or found.after
+        return found
+
+    def expected(self, name: str) -> int:
+        """Return the inputs that a stage must have, as far as is known by now."""
+        after = self.stages[name].after
+        return self.stages[after].rows_ok if after else self.listed
 
     def check(self, unfinished: frozenset[str] = frozenset()) -> None:
         """Check that nothing was lost: every input has its rows in every stage that it reached.
@@ -116,13 +125,10 @@ class Totals:
         Raises:
             ItportraitError: a defect of this program; the sentence names stage and numbers.
         """
-        expected = self.listed
         for name, stage in self.stages.items():
             if name in unfinished:
                 continue
-            if name != "align":
-                upstream = self.stages["align" if name == "invert" else "invert"]
-                expected = upstream.rows_ok
+            expected = self.expected(name)
             total = stage.ok + stage.rejected + stage.failed
             if total != stage.inputs or stage.inputs != expected:
                 raise ItportraitError(

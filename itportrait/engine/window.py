@@ -1,9 +1,9 @@
 """The window: a bounded number of shard tasks in flight, each shard chained through the stages.
 
-align -> invert -> stylize per domain, with no barrier in between. What ends a task decides what
-follows: flaky storage is tried again after a pause; a task that was lost to memory, or with its
-node, is tried again with less beside it; a lost process is tried again, and then split until the
-record that ends it stands alone. That record is then tried while nothing else runs and memory is
+There is no barrier between stages. What ends a task decides what follows: flaky storage is tried
+again after a pause; a task that was lost to memory, or with its node, is tried again with less
+beside it; a lost process is tried again, and then split until the record that ends it stands alone.
+That record is then tried while nothing else runs and memory is
 free, and quarantined only once such trials, with memory free after them as well, have ended in the
 same way more than once. What no retry can mend ends the job.
 """
@@ -21,18 +21,17 @@ from itportrait.engine.poison_search import (
     read_search,
     search_target,
 )
-from itportrait.engine.recipes import ALIGN, INVERT, STYLIZE, Recipe
 from itportrait.engine.verdicts import ALONE, MEMORY_LOST, PROCESS_LOST, TIMED_OUT
-from itportrait.engine.work import UpstreamDamagedError
 from itportrait.errors import ItportraitError, OutputError
 from itportrait.execution.causes import STORAGE_ERRORS, Cause, judge
 from itportrait.execution.executor import SYSTEM_CLOCK, Clock, Executor
 from itportrait.execution.governor import ROOM, ROOM_TO_SPARE, Governor
 from itportrait.io import uris
 from itportrait.io.commits import Commit
+from itportrait.stages.items import UpstreamDamagedError
+from itportrait.stages.recipe import Recipe
 from itportrait.stages.shards import Shard
 
-_PRIORITY = {STYLIZE: 0, INVERT: 1, ALIGN: 2}
 _VERDICTS = {Cause.MEMORY: MEMORY_LOST, Cause.TIME: TIMED_OUT, Cause.CRASH: PROCESS_LOST}
 _FINAL_RETRIES = 3
 _FEWEST_TRIALS = 2
@@ -117,7 +116,7 @@ class Window:
 
         Args:
             recipe: of the stage.
-            shard: number, and for `align` the sources.
+            shard: number, and for a stage that takes photos the sources.
             items: how many inputs of the stage it has.
             inputs: their digest; a search that an earlier driver left goes on if it is the same.
             copy_from: shards of the stage whose rows are copied where they are the same.
@@ -183,7 +182,7 @@ class Window:
         if piece.alone:
             self._suspects.append(piece)
             return
-        priority = _PRIORITY[piece.recipe.stage]
+        priority = -len(piece.recipe.before)
         heapq.heappush(self._ready, (priority, next(self._order), piece))
 
     def _idle_s(self, timeout_s: float) -> float:

@@ -5,54 +5,32 @@ that one mechanism serves changed inputs, `--retry failed`, and the search for a
 """
 
 import datetime as dt
-import importlib
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar
 
 from itportrait.config import fingerprint
 from itportrait.engine.kept_rows import kept_rows, lacks_faces
-from itportrait.engine.recipes import ALIGN, INVERT, STYLIZE, Recipe
 from itportrait.engine.same_content import photos_of, repeated, same_content
 from itportrait.engine.verdicts import all_hold
 from itportrait.errors import ItportraitError
-from itportrait.execution.causes import UpstreamDamagedError
 from itportrait.io import uris
 from itportrait.io.commits import (
     Commit,
     CommitTakenError,
-    DamagedFileError,
     StageTable,
     strip_files,
 )
 from itportrait.io.memory import is_memory_error
 from itportrait.io.parquet import Row
-from itportrait.records import (
-    AlignedRecord,
-    InvertedRecord,
-    Record,
-    RecordError,
-    Source,
-    Status,
-    StylizedRecord,
-    unread_id,
-)
+from itportrait.records import Record, RecordError, Status
 from itportrait.stages.digests import row_digest
+from itportrait.stages.functions import stage_function
+from itportrait.stages.items import load_items
+from itportrait.stages.recipe import Recipe
 from itportrait.stages.shards import Item, Shard
-
-R = TypeVar("R", bound=Record)
-
-MEASURES = {
-    ALIGN: ("face_confidence",),
-    INVERT: ("psnr", "perceptual", "identity", "steps"),
-    STYLIZE: ("clip_direction", "clip_image", "identity", "depth_distance", "depth_variance"),
-}
-"""Columns whose sums travel with the commits, so that tables need no rows."""
-
-Kernel = Callable[[Sequence[Any]], list[list[Record]]]
-"""Inputs of a stage to their rows, one list an input: several where a photo has several faces."""
+from itportrait.stages.stage import Stage, StageFunction
 
 
 @dataclass(frozen=True)
@@ -60,7 +38,7 @@ class ShardTask:
     """What one task does.
 
     Args:
-        shard: number, and for `align` the sources.
+        shard: number, and for a stage that takes photos the sources.
         start, stop: range of the shard's items; the whole shard is committed, a range is kept
             aside until the shard is put together.
         quarantined: position -> (error type, message) of items that no task shall touch.
@@ -108,17 +86,17 @@ def run_shard(recipe: Recipe, task: ShardTask) -> Commit:
     whole = standing if task.whole else recipe.table().read_commit(index)
     kept = _kept(recipe, task, whole, items)
     if any(item.key not in kept for item in items):
-        build_kernel(recipe)  # warm, so that the seconds below are those of the work
+        stage_function(recipe)  # warm, so that the seconds below are those of the work
     began = time.perf_counter()
     rows, computed = _rows_of(recipe, task, items, kept)
-    commit = summarize(recipe.stage, rows, [item.key for item in items])
+    commit = summarize(recipe.definition, rows, [item.key for item in items])
     commit = replace(
         commit,
         shard=number,
         fingerprint=target,
         recipe=recipe.fingerprint,
         computed=computed,
-        photos=photos_of(items, rows) if recipe.stage == ALIGN else "",
+        photos=photos_of(items, rows) if recipe.takes_photos else "",
         seconds=time.perf_counter() - began,
         committed_at=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
     )
@@ -134,46 +112,6 @@ def run_shard(recipe: Recipe, task: ShardTask) -> Commit:
     if task.searched:
         uris.remove(recipe.partial_table(index).root, recursive=True)
     return strip_files(commit)
-
-
-def load_items(recipe: Recipe, shard: Shard) -> tuple[list[Item], str | list[str]]:
-    """Return the inputs of a stage's shard, in a fixed order, and their digest."""
-    if recipe.stage == ALIGN:
-        keys = shard.keys()
-        return [Item(key, source) for key, source in zip(keys, shard.sources)], keys
-    aligned, outputs = _upstream_records(recipe, ALIGN, AlignedRecord, shard.index)
-    portraits: dict[str, AlignedRecord] = {}
-    for photo in aligned:
-        if photo.status is Status.OK:
-            portraits.setdefault(photo.record_id, photo)
-    if recipe.stage == INVERT:
-        return [Item(row_digest(photo), photo) for photo in portraits.values()], outputs
-    inverted, codes = _upstream_records(recipe, INVERT, InvertedRecord, shard.index)
-    pairs = [
-        (portraits[code.record_id], code)
-        for code in inverted
-        if code.status is Status.OK and code.record_id in portraits
-    ]
-    items = [Item(fingerprint(row_digest(a), row_digest(b)), (a, b)) for a, b in pairs]
-    return items, stylize_inputs(outputs, codes)
-
-
-def stylize_inputs(aligned_outputs: str, inverted_outputs: str) -> str:
-    """Return the digest of what a shard of `stylize` works on."""
-    return fingerprint(aligned_outputs, inverted_outputs)
-
-
-def _upstream_records(recipe: Recipe, stage: str, kind: type[R], shard: int) -> tuple[list[R], str]:
-    """Return what an earlier stage committed of a shard, and the digest of it."""
-    table = recipe.upstream(stage)
-    commit = table.read_commit(shard)
-    if commit is None:
-        raise UpstreamDamagedError(stage, f"{uris.redact(table.marker(shard))} is gone")
-    try:
-        records = [row.record for row in table.read_rows(commit)]
-    except (DamagedFileError, FileNotFoundError) as error:
-        raise UpstreamDamagedError(stage, str(error)) from error
-    return [record for record in records if isinstance(record, kind)], commit.outputs
 
 
 def _stands(table: StageTable, commit: Commit) -> bool:
@@ -212,7 +150,7 @@ def _rows_of(
     for item in items:
         if item.key in quarantined:
             error = quarantined[item.key]
-            rows.append(Row(item.key, failed_record(recipe, item.value, Status.FAILED, error)))
+            rows.append(Row(item.key, _failed_row(recipe, item, Status.FAILED, error)))
         elif item.key in kept:
             rows += kept[item.key]
         elif item.key in repeats:
@@ -226,20 +164,20 @@ def _rows_of(
 
 def compute(recipe: Recipe, items: Sequence[Item]) -> dict[str, list[Record]]:
     """Return the rows of every item: at least one each, whatever the stage's code does."""
-    kernel = build_kernel(recipe)
+    function = stage_function(recipe)
     results: dict[str, list[Record]] = {}
-    for item, records in zip(items, _attempt(recipe, kernel, list(items))):
+    for item, records in zip(items, _attempt(recipe, function, list(items))):
         if not records:
             error = RecordError(recipe.stage, "MissingRow", "the stage returned no row for it")
-            records = [failed_record(recipe, item.value, Status.FAILED, error)]
+            records = [_failed_row(recipe, item, Status.FAILED, error)]
         results[item.key] = records
     return results
 
 
-def _attempt(recipe: Recipe, kernel: Kernel, items: list[Item]) -> list[list[Record]]:
-    """Run the kernel; where it raises, halve until the culprit stands alone as a failed row."""
+def _attempt(recipe: Recipe, function: StageFunction, items: list[Item]) -> list[list[Record]]:
+    """Run the stage function; where it raises, halve until the culprit is alone as a failed row."""
     try:
-        results = kernel([item.value for item in items])
+        results = function([item.value for item in items])
         if len(results) != len(items):
             raise ValueError(f"{recipe.stage} returned {len(results)} results of {len(items)}")
         _raise_memory_errors(results)
@@ -251,9 +189,9 @@ def _attempt(recipe: Recipe, kernel: Kernel, items: list[Item]) -> list[list[Rec
             if is_memory_error(type(error).__name__, str(error)):
                 raise MemoryError(str(error)) from error
             status, reason = RecordError.of(recipe.stage, error)
-            return [[failed_record(recipe, items[0].value, status, reason)]]
+            return [[_failed_row(recipe, items[0], status, reason)]]
     half = len(items) // 2
-    return [*_attempt(recipe, kernel, items[:half]), *_attempt(recipe, kernel, items[half:])]
+    return [*_attempt(recipe, function, items[:half]), *_attempt(recipe, function, items[half:])]
 
 
 def _raise_memory_errors(results: list[list[Record]]) -> None:
@@ -263,39 +201,13 @@ def _raise_memory_errors(results: list[list[Record]]) -> None:
             raise MemoryError(f"{error.type}: {error.message}")
 
 
-def build_kernel(recipe: Recipe) -> Kernel:
-    """Return the computation of a stage, from the function that the recipe names."""
-    module, _, function = recipe.kernels.partition(":")
-    build = getattr(importlib.import_module(module), function)
-    try:
-        return build(recipe)
-    except (ItportraitError, OSError):
-        raise
-    except Exception as error:
-        raise ItportraitError(
-            f"{recipe.name} cannot start: {type(error).__name__}: {error}"
-        ) from error
-
-
-def failed_record(recipe: Recipe, value: Any, status: Status, error: RecordError) -> Record:
-    """Return the row of an input that the stage's own code gave none for."""
+def _failed_row(recipe: Recipe, item: Item, status: Status, error: RecordError) -> Record:
+    """Return the row of an item that the stage's own code gave none for."""
     error = replace(error, message=uris.redact(error.message))
-    if isinstance(value, Source):
-        return AlignedRecord(
-            record_id=unread_id(value), uri=uris.redact(value.uri), status=status, error=error
-        )
-    if recipe.stage == INVERT:
-        return InvertedRecord(record_id=value.record_id, status=status, error=error)
-    return StylizedRecord(
-        record_id=value[1].record_id,
-        domain=recipe.domain,
-        version=recipe.version,
-        status=status,
-        error=error,
-    )
+    return recipe.definition.failed_row(recipe, item.value, status, error)
 
 
-def summarize(stage: str, rows: Sequence[Row], keys: Sequence[str]) -> Commit:
+def summarize(stage: Stage, rows: Sequence[Row], keys: Sequence[str]) -> Commit:
     """Count the rows of a shard by input and check that every input has one.
 
     Raises:
@@ -306,18 +218,18 @@ def summarize(stage: str, rows: Sequence[Row], keys: Sequence[str]) -> Commit:
         by_key.setdefault(row.key, []).append(row.record.status)
     if set(by_key) != set(keys) or len(set(keys)) != len(keys):
         raise ItportraitError(
-            f"{stage}: {len(by_key)} of {len(keys)} inputs have rows; none may be lost"
+            f"{stage.name}: {len(by_key)} of {len(keys)} inputs have rows; none may be lost"
         )
     counts = Counter(_status_of_input(statuses) for statuses in by_key.values())
     sums: dict[str, list[float]] = {}
-    for name in MEASURES[stage]:
+    for name in stage.measures:
         values = [getattr(row.record, name) for row in rows if row.record.status is Status.OK]
         found = [float(value) for value in values if value is not None]
         if found:
             sums[name] = [sum(found), len(found)]
     ids = {row.record.record_id for row in rows if row.record.status is Status.OK}
     return Commit(
-        stage=stage,
+        stage=stage.name,
         shard=0,
         fingerprint="",
         recipe="",

@@ -8,6 +8,7 @@ from enum import StrEnum, auto
 
 from itportrait.errors import ItportraitError
 from itportrait.io.memory import NoRoomError
+from itportrait.stages.items import UpstreamDamagedError
 
 STORAGE_ERRORS = (OSError, ConnectionError, TimeoutError)
 
@@ -34,15 +35,6 @@ class NodeLostError(TaskLostError):
 
 class ClusterLostError(ItportraitError):
     """Nothing can run any more: the cluster's head, or this machine's part of it, is gone."""
-
-
-class UpstreamDamagedError(OSError):
-    """The files that an earlier stage committed are missing or damaged, and must be computed
-    again."""
-
-    def __init__(self, stage: str, message: str) -> None:
-        self.stage = stage
-        super().__init__(stage, message)
 
 
 class Cause(StrEnum):

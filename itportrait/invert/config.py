@@ -6,6 +6,9 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from itportrait.config import Settings
 
+LOW_QUALITY = "low_quality"
+"""`error.type` of portraits whose inversion misses a threshold."""
+
 
 class LossWeights(Settings):
     """What the optimization minimizes; every term is a mean, so that sizes do not matter."""

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from itportrait.errors import InvalidArgumentError, ItportraitError, RecordRejectedError
 from itportrait.image import resize, to_tensor, to_uint8
-from itportrait.invert.config import InvertConfig
+from itportrait.invert.config import LOW_QUALITY, InvertConfig
 from itportrait.invert.methods import INVERSIONS
 from itportrait.invert.objective import final_image
 from itportrait.invert.problem import Problem, Solution
@@ -170,7 +170,7 @@ class Inverter:
         ):
             if least is not None and value is not None and not value >= least:
                 error = RecordRejectedError(
-                    "low_quality",
+                    LOW_QUALITY,
                     f"{name} of the inversion is {value:.2f}{unit}, below {least}{unit}",
                 )
                 status, reason = RecordError.of(STAGE, error)

@@ -24,7 +24,7 @@ def adapt_here(
         ItportraitError: options, references or models do not fit.
     """
     from itportrait.adapt import adapt_domain
-    from itportrait.engine.stage_functions import warm_bundle
+    from itportrait.bundle.warm import warm_bundle
 
     bundle = warm_bundle(job.bundle, device)
     references = reference_images(job.spec.references, job.pictures, bundle, job.align)

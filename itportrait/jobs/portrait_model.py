@@ -233,7 +233,7 @@ def load_portrait_model(
     """
     import torch
 
-    from itportrait.engine.stage_functions import warm_bundle
+    from itportrait.bundle.warm import warm_bundle
     from itportrait.styles import load_style
 
     folder = Path(folder)

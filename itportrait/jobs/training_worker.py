@@ -60,7 +60,7 @@ class TrainingWorker:
             ItportraitError: options, references or models do not fit.
         """
         from itportrait.adapt import adapt_domain
-        from itportrait.engine.stage_functions import warm_bundle
+        from itportrait.bundle.warm import warm_bundle
 
         job = self.job
         bundle = warm_bundle(job.bundle, self.device)

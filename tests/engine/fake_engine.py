@@ -4,12 +4,15 @@ from collections.abc import Iterator, Sequence
 
 from itportrait.engine.pieces import StageResources
 from itportrait.engine.pipeline import Domain, Pipeline
-from itportrait.engine.recipes import ALIGN, INVERT, STYLIZE, Recipe
 from itportrait.engine.totals import Totals
 from itportrait.engine.window import WindowLimits
 from itportrait.ingest import list_sources
 from itportrait.on_ray.tasks import RayExecutor
+from itportrait.stages.recipe import Recipe
+from itportrait.stages.registry import CHAIN
 from itportrait.stages.shards import Shard, iter_shards
+
+ALIGN, INVERT, STYLIZE = CHAIN
 
 LIMITS = WindowLimits(in_flight=4, backoff_s=0.05)
 RESOURCES = {stage: StageResources(num_cpus=1) for stage in (ALIGN, INVERT, STYLIZE)}
@@ -25,7 +28,8 @@ def engine(
         domains: in place of those of the recipes.
         values: of `Pipeline`, in place of small ones.
     """
-    align, invert, *styles = recipes
+    first = [recipe for recipe in recipes if not recipe.domain]
+    styles = [recipe for recipe in recipes if recipe.domain]
     if domains is None:
         domains = [Domain(recipe.domain, recipe) for recipe in styles]
     values = {
@@ -35,7 +39,7 @@ def engine(
         "totals": Totals(),
         **values,
     }
-    return Pipeline(align, invert, list(domains), **values)
+    return Pipeline(first, domains, **values)
 
 
 def shards_of(folder, size: int) -> Iterator[Shard]:

@@ -11,8 +11,6 @@ from pathlib import Path
 
 import numpy as np
 
-from itportrait.engine.recipes import ALIGN, INVERT, STYLIZE, Recipe
-from itportrait.engine.work import Kernel
 from itportrait.errors import DecodeError, RecordRejectedError
 from itportrait.io import uris
 from itportrait.records import (
@@ -23,15 +21,20 @@ from itportrait.records import (
     content_id,
     given_digest,
 )
+from itportrait.stages.recipe import Recipe
+from itportrait.stages.registry import CHAIN
+from itportrait.stages.stage import StageFunction
 from tests.helpers.flaky_storage import fail_every, work_again
 
-KERNELS = "tests.engine.fake_stages:build"
+ALIGN, INVERT, STYLIZE = CHAIN
+
+BUILDER = "tests.engine.fake_stages:build"
 FLAKY = "tests.engine.fake_stages:build_on_flaky_storage"
 STORAGE_FAILS_EVERY = 5
 
 
 def recipe(
-    stage: str, output, *, log=None, kernels: str = KERNELS, config="{}", **values
+    stage: str, output, *, log=None, builder: str = BUILDER, config="{}", **values
 ) -> Recipe:
     """Return a recipe of the fake stages; every computation leaves a line in the folder `log`."""
     return Recipe(
@@ -39,7 +42,7 @@ def recipe(
         output=str(output),
         config=config,
         bundle=str(log or ""),
-        kernels=kernels,
+        builder=builder,
         timeout_s=values.pop("timeout_s", 120.0),
         item_timeout_s=values.pop("item_timeout_s", 30.0),
         **values,
@@ -58,13 +61,13 @@ def computed(log, stage: str) -> list[str]:
     return path.read_text().split() if path.exists() else []
 
 
-def build(recipe: Recipe) -> Kernel:
+def build(recipe: Recipe) -> StageFunction:
     """Return the computation of a stage."""
     work_again()
-    return _kernel(recipe)
+    return _function(recipe)
 
 
-def _kernel(recipe: Recipe) -> Kernel:
+def _function(recipe: Recipe) -> StageFunction:
     if recipe.stage == ALIGN:
         return lambda sources: [[_align(source, recipe)] for source in sources]
     if recipe.stage == INVERT:
@@ -72,10 +75,10 @@ def _kernel(recipe: Recipe) -> Kernel:
     return lambda pairs: [[_stylize(*pair, recipe)] for pair in pairs]
 
 
-def build_on_flaky_storage(recipe: Recipe) -> Kernel:
+def build_on_flaky_storage(recipe: Recipe) -> StageFunction:
     """The same, in a process whose storage fails every n-th time from now on."""
     fail_every(STORAGE_FAILS_EVERY, first=1)
-    return _kernel(recipe)
+    return _function(recipe)
 
 
 def _note(recipe: Recipe, stage: str, name: str) -> None:

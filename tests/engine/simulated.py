@@ -8,7 +8,6 @@ from enum import StrEnum, auto
 from functools import partial
 from typing import Any
 
-from itportrait.engine.recipes import Recipe
 from itportrait.engine.work import ShardTask, run_shard
 from itportrait.execution.causes import (
     ClusterLostError,
@@ -20,6 +19,7 @@ from itportrait.execution.causes import (
 from itportrait.execution.executor import Call
 from itportrait.io.commits import Commit
 from itportrait.io.memory import NoRoomError
+from itportrait.stages.recipe import Recipe
 
 SHARD_SIZE = 5
 LOOK_S = 1.0
@@ -110,6 +110,8 @@ class SimulatedCluster:
         self._running: list[tuple[float, int, Callable[[], Any]]] = []
         self._ended: dict[int, Callable[[], Any]] = {}
         self._computed: set[tuple[str, int, int]] = set()
+        self._survivors: dict[tuple[str, int], list[int]] = {}
+        """Records that are ok by stage and shard; all of them where nothing is committed."""
         self._beside_others: set[int] = set()
 
     @property
@@ -212,6 +214,8 @@ class SimulatedCluster:
 
         def end() -> Commit:
             self._computed.update(todo)
+            if task.whole:
+                self._survivors[recipe.stage, task.shard.index] = [at for *_, at in items]
             given_up = [kind for kind, _ in task.quarantined.values()]
             return Commit(
                 stage=recipe.stage,
@@ -229,11 +233,13 @@ class SimulatedCluster:
         return float(len(todo)), end
 
     def items(self, recipe: Recipe, task: ShardTask) -> list[tuple[str, int, int]]:
-        stop = SHARD_SIZE if task.stop is None else task.stop
+        """Return the records of a task by stage, shard and place among the photos."""
+        known = (recipe.previous, task.shard.index)
+        reached = self._survivors.get(known, list(range(SHARD_SIZE)))
         return [
             (recipe.stage, task.shard.index, at)
-            for at in range(task.start, stop)
-            if at not in task.quarantined
+            for position, at in list(enumerate(reached))[task.start : task.stop]
+            if position not in task.quarantined
         ]
 
 

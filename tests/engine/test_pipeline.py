@@ -123,7 +123,7 @@ def test_hanging_record_is_ended_and_quarantined(job, photos):
 
 def test_flaky_storage_is_tried_again(job, photos):
     folder = photos(*(f"{i}.png" for i in range(6)))
-    totals = job(folder, kernels=FLAKY)
+    totals = job(folder, builder=FLAKY)
     assert counts(totals, "stylize bronze") == (6, 6, 0, 0)
 
 

@@ -12,11 +12,13 @@ from itportrait.engine.poison_search import (
     read_search,
     search_target,
 )
-from itportrait.engine.recipes import ALIGN
 from itportrait.engine.work import ShardTask, run_shard
 from itportrait.io import uris
+from itportrait.stages.registry import CHAIN
 from tests.engine.fake_engine import engine, shards_of
 from tests.engine.fake_stages import chain, computed, recipe
+
+ALIGN = CHAIN[0]
 
 
 def quarantining(target: str, items: int, position: int) -> Search:

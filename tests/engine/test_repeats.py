@@ -10,7 +10,6 @@ from dataclasses import replace
 import pytest
 
 from itportrait.engine.local import committed_shards, run_stage
-from itportrait.engine.recipes import ALIGN
 from itportrait.engine.repeats import NO_PORTRAIT, Holders, Repeats
 from itportrait.engine.work import ShardTask, row_digest, run_shard
 from itportrait.io import uris
@@ -83,7 +82,7 @@ def test_shard_waits_for_those_that_compute_its_photos_and_for_no_others(tmp_pat
         repeats.begin(recipe, shard, lambda sources: begun.append((recipe.name, shard, sources)))
 
     for shard, photos in enumerate((A, A + B, C, B + C)):
-        repeats.aligned(shard, photos)
+        repeats.hold(shard, photos)
         begin(invert, shard)
     assert begun == [("invert", 0, ()), ("invert", 2, ())]
     repeats.end(invert, 2)
@@ -167,7 +166,7 @@ def test_stages_of_the_command_line_copy_as_well(folder, tmp_path, log):
     align, invert, stylize = chain(tmp_path / "out", log=log)
     run_stage(align, shards_of(folder, 2))
     for recipe in (invert, stylize):
-        totals = run_stage(recipe, committed_shards(recipe, ALIGN))
+        totals = run_stage(recipe, committed_shards(recipe))
         assert (totals.ok, totals.computed) == (7, 4)
     assert counts(log) == [4, 4, 0]
 

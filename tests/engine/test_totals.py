@@ -9,6 +9,8 @@ from itportrait.engine.totals import Totals
 from itportrait.errors import ItportraitError
 from itportrait.io.commits import Commit
 
+FOLLOWS = {"align": "", "invert": "align"}
+
 
 def commit(stage="align", shard=0, **values):
     known = {"fingerprint": "f", "recipe": "r", "outputs": f"o{shard}"}
@@ -18,7 +20,7 @@ def commit(stage="align", shard=0, **values):
 def totals_of(*commits):
     totals = Totals()
     for item in commits:
-        totals.stage(item.stage).add(item, kept=False)
+        totals.stage(item.stage, after=FOLLOWS[item.stage]).add(item, kept=False)
     return totals
 
 

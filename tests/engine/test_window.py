@@ -8,16 +8,18 @@ from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 
 from itportrait.engine.pieces import StageResources
-from itportrait.engine.recipes import ALIGN, INVERT, STYLIZE
 from itportrait.engine.window import Window, WindowLimits
 from itportrait.errors import ItportraitError
 from itportrait.execution.causes import ClusterLostError
 from itportrait.execution.executor import Call
 from itportrait.execution.governor import NoMemoryError
 from itportrait.io import uris
+from itportrait.stages.registry import CHAIN
 from itportrait.stages.shards import Shard
 from tests.engine.fake_stages import chain
 from tests.engine.simulated import LOOK_S, SHARD_SIZE, Fate, Shortage, SimulatedCluster
+
+ALIGN, INVERT, STYLIZE = CHAIN
 
 FOLLOWS = {ALIGN: 1, INVERT: 2}
 RESOURCES: dict[str, StageResources] = dict.fromkeys((ALIGN, INVERT, STYLIZE), StageResources())
@@ -44,7 +46,7 @@ class Job:
     def committed(self, recipe, shard, commit) -> None:
         self.commits.setdefault((recipe.stage, shard.index), []).append(commit)
         if recipe.stage in FOLLOWS:
-            self.window.add(self.recipes[FOLLOWS[recipe.stage]], shard, SHARD_SIZE, "inputs")
+            self.window.add(self.recipes[FOLLOWS[recipe.stage]], shard, commit.rows_ok, "inputs")
 
     def run(self) -> "Job":
         source = iter(range(self.shards))
@@ -71,7 +73,10 @@ class Job:
         wanted = {(stage, shard) for stage in RESOURCES for shard in range(self.shards)}
         assert self.commits.keys() == wanted
         assert all(len(commits) == 1 for commits in self.commits.values())
-        assert all(commits[0].inputs == SHARD_SIZE for commits in self.commits.values())
+        for (stage, shard), (commit,) in self.commits.items():
+            before = CHAIN[: CHAIN.index(stage)]
+            lost = sum(self.commits[earlier, shard][0].failed for earlier in before)
+            assert commit.inputs == commit.ok + commit.failed == SHARD_SIZE - lost
 
 
 RECORDS = st.frozensets(
@@ -111,11 +116,15 @@ def check_verdicts(crash_retries: int, **schedule) -> None:
     job = Job(cluster, crash_retries=crash_retries, **limits).run()
     job.check_one_commit_each()
     expected: Counter = Counter()
+    bad = cluster.poison | cluster.huge | cluster.endless
     left = {"OutOfMemory": cluster.huge}
     left["WorkerLost"] = cluster.poison - cluster.huge
     left["TimedOut"] = cluster.endless - cluster.poison - cluster.huge
     for kind, records in left.items():
-        expected.update((stage, shard, kind) for stage, shard, _ in records)
+        for stage, shard, at in records:
+            before = CHAIN[: CHAIN.index(stage)]
+            reached = not any((earlier, shard, at) in bad for earlier in before)
+            expected[stage, shard, kind] += reached
     assert job.reasons() == expected
 
 

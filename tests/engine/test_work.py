@@ -6,14 +6,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from itportrait.engine.recipes import ALIGN, INVERT, STYLIZE
-from itportrait.engine.work import ShardTask, UpstreamDamagedError, run_shard
+from itportrait.engine.work import ShardTask, run_shard
 from itportrait.errors import ItportraitError
 from itportrait.ingest import list_sources
 from itportrait.io import uris
 from itportrait.records import Source, Status, content_id
+from itportrait.stages.items import UpstreamDamagedError
+from itportrait.stages.registry import CHAIN
 from itportrait.stages.shards import Shard, iter_shards
 from tests.engine.fake_stages import build, chain, computed, recipe
+
+ALIGN, INVERT, STYLIZE = CHAIN
 
 
 @pytest.fixture
@@ -149,7 +152,7 @@ def test_people_that_release_0_1_merged_are_told_apart_by_a_rerun(photos, tmp_pa
     shard = rows_per_face(folder)
     shard = Shard(0, (*shard.sources, Source(uri=str(folder / "b.png"))))
     align = recipe(ALIGN, tmp_path / "out", log=log)
-    old = replace(align, kernels="tests.engine.test_work:ids_of_content_alone")
+    old = replace(align, builder="tests.engine.test_work:ids_of_content_alone")
     assert run_shard(old, ShardTask(shard)).rows_ok == 2
     commit = run_shard(align, ShardTask(shard))
     assert (commit.ok, commit.rows_ok, commit.computed) == (3, 3, 2)
@@ -219,7 +222,7 @@ def test_truncated_upstream_file_is_told_with_its_stage(photos, tmp_path, log):
 
 def test_stage_that_cannot_start_is_an_error_and_no_row(photos, tmp_path):
     shard = only_shard(photos("a.png"))
-    broken = recipe(ALIGN, tmp_path / "out", kernels="tests.engine.test_work:no_models")
+    broken = recipe(ALIGN, tmp_path / "out", builder="tests.engine.test_work:no_models")
     with pytest.raises(ItportraitError, match=r"align cannot start: RuntimeError: no models"):
         run_shard(broken, ShardTask(shard))
     assert rows_of(broken) == []
@@ -227,7 +230,7 @@ def test_stage_that_cannot_start_is_an_error_and_no_row(photos, tmp_path):
 
 def test_stage_that_forgets_an_input_cannot_lose_it(photos, tmp_path):
     shard = only_shard(photos("a.png", "b.png"))
-    careless = recipe(ALIGN, tmp_path / "out", kernels="tests.engine.test_work:forgetful")
+    careless = recipe(ALIGN, tmp_path / "out", builder="tests.engine.test_work:forgetful")
     commit = run_shard(careless, ShardTask(shard))
     assert (commit.inputs, commit.failed) == (2, 2)
     assert commit.reasons == {"MissingRow": 2}
@@ -239,7 +242,6 @@ def test_fingerprints_leave_out_what_does_not_matter(tmp_path):
     assert replace(invert, model_id="other").fingerprint != invert.fingerprint
     assert replace(stylize, version="2").fingerprint != stylize.fingerprint
     assert len({align.fingerprint, invert.fingerprint, stylize.fingerprint}) == 3
-    assert (INVERT, STYLIZE) == ("invert", "stylize")
 
 
 def ids_of_content_alone(recipe):

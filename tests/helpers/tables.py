@@ -12,6 +12,6 @@ def commit_rows(recipe, shard, records, *, keys=None, fingerprint="f"):
     rows = [Row(key, record) for key, record in zip(keys, records, strict=True)]
     table = recipe.table()
     files = table.write_rows(shard, rows, pixel_format=PixelFormat())
-    commit = summarize(recipe.stage, rows, keys)
+    commit = summarize(recipe.definition, rows, keys)
     values = {"shard": shard, "fingerprint": fingerprint, "recipe": "r", "files": files}
     return table.commit(replace(commit, **values), replaces=table.read_commit(shard))

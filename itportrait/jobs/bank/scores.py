@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from itportrait.adapt import DomainSpec
-from itportrait.engine.stage_functions import warm_bundle
+from itportrait.bundle.warm import warm_bundle
 from itportrait.errors import NoInputError
 from itportrait.evaluate import ProbeConfig, ProbeSet, StyleTarget, evaluate_style
 from itportrait.geometry.camera import look_at_camera

@@ -9,8 +9,7 @@ from itportrait.adapt.config import AdaptConfig, DomainSpec, resolve
 from itportrait.align.config import AlignConfig
 from itportrait.bank.store import BankVersion
 from itportrait.config import Settings, apply_overrides
-from itportrait.engine.recipes import ALIGN, Recipe
-from itportrait.errors import InvalidArgumentError, NoInputError
+from itportrait.errors import InvalidArgumentError, ItportraitError, NoInputError, UnknownNameError
 from itportrait.geometry.conventions import CameraConvention
 from itportrait.invert.config import InvertConfig
 from itportrait.invert.methods import INVERSIONS
@@ -20,6 +19,9 @@ from itportrait.io.names import check_domain
 from itportrait.io.parquet import PixelFormat
 from itportrait.jobs.domain_job import TrainConfig
 from itportrait.jobs.places import refuse_temporary
+from itportrait.stages.chain import check_chain
+from itportrait.stages.recipe import Recipe
+from itportrait.stages.registry import CHAIN, stage_named
 from itportrait.stylize.config import DeliverablesConfig, StylizeConfig
 from itportrait.yaml_lines import MOST_BYTES, read_yaml
 
@@ -117,6 +119,8 @@ class ResourcesConfig(Settings):
     """Resources of a task of the invert stage."""
     stylize: StageShare = StageShare()
     """Resources of a task of the stylize stage."""
+    others: dict[str, StageShare] = Field(default_factory=dict)
+    """Resources of a task of stages that other packages add, by the name of the stage."""
     in_flight: int | None = Field(default=None, ge=1)
     """Largest number of shard tasks submitted at once. None means twice as many as the cluster can
     run."""
@@ -139,6 +143,11 @@ class ResourcesConfig(Settings):
     num_cpus: int | None = Field(default=None, ge=1)
     """Number of cores of the embedded Ray; None means all of this machine."""
 
+    def share(self, stage: str) -> StageShare:
+        """Return what a task of a stage takes of the cluster."""
+        own = getattr(self, stage, None)
+        return own if isinstance(own, StageShare) else self.others.get(stage, StageShare())
+
 
 class JobConfig(Settings):
     """The whole of `workflows/stylize_dataset.py`."""
@@ -158,6 +167,11 @@ class JobConfig(Settings):
     before the photos are stylized, unless the bank holds it already."""
     ingest: IngestConfig = IngestConfig()
     """How inputs are found and cut into shards."""
+    stages: tuple[str, ...] = CHAIN
+    """Stages that photos go through, in order; the last one runs once for each domain. Packages
+    that are installed may add stages."""
+    options: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Settings of stages that other packages add, by the name of the stage."""
     align: AlignConfig = AlignConfig()
     """How photos become crops and cameras."""
     invert: InvertConfig = InvertConfig()
@@ -212,6 +226,26 @@ class JobConfig(Settings):
                 resolve(domain, self.adapt)
         return self
 
+    @model_validator(mode="after")
+    def _stages_are_a_chain(self) -> Self:
+        try:
+            check_chain(self.stages)
+        except ItportraitError as error:
+            raise ValueError(str(error)) from None
+        for name in self.options:
+            if name not in self.stages or name in type(self).model_fields:
+                raise ValueError(f"options.{name}: expected a stage of `stages` without own keys")
+            self.settings_of(name)
+        return self
+
+    def settings_of(self, stage: str) -> Settings:
+        """Return the settings of a stage."""
+        if stage in type(self).model_fields:
+            return getattr(self, stage)
+        return stage_named(stage).settings.parse(
+            self.options.get(stage, {}), source=f"options.{stage}"
+        )
+
     def domain_names(self) -> list[str]:
         """Return the names of all domains, in order."""
         return [d.name if isinstance(d, DomainSpec) else d for d in self.domains]
@@ -235,10 +269,11 @@ class JobConfig(Settings):
         retry_failed: bool = False,
         version: BankVersion | None = None,
     ) -> Recipe:
-        """Return the recipe of a stage; `version` is the adapter of a stylize stage.
+        """Return the recipe of a stage; `version` is the style of one that has a domain.
 
         Raises:
             InvalidArgumentError: the adapter belongs to another base model.
+            UnknownNameError: the job has no stage of that name.
         """
         if version is not None and version.base_model_id != model_id:
             raise InvalidArgumentError(
@@ -247,14 +282,16 @@ class JobConfig(Settings):
                 actual=f"one of {version.base_model_id}",
                 remedy="adapt it again on this bundle, or use the bundle it was made for",
             )
-        share: StageShare = getattr(self.resources, stage)
+        if stage not in self.stages:
+            raise UnknownNameError("stage of this job", stage, list(self.stages))
+        definition, share = stage_named(stage), self.resources.share(stage)
         return Recipe(
             stage=stage,
             output=self.output,
-            config=getattr(self, stage).model_dump_json(),
+            config=self.settings_of(stage).model_dump_json(),
+            after=self.stages[: self.stages.index(stage)],
             bundle=self.bundle,
-            # The detector is the same in all bundles: another generator leaves alignment as it is.
-            model_id="" if stage == ALIGN else model_id,
+            model_id=model_id if definition.uses_models else "",
             domain=version.domain if version else "",
             version=version.version if version else "",
             adapter=version.uri if version else "",

@@ -14,7 +14,6 @@ from typing import Any
 
 from itportrait.config import fingerprint
 from itportrait.engine.pieces import StageResources
-from itportrait.engine.recipes import Recipe
 from itportrait.engine.verdicts import MEMORY_LOST, PROCESS_LOST
 from itportrait.execution.causes import Cause
 from itportrait.execution.errands import ErrandLimits, Errands, GivenUp
@@ -31,6 +30,7 @@ from itportrait.jobs.stylize.delivery import (
     domain_root,
     sweep,
 )
+from itportrait.stages.recipe import Recipe
 from itportrait.stages.shards import Shard
 from itportrait.stylize.config import DeliverablesConfig
 

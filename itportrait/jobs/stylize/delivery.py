@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 from itportrait.config import fingerprint
 from itportrait.documents import build
-from itportrait.engine.recipes import ALIGN, INVERT, Recipe
-from itportrait.engine.stage_functions import build_stylizer
 from itportrait.errors import InvalidArgumentError
 from itportrait.image import encode
 from itportrait.io import uris
@@ -33,8 +31,10 @@ from itportrait.records import (
     Status,
     StylizedRecord,
 )
+from itportrait.stages.recipe import Recipe
 from itportrait.stages.shards import Shard
 from itportrait.stylize.config import DeliverablesConfig
+from itportrait.stylize.stage import build_stylizer
 from itportrait.text import restored
 
 if TYPE_CHECKING:
@@ -233,8 +233,8 @@ def _portraits(task: DeliveryTask, commit: Commit) -> Iterator[_Portrait]:
     sources = dict(zip(task.shard.keys(), task.shard.sources, strict=True))
     aligned: dict[str, tuple[Source, AlignedRecord]] = {}
     codes: dict[str, InvertedRecord] = {}
-    for stage in (ALIGN, INVERT):
-        table = recipe.upstream(stage)
+    for kind in (AlignedRecord, InvertedRecord):
+        table = recipe.upstream(kind)
         upstream = table.read_commit(index)
         for row in table.read_rows(upstream, pixels=False) if upstream else ():
             record = row.record

@@ -7,7 +7,6 @@ from functools import cached_property, partial
 from itportrait.adapt.config import DomainSpec
 from itportrait.bank.store import Bank, BankVersion
 from itportrait.engine.pipeline import Domain
-from itportrait.engine.recipes import Recipe
 from itportrait.errors import ItportraitError, UnknownNameError
 from itportrait.jobs.backend import Backend
 from itportrait.jobs.domain_job import DomainJob, training_storage
@@ -16,6 +15,7 @@ from itportrait.jobs.stylize.config import JobConfig
 from itportrait.jobs.stylize.job_tracking import JobTracking
 from itportrait.jobs.trained_domain import publish_trained
 from itportrait.jobs.training_pool import TrainingPool
+from itportrait.stages.recipe import Recipe
 
 
 class JobDomains:

@@ -8,8 +8,6 @@ from typing import Any
 
 from itportrait.bank.store import BankVersion, read_version
 from itportrait.config import fingerprint
-from itportrait.engine.recipes import Recipe
-from itportrait.engine.stage_functions import build_stylizer
 from itportrait.errors import ItportraitError
 from itportrait.image import encode
 from itportrait.io import uris
@@ -20,6 +18,8 @@ from itportrait.pages.contact_sheet import contact_sheet
 from itportrait.pages.gallery import GalleryDomain, GalleryPortrait, render_gallery
 from itportrait.pages.video import encode_mp4, encode_webp
 from itportrait.records import AlignedRecord, InvertedRecord, Record, Source, Status, StylizedRecord
+from itportrait.stages.recipe import Recipe
+from itportrait.stylize.stage import build_stylizer
 from itportrait.text import restored
 
 log = logging.getLogger(__name__)
@@ -34,7 +34,7 @@ class GalleryJob:
 
     Args:
         output: the job's output folder.
-        align, invert: recipes of the first stages.
+        chain: recipes of the stages that every photo goes through, the first one first.
         stylize: recipes of the domains, in the order to show them.
         portraits: how many at most.
         turntables: how many of them turn, in every domain.
@@ -44,8 +44,7 @@ class GalleryJob:
     """
 
     output: str
-    align: Recipe
-    invert: Recipe
+    chain: tuple[Recipe, ...]
     stylize: tuple[Recipe, ...]
     portraits: int
     turntables: int
@@ -56,7 +55,7 @@ class GalleryJob:
     @property
     def fingerprint(self) -> str:
         """Return a digest of all that determines the files."""
-        recipes = [recipe.fingerprint for recipe in (self.align, self.invert, *self.stylize)]
+        recipes = [recipe.fingerprint for recipe in (*self.chain, *self.stylize)]
         return fingerprint(
             GALLERY_VERSION, recipes, self.portraits, self.turntables, self.counts, self.inputs
         )
@@ -95,11 +94,12 @@ def make_gallery(job: GalleryJob) -> list[str]:
 def _collect(job: GalleryJob) -> list[GalleryPortrait]:
     """Read the first portraits of the run, shard by shard, until there are enough."""
     portraits: list[GalleryPortrait] = []
-    for commit in job.align.table().commits():
+    photos, codes = (job.stylize[0].upstream(kind) for kind in (AlignedRecord, InvertedRecord))
+    for commit in photos.commits():
         if len(portraits) >= job.portraits:
             break
-        aligned = [row.record for row in job.align.table().read_rows(commit)]
-        inverted = _by_id(job.invert.table(), commit.shard)
+        aligned = [row.record for row in photos.read_rows(commit)]
+        inverted = _by_id(codes, commit.shard)
         stylized = {r.domain: _by_id(r.table(), commit.shard) for r in job.stylize}
         for record in aligned[: job.portraits - len(portraits)]:
             assert isinstance(record, AlignedRecord)

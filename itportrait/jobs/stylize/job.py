@@ -10,7 +10,6 @@ from itportrait.config import fingerprint
 from itportrait.engine.pieces import StageResources
 from itportrait.engine.pipeline import Domain, Pipeline
 from itportrait.engine.progress import Progress
-from itportrait.engine.recipes import ALIGN, INVERT, STYLIZE, Recipe
 from itportrait.engine.totals import Totals
 from itportrait.engine.window import WindowLimits
 from itportrait.errors import ItportraitError
@@ -21,6 +20,7 @@ from itportrait.jobs.backend import Backend
 from itportrait.jobs.stylize.config import JobConfig, StageShare
 from itportrait.jobs.stylize.domains import JobDomains
 from itportrait.jobs.stylize.job_tracking import JobTracking
+from itportrait.stages.recipe import Recipe
 from itportrait.stages.shards import Shard, iter_shards
 
 
@@ -46,7 +46,8 @@ class StylizeJob:
     """Counts of the portraits' files by domain, once they are made."""
 
     def __post_init__(self) -> None:
-        self.align, self.invert = self._recipe(ALIGN), self._recipe(INVERT)
+        *first, self.last = self.config.stages
+        self.chain = tuple(self._recipe(stage) for stage in first)
         self.tracking = JobTracking(
             self.config.tracking, self.backend.executor(), parent="stylize_dataset"
         )
@@ -80,8 +81,7 @@ class StylizeJob:
             memory_wait_s=settings.memory_wait_s,
         )
         return Pipeline(
-            self.align,
-            self.invert,
+            self.chain,
             self.domains,
             executor=self.backend.executor(),
             limits=limits,
@@ -98,8 +98,7 @@ class StylizeJob:
 
     def resources(self) -> dict[str, StageResources]:
         """Return what a task takes of the cluster, by stage."""
-        settings = self.config.resources
-        shares = {ALIGN: settings.align, INVERT: settings.invert, STYLIZE: settings.stylize}
+        shares = {stage: self.config.resources.share(stage) for stage in self.config.stages}
         return {
             stage: StageResources(share.cpus, self._gpus_of(share))
             for stage, share in shares.items()
@@ -107,7 +106,7 @@ class StylizeJob:
 
     def recipes(self) -> tuple[Recipe, ...]:
         """Return the recipes of all stages, as far as domains have a version by now."""
-        return self.align, self.invert, *self.stylize_recipes()
+        return *self.chain, *self.stylize_recipes()
 
     def stylize_recipes(self) -> tuple[Recipe, ...]:
         """Return the recipes of the domains that have a version by now, in order."""
@@ -119,12 +118,12 @@ class StylizeJob:
 
     def final_counts(self) -> dict[str, int]:
         """Return inputs by what became of them at the end: ok in all stages, rejected, failed."""
-        aligned, inverted = self.totals.stage(ALIGN), self.totals.stage(INVERT)
-        worst = {"rejected": inverted.rejected, "failed": inverted.failed}
+        stages = [self.totals.stage(recipe.name) for recipe in self.chain]
         stylized = [self.totals.stage(d.stage_name) for d in self.domains if not d.error]
-        for name in worst:
+        worst = {}
+        for name in ("rejected", "failed"):
+            worst[name] = sum(getattr(stage, name) for stage in stages)
             worst[name] += max((getattr(stage, name) for stage in stylized), default=0)
-            worst[name] += getattr(aligned, name)
         good = self.totals.listed - sum(worst.values())
         return {"ok": good, **worst}
 
@@ -140,10 +139,10 @@ class StylizeJob:
             raise ItportraitError(f"{len(failed)} of {len(self.domains)} domains failed: {reasons}")
 
     def _stylize_recipe(self, version: BankVersion) -> Recipe:
-        return self._recipe(STYLIZE, version)
+        return self._recipe(self.last, version)
 
     def _recipe(self, stage: str, version: BankVersion | None = None) -> Recipe:
-        share: StageShare = getattr(self.config.resources, stage)
+        share = self.config.resources.share(stage)
         return self.config.recipe(
             stage,
             self.model_id,

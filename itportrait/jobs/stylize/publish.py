@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
-from itportrait.engine.recipes import ALIGN, STYLIZE
 from itportrait.execution.executor import Call
 from itportrait.io import uris
 from itportrait.jobs.standing import make_once
@@ -23,7 +22,7 @@ def publish_pages(job: StylizeJob) -> str | None:
         URI of the gallery's page, None if none is wanted.
     """
     settings, shown = job.config.publish, _shown(job)
-    executor, anything = job.backend.executor(), job.totals.stage(ALIGN).inputs > 0
+    executor, anything = job.backend.executor(), job.totals.listed > 0
     review = ReviewJob(portraits=settings.review, **shown)
     if review.portraits and anything:
         call = Call(function=make_review, args=(review,), name="review page")
@@ -38,7 +37,7 @@ def publish_pages(job: StylizeJob) -> str | None:
         **shown,
     )
     if anything:
-        share = job.resources()[STYLIZE]
+        share = job.resources()[job.last]
         call = Call(
             function=make_gallery,
             args=(gallery,),
@@ -74,7 +73,7 @@ def deliver_files(job: StylizeJob, check: Callable[[], None]) -> str | None:
     if made is None:
         # Only the pasting needs photos; to list them again keeps memory flat.
         numbers = (Shard(index, ()) for index in range(job.totals.shards))
-        share = job.resources()[STYLIZE]
+        share = job.resources()[job.last]
         made = files.run(
             job.shards() if config.pasted else numbers,
             resources=share,
@@ -90,8 +89,7 @@ def _shown(job: StylizeJob) -> dict[str, Any]:
     """Return what the pages about a run have in common."""
     return {
         "output": job.config.output,
-        "align": job.align,
-        "invert": job.invert,
+        "chain": job.chain,
         "stylize": tuple(replace(recipe, retry_failed=False) for recipe in job.stylize_recipes()),
         "inputs": job.digest(),
     }

@@ -4,22 +4,21 @@ import heapq
 import logging
 import math
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from itportrait.align.config import AlignConfig, Reason
 from itportrait.config import fingerprint
-from itportrait.engine.recipes import ALIGN, INVERT, Recipe
 from itportrait.errors import ItportraitError
-from itportrait.invert.config import InvertConfig
 from itportrait.io import uris
 from itportrait.io.photos import read_photo
 from itportrait.jobs.standing import Marker
 from itportrait.pages.review import ReviewCase, ReviewGroup, render_review
 from itportrait.records import AlignedRecord, Source, Status
+from itportrait.stages.gate import Gate
+from itportrait.stages.recipe import Recipe
 from itportrait.text import restored
 
 log = logging.getLogger(__name__)
@@ -27,48 +26,6 @@ PAGE, MARKER = "gallery/review.html", "gallery/_review.json"
 REVIEW_VERSION = 1
 """Raised when the code of this module changes what it makes."""
 _COLUMNS = ("record_id", "uri", "status", "error", "crop")
-_LOW_QUALITY = "low_quality"
-
-
-@dataclass(frozen=True)
-class Gate:
-    """A reason that rests on a number.
-
-    Args:
-        stage: whose rows have it.
-        reason: `error.type` of rows that miss the threshold.
-        column: the number.
-        setting: key of the threshold in the stage's configuration.
-        badness: of a value; the largest is the worst.
-        shown: text of a value.
-    """
-
-    stage: str
-    reason: str
-    column: str
-    setting: str
-    badness: Callable[[float], float]
-    shown: Callable[[float], str]
-
-
-def _low(value: float) -> float:
-    return -value
-
-
-def _degrees(value: float) -> str:
-    return f"yaw {math.degrees(value):+.0f}°"
-
-
-_GATES = (
-    Gate(ALIGN, Reason.TOO_SMALL, "face_px", "min_face_px", _low, "{:.0f} px".format),
-    Gate(ALIGN, Reason.CUT_BY_BORDER, "visible", "min_visible", _low, "{:.0%} in the photo".format),
-    Gate(ALIGN, Reason.EXTREME_YAW, "yaw_rad", "max_yaw_deg", abs, _degrees),
-    Gate(ALIGN, Reason.BLURRED, "sharpness", "min_sharpness", _low, "sharpness {:.1f}".format),
-    Gate(ALIGN, Reason.OCCLUDED, "covered", "max_covered", abs, "{:.0%} covered".format),
-    Gate(INVERT, _LOW_QUALITY, "psnr", "min_psnr", _low, "{:.1f} dB".format),
-    Gate(INVERT, _LOW_QUALITY, "identity", "min_identity", _low, "identity {:.2f}".format),
-)
-_CONFIGS = {ALIGN: AlignConfig, INVERT: InvertConfig}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,15 +34,14 @@ class ReviewJob:
 
     Args:
         output: the job's output folder.
-        align, invert: recipes of the first stages.
+        chain: recipes of the stages that every photo goes through, the first one first.
         stylize: recipes of the domains.
         portraits: how many for each reason.
         inputs: digest of all rows: equal means the page stands.
     """
 
     output: str
-    align: Recipe
-    invert: Recipe
+    chain: tuple[Recipe, ...]
     stylize: tuple[Recipe, ...] = ()
     portraits: int = 6
     inputs: str = ""
@@ -93,7 +49,7 @@ class ReviewJob:
     @property
     def recipes(self) -> tuple[Recipe, ...]:
         """Return all recipes, in the order of the stages."""
-        return self.align, self.invert, *self.stylize
+        return *self.chain, *self.stylize
 
     @property
     def fingerprint(self) -> str:
@@ -158,7 +114,7 @@ def make_review(job: ReviewJob) -> list[ReviewGroup]:
 
 def _groups(job: ReviewJob, recipe: Recipe) -> Iterator[ReviewGroup]:
     """Look through a stage's rows once, and yield what there is to show."""
-    gates = [gate for gate in _GATES if gate.stage == recipe.stage]
+    gates = recipe.definition.gates
     by_gate = [_Worst(job.portraits) for _ in gates]
     others: dict[str, _Worst] = {}
     reasons: Counter[str] = Counter()
@@ -176,8 +132,9 @@ def _groups(job: ReviewJob, recipe: Recipe) -> Iterator[ReviewGroup]:
             if kind is not None and kind not in {gate.reason for gate in gates}:
                 worst = others.setdefault(kind, _Worst(job.portraits))
                 worst.add(0.0, commit.shard, position, row)
+    gates_of = Counter(gate.reason for gate in gates)
     for gate, worst in zip(gates, by_gate, strict=True):
-        name = f" by {gate.column}" if gate.reason == _LOW_QUALITY else ""
+        name = f" by {gate.column}" if gates_of[gate.reason] > 1 else ""
         cases = [_case(job, recipe, found, gate) for found in worst.rows()]
         title = f"{recipe.name}: {gate.reason}{name}"
         yield ReviewGroup(title, reasons[gate.reason], _setting(recipe, gate), cases)
@@ -187,14 +144,14 @@ def _groups(job: ReviewJob, recipe: Recipe) -> Iterator[ReviewGroup]:
 
 
 def _setting(recipe: Recipe, gate: Gate) -> str:
-    config = _CONFIGS[recipe.stage].model_validate_json(recipe.config)
+    config = recipe.definition.settings.model_validate_json(recipe.config)
     value = getattr(config, gate.setting)
     return f"{recipe.stage}.{gate.setting} is {'off' if value is None else f'{value:g}'}"
 
 
 def _case(job: ReviewJob, recipe: Recipe, found: _Found, gate: Gate | None = None) -> ReviewCase:
     row, photo = found.row, found.row
-    if recipe.stage != ALIGN:
+    if not recipe.takes_photos:
         photo = _aligned(job, found) or row
     text = (row["error"] or {}).get("message", "")
     if gate is not None:
@@ -204,9 +161,9 @@ def _case(job: ReviewJob, recipe: Recipe, found: _Found, gate: Gate | None = Non
 
 
 def _aligned(job: ReviewJob, found: _Found) -> dict[str, Any] | None:
-    """Return the align stage's row of a portrait of a later stage."""
-    commit = job.align.table().read_commit(found.shard)
-    rows = job.align.table().read_columns(commit, _COLUMNS) if commit else []
+    """Return the first stage's row of a portrait of a later stage."""
+    commit = job.chain[0].table().read_commit(found.shard)
+    rows = job.chain[0].table().read_columns(commit, _COLUMNS) if commit else []
     return next((r for r in rows if r["record_id"] == found.row["record_id"]), None)
 
 
@@ -224,8 +181,8 @@ def _picture(job: ReviewJob, found: _Found, photo: dict[str, Any]) -> np.ndarray
 
 
 def _from_table(job: ReviewJob, found: _Found) -> np.ndarray | None:
-    commit = job.align.table().read_commit(found.shard)
-    rows = job.align.table().read_rows(commit) if commit else []
+    commit = job.chain[0].table().read_commit(found.shard)
+    rows = job.chain[0].table().read_rows(commit) if commit else []
     records = [row.record for row in rows if row.record.record_id == found.row["record_id"]]
     return next((r.pixels for r in records if isinstance(r, AlignedRecord)), None)
 

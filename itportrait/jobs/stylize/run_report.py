@@ -6,7 +6,6 @@ import platform
 from typing import Any
 
 import itportrait
-from itportrait.engine.recipes import STYLIZE
 from itportrait.engine.totals import cost_of
 from itportrait.execution.executor import Executor
 from itportrait.io import uris
@@ -89,7 +88,7 @@ def _stages(job: StylizeJob) -> dict[str, dict[str, Any]]:
 
 def _deliverables(job: StylizeJob) -> dict[str, dict[str, Any]]:
     """Return what became of the files of every domain with what they took of the cluster."""
-    share, found = job.resources()[STYLIZE], {}
+    share, found = job.resources()[job.last], {}
     for name, made in job.deliverables.items():
         seconds = made.get("seconds", 0.0)
         cost = cost_of(seconds * share.num_cpus, seconds * share.num_gpus, made["portraits"])

@@ -10,18 +10,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from itportrait.engine.recipes import ALIGN, INVERT, STYLIZE, Recipe
 from itportrait.image import decode, encode
 from itportrait.jobs.stylize import delivery
 from itportrait.jobs.stylize.deliverables import DeliverablesJob
 from itportrait.jobs.stylize.delivery import DeliveryTask, deliver, read_delivery, sweep
 from itportrait.pages import decode_depth
 from itportrait.records import InvertedRecord, Source, StylizedRecord
+from itportrait.stages.recipe import Recipe
+from itportrait.stages.registry import CHAIN
 from itportrait.stages.shards import Shard
 from itportrait.stylize import DeliverablesConfig, StylizeConfig, Stylizer
 from tests.helpers.icc import cmyk_profile, rgb_profile
 from tests.helpers.tables import commit_rows
 from tests.helpers.tiny_family import own_samples, tint, tiny_bundle
+
+ALIGN, INVERT, STYLIZE = CHAIN
 
 EVERYTHING = DeliverablesConfig(
     pasted=True,

@@ -130,8 +130,7 @@ def test_the_gallery_shows_every_kind(run):
     job, recipes, _ = run
     shown = GalleryJob(
         output=job.output,
-        align=recipes["align"],
-        invert=recipes["invert"],
+        chain=(recipes["align"], recipes["invert"]),
         stylize=tuple(recipes[name] for name in KINDS),
         portraits=2,
         turntables=1,

@@ -4,13 +4,16 @@ import numpy as np
 import pytest
 
 from itportrait.align.config import AlignConfig
-from itportrait.engine.recipes import ALIGN, INVERT, Recipe
 from itportrait.image import encode
 from itportrait.invert.config import InvertConfig
 from itportrait.jobs.stylize.review import ReviewJob, make_review
 from itportrait.records import AlignedRecord, InvertedRecord, RecordError, Status
+from itportrait.stages.recipe import Recipe
+from itportrait.stages.registry import CHAIN
 from tests.helpers.page import Page
 from tests.helpers.tables import commit_rows
+
+ALIGN, INVERT, *_ = CHAIN
 
 
 def error(stage, kind):
@@ -42,7 +45,7 @@ def job(tmp_path):
     commit_rows(invert, 0, [InvertedRecord(record_id="0", psnr=12.0, identity=0.9, **bad)])
     codes = [InvertedRecord(record_id=str(n), psnr=25.0 + n, identity=0.5) for n in (1, 2)]
     commit_rows(invert, 1, codes)
-    return ReviewJob(output=str(tmp_path), align=align, invert=invert, portraits=2)
+    return ReviewJob(output=str(tmp_path), chain=(align, invert), portraits=2)
 
 
 def test_worst_per_reason_over_all_shards(job, tmp_path):

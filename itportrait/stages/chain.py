@@ -1,0 +1,38 @@
+"""The order in which photos go through stages, checked before anything runs."""
+
+from collections.abc import Sequence
+
+from itportrait.errors import InvalidArgumentError
+from itportrait.stages.recipe import Recipe
+from itportrait.stages.registry import stage_named
+
+
+def check_chain(names: Sequence[str]) -> None:
+    """Check that stages can follow one another in an order.
+
+    Args:
+        names: of the stages, the first one first; the last one runs once for each domain.
+
+    Raises:
+        UnknownNameError: a name is none of a stage.
+        InvalidArgumentError: a stage cannot stand in its place; says which, and why.
+    """
+    stages = [stage_named(name) for name in names]
+    if len(set(names)) < len(names):
+        raise InvalidArgumentError("stages", expected="each stage once", actual=list(names))
+    for place, stage in enumerate(stages):
+        if (place == 0) != (stage.follows is None):
+            raise InvalidArgumentError(
+                f"stage {stage.name!r}",
+                expected="the first stage" if stage.follows is None else "behind another stage",
+                actual=f"number {place + 1} of {', '.join(names)}",
+            )
+        if stage.per_domain != (place == len(stages) - 1):
+            raise InvalidArgumentError(
+                f"stage {stage.name!r}",
+                expected="the last stage, which alone runs once for each domain",
+                actual=f"number {place + 1} of {', '.join(names)}",
+            )
+        recipe = Recipe(stage=stage.name, output="", config="", after=tuple(names[:place]))
+        for kind in stage.takes:
+            recipe.giver(kind)

@@ -1,0 +1,171 @@
+"""What determines a stage's output, and where it goes: the same for all of its shards."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from itportrait.config import fingerprint
+from itportrait.errors import InvalidArgumentError
+from itportrait.io import uris
+from itportrait.io.commits import StageTable
+from itportrait.io.names import check_domain, check_name
+from itportrait.io.parquet import PixelFormat
+from itportrait.records import Record
+from itportrait.stages.registry import stage_named
+from itportrait.stages.stage import Stage
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """One stage (of one domain): hashable, small, sent with every task.
+
+    Args:
+        stage: name of the stage.
+        output: the job's output folder.
+        config: JSON of the stage's settings.
+        after: names of the stages before it, from the first to the one just before; None: those
+            that it follows by itself.
+        bundle: URI of the models.
+        model_id: what the models are, for the fingerprint.
+        domain: name, for a stage that runs once for each domain.
+        version: the style's version, for such a stage.
+        adapter: URI of the style's folder in the bank, for such a stage.
+        pixel_format: encoding of pictures.
+        device: torch device of the models; not part of the fingerprint.
+        builder: `module:function` that builds the stage's function from a recipe, in place of the
+            stage itself; for tests and benchmarks.
+        timeout_s: seconds allowed to a task, plus `item_timeout_s` for each of its items.
+        retry_failed: compute failed rows again.
+    """
+
+    stage: str
+    output: str
+    config: str
+    after: tuple[str, ...] | None = None
+    bundle: str = ""
+    model_id: str = ""
+    domain: str = ""
+    version: str = ""
+    adapter: str = ""
+    pixel_format: PixelFormat = field(default_factory=PixelFormat)
+    device: str = "cpu"
+    builder: str = ""
+    timeout_s: float = 300.0
+    item_timeout_s: float = 60.0
+    retry_failed: bool = False
+
+    def __post_init__(self) -> None:
+        if self.domain:
+            check_domain(self.domain)
+        if self.version:
+            check_name(self.version, "version")
+
+    @property
+    def name(self) -> str:
+        """Return what people call it: `align`, `invert`, `stylize bronze`."""
+        return f"{self.stage} {self.domain}".strip()
+
+    @property
+    def definition(self) -> Stage:
+        """Return the stage itself."""
+        return stage_named(self.stage)
+
+    @property
+    def fingerprint(self) -> str:
+        """Return a digest of everything but the inputs."""
+        parts: list[Any] = [self.stage, self.definition.version, self.config, self.model_id]
+        parts += [self.domain, self.version, self.pixel_format.kind, self.pixel_format.quality]
+        return fingerprint(*parts)
+
+    def of_inputs(self, inputs: str | list[str]) -> str:
+        """Return the fingerprint of a shard: this recipe applied to inputs with this digest."""
+        return fingerprint(self.fingerprint, inputs)
+
+    @property
+    def before(self) -> tuple[str, ...]:
+        """Return the names of the stages before it, the first one first."""
+        return _followed(self.definition) if self.after is None else self.after
+
+    @property
+    def previous(self) -> str:
+        """Return the name of the stage just before it; empty for the first one."""
+        return self.before[-1] if self.before else ""
+
+    @property
+    def takes_photos(self) -> bool:
+        """Tell whether it begins the chain: its items are photos, and no records."""
+        return not self.before
+
+    @property
+    def takes(self) -> tuple[str, ...]:
+        """Return the stages that give the records of an item, in the order of the item.
+
+        Raises:
+            InvalidArgumentError: no stage before it makes records that it takes.
+        """
+        return tuple(self.giver(kind) for kind in self.definition.takes)
+
+    @property
+    def reads(self) -> tuple[str, ...]:
+        """Return the stages that decide about its items, the first one first."""
+        return tuple(name for name in self.before if name in {*self.takes, self.previous})
+
+    def giver(self, record_type: type[Record]) -> str:
+        """Return the last stage before it that makes records of a type.
+
+        Raises:
+            InvalidArgumentError: there is none.
+        """
+        for name in reversed(self.before):
+            if issubclass(stage_named(name).record_type, record_type):
+                return name
+        raise InvalidArgumentError(
+            "stages",
+            expected=f"a chain with a stage before {self.stage!r} that makes a "
+            f"{record_type.__name__}",
+            actual=" -> ".join((*self.before, self.stage)),
+            remedy="put such a stage before it",
+        )
+
+    def table(self) -> StageTable:
+        """Return the table that the stage writes."""
+        return stage_table(self.output, self.stage, self.domain)
+
+    def partial_table(self, shard: int) -> StageTable:
+        """Return where ranges of a shard are kept while a poison record is looked for."""
+        root = uris.join(self.table().root, "_partial", f"{shard:05d}")
+        return StageTable(root, self.definition.record_type)
+
+    def upstream(self, source: str | type[Record]) -> StageTable:
+        """Return the table of a stage before it, of the same output.
+
+        Args:
+            source: name of the stage, or a type of record: then the last stage that makes it.
+        """
+        name = source if isinstance(source, str) else self.giver(source)
+        return stage_table(self.output, name)
+
+
+def stage_table(output: str, stage: str, domain: str = "") -> StageTable:
+    """Return the table of a stage below a job's output.
+
+    Raises:
+        InvalidArgumentError: the domain's name is none that a folder may have.
+    """
+    known = stage_named(stage)
+    root = uris.join(output, known.folder)
+    if known.per_domain:
+        root = uris.join(root, f"domain={check_domain(domain)}")
+    return StageTable(root, known.record_type)
+
+
+def _followed(stage: Stage) -> tuple[str, ...]:
+    """Return the names of the stages that a stage follows by itself, the first one first."""
+    names: list[str] = []
+    while stage.follows is not None:
+        if stage.follows in names:
+            raise InvalidArgumentError(
+                f"stage {stage.name!r}", expected="a chain without a circle", actual=names
+            )
+        names.insert(0, stage.follows)
+        stage = stage_named(stage.follows)
+    return tuple(names)
