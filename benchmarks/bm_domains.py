@@ -84,7 +84,7 @@ def measure(bundle, spec: DomainSpec, config: JobConfig, probe: ProbeConfig) -> 
         spec=spec,
         references=tuple(encode(reference.pixels) for reference in references),
         truth=f"mini:{spec.name}",
-        styles={"adapted": result.adapter.to_bytes()},
+        styles={"adapted": result.style.to_bytes()},
         probe=probe,
         pictures=8,
     )

@@ -43,24 +43,26 @@ py-modules = ["portrait_plugin"]
 
 PLUGIN = """
 from itportrait.adapt.methods.itportrait.balance import Balance
-from itportrait.adapt.methods import AdaptationMethod, StepLoss, Student
+from itportrait.adapt.methods import FinetuningMethod, StepLoss
+from itportrait.adapt.settings import FinetuningConfig
 from itportrait.invert import Inversion, Solution
 
 
-class PaintMethod(AdaptationMethod):
+class PaintConfig(FinetuningConfig):
+    brush: float = 0.01
+
+
+class PaintMethod(FinetuningMethod):
+    Config = PaintConfig
     result = "painted"
 
-    def __init__(self, context, state=None):
-        self.base = context.bundle.generator
-        self.students = {
-            "painted": Student(
-                self.base, context.spec.train, learning_rate=0.01, betas=(0.0, 0.99)
-            )
-        }
+    def make_students(self):
+        return {"painted": self.student(learning_rate=self.context.config.brush, betas=(0.0, 0.99))}
 
-    def loss(self, step):
-        ws = self.base.w_avg.expand(1, self.base.num_ws, -1)
-        camera = self.base.w_avg.new_tensor([1, 0, 0, 0, 0, -1, 0, 0, 0, 0, -1, 2.7, 0, 0, 0, 1,
+    def loss(self, index):
+        base = self.context.bundle.generator
+        ws = base.w_avg.expand(1, base.num_ws, -1)
+        camera = base.w_avg.new_tensor([1, 0, 0, 0, 0, -1, 0, 0, 0, 0, -1, 2.7, 0, 0, 0, 1,
                                              4.2, 0, 0.5, 0, 4.2, 0.5, 0, 0, 1])[None]
         image = self.students["painted"].generator.synthesize(ws, camera).image
         return StepLoss("painted", image.square().mean(), {})
@@ -154,7 +156,6 @@ def test_methods_of_an_installed_wheel_run(installed, tmp_path):
         import torch
         from itportrait import load_bundle
         from itportrait.adapt import AdaptConfig, DomainSpec, adapt_domain
-        from itportrait.adapt.config import ThresholdConfig
         from itportrait.adapt.methods.itportrait.threshold import Threshold
         from itportrait.jobs.stylize.config import load_job
         from itportrait.invert import INVERSIONS, InvertConfig, Problem
@@ -166,7 +167,7 @@ def test_methods_of_an_installed_wheel_run(installed, tmp_path):
         config = AdaptConfig.parse({"probe": {"count": 2, "every": 1}})
         (spec,) = job.specifications().values()
         result = adapt_domain(bundle, spec, config)
-        print(result.adapter.domain, result.step > 0)
+        print(result.style.domain, result.step > 0)
         problem = Problem.of(torch.zeros(1, 3, 32, 32), torch.zeros(1, 25), ("a",))
         print(len(INVERSIONS.get("guess")(job.invert, bundle).run(problem)))
         print(Threshold(job.adapt.threshold).weights(0.1))

@@ -2,19 +2,18 @@
 
 from typing import TYPE_CHECKING
 
+from itportrait.adapt.version import VERSION
 from itportrait.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from itportrait.adapt.adapter import Adapter, mix_adapters
-    from itportrait.adapt.config import AdaptConfig, DomainSpec, resolve
+    from itportrait.adapt.config import AdaptConfig, misfits, resolve
+    from itportrait.adapt.domain import DomainSpec
     from itportrait.adapt.fingerprint import adapt_fingerprint, former_fingerprint
     from itportrait.adapt.layers import LAYER_PRESETS
     from itportrait.adapt.loop import AdaptReport, AdaptResult, adapt_domain
     from itportrait.adapt.methods import METHODS
     from itportrait.adapt.references import Reference, load_references
-
-VERSION = 1
-"""Raised when the code of this stage changes its results: every domain is made anew."""
 
 __all__ = [
     "LAYER_PRESETS",
@@ -30,6 +29,7 @@ __all__ = [
     "adapt_fingerprint",
     "former_fingerprint",
     "load_references",
+    "misfits",
     "mix_adapters",
     "resolve",
 ]
@@ -38,7 +38,8 @@ __getattr__ = lazy_exports(
     __name__,
     {
         "adapter": "Adapter mix_adapters",
-        "config": "AdaptConfig DomainSpec resolve",
+        "config": "AdaptConfig misfits resolve",
+        "domain": "DomainSpec",
         "layers": "LAYER_PRESETS",
         "fingerprint": "adapt_fingerprint former_fingerprint",
         "loop": "AdaptReport AdaptResult adapt_domain",

@@ -9,10 +9,13 @@ wherever such settings were left alone. Where they were not, `former_fingerprint
 from collections.abc import Sequence
 from typing import Any
 
-import itportrait.adapt
-from itportrait.adapt.config import FORMER_ROW_SETS, AdaptConfig, DomainSpec, resolve
+from itportrait.adapt import version
+from itportrait.adapt.config import AdaptConfig, resolve
+from itportrait.adapt.domain import DomainSpec
 from itportrait.adapt.methods import METHODS
+from itportrait.adapt.methods.itportrait.config import FORMER_ROW_SETS, ItportraitConfig
 from itportrait.adapt.references import Reference
+from itportrait.adapt.settings import MethodConfig
 from itportrait.config import Settings, fingerprint
 
 _FREE = {"tags", "license", "references", "options"}
@@ -43,11 +46,12 @@ def adapt_fingerprint(
     """
     resolved = resolve(spec, config)
     settings = resolved.model_dump(mode="json")
-    unread = METHODS.get(spec.method).unread(spec, resolved)
-    initial = AdaptConfig(preset=resolved.preset).model_dump(mode="json")
-    for name in unread:
-        _copy_setting(name, source=initial, target=settings)
-    return _digest(spec, settings, model_id, references, align)
+    unread = resolved.unread(spec)
+    if unread:
+        initial = type(resolved)(preset=resolved.preset).model_dump(mode="json")
+        for name in unread:
+            _copy_setting(name, source=initial, target=settings)
+    return _digest(spec, resolved, settings, model_id, references, align)
 
 
 def former_fingerprint(
@@ -62,23 +66,31 @@ def former_fingerprint(
 
     The arguments are those of `adapt_fingerprint`.
     """
-    settings = resolve(spec, config).model_dump(mode="json")
-    return _digest(spec, settings, model_id, references, align)
+    resolved = resolve(spec, config)
+    settings = resolved.model_dump(mode="json")
+    return _digest(spec, resolved, settings, model_id, references, align)
 
 
 def _digest(
     spec: DomainSpec,
+    resolved: MethodConfig,
     settings: dict[str, Any],
     model_id: str,
     references: Sequence[Reference | bytes],
     align: Settings | Sequence[Any] | None,
 ) -> str:
     plain = spec.model_dump(mode="json", exclude=_FREE)
-    rows = settings["apt"]["rows"]
-    if isinstance(rows, str):  # hashed under the names of the first release
-        settings["apt"]["rows"] = _FORMER_ROWS.get(rows, rows)
+    if isinstance(resolved, ItportraitConfig):  # rows are hashed under their first names
+        rows = settings["apt"]["rows"]
+        settings["apt"]["rows"] = _FORMER_ROWS.get(rows, rows) if isinstance(rows, str) else rows
     contents = [_content(reference) for reference in references]
-    return fingerprint(plain, settings, align, model_id, contents, itportrait.adapt.VERSION)
+    return fingerprint(plain, settings, align, model_id, contents, _versions(spec.method))
+
+
+def _versions(method: str) -> int | list[int]:
+    """Return the stage's version, and the method's past its first, which was not hashed."""
+    own = METHODS.get(method).VERSION
+    return version.VERSION if own == 1 else [version.VERSION, own]
 
 
 def _content(reference: Reference | bytes) -> Any:

@@ -17,10 +17,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from itportrait.adapt.config import PairConfig
 from itportrait.adapt.layers import shared_rows
 from itportrait.adapt.references import Reference
 from itportrait.adapt.sampling import device_of, final_image, random_codes
+from itportrait.adapt.settings import PairConfig
 from itportrait.bundle import Bundle
 from itportrait.generator import Generator
 from itportrait.generator.whitened import WhitenedSpace

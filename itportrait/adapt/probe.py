@@ -7,41 +7,46 @@ import torch
 from torch import Tensor
 
 from itportrait import metrics
-from itportrait.adapt.config import AdaptConfig, DomainSpec
+from itportrait.adapt.domain import DomainSpec
 from itportrait.adapt.references import Reference
 from itportrait.adapt.sampling import device_of, final_image, random_codes
+from itportrait.adapt.settings import MethodConfig
 from itportrait.bundle import Bundle
-from itportrait.generator import Generator
 from itportrait.geometry.camera import look_at_camera
 from itportrait.image import resize, to_uint8
 from itportrait.learning.seeds import step_rng
+from itportrait.styles import Codes, PreparedStyle
 
 _SIDE_YAW_RAD = 0.5236
 """+-30 degrees: the views of `view_consistency`."""
 
 
-class Probe:
-    """Scores of a generator against its base on a fixed set; the base is rendered once.
+class StepProbe:
+    """Scores of a style against the base model on a fixed set; the base is rendered once.
 
     Args:
         bundle: the base and the models that judge.
         spec: prompt of the domain.
-        config: probe settings.
+        config: settings of the method.
         references: style images of the domain, may be empty.
     """
 
     def __init__(
-        self, bundle: Bundle, spec: DomainSpec, config: AdaptConfig, references: Sequence[Reference]
+        self,
+        bundle: Bundle,
+        spec: DomainSpec,
+        config: MethodConfig,
+        references: Sequence[Reference],
     ) -> None:
         self.bundle, self.spec, self.config = bundle, spec, config
         base, probe = bundle.generator, config.probe
         device = device_of(base)
         rng = step_rng(probe.seed, 0, 0, "probe")
-        self.ws = random_codes(base, probe.count, rng, config.truncation_psi)
+        ws = random_codes(base, probe.count, rng, config.truncation_psi)
         yaws = [probe.yaws[index % len(probe.yaws)] for index in range(probe.count)]
-        self.camera = look_at_camera(torch.tensor(yaws), 0.0).to(device)
+        self.codes = Codes(ws, look_at_camera(torch.tensor(yaws), 0.0).to(device))
         with torch.no_grad():
-            self.base = base.synthesize(self.ws, self.camera)
+            self.base = base.synthesize(ws, self.codes.cameras)
         side = base.image_resolution
         images = [resize(reference.image(device), side) for reference in references]
         self.references = torch.cat(images) if images else None
@@ -56,18 +61,19 @@ class Probe:
         return float(scores.mean())
 
     @torch.no_grad()
-    def score(self, generator: Generator) -> tuple[dict[str, float], Tensor]:
-        """Judge a generator.
+    def score(self, style: PreparedStyle) -> tuple[dict[str, float], Tensor]:
+        """Judge a style, laid over the base.
 
         Returns:
             The numbers (`clip_direction` and `clip_reach` with a prompt, `clip_image` and its gain
             with references, `identity`, `depth_distance`, `depth_variance` as a ratio, `diversity`,
             `style`), and the renders `[count, 3, S, S]`.
         """
-        render = generator.synthesize(self.ws, self.camera)
+        render = style.render(self.codes)
         image = final_image(render)
-        base, bundle, scores = self.base, self.bundle, {}
-        styles = []
+        base, bundle = self.base, self.bundle
+        scores: dict[str, float] = {}
+        styles: list[float] = []
         if self.spec.prompt:
             words = {"prompt": self.spec.prompt, "source_prompt": self.spec.source_prompt}
             pair = image, self.base_image, bundle.clips
@@ -94,16 +100,16 @@ class Probe:
         return scores, image
 
     @torch.no_grad()
-    def final(self, generator: Generator) -> dict[str, float]:
-        """Judge the chosen generator: `score`, and `view_consistency` over 0 and +-30 degrees."""
-        scores, _ = self.score(generator)
-        planes = generator.planes(self.ws)
-        views = []
+    def final(self, style: PreparedStyle) -> tuple[dict[str, float], Tensor]:
+        """Judge the chosen style: `score`, and `view_consistency` over 0 and +-30 degrees."""
+        scores, image = self.score(style)
+        bound, count = style.bind(self.codes), len(self.codes)
+        views: list[Tensor] = []
         for yaw in (0.0, -_SIDE_YAW_RAD, _SIDE_YAW_RAD):
-            camera = look_at_camera(torch.full((len(self.ws),), yaw), 0.0).to(self.ws.device)
-            views.append(final_image(generator.render(planes, self.ws, camera)))
+            camera = look_at_camera(torch.full((count,), yaw), 0.0).to(self.codes.device)
+            views.append(final_image(bound.render(camera)))
         consistency = metrics.view_consistency(torch.stack(views, 1), self.bundle.identity)
-        return scores | {"view_consistency": float(consistency.mean())}
+        return scores | {"view_consistency": float(consistency.mean())}, image
 
     def pictures(self, images: Tensor) -> list[np.ndarray]:
         """Return the renders that a report carries, uint8 `[S, S, 3]` each."""

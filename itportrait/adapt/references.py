@@ -65,7 +65,7 @@ def load_references(uris: Sequence[str]) -> list[Reference]:
         DecodeError: one is not a picture.
         InvalidArgumentError: one is not square, so not aligned.
     """
-    references = []
+    references: list[Reference] = []
     for uri in uris:
         try:
             data = read_bytes(uri)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from itportrait.adapt.config import ViewConfig
+from itportrait.adapt.settings import ViewConfig
 from itportrait.generator import Generator, Rendering
 from itportrait.geometry.camera import fov_to_focal, frontal_camera, look_at_camera
 from itportrait.geometry.orbit import FFHQ_ORBIT

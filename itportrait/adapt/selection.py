@@ -9,23 +9,22 @@ left out: one snapshot is enough, and a resumed run decides alike. After `patien
 better step the run stops.
 """
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor
 
-from itportrait.adapt.config import SelectionConfig
-
-Weights = dict[str, Tensor]
+from itportrait.adapt.settings import SelectionConfig
 
 
 class Selection:
-    """The kept step, its weights, and the curve of all probes."""
+    """The kept step, its tensors, and the curve of all probes."""
 
     def __init__(self, config: SelectionConfig) -> None:
         self.config = config
         self.curve: list[dict[str, float]] = []
         self.kept: dict[str, float] | None = None
-        self.weights: dict[str, Weights] = {}
+        self.tensors: dict[str, Tensor] = {}
         self._stale = 0
 
     def violation(self, scores: dict[str, float]) -> float:
@@ -47,8 +46,8 @@ class Selection:
         price = self.config.min_gain + self.config.damage_cost * lost
         return new["style"] - self.kept["style"] >= price
 
-    def add(self, step: int, scores: dict[str, float], weights: dict[str, Weights]) -> bool:
-        """Record a probed step; keep its weights (copied) if it is better.
+    def add(self, step: int, scores: dict[str, float], tensors: Mapping[str, Tensor]) -> bool:
+        """Record a probed step; keep its tensors (copied) if it is better.
 
         Returns:
             Whether it is the kept one now.
@@ -59,10 +58,7 @@ class Selection:
             self._stale += 1
             return False
         self.kept, self._stale = point, 0
-        self.weights = {
-            name: {key: value.detach().clone() for key, value in group.items()}
-            for name, group in weights.items()
-        }
+        self.tensors = {name: value.detach().clone() for name, value in tensors.items()}
         return True
 
     @property
@@ -75,7 +71,7 @@ class Selection:
         return {
             "curve": [dict(point) for point in self.curve],
             "kept": None if self.kept is None else dict(self.kept),
-            "weights": {name: dict(group) for name, group in self.weights.items()},
+            "tensors": dict(self.tensors),
             "stale": self._stale,
         }
 
@@ -83,5 +79,5 @@ class Selection:
         """Continue from `state_dict`."""
         self.curve = [dict(point) for point in state["curve"]]
         self.kept = None if state["kept"] is None else dict(state["kept"])
-        self.weights = {name: dict(group) for name, group in state["weights"].items()}
+        self.tensors = dict(state["tensors"])
         self._stale = state["stale"]

@@ -6,7 +6,8 @@ from typing import Any, Self
 from pydantic import Field
 
 import itportrait.align
-from itportrait.adapt.config import AdaptConfig, DomainSpec
+from itportrait.adapt.config import AdaptConfig
+from itportrait.adapt.domain import DomainSpec
 from itportrait.align.config import AlignConfig
 from itportrait.bank.store import Bank, BankVersion
 from itportrait.config import Settings

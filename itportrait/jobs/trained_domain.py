@@ -10,7 +10,7 @@ from itportrait.bank.store import Bank, BankVersion
 from itportrait.io import uris
 from itportrait.jobs.domain_job import DomainJob
 
-ADAPTER, IMAGE_ADAPTER, RESULT = "adapter.safetensors", "image_adapter.safetensors", "result.json"
+ADAPTER, RESULT = "adapter.safetensors", "result.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,7 +87,7 @@ def reference_images(
 
 def collect_result(job: DomainJob, result, model_id: str, references: Sequence) -> TrainedDomain:
     """Turn an `AdaptResult` into what a bank keeps of it."""
-    info = {"step": result.step, "pairs": result.pairs, "fit": result.adapter.info.get("fit")}
+    info = {"step": result.step, **result.notes, "fit": result.style.info.get("fit")}
     trained = TrainedDomain(
         job=job,
         base_model_id=model_id,
@@ -105,9 +105,9 @@ def _result_files(result, references: Sequence) -> dict[str, bytes]:
     from itportrait.image import encode
     from itportrait.pages.contact_sheet import contact_sheet
 
-    files = {ADAPTER: result.adapter.to_bytes()}
-    if result.image_adapter is not None:
-        files[IMAGE_ADAPTER] = result.image_adapter.to_bytes()
+    files = {ADAPTER: result.style.to_bytes()}
+    for name, style in result.others.items():
+        files[f"{name}_{ADAPTER}"] = style.to_bytes()
     pictures = list(result.images)
     if pictures:
         sheet = contact_sheet([pictures], columns=[f"face {i}" for i in range(len(pictures))])

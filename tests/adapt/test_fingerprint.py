@@ -6,15 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-import itportrait.adapt
 from itportrait.adapt import (
     AdaptConfig,
     DomainSpec,
     adapt_domain,
     adapt_fingerprint,
     former_fingerprint,
+    version,
 )
-from itportrait.adapt.methods import METHODS
+from itportrait.adapt.methods.itportrait.config import ItportraitConfig
+from itportrait.adapt.presets import merge
+from itportrait.adapt.settings import MethodConfig
 from itportrait.config import fingerprint
 
 RELEASE = Path(__file__).parents[1] / "data" / "first_release" / "fingerprints.json"
@@ -90,27 +92,25 @@ def test_what_is_called_unread_changes_no_result(
     references = [] if mode == "text" else [reference]
     changed = data
     for change in settings:
-        changed = itportrait.adapt.presets.merge(changed, change)
+        changed = merge(changed, change)
     results = [
         adapt_domain(bundle, spec, AdaptConfig.parse(values), references=references)
         for values in (data, changed)
     ]
     assert data != changed
-    first, second = (result.adapter.delta for result in results)
+    first, second = (result.style.delta for result in results)
     assert all(np.array_equal(first[name], second[name]) for name in first)
-    assert results[0].adapter.info["fingerprint"] == results[1].adapter.info["fingerprint"]
+    assert results[0].style.info["fingerprint"] == results[1].style.info["fingerprint"]
 
 
 def test_a_change_of_the_stages_code_changes_every_fingerprint(monkeypatch):
     before = [digest(spec) for spec in (WORDS, PICTURE, BOTH)]
-    monkeypatch.setattr(itportrait.adapt, "VERSION", itportrait.adapt.VERSION + 1)
+    monkeypatch.setattr(version, "VERSION", version.VERSION + 1)
     assert not {digest(spec) for spec in (WORDS, PICTURE, BOTH)} & set(before)
 
 
 def test_a_method_that_does_not_say_what_it_reads_is_made_again_whatever_changes(monkeypatch):
-    method = METHODS.get("itportrait")
-    base = next(parent for parent in method.__mro__ if parent.__name__ == "AdaptationMethod")
-    monkeypatch.setattr(method, "unread", base.unread)  # as a plug-in's that inherits it
+    monkeypatch.setattr(ItportraitConfig, "unread", MethodConfig.unread)  # as one that inherits it
     assert digest(WORDS, {"apt": {"batch": 3}}) != digest(WORDS)
 
 
@@ -129,7 +129,7 @@ def test_fingerprints_of_the_first_release_are_those_of_today():
 def test_a_set_of_rows_keeps_its_digest_under_its_new_name():
     old, new = ({"apt": {"rows": name}} for name in ("preserve_colour", "preserve_color"))
     assert AdaptConfig.parse(old) == AdaptConfig.parse(new)
-    settings = AdaptConfig.parse(new).model_dump(mode="json")
+    settings = AdaptConfig.parse(new).model_dump(mode="json", exclude={"methods"})
     settings["apt"]["rows"] = "preserve_colour"
     plain = DomainSpec.parse(PICTURE).model_dump(
         mode="json", exclude={"tags", "license", "references", "options"}

@@ -49,27 +49,27 @@ def test_every_mode_reports_selects_and_resumes_identically(
     assert [report.last for report in reports] == [False, True]
     assert len(reports[0].images) == 2
     assert result.step in (4, 8)
-    assert len(result.pairs) == (0 if mode == "text" else 1)
-    assert (result.image_adapter is not None) == (mode == "image_text")
+    assert len(result.notes["pairs"]) == (0 if mode == "text" else 1)
+    assert list(result.others) == (["image"] if mode == "image_text" else [])
     expected = {"identity", "depth_distance", "depth_variance", "diversity", "view_consistency"}
     assert expected | {"seconds", "style"} <= set(result.metrics)
     assert ("clip_direction" in result.metrics) == (mode != "image")
     assert ("clip_image" in result.metrics) == (mode != "text")
-    assert result.adapter.info["spec"]["name"] == "red"
+    assert result.style.info["spec"]["name"] == "red"
 
     resumed, later, _ = collect(
         bundle, spec, config, references, resume_state=through_disk(states[0])
     )
     assert [report.step for report in later] == [8]
-    assert same(resumed.adapter, result.adapter)
+    assert same(resumed.style, result.style)
     assert resumed.curve == result.curve
     assert through_disk(states[1])["step"] == 8
 
 
 def test_the_same_seed_gives_the_same_adapter_and_another_does_not(bundle, config, make_spec):
     first = adapt_domain(bundle, make_spec(), config)
-    assert same(adapt_domain(bundle, make_spec(), config).adapter, first.adapter)
-    assert not same(adapt_domain(bundle, make_spec(seed=6), config).adapter, first.adapter)
+    assert same(adapt_domain(bundle, make_spec(), config).style, first.style)
+    assert not same(adapt_domain(bundle, make_spec(seed=6), config).style, first.style)
 
 
 def test_words_pull_the_renders_their_way(bundle, config, make_spec):
@@ -141,7 +141,7 @@ def test_scenes_of_a_pool_are_rendered_once(bundle, config, make_spec):
     torch.testing.assert_close(late.depth, fresh.image_depth, atol=1e-4, rtol=1e-4)
     _, _, states = collect(bundle, spec, config)
     full = adapt_domain(bundle, spec, config)
-    assert same(adapt_domain(bundle, spec, config, resume_state=states[0]).adapter, full.adapter)
+    assert same(adapt_domain(bundle, spec, config, resume_state=states[0]).style, full.style)
 
 
 def test_the_base_is_left_alone(bundle, config, make_spec, reference):
@@ -154,7 +154,7 @@ def test_the_base_is_left_alone(bundle, config, make_spec, reference):
 
 def test_only_the_preset_is_trained(bundle, config, make_spec):
     result = adapt_domain(bundle, make_spec(train="planes_only"), config)
-    assert all(name.startswith("backbone.synthesis.") for name in result.adapter.delta)
+    assert all(name.startswith("backbone.synthesis.") for name in result.style.delta)
 
 
 def test_an_average_of_the_weights_can_be_kept(bundle, config, make_spec):
@@ -165,9 +165,9 @@ def test_an_average_of_the_weights_can_be_kept(bundle, config, make_spec):
     def size(adapter):
         return math.sqrt(sum(float(delta.square().sum()) for delta in adapter.delta.values()))
 
-    assert 0 < size(averaged.adapter) < size(plain.adapter)
+    assert 0 < size(averaged.style) < size(plain.style)
     resumed = adapt_domain(bundle, spec, config, resume_state=states[0])
-    assert same(resumed.adapter, averaged.adapter)
+    assert same(resumed.style, averaged.style)
 
 
 def test_a_state_of_another_run_is_refused(bundle, config, make_spec):
@@ -222,6 +222,6 @@ def test_the_unadapted_generator_is_shown_before_the_first_step(bundle, config, 
     assert begun[0].metrics["identity"] == pytest.approx(1, abs=1e-4)
     assert begun[0].metrics["depth_variance"] == pytest.approx(1, abs=1e-4)
     assert len(begun[0].images) == 2
-    assert same(shown.adapter, plain.adapter)  # to look changes nothing
+    assert same(shown.style, plain.style)  # to look changes nothing
     adapt_domain(bundle, make_spec(), config, resume_state=states[0], on_start=begun.append)
     assert len(begun) == 1  # a resumed run has begun already

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from itportrait.adapt.config import PairConfig
 from itportrait.adapt.pair import Pair, build_pair, code_prior
 from itportrait.adapt.references import Reference, load_references
 from itportrait.adapt.sampling import random_codes
+from itportrait.adapt.settings import PairConfig
 from itportrait.errors import DecodeError, InvalidArgumentError
 from itportrait.geometry.camera import look_at_camera
 from itportrait.image import encode, to_uint8

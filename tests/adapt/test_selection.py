@@ -3,8 +3,8 @@
 import pytest
 import torch
 
-from itportrait.adapt.config import SelectionConfig
 from itportrait.adapt.selection import Selection
+from itportrait.adapt.settings import SelectionConfig
 
 
 def run(curve, **fields):
@@ -12,14 +12,14 @@ def run(curve, **fields):
     selection = Selection(SelectionConfig.parse(fields))
     for number, (style, identity, depth) in enumerate(curve, 1):
         scores = {"style": style, "identity": identity, "depth_variance": depth}
-        selection.add(number, scores, {"text": {"w": torch.tensor(float(number))}})
+        selection.add(number, scores, {"w": torch.tensor(float(number))})
     return selection
 
 
 def test_the_flat_tail_is_left_out():
     selection = run([(0.1, 0.9, 1.0), (0.3, 0.9, 1.0), (0.305, 0.9, 1.0)], min_gain=0.01)
     assert selection.kept["step"] == 2
-    assert float(selection.weights["text"]["w"]) == 2.0
+    assert float(selection.tensors["w"]) == 2.0
 
 
 def test_style_that_costs_too_much_identity_is_left_out():
@@ -47,10 +47,10 @@ def test_kept_weights_are_copies_and_state_goes_on():
     selection = Selection(SelectionConfig())
     live = torch.zeros(2)
     scores = {"style": 0.1, "identity": 0.9, "depth_variance": 1.0}
-    selection.add(1, scores, {"text": {"w": live}})
+    selection.add(1, scores, {"w": live})
     live += 1
-    assert torch.equal(selection.weights["text"]["w"], torch.zeros(2))
+    assert torch.equal(selection.tensors["w"], torch.zeros(2))
     other = Selection(SelectionConfig())
     other.load_state_dict(selection.state_dict())
     assert (other.kept, other.curve) == (selection.kept, selection.curve)
-    assert torch.equal(other.weights["text"]["w"], torch.zeros(2))
+    assert torch.equal(other.tensors["w"], torch.zeros(2))

@@ -87,8 +87,7 @@ def test_workers_see_their_own_codes_and_balance_every_step_alike(
     first, second = results
     assert first.step == second.step
     assert all(
-        torch.equal(first.adapter.delta[name], value)
-        for name, value in second.adapter.delta.items()
+        torch.equal(first.style.delta[name], value) for name, value in second.style.delta.items()
     )
     assert workers[0].averaged != workers[1].averaged  # distances of their own codes
     for ours, theirs in zip(*reports, strict=True):

@@ -120,7 +120,7 @@ def test_cameras_of_any_familys_prior_pass(radius, zoom, seed, pivot):
 
 
 def test_cameras_of_adaptation_pass():
-    from itportrait.adapt.config import ViewConfig
+    from itportrait.adapt.settings import ViewConfig
 
     for cameras in random_views(ViewConfig(), 64, torch.Generator().manual_seed(0)):
         assert {camera_fault(camera) for camera in cameras.numpy()} == {None}

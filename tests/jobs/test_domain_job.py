@@ -87,7 +87,7 @@ def test_a_text_domain_stands_when_settings_of_pictures_change(tmp_path):
 
 def test_a_change_of_adaptation_makes_every_domain_again(tmp_path, monkeypatch):
     bank = published(tmp_path, job().fingerprint)
-    monkeypatch.setattr(itportrait.adapt, "VERSION", 2)
+    monkeypatch.setattr(itportrait.adapt.version, "VERSION", 2)
     plan = plan_build(parse_bank_spec(SPEC), bank, model_id="model", date="2026-01-01")
     assert [planned.spec.name for planned in plan.jobs] == ["bronze"]
 
@@ -137,7 +137,7 @@ def test_a_training_from_before_a_change_of_the_stage_starts_anew_in_one_line(
 ):
     before = job().run_name
     checkpoint(tmp_path, before, STATE)
-    monkeypatch.setattr(itportrait.adapt, "VERSION", 2)
+    monkeypatch.setattr(itportrait.adapt.version, "VERSION", 2)
     line = reason_to_start_anew(job(), str(tmp_path))
     assert before in line
     assert line.endswith("the training starts anew")

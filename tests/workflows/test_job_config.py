@@ -2,7 +2,7 @@
 
 import pytest
 
-from itportrait.adapt.config import DomainSpec
+from itportrait.adapt.domain import DomainSpec
 from itportrait.errors import InvalidArgumentError, ItportraitError, NoInputError
 from itportrait.jobs.ready_made import ready_made_bank
 from itportrait.jobs.stylize.config import load_job
@@ -62,7 +62,7 @@ def test_command_line_goes_over_the_file():
         ("domains=[{name: a, mode: text, prompt: b, train: most}]", "'most'; known: all"),
         (
             "domains=[{name: a, mode: text, prompt: b, options: {threshold.kind: hrad}}]",
-            "options of domain 'a' must be a valid AdaptConfig, got threshold.kind: unknown",
+            "options of domain 'a' must be a valid ItportraitConfig, got threshold.kind: unknown",
         ),
         ("publish.deliverables.mesh=[stl]", "publish.deliverables.mesh.0: Input should be 'glb'"),
     ],

@@ -1,34 +1,57 @@
 """Adaptation methods, by name; other packages add theirs through entry points."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from itportrait.adapt.settings import MethodConfig
 from itportrait.lazy import lazy_exports
 from itportrait.registry import Registry
 
 if TYPE_CHECKING:
-    from itportrait.adapt.methods.base import AdaptationMethod, MethodContext, StepLoss, Student
+    from itportrait.adapt.methods.base import AdaptationMethod, MethodContext
+    from itportrait.adapt.methods.finetuning import FinetuningMethod, StepLoss, Student
     from itportrait.adapt.methods.itportrait.method import ItportraitMethod
 
-METHODS: "Registry[type[AdaptationMethod]]" = Registry(
+METHODS: "Registry[type[AdaptationMethod[Any]]]" = Registry(
     "adaptation method",
     group="itportrait.adaptation_methods",
     own={"itportrait": "itportrait.adapt.methods.itportrait.method:ItportraitMethod"},
 )
 """Adaptation methods by name."""
 
+_OWN_CONFIGS: Registry[type[MethodConfig]] = Registry(
+    "adaptation method",
+    own={"itportrait": "itportrait.adapt.methods.itportrait.config:ItportraitConfig"},
+)
+"""Settings of this package's methods, apart from them, so that checking them loads no torch."""
+
+
+def config_of(method: str) -> type[MethodConfig]:
+    """Return the class of a method's settings.
+
+    Raises:
+        UnknownNameError: no such method; lists the known ones.
+    """
+    if method in _OWN_CONFIGS.names():
+        return _OWN_CONFIGS.get(method)
+    return METHODS.get(method).Config
+
+
 __all__ = [
     "METHODS",
     "AdaptationMethod",
+    "FinetuningMethod",
     "ItportraitMethod",
     "MethodContext",
     "StepLoss",
     "Student",
+    "config_of",
 ]
 
 __getattr__ = lazy_exports(
     __name__,
     {
-        "base": "AdaptationMethod MethodContext StepLoss Student",
+        "base": "AdaptationMethod MethodContext",
+        "finetuning": "FinetuningMethod StepLoss Student",
         "itportrait.adapt.methods.itportrait.method": "ItportraitMethod",
     },
 )

@@ -1,171 +1,94 @@
-"""What an adaptation method is: trained copies of the generator, and a loss for each step."""
+"""What an adaptation method is: steps, a candidate that is scored, and styles of what was kept."""
 
-import copy
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar, Generic, TypeVar
 
-import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from itportrait.adapt.config import AdaptConfig, DomainSpec
-from itportrait.adapt.layers import trained_names
-from itportrait.adapt.pair import PairReport
+from itportrait.adapt.domain import DomainSpec
 from itportrait.adapt.references import Reference
+from itportrait.adapt.settings import MethodConfig
 from itportrait.adapt.workers import Workers
 from itportrait.bundle import Bundle
-from itportrait.generator import Generator
-from itportrait.learning.averages import move_average
+from itportrait.styles import PreparedStyle, Style
+
+C = TypeVar("C", bound=MethodConfig)
 
 
 @dataclass(frozen=True)
-class MethodContext:
+class MethodContext(Generic[C]):
     """What a method works with.
 
     Args:
         bundle: the frozen base and the models that guide.
         spec: the domain.
-        config: already resolved with the domain's options.
-        references: aligned style images; empty in mode `text`.
+        config: the method's settings, of its class `Config`, with the domain's options laid over.
+        references: aligned style images; none where words alone guide.
         workers: those that train the domain together; each draws its own codes and cameras.
     """
 
     bundle: Bundle
     spec: DomainSpec
-    config: AdaptConfig
+    config: C
     references: Sequence[Reference]
     workers: Workers = field(default_factory=Workers)
 
 
-@dataclass(frozen=True)
-class StepLoss:
-    """A step's loss: which student it trains, and numbers for the log."""
+class AdaptationMethod(ABC, Generic[C]):
+    """A way to adapt a base model to a domain; one file or folder a method, registered by name.
 
-    student: str
-    loss: Tensor
-    log: dict[str, float]
-
-
-class Student:
-    """A trained copy of the generator with its optimizer, and optionally an average of it.
+    A run makes the method, calls `step` for 0, 1, ..., scores its `candidate` at intervals, keeps a
+    copy of its `tensors` at the best of them, and publishes the `styles` of what was kept.
+    Randomness comes from `itportrait.learning.seeds.step_rng(seed, rank, step)`, never from
+    history, so that a resumed run draws what it would have drawn.
 
     Args:
-        base: generator to copy; not changed.
-        train: preset of trained layers.
-        learning_rate: of Adam.
-        betas: of Adam.
-        ema: decay of the average; 0 for none.
+        context: what the method works with.
+        state: `state_dict` of a former run, which goes on; None begins.
     """
 
-    def __init__(
-        self,
-        base: Generator,
-        train: str,
-        *,
-        learning_rate: float,
-        betas: tuple[float, float],
-        ema: float = 0.0,
-    ) -> None:
-        self.generator = copy.deepcopy(base).eval().requires_grad_(False)
-        names = trained_names(base, train)
-        parameters = dict(self.generator.named_parameters())
-        self.trained: dict[str, nn.Parameter] = {name: parameters[name] for name in names}
-        for parameter in self.trained.values():
-            parameter.requires_grad_(True)
-        self.optimizer = torch.optim.Adam(self.trained.values(), lr=learning_rate, betas=betas)
-        self.ema = ema
-        self._average = (
-            {name: value.detach().clone() for name, value in self.trained.items()} if ema else None
-        )
+    Config: ClassVar[type[MethodConfig]] = MethodConfig
+    """The method's settings, and what may guide it."""
+    VERSION: ClassVar[int] = 1
+    """Raised when the method's code changes its results: its domains are made anew."""
 
-    def update(self, loss: Tensor, workers: Workers) -> None:
-        """Take one optimization step; gradients are averaged over the workers in between."""
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        workers.average_gradients(list(self.trained.values()))
-        self.optimizer.step()
-        if self._average is not None:
-            move_average(self._average.values(), self.trained.values(), self.ema)
-
-    def weights(self) -> dict[str, Tensor]:
-        """Return the tensors that are scored and kept: the average where there is one."""
-        if self._average is not None:
-            return self._average
-        return {name: value.detach() for name, value in self.trained.items()}
-
-    def scored(self) -> Generator:
-        """Return the generator with `weights`; a copy only where an average is kept."""
-        return (
-            self.generator if self._average is None else with_weights(self.generator, self._average)
-        )
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return weights, optimizer and average, as copies on the CPU."""
-        return {
-            "trained": {name: value.detach().cpu().clone() for name, value in self.trained.items()},
-            "optimizer": copy.deepcopy(self.optimizer.state_dict()),
-            "average": None
-            if self._average is None
-            else {name: value.cpu().clone() for name, value in self._average.items()},
-        }
-
-    @torch.no_grad()
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from `state_dict`."""
-        for name, value in self.trained.items():
-            value.copy_(state["trained"][name])
-        self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
-        if self._average is not None and state["average"] is not None:
-            for name, value in self._average.items():
-                value.copy_(state["average"][name])
-
-
-@torch.no_grad()
-def with_weights(base: Generator, weights: dict[str, Tensor]) -> Generator:
-    """Return a frozen copy of a generator with some tensors replaced."""
-    generator = copy.deepcopy(base).eval().requires_grad_(False)
-    parameters = dict(generator.named_parameters())
-    for name, value in weights.items():
-        parameters[name].copy_(value)
-    return generator
-
-
-class AdaptationMethod(ABC):
-    """A way to adapt a generator to a domain; one file a method, registered by name.
-
-    The loop calls `loss`, lets the student named there step, and probes the student `result`.
-    Randomness comes from `sampling.step_rng(seed, rank, step)`, never from history.
-    """
-
-    students: dict[str, Student]
-    result: str
+    def __init__(self, context: MethodContext[C], state: Mapping[str, Any] | None = None) -> None:
+        self.context = context
 
     @abstractmethod
-    def __init__(self, context: MethodContext, state: dict[str, Any] | None = None) -> None:
-        """Prepare everything that is computed once; `state` is `state_dict`'s of a former run."""
+    def step(self, index: int) -> dict[str, float]:
+        """Do one step and return terms for the log.
 
-    @abstractmethod
-    def loss(self, step: int) -> StepLoss:
-        """Return the loss of a step, which counts from 0."""
-
-    @classmethod
-    def unread(cls, spec: DomainSpec, config: AdaptConfig) -> tuple[str, ...]:
-        """Return the settings that such a domain never reads, by dotted names of `AdaptConfig`.
-
-        They are no part of its fingerprint, so that it stands when they change. A method that does
-        not say is made again whatever changes.
+        Backward passes and optimizers are the method's own; with several workers it averages its
+        gradients by `context.workers`, so that all of them stay alike.
 
         Args:
-            spec: the domain.
-            config: already resolved with the domain's options.
+            index: number of the step, from 0.
         """
-        return ()
 
-    def pair_reports(self) -> list[PairReport]:
-        """Return the quality of the pairs, for methods that make any."""
-        return []
+    @abstractmethod
+    def candidate(self) -> PreparedStyle:
+        """Return the style as it is now, over the base; it is scored and then forgotten."""
+
+    @abstractmethod
+    def tensors(self) -> dict[str, Tensor]:
+        """Return what makes the styles; a copy is kept where the candidate scores best."""
+
+    @abstractmethod
+    def styles(self, tensors: Mapping[str, Tensor], info: dict[str, Any]) -> dict[str, Style]:
+        """Return the styles of kept tensors by name, the result first.
+
+        Args:
+            tensors: what `tensors` returned at the kept step.
+            info: JSON data that each style keeps; `info` of a style is its own copy.
+        """
+
+    def notes(self) -> dict[str, Any]:
+        """Return JSON data about the run that is kept with its styles and in the bank."""
+        return {}
 
     def state_dict(self) -> dict[str, Any]:
-        """Return what the method needs beyond its students to resume."""
+        """Return what a resumed run needs: tensors (copies), numbers, texts, lists and dicts."""
         return {}

@@ -5,7 +5,7 @@ from typing import Any
 
 from pydantic import Field, ValidationError, field_validator
 
-from itportrait.adapt import AdaptConfig, DomainSpec, resolve
+from itportrait.adapt import AdaptConfig, DomainSpec, misfits, resolve
 from itportrait.align.config import AlignConfig
 from itportrait.bank.gate import GateConfig
 from itportrait.config import Settings, apply_overrides, merge
@@ -215,9 +215,10 @@ def _check_meaning(
         line = document.lines.get(own) or document.line(("defaults", key)) or document.line(own)
         problems.append(Problem(line, f"domain {domain.name!r}, {key}", message))
 
-    for key, message in domain.unknown_names().items():
+    problems_of_domain = misfits(domain)
+    for key, message in problems_of_domain.items():
         report(key, message)
-    if adapt is not None:
+    if adapt is not None and "method" not in problems_of_domain:
         try:
             resolve(domain, adapt)
         except InvalidArgumentError as error:

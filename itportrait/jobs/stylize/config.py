@@ -5,7 +5,8 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
-from itportrait.adapt.config import AdaptConfig, DomainSpec, resolve
+from itportrait.adapt.config import AdaptConfig, misfits, resolve
+from itportrait.adapt.domain import DomainSpec
 from itportrait.align.config import AlignConfig
 from itportrait.bank.store import BankVersion
 from itportrait.config import Settings, apply_overrides
@@ -221,7 +222,7 @@ class JobConfig(Settings):
             raise ValueError(f"domains: {', '.join(twice)} named more than once")
         for domain in self.domains:
             if isinstance(domain, DomainSpec):
-                for message in domain.unknown_names().values():
+                for message in misfits(domain).values():
                     raise ValueError(f"domain {domain.name!r}, {message}")
                 resolve(domain, self.adapt)
         return self

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from functools import cached_property, partial
 
-from itportrait.adapt.config import DomainSpec
+from itportrait.adapt.domain import DomainSpec
 from itportrait.bank.store import Bank, BankVersion
 from itportrait.engine.pipeline import Domain
 from itportrait.errors import ItportraitError, UnknownNameError

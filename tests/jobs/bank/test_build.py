@@ -57,7 +57,7 @@ class LocalEngine:
         self.trained.append(job.spec.name)
         references = load_references(job.spec.references)
         result = adapt_domain(self.bundle, job.spec, job.adapt, references=references)
-        adapter = result.adapter
+        adapter = result.style
         if job.spec.name in self.spoil:  # what a bad night may leave: the face is gone
             adapter = dataclasses.replace(
                 adapter, delta={name: 0 * delta + 3.0 for name, delta in adapter.delta.items()}

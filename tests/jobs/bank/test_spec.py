@@ -51,9 +51,10 @@ domains:
     steps: 5
     method: magic
     train: everything
-    options: {ite: {batches: 2}}
+    source_prompt: mud
     prompt: a clay sculpture
   empty:
+  tin: {mode: text, prompt: tin, steps: 5, options: {ite: {batches: 2}}}
 gate:
   tolerances: {beauty: 1}
 probe:
@@ -109,11 +110,11 @@ EXPECTED = [
     (13, "domain '9 lives', mode"),
     (20, "unknown adaptation method 'magic'; known:"),
     (21, "unknown layer preset 'everything'; known:"),
-    (22, "options: ite: unknown key 'batches'"),
+    (25, "options: ite: unknown key 'batches'"),
     (23, "key 'prompt' stands here a second time"),
     (24, "domain 'empty': expected a mapping"),
-    (26, "unknown metric 'beauty'"),
-    (28, "probe.count"),
+    (27, "unknown metric 'beauty'"),
+    (29, "probe.count"),
 ]
 
 

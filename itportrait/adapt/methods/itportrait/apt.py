@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from itportrait.adapt.config import AdaptConfig
 from itportrait.adapt.layers import row_set
+from itportrait.adapt.methods.itportrait.config import ItportraitConfig
 from itportrait.adapt.methods.itportrait.ite import ImageTextEmbedding
 from itportrait.adapt.methods.itportrait.scenes import SceneSource
 from itportrait.adapt.pair import Pair
@@ -41,7 +41,7 @@ class PairedTransfer:
     """
 
     def __init__(
-        self, bundle: Bundle, config: AdaptConfig, pairs: list[Pair], scenes: SceneSource
+        self, bundle: Bundle, config: ItportraitConfig, pairs: list[Pair], scenes: SceneSource
     ) -> None:
         self.bundle, self.config, self.pairs = bundle, config, pairs
         self.rows = list(row_set(config.apt.rows, bundle.generator))

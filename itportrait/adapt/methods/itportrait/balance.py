@@ -6,9 +6,38 @@ Source: ITportrait (arXiv 2304.04364), self-adaptive control; `even` is what its
 
 import math
 from abc import ABC, abstractmethod
+from typing import Literal
 
-from itportrait.adapt.config import ThresholdConfig
+from pydantic import Field, field_validator
+
+from itportrait.config import Settings
 from itportrait.registry import Registry
+
+
+class ThresholdConfig(Settings):
+    """How image and text are balanced in stage 2: the threshold function."""
+
+    kind: str = "hard"
+    """The threshold function by name. `hard` (published paper): text guides while the
+    image-adapted copy is near the photo, else the image. `even` (published program): half and half.
+    `soft`: a smooth weight in the same quantity."""
+    value: float | Literal["auto"] = 0.65
+    """Threshold of the mean of |E(I) - E(P)|; 0.65 belongs to ViT-B/32. `auto` takes it from the
+    first steps."""
+    text_probability: float = Field(default=0.35, ge=0, le=1)
+    """For `hard`: chance of a text step whatever the distance."""
+    auto_steps: int = Field(default=20, ge=1)
+    """Number of stage-2 steps whose distances decide an `auto` threshold; until then, text
+    guides."""
+    auto_quantile: float = Field(default=0.5, ge=0, le=1)
+    """Quantile of those distances that becomes the threshold."""
+    softness: float = Field(default=0.1, gt=0)
+    """Width of the `soft` transition, as a share of the threshold."""
+
+    @field_validator("kind")
+    @classmethod
+    def _kind_is_known(cls, value: str) -> str:
+        return BALANCES.validated(value)
 
 
 class Balance(ABC):

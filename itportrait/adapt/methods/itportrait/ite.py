@@ -1,12 +1,13 @@
 """Stage 2 of ITportrait, 3D image-text embedding: directional CLIP loss in several views."""
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor
 
 from itportrait.adapt.augment import Distortion, distorted
-from itportrait.adapt.config import AdaptConfig
+from itportrait.adapt.methods.itportrait.config import ItportraitConfig
 from itportrait.adapt.methods.itportrait.scenes import Scene, SceneSource, render_views
 from itportrait.adapt.methods.itportrait.threshold import Threshold
 from itportrait.adapt.sampling import (
@@ -58,7 +59,7 @@ class ImageTextEmbedding:
     def __init__(
         self,
         bundle: Bundle,
-        config: AdaptConfig,
+        config: ItportraitConfig,
         changes: Features,
         scenes: SceneSource,
         threshold: Threshold | None = None,
@@ -128,7 +129,10 @@ class ImageTextEmbedding:
         styled = final_image(self._render(image_student, scene))
         changes = [new - old for new, old in zip(self._encode(styled, views), before, strict=True)]
         whole = len(scene.image)  # rows of plain pictures come first; copies do not count
-        distance = self.workers.average(float(changes[0][:whole].norm(dim=1).mean()))
+        # PyTorch leaves the arguments of `norm` without types.
+        norm = changes[0][:whole].norm(dim=1)  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
+        lengths = cast(Tensor, norm)
+        distance = self.workers.average(float(lengths.mean()))
         text, image = self.threshold.weights(distance)
         pairs = list(zip(self.changes, changes, strict=True))
         return _Guidance(
@@ -144,7 +148,8 @@ class ImageTextEmbedding:
         return self.perceptual(trained, styled).mean() + l2_loss(trained, styled).mean()
 
     def _keep_person(self, trained: Rendering, frozen: Scene) -> dict[str, Tensor]:
-        ite, parts = self.config.ite, {}
+        ite = self.config.ite
+        parts: dict[str, Tensor] = {}
         if self.identity is not None:
             target = self.identity.embed(frozen.image)
             parts["identity"] = ite.identity * self.identity(final_image(trained), target).mean()

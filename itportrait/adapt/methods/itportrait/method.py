@@ -10,45 +10,44 @@ words; `image_text` alternates, even steps stage 1 on G_img, odd steps stage 2 o
 the result.
 """
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
-from itportrait.adapt.config import AdaptConfig, DomainSpec
-from itportrait.adapt.methods.base import (
-    AdaptationMethod,
-    MethodContext,
-    StepLoss,
-    Student,
-)
+from itportrait.adapt.methods.base import MethodContext
+from itportrait.adapt.methods.finetuning import FinetuningMethod, StepLoss, Student
 from itportrait.adapt.methods.itportrait.apt import PairedTransfer
+from itportrait.adapt.methods.itportrait.config import ItportraitConfig
 from itportrait.adapt.methods.itportrait.ite import ImageTextEmbedding
 from itportrait.adapt.methods.itportrait.scenes import SceneSource
 from itportrait.adapt.methods.itportrait.threshold import Threshold
-from itportrait.adapt.pair import Pair, PairReport, build_pair, code_prior
+from itportrait.adapt.pair import Pair, build_pair, code_prior
 from itportrait.adapt.sampling import device_of
+from itportrait.adapt.settings import MethodConfig
 from itportrait.learning.seeds import step_rng
 from itportrait.losses import text_change
 
-_OF_PAIRS = ("ite.pair_weight", "ite.pinned_rows", "ite.follow")
-"""Settings of stage 2 that only a pair, or a copy trained on it, gives a meaning."""
 
-
-class ItportraitMethod(AdaptationMethod):
+class ItportraitMethod(FinetuningMethod[ItportraitConfig]):
     """The published method with its two stages."""
 
-    def __init__(self, context: MethodContext, state: dict[str, Any] | None = None) -> None:
-        self.context = context
+    Config: ClassVar[type[MethodConfig]] = ItportraitConfig
+
+    def __init__(
+        self,
+        context: MethodContext[ItportraitConfig],
+        state: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(context, state)
         spec, config, bundle = context.spec, context.config, context.bundle
-        self.pairs = self._restored(state) if state else self._built()
+        self.result = "text" if spec.uses_text else "image"
+        self.pairs = self._built() if state is None else self._restored(state)
         self.threshold = Threshold(config.threshold)
-        if state:
+        if state is not None:
             self.threshold.load_state_dict(state["threshold"])
-        self.students: dict[str, Student] = {}
         if spec.uses_images:
-            self.students["image"] = self._student(config.apt.learning_rate, config.apt.betas)
             scenes = SceneSource(bundle, config, [], spec.seed, context.workers.rank)
             self.apt = PairedTransfer(bundle, config, self.pairs, scenes)
         if spec.uses_text:
-            self.students["text"] = self._student(config.ite.learning_rate, config.ite.betas)
             words = [  # encoded here, once
                 text_change(clip, str(spec.prompt), spec.source_prompt) for clip in bundle.clips
             ]
@@ -56,29 +55,17 @@ class ItportraitMethod(AdaptationMethod):
             self.ite = ImageTextEmbedding(
                 bundle, config, words, scenes, self.threshold, context.workers
             )
-        self.result = "text" if spec.uses_text else "image"
 
-    @classmethod
-    def unread(cls, spec: DomainSpec, config: AdaptConfig) -> tuple[str, ...]:
-        """Return what the stages and pairs that a mode does without would have read."""
-        if spec.mode == "text":
-            return ("pair", "apt", "threshold", *_OF_PAIRS)
-        if spec.mode == "image_text":
-            return ()
-        if not config.apt.direction:
-            return ("ite", "threshold")
-        # Stage 1 then takes a whole loss of stage 2, on random codes and with its own optimizer.
-        return ("threshold", "ite.learning_rate", "ite.betas", *_OF_PAIRS)
-
-    def _student(self, learning_rate: float, betas: tuple[float, float]) -> Student:
-        context = self.context
-        return Student(
-            context.bundle.generator,
-            context.spec.train,
-            learning_rate=learning_rate,
-            betas=betas,
-            ema=context.config.ema,
-        )
+    def make_students(self) -> dict[str, Student]:
+        spec, config = self.context.spec, self.context.config
+        students: dict[str, Student] = {}
+        if spec.uses_images:
+            apt = config.apt
+            students["image"] = self.student(learning_rate=apt.learning_rate, betas=apt.betas)
+        if spec.uses_text:
+            ite = config.ite
+            students["text"] = self.student(learning_rate=ite.learning_rate, betas=ite.betas)
+        return students
 
     def _built(self) -> list[Pair]:
         context = self.context
@@ -90,7 +77,7 @@ class ItportraitMethod(AdaptationMethod):
             for reference in context.references
         ]
 
-    def _restored(self, state: dict[str, Any]) -> list[Pair]:
+    def _restored(self, state: Mapping[str, Any]) -> list[Pair]:
         device = device_of(self.context.bundle.generator)
         return [Pair.from_state(pair, device) for pair in state["pairs"]]
 
@@ -100,10 +87,10 @@ class ItportraitMethod(AdaptationMethod):
             return "image" if step % 2 == 0 else "text"
         return self.result
 
-    def loss(self, step: int) -> StepLoss:
+    def loss(self, index: int) -> StepLoss:
         context = self.context
-        stage = self.stage(step)
-        rng = step_rng(context.spec.seed, context.workers.rank, step, stage)
+        stage = self.stage(index)
+        rng = step_rng(context.spec.seed, context.workers.rank, index, stage)
         generator = self.students[stage].generator
         if stage == "image":
             loss, log = self.apt.loss(generator, rng)
@@ -112,11 +99,13 @@ class ItportraitMethod(AdaptationMethod):
             loss, log = self.ite.loss(generator, image.generator if image else None, rng)
         return StepLoss(stage, loss, log)
 
-    def pair_reports(self) -> list[PairReport]:
-        return [pair.report for pair in self.pairs]
+    def notes(self) -> dict[str, Any]:
+        """Return the quality of the pairs, one a reference."""
+        return {"pairs": [pair.report.to_dict() for pair in self.pairs]}
 
     def state_dict(self) -> dict[str, Any]:
         return {
+            **super().state_dict(),
             "pairs": [pair.state_dict() for pair in self.pairs],
             "threshold": self.threshold.state_dict(),
         }

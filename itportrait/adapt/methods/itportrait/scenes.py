@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from itportrait.adapt.config import AdaptConfig
+from itportrait.adapt.methods.itportrait.config import ItportraitConfig
 from itportrait.adapt.pair import Pair
 from itportrait.adapt.sampling import final_image, random_codes, random_views
 from itportrait.bundle import Bundle
@@ -59,7 +59,7 @@ class SceneSource:
     """
 
     def __init__(
-        self, bundle: Bundle, config: AdaptConfig, pairs: list[Pair], seed: int, rank: int
+        self, bundle: Bundle, config: ItportraitConfig, pairs: list[Pair], seed: int, rank: int
     ) -> None:
         self.bundle, self.generator = bundle, bundle.generator
         self.config, self.pairs = config, pairs
@@ -71,8 +71,8 @@ class SceneSource:
         ite = self.config.ite
         if not ite.pool:
             return self._make(ite.batch, rng)
-        chosen = torch.randint(ite.pool, (ite.batch,), generator=rng).tolist()
-        return _join([self._pooled(index) for index in chosen])
+        chosen = torch.randint(ite.pool, (ite.batch,), generator=rng)
+        return _join([self._pooled(int(index)) for index in chosen])
 
     def codes(self, count: int, rng: torch.Generator) -> Tensor:
         """Return random codes, drawn towards a pair's where there is one, `[count, rows, w]`."""

@@ -9,8 +9,7 @@ from typing import Any
 import torch
 from torch import Generator
 
-from itportrait.adapt.config import ThresholdConfig
-from itportrait.adapt.methods.itportrait.balance import BALANCES
+from itportrait.adapt.methods.itportrait.balance import BALANCES, ThresholdConfig
 
 logger = logging.getLogger(__name__)
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from itportrait.adapt.config import ThresholdConfig
+from itportrait.adapt.methods.itportrait.balance import ThresholdConfig
 from itportrait.adapt.methods.itportrait.threshold import Threshold
 from itportrait.learning.seeds import step_rng
 
