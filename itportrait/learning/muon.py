@@ -8,7 +8,8 @@ iteration with its published coefficients. Deviation: the update is scaled to a 
 one, because the generator's convolutions are drawn with unit variance.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -25,7 +26,9 @@ def orthogonalize(matrix: Tensor, *, steps: int = 4) -> Tensor:
     """
     a, b, c = NEWTON_SCHULZ
     wide = matrix.T if matrix.shape[0] > matrix.shape[1] else matrix
-    x = wide / wide.norm().clamp_min(1e-12)
+    # PyTorch leaves the arguments of `norm` without types.
+    length = cast(Tensor, wide.norm())  # pyright: ignore[reportUnknownMemberType]
+    x = wide / length.clamp_min(1e-12)
     for _ in range(steps):
         gram = x @ x.T
         x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
@@ -48,7 +51,9 @@ class Muon(torch.optim.Optimizer):
         super().__init__(params, {"lr": lr, "momentum": momentum, "steps": steps})
 
     @torch.no_grad()
-    def step(self, closure=None):  # pyright: ignore[reportIncompatibleMethodOverride]
+    def step(  # pyright: ignore[reportIncompatibleMethodOverride]
+        self, closure: Callable[[], float] | None = None
+    ) -> float | None:
         """Update every parameter that has a gradient."""
         loss = None if closure is None else torch.enable_grad()(closure)()
         for group in self.param_groups:
@@ -76,7 +81,8 @@ def split_parameters(
         muon: beginnings of the names whose convolutions Muon takes, e.g. `("backbone.",)`.
     """
     prefixes = tuple(muon)
-    matrices, rest = [], []
+    matrices: list[Tensor] = []
+    rest: list[Tensor] = []
     for name, parameter in module.named_parameters():
         if not parameter.requires_grad:
             continue
