@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from itportrait.bundle.spec import CameraPrior
+from itportrait.generator.base import Rendering
 from itportrait.geometry.camera import look_at_camera
 from itportrait.geometry.orbit import FFHQ_ORBIT
 from itportrait.mini.samples import Photo, draw_photo
@@ -51,8 +52,9 @@ class Renderer:
         return z
 
     def synthesize(self, ws, camera):
-        white = (ws[:, :1, None, None] > 0).float() * 2 - 1
-        return SimpleNamespace(image=white.expand(-1, 3, 16, 16), image_depth=self.depth)
+        image = ((ws[:, :1, None, None] > 0).float() * 2 - 1).expand(-1, 3, 16, 16)
+        depth = image[:, :1] if self.depth is None else self.depth
+        return Rendering(image, image_raw=image, image_depth=depth, image_alpha=image[:, :1])
 
 
 def test_faces_below_the_confidence_and_turned_away_do_not_count():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from itportrait.generator.base import Rendering
 from itportrait.image import to_tensor
 from itportrait.mini.attributes import ATTRIBUTES
 from itportrait.portraits import HELD_OUT_SEED, sample_people
@@ -37,7 +38,8 @@ class TruthGenerator:
         drawn = self.views.floats(view)[ws[:, 0, 0].long()]
         shown = drawn - ERRORS[view] * drawn.sign()
         shown[ws[:, 0, 0] == 1, :, 0, 0] = 1.0  # the mark of somebody who lost everything
-        return SimpleNamespace(image=shown)
+        plain = shown[:, :1]
+        return Rendering(shown, image_raw=shown, image_depth=plain, image_alpha=plain)
 
 
 class MarkReader:
