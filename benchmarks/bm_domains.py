@@ -20,7 +20,7 @@ import torch
 from itportrait.adapt import DomainSpec, adapt_domain
 from itportrait.bundle import load_bundle
 from itportrait.config import apply_overrides
-from itportrait.evaluate import ProbeConfig
+from itportrait.evaluate import EvaluationProbeConfig
 from itportrait.image import encode, to_uint8
 from itportrait.jobs.bank.scores import ScoreJob, score_versions, truth_images
 from itportrait.jobs.domain_job import read_references
@@ -57,7 +57,7 @@ def main() -> None:
         torch.set_num_threads(arguments.threads)
     config = load_job(arguments.config, [f"adapt.{item}" for item in arguments.adapt], required=())
     bundle = load_bundle(arguments.bundle or config.bundle)
-    probe = ProbeConfig(kid_count=arguments.kid_count)
+    probe = EvaluationProbeConfig(kid_count=arguments.kid_count)
     lines, names = [], []
     for given in config.domains:
         if isinstance(given, DomainSpec) and given.name in (arguments.domain or [given.name]):
@@ -73,7 +73,7 @@ def main() -> None:
         )
 
 
-def measure(bundle, spec: DomainSpec, config: JobConfig, probe: ProbeConfig) -> list:
+def measure(bundle, spec: DomainSpec, config: JobConfig, probe: EvaluationProbeConfig) -> list:
     """Adapt, score and print a domain; return rows of pictures: base, adapted, truth."""
     references = reference_images(spec.references, read_references(spec), bundle, config.align)
     began, cpu = time.perf_counter(), time.process_time()

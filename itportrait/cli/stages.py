@@ -131,7 +131,7 @@ def evaluate(
     """Score the champions of a bank on the fixed probe set."""
     from itportrait.adapt import DomainSpec
     from itportrait.bank.store import Bank
-    from itportrait.evaluate import ProbeConfig
+    from itportrait.evaluate import EvaluationProbeConfig
     from itportrait.io import uris
     from itportrait.jobs.bank.scores import ScoreJob, score_job
 
@@ -144,7 +144,7 @@ def evaluate(
             references=tuple(uris.read_bytes(version.file(r)) for r in version.references),
             truth=truth or None,
             styles={"champion": version.style_bytes()},
-            probe=ProbeConfig(),
+            probe=EvaluationProbeConfig(),
             pictures=1,
         )
         found[name] = score_job(job, device_of(device)).metrics["champion"]

@@ -1,6 +1,6 @@
 """Evaluate: score an adapted generator against its base on a fixed probe set."""
 
-from itportrait.evaluate.config import ProbeConfig
+from itportrait.evaluate.config import EvaluationProbeConfig
 from itportrait.evaluate.kid import KidScore, kid, polynomial_mmd
 from itportrait.evaluate.probe import ProbeReport, ProbeSet, evaluate_style
 from itportrait.metrics import (
@@ -17,8 +17,8 @@ from itportrait.metrics import (
 )
 
 __all__ = [
+    "EvaluationProbeConfig",
     "KidScore",
-    "ProbeConfig",
     "ProbeReport",
     "ProbeSet",
     "StyleTarget",

@@ -5,7 +5,7 @@ from pydantic import Field
 from itportrait.config import Settings
 
 
-class ProbeConfig(Settings):
+class EvaluationProbeConfig(Settings):
     """The fixed set of codes and cameras on which every adapted generator is scored."""
 
     count: int = Field(default=16, ge=2)

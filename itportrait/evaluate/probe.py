@@ -8,7 +8,7 @@ from torch import Tensor
 
 from itportrait import metrics
 from itportrait.bundle import Bundle
-from itportrait.evaluate.config import ProbeConfig
+from itportrait.evaluate.config import EvaluationProbeConfig
 from itportrait.evaluate.kid import kid
 from itportrait.generator import Generator, Rendering
 from itportrait.geometry.camera import frontal_camera, look_at_camera
@@ -30,7 +30,7 @@ class ProbeSet:
 
     @classmethod
     @torch.no_grad()
-    def of(cls, generator: Generator, config: ProbeConfig) -> "ProbeSet":
+    def of(cls, generator: Generator, config: EvaluationProbeConfig) -> "ProbeSet":
         """Draw the set from the seed; the same on every device.
 
         Args:
@@ -96,7 +96,7 @@ def evaluate_style(
     target: StyleTarget,
     *,
     probe: ProbeSet,
-    config: ProbeConfig,
+    config: EvaluationProbeConfig,
     truth: Tensor | None = None,
 ) -> ProbeReport:
     """Score a style.
@@ -166,7 +166,7 @@ def _renders(style: PreparedStyle, codes: Codes, batch_size: int) -> Rendering:
 
 
 def _view_consistency(
-    bundle: Bundle, style: PreparedStyle, probe: ProbeSet, config: ProbeConfig
+    bundle: Bundle, style: PreparedStyle, probe: ProbeSet, config: EvaluationProbeConfig
 ) -> Tensor:
     views: list[Tensor] = []
     for yaw_deg in (0.0, -config.side_deg, config.side_deg):
@@ -176,7 +176,11 @@ def _view_consistency(
 
 
 def _kid(
-    bundle: Bundle, style: PreparedStyle, probe: ProbeSet, config: ProbeConfig, truth: Tensor
+    bundle: Bundle,
+    style: PreparedStyle,
+    probe: ProbeSet,
+    config: EvaluationProbeConfig,
+    truth: Tensor,
 ) -> dict[str, float]:
     real = _embed(bundle, truth.to(probe.codes.device), config.batch_size)
     scores: list[float] = []

@@ -5,11 +5,11 @@ import copy
 import pytest
 import torch
 
-from itportrait.evaluate import ProbeConfig, ProbeSet, StyleTarget, evaluate_style
+from itportrait.evaluate import EvaluationProbeConfig, ProbeSet, StyleTarget, evaluate_style
 from itportrait.styles import PreparedGenerator
 from tests.helpers.tiny_family import tiny_bundle
 
-CONFIG = ProbeConfig(count=4, kid_count=12, kid_subset_size=8, kid_subsets=3)
+CONFIG = EvaluationProbeConfig(count=4, kid_count=12, kid_subset_size=8, kid_subsets=3)
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import torch
 from itportrait.adapt import DomainSpec
 from itportrait.bundle.warm import warm_bundle
 from itportrait.errors import NoInputError
-from itportrait.evaluate import ProbeConfig, ProbeSet, StyleTarget, evaluate_style
+from itportrait.evaluate import EvaluationProbeConfig, ProbeSet, StyleTarget, evaluate_style
 from itportrait.geometry.camera import look_at_camera
 from itportrait.image import decode, resize, to_tensor, to_uint8
 from itportrait.io import uris
@@ -59,7 +59,7 @@ class ScoreJob:
     references: tuple[bytes, ...] = field(default=(), repr=False)
     truth: str | None = None
     styles: dict[str, bytes] = field(repr=False)
-    probe: ProbeConfig
+    probe: EvaluationProbeConfig
     pictures: int = 4
 
 
@@ -99,7 +99,7 @@ def score_versions(job: ScoreJob, bundle: "Bundle") -> Scores:
     return Scores(metrics, faces)
 
 
-def truth_images(truth: str | None, probe: ProbeConfig, size: int) -> torch.Tensor | None:
+def truth_images(truth: str | None, probe: EvaluationProbeConfig, size: int) -> torch.Tensor | None:
     """Return true pictures of a domain, `[K, 3, size, size]` in [-1, 1], or None.
 
     Args:

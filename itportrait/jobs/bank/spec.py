@@ -10,7 +10,7 @@ from itportrait.align.config import AlignConfig
 from itportrait.bank.gate import GateConfig
 from itportrait.config import Settings, apply_overrides, merge
 from itportrait.errors import InvalidArgumentError, UnknownNameError
-from itportrait.evaluate import ProbeConfig
+from itportrait.evaluate import EvaluationProbeConfig
 from itportrait.io import uris
 from itportrait.jobs.domain_job import TrainConfig
 from itportrait.yaml_lines import (
@@ -64,7 +64,7 @@ class BankSpec(Settings):
     """How domains are adapted. A domain's own `options` override it."""
     align: AlignConfig = Field(default_factory=AlignConfig)
     """How reference pictures are aligned."""
-    probe: ProbeConfig = Field(default_factory=ProbeConfig)
+    probe: EvaluationProbeConfig = Field(default_factory=EvaluationProbeConfig)
     """The portraits on which candidates and champions are compared."""
     gate: GateConfig = Field(default_factory=GateConfig)
     """When a candidate becomes champion."""

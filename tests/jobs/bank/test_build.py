@@ -13,7 +13,7 @@ from itportrait.adapt import adapt_domain, load_references
 from itportrait.bank.store import Bank
 from itportrait.bundle import load_bundle
 from itportrait.errors import InvalidArgumentError, ItportraitError, NoInputError, UnknownNameError
-from itportrait.evaluate import ProbeConfig
+from itportrait.evaluate import EvaluationProbeConfig
 from itportrait.image import decode, encode
 from itportrait.jobs.bank.build import BankBuild
 from itportrait.jobs.bank.models import BankModels
@@ -317,7 +317,7 @@ def test_date_is_checked(date):
 
 
 def test_truth_is_drawn_or_read(tmp_path):
-    probe = ProbeConfig(count=2, kid_count=2)
+    probe = EvaluationProbeConfig(count=2, kid_count=2)
     drawn = truth_images("mini:bronze", probe, 16)
     assert drawn.shape == (2, 3, 16, 16)
     assert -1 <= drawn.min() < drawn.max() <= 1

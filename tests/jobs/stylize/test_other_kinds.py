@@ -13,7 +13,7 @@ from itportrait.adapt import DomainSpec
 from itportrait.bank.store import Bank, BankVersion
 from itportrait.bundle import load_bundle
 from itportrait.cli import app
-from itportrait.evaluate import ProbeConfig
+from itportrait.evaluate import EvaluationProbeConfig
 from itportrait.jobs.bank.scores import ScoreJob, score_versions
 from itportrait.jobs.portrait_model import load_portrait_model
 from itportrait.jobs.stylize.config import load_job
@@ -193,7 +193,7 @@ def test_a_mesh_of_a_style_without_density_is_refused(run, bank, tmp_path):
 
 
 def test_the_probe_scores_every_kind(bundle, base, bank):
-    probe = ProbeConfig(count=2, kid_count=2, batch_size=2)
+    probe = EvaluationProbeConfig(count=2, kid_count=2, batch_size=2)
     job = ScoreJob(
         bundle=str(base),
         spec=DomainSpec.parse({"name": "any", "mode": "text", "prompt": "red"}),
