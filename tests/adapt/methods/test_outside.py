@@ -20,10 +20,12 @@ from itportrait.bank.store import Bank
 from itportrait.errors import InvalidArgumentError
 from itportrait.jobs.domain_job import DomainJob
 from itportrait.jobs.trained_domain import ADAPTER, collect_result
-from itportrait.styles import read_style
+from itportrait.records import InvertedRecord, Status
+from itportrait.styles import Codes, read_style
+from itportrait.stylize import StylizeConfig, Stylizer
 from tests.helpers import looking_method
 from tests.helpers.latent_style import LatentStyle
-from tests.helpers.tiny_family import tiny_bundle
+from tests.helpers.tiny_family import own_samples, tiny_bundle
 
 WORDS = {"name": "red", "mode": "text", "prompt": "red", "source_prompt": "green", "steps": 6}
 LOOKING = {**WORDS, "method": "tests-looking"}
@@ -100,6 +102,26 @@ def test_it_is_published_and_read_back(base, settings, tmp_path):
     assert bank.find("red", job.fingerprint).version == version.version
     style = read_style((tmp_path / "red" / version.version / ADAPTER).read_bytes())
     assert torch.equal(style.direction, result.style.direction)
+
+
+def test_its_style_stylizes_portraits(base, settings):
+    style = run(base, settings)[0].style
+    aligned, ws = own_samples(base, 2)
+    inverted = [
+        InvertedRecord(
+            record_id=photo.record_id, camera=photo.camera, w_plus=code.flatten().numpy()
+        )
+        for photo, code in zip(aligned, ws, strict=True)
+    ]
+    stylizer = Stylizer(StylizeConfig.parse({"views_deg": [[20, 0]]}), base, {"red": style})
+    rows = stylizer.stylize(aligned, inverted, "red")
+    assert [row.status for row in rows] == [Status.OK] * 2
+    assert all(
+        (row.pixels[0] != photo.pixels).any() for row, photo in zip(rows, aligned, strict=True)
+    )
+    codes = Codes.of(inverted, base.generator)
+    expected = base.generator.synthesize(codes.ws + style.direction, codes.cameras).image
+    torch.testing.assert_close(style.prepare(base.generator).render(codes).image, expected)
 
 
 def test_its_settings_are_its_own(settings):
