@@ -60,3 +60,22 @@ def test_the_example_of_a_mini_domain_is_drawn_and_captioned(monkeypatch):
     assert all("marble" in text and "{" not in text for text in said)
     assert not any("eyes" in text for text in said)
     assert "a marble statue of a person" in domain_prompts("marble")
+
+
+def test_the_example_of_a_stage_stands_between_two_others(monkeypatch):
+    import numpy as np
+
+    from itportrait.records import InvertedRecord
+    from itportrait.stages.chain import check_chain
+    from itportrait.stages.recipe import Recipe
+    from itportrait.stages.registry import CHAIN, STAGES
+
+    monkeypatch.setattr(STAGES, "_items", dict(STAGES._items))
+    written = run_example("Add a stage")
+    check_chain((*CHAIN[:-1], "calm", CHAIN[-1]))
+    recipe = Recipe(stage="calm", output="OUT", config='{"share": 0.5}')
+    assert (recipe.before, recipe.table().root) == (CHAIN[:-1], "OUT/calmed")
+    portrait = InvertedRecord(record_id="a", w_plus=np.ones(4, dtype=np.float32), psnr=25.0)
+    ((row,),) = recipe.definition.build(recipe)([portrait])
+    assert isinstance(row, written["CalmRecord"])
+    assert (row.record_id, row.psnr, row.share, row.w_plus.tolist()) == ("a", 25.0, 0.5, [0.5] * 4)
