@@ -79,3 +79,29 @@ def test_the_example_of_a_stage_stands_between_two_others(monkeypatch):
     ((row,),) = recipe.definition.build(recipe)([portrait])
     assert isinstance(row, written["CalmRecord"])
     assert (row.record_id, row.psnr, row.share, row.w_plus.tolist()) == ("a", 25.0, 0.5, [0.5] * 4)
+
+
+def test_the_example_of_a_method_adapts_and_its_style_is_read_back(monkeypatch):
+    from itportrait.adapt import AdaptConfig, DomainSpec, adapt_domain
+    from itportrait.adapt.methods import METHODS
+    from itportrait.styles import STYLE_KINDS, read_style
+    from tests.helpers.tiny_family import tiny_bundle
+
+    for registry in (METHODS, STYLE_KINDS):
+        monkeypatch.setattr(registry, "_items", dict(registry._items))
+    written = run_example("Add an adaptation method")
+    words = {"mode": "text", "prompt": "red", "source_prompt": "green", "method": "seek"}
+    spec = DomainSpec.parse({"name": "red", "steps": 4, **words})
+    shared = {"probe": {"every": 2, "count": 3, "images": 2}, "methods": {"seek": {"portraits": 4}}}
+    states = []
+
+    def adapt(state=None):
+        config = AdaptConfig.parse(shared)
+        keep = lambda report: states.append(report.state())  # noqa: E731
+        return adapt_domain(tiny_bundle(), spec, config, on_report=keep, resume_state=state)
+
+    style = adapt().style
+    assert isinstance(style, written["ShiftStyle"])
+    assert float(style.direction.abs().max()) > 0
+    assert adapt(states[0]).style.direction.equal(style.direction)
+    assert read_style(style.to_bytes()).direction.equal(style.direction)
