@@ -34,6 +34,24 @@ def test_the_example_of_an_op_computes_what_the_op_does():
         BIAS_ACT.remove("in_place")
 
 
+def test_the_example_of_a_kind_of_style_is_read_back_and_rendered():
+    import torch
+
+    from itportrait.geometry.camera import frontal_camera
+    from itportrait.styles import Codes, PreparedGenerator, read_style
+    from tests.helpers.tiny_family import tiny_generator
+
+    made = run_example("Add a kind of style")
+    generator = tiny_generator()
+    direction = torch.ones(generator.num_ws, generator.w_dim)
+    style = read_style(made["OlderStyle"]("older", "tiny", direction).to_bytes())
+    codes = Codes(generator.w_avg.expand(1, generator.num_ws, -1), frontal_camera())
+    with torch.no_grad():
+        plain = PreparedGenerator(generator).render(codes).final_image
+        assert torch.equal(style.prepare(generator, 0.0).render(codes).final_image, plain)
+        assert not torch.allclose(style.prepare(generator).render(codes).final_image, plain)
+
+
 def test_the_example_of_a_mini_domain_is_drawn_and_captioned(monkeypatch):
     import numpy as np
 
