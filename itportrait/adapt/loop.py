@@ -25,7 +25,8 @@ from itportrait.styles import Style
 logger = logging.getLogger(__name__)
 
 STATE_FORMAT = 3
-"""Raised when the state of a run changes its form: runs that were interrupted start anew."""
+"""Version of the form of a run's state. It is raised when the form changes; interrupted runs then
+start anew."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
 """The version of this stage, which every fingerprint of a domain holds."""
 
 VERSION = 1
-"""Raised when the code of this stage changes its results: every domain is made anew."""
+"""Version of the stage's code. It is raised when results change; every domain is then made anew."""

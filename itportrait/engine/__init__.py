@@ -1,1 +1,2 @@
-"""Shards through stages: what is committed stands, what fails is a row, and nothing is lost."""
+"""The engine: takes shards through stages with commits, retries and failed rows, so that nothing is
+lost."""

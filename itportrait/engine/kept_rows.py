@@ -40,7 +40,7 @@ def kept_rows(
 
 
 def _that_hold(rows: dict[str, list[Row]]) -> dict[str, list[Row]]:
-    """Leave out verdicts of earlier releases that say nothing of their records."""
+    """Leave out verdicts of earlier releases that say nothing about their records."""
     return {
         key: group
         for key, group in rows.items()
@@ -51,7 +51,8 @@ def _that_hold(rows: dict[str, list[Row]]) -> dict[str, list[Row]]:
 def _rows_by_key(
     recipe: Recipe, table: StageTable, commit: Commit | None, wanted: set[str]
 ) -> dict[str, list[Row]]:
-    """Return the wanted rows of a commit; none of a missing, damaged or other recipe's one."""
+    """Return the wanted rows of a commit, or none if it is missing, damaged or of another
+    recipe."""
     found: dict[str, list[Row]] = {}
     if commit is None or commit.recipe != recipe.fingerprint:
         return found
@@ -77,7 +78,8 @@ def _without_failed(rows: dict[str, list[Row]]) -> dict[str, list[Row]]:
 
 
 def _without_shared_ids(kept: dict[str, list[Row]]) -> dict[str, list[Row]]:
-    """Leave out portraits that share their id with another input's one (see `lacks_faces`)."""
+    """Leave out portraits that share their id with a portrait of another input (see
+    `lacks_faces`)."""
     owners = Counter(
         record_id
         for rows in kept.values()
@@ -95,7 +97,8 @@ def _without_shared_ids(kept: dict[str, list[Row]]) -> dict[str, list[Row]]:
 
 
 def _without_orphans(kept: dict[str, list[Row]]) -> dict[str, list[Row]]:
-    """Leave out duplicates whose original is not kept: only that one brings the pictures."""
+    """Leave out duplicates whose original is not kept, because only the original has the
+    pictures."""
     originals = {
         row.record.record_id for rows in kept.values() for row in rows if not _is_duplicate(row)
     }

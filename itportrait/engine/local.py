@@ -1,4 +1,4 @@
-"""Stages in this very process, without Ray: what the command line does on a folder."""
+"""Run stages in this process, without Ray; the command line does so on a folder."""
 
 from collections.abc import Callable, Iterable, Iterator
 
@@ -40,7 +40,8 @@ def run_stage(
 
 
 def _one_by_one(recipe: Recipe, shard: Shard, copy_from: tuple[int, ...]) -> Commit:
-    """Bring a shard to its committed state where memory is too short for all of it at once."""
+    """Bring a shard to its committed state item by item, where memory does not hold all of it at
+    once."""
     lacking: dict[int, tuple[str, str]] = {}
     for position in range(len(load_items(recipe, shard)[0])):
         try:

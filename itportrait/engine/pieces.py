@@ -13,7 +13,7 @@ from itportrait.stages.shards import Shard
 
 @dataclass(frozen=True)
 class StageResources:
-    """What a task of a stage takes of the cluster."""
+    """Resources of one task of a stage."""
 
     num_cpus: float = 1.0
     num_gpus: float = 0.0
@@ -21,22 +21,23 @@ class StageResources:
 
 @dataclass
 class Piece:
-    """A shard of a stage, or a range of its items, and how it has fared."""
+    """A shard of a stage, or a range of its items, with the history of its attempts."""
 
     recipe: Recipe
     shard: Shard
     search: Search
-    """Shared by all pieces of the shard."""
+    """The search of the shard, shared by all of its pieces."""
     start: int
     stop: int
     copy_from: tuple[int, ...]
-    """Shards whose rows it may copy."""
+    """Shards whose rows this piece may copy."""
     alone: bool = False
-    """Run it while nothing else runs: what ends it twice in the same way is its own doing."""
+    """Whether the piece runs while nothing else runs, so that what ends it twice in the same way is
+    its own fault."""
     final_crashes: int = 0
-    """Processes lost since there was nothing left to search."""
+    """Number of processes lost since there was nothing left to search."""
     memory_losses: int = 0
-    """Beside others."""
+    """Number of losses to memory while other pieces ran beside this one."""
     node_losses: int = 0
     storage_failures: int = 0
     submitted: float = 0.0

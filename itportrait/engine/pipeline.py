@@ -1,4 +1,5 @@
-"""The main job's engine: shards of photos through all stages and every domain, and none lost."""
+"""The pipeline: takes shards of photos through all stages and every domain, so that none is
+lost."""
 
 import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,7 +23,7 @@ from itportrait.stages.registry import CHAIN
 from itportrait.stages.shards import Shard
 
 _TURN_S = 0.25
-"""Longest wait of a turn for a task to end."""
+"""Longest time, in seconds, that a turn waits for a task to end."""
 
 Outputs = dict[str, str]
 """Digests of what the stages have committed of a shard, by the stage's name."""
@@ -273,14 +274,14 @@ class Pipeline:
         return self._standing[recipe.name]
 
     def _nothing_follows(self, shard: int, following: int) -> None:
-        """Take back what later stages hold of a shard of which no portrait is left."""
+        """Remove the later stages' commits of a shard of which no portrait is left."""
         domains = (domain.recipe for domain in self.domains if domain.recipe)
         for recipe in (*self.chain[following:], *domains):
             if self._standing_of(recipe).get(shard):
                 recipe.table().discard(shard)
 
     def _damaged(self, recipe: Recipe, shard: Shard, error: UpstreamDamagedError) -> None:
-        """Take a damaged commit back; the next run of the same command makes it again."""
+        """Remove a damaged commit; the next run of the same command computes it again."""
         recipe.upstream(error.stage).discard(shard.index)
         raise ItportraitError(
             f"{recipe.name}, shard {shard.index}: {uris.redact(str(error.args[-1]))}; it was taken "

@@ -1,4 +1,5 @@
-"""The search for records that end their process: halves until the culprit stands alone.
+"""The search for records that end their process: ranges are halved until the culprit stands
+alone.
 
 What a shard's crashes have taught is kept beside the rows of its halves, in
 `TABLE/_partial/00012/search.json`, after every crash: a driver that is killed leaves it to the
@@ -18,12 +19,12 @@ from itportrait.stages.recipe import Recipe
 FILE = "search.json"
 
 Range = tuple[int, int]
-"""Items from the first up to, and without, the second."""
+"""Positions of the first item and of the one behind the last."""
 
 
 @dataclass
 class Search:
-    """What is known of a shard whose process was lost.
+    """The state of the search in a shard whose process was lost.
 
     Args:
         target: of the shard, see `search_target`: another one is another search.
@@ -47,7 +48,7 @@ class Search:
 
     @property
     def begun(self) -> bool:
-        """Tell whether a process was lost, so that there is something kept aside."""
+        """Tell whether a process was lost, so that partial results exist."""
         return self.ranges != {(0, self.items): 0}
 
     @property
@@ -56,12 +57,13 @@ class Search:
         return not self.ranges
 
     def count_crash(self, start: int, stop: int) -> int:
-        """Count a process that a range ended; return how many there are by now."""
+        """Count a process that a range ended, and return the number so far."""
         self.ranges[start, stop] = self.ranges.get((start, stop), 0) + 1
         return self.ranges[start, stop]
 
     def count_trial(self, position: int, kind: str) -> int:
-        """Count a trial of an item, by what ended it; return how many ended in this way by now."""
+        """Count a trial of an item by what ended it, and return the number of those that ended in
+        this way."""
         self.count_crash(position, position + 1)
         counts = self.trials.setdefault(position, {})
         counts[kind] = counts.get(kind, 0) + 1
@@ -87,7 +89,7 @@ class Search:
             self.trials.pop(start, None)
 
     def reopen(self) -> None:
-        """Take back what earlier releases quarantined for the memory or the loss of a node."""
+        """Release items that earlier releases quarantined because of memory or a lost node."""
         for at, reason in list(self.quarantined.items()):
             if not holds(*reason):
                 del self.quarantined[at]
@@ -132,14 +134,14 @@ class Search:
 
 @dataclass(frozen=True)
 class _Kept:
-    """What `Search.to_json` returns."""
+    """The data that `Search.to_json` returns."""
 
     target: str
     items: int
     ranges: list[tuple[int, int, int]]
     quarantined: list[tuple[int, str, str]]
     trials: list[tuple[int, str, int]] = field(default_factory=list)
-    """Not kept by release 0.1."""
+    """Trials by item; release 0.1 did not keep them."""
 
 
 def search_target(recipe: Recipe, inputs: str | list[str]) -> str:

@@ -1,4 +1,4 @@
-"""What a job shows while it runs: a live table on a terminal, plain lines everywhere else."""
+"""The display of a running job: a live table on a terminal, plain lines everywhere else."""
 
 import sys
 import time
@@ -56,7 +56,7 @@ class Progress:
             self._line()
 
     def event(self, text: str) -> None:
-        """Tell of a retry, a split, a domain's progress."""
+        """Show an event: a retry, a split, a domain's progress."""
         if self._live:
             self._events = [*self._events[-(_EVENTS_SHOWN - 1) :], text]
         else:

@@ -1,4 +1,5 @@
-"""Photos that stand in several shards: what one shard has computed of them, the others copy.
+"""Photos that are in several shards: the rows that one shard has computed are copied to the
+others.
 
 The commits of the first stage say which photos their shards hold. In every later stage, a shard
 copies the rows of its repeats from a shard that has them, waits for one that is computing them, and
@@ -17,7 +18,7 @@ from itportrait.io.commits import Commit, StageTable
 from itportrait.stages.recipe import Recipe
 
 NO_PORTRAIT = "0" * 16
-"""In place of a photo of which no portrait came."""
+"""Digest that stands for a photo of which no portrait came."""
 _MARKERS_PER_ROUND = 256
 
 Start = Callable[[tuple[int, ...]], None]
@@ -34,7 +35,7 @@ class Holders:
         """Not sorted in yet: who has nothing to compute asks for nothing."""
 
     def put(self, shard: int, photos: str) -> None:
-        """Note which photos a shard holds, in place of what was known of it.
+        """Record which photos a shard holds, replacing what was known of it.
 
         Args:
             shard: its number.
@@ -70,16 +71,16 @@ class Holders:
 
 @dataclass
 class _Stage:
-    """The shards of one stage: where each is, and who waits for whom."""
+    """The shards of one stage: the state of each, and which ones wait for which."""
 
     done: set[int] = field(default_factory=set)
     running: set[int] = field(default_factory=set)
     earlier: set[int] = field(default_factory=set)
-    """Committed by earlier runs."""
+    """Shards that earlier runs have committed."""
     waiting: list[tuple[set[int], Callable[[], None]]] = field(default_factory=list)
 
     def source(self, holders: list[int]) -> int | None:
-        """Return the shard to copy a photo's rows from: who surely has them comes first."""
+        """Return the shard to copy a photo's rows from, preferably one that is committed."""
         for group in (self.done, self.running, self.earlier):
             for shard in holders:
                 if shard in group:
@@ -88,7 +89,7 @@ class _Stage:
 
 
 class Repeats:
-    """Says when a shard of a stage after the first begins, and whose rows it copies."""
+    """Decides when a shard of a later stage begins, and whose rows it copies."""
 
     def __init__(self) -> None:
         self._holders = Holders()
@@ -97,12 +98,12 @@ class Repeats:
         self._stages: dict[str, _Stage] = {}
 
     def hold(self, shard: int, photos: str) -> None:
-        """Note the photos of a shard that the first stage is done with (see `Commit.photos`)."""
+        """Record the photos of a shard that the first stage has committed (see `Commit.photos`)."""
         self._known.add(shard)
         self._holders.put(shard, photos)
 
     def begin(self, recipe: Recipe, shard: int, start: Start) -> None:
-        """Start a shard of a stage, at once or when those are through that it copies from."""
+        """Start a shard of a stage at once, or when the shards that it copies from are done."""
         stage, sources = self._stage(recipe), self.sources(recipe, shard)
         stage.done.discard(shard)
         stage.running.add(shard)
@@ -113,14 +114,14 @@ class Repeats:
             begin()
 
     def sources(self, recipe: Recipe, shard: int) -> tuple[int, ...]:
-        """Return the shards of a stage, through or on their way, that a shard copies from."""
+        """Return the shards of a stage, done or in flight, that a shard copies from."""
         self._recall(recipe)
         stage = self._stage(recipe)
         found = (stage.source(holders) for holders in self._holders.of_repeats(shard))
         return tuple(sorted({source for source in found if source is not None}))
 
     def end(self, recipe: Recipe, shard: int) -> None:
-        """Note that a shard of a stage stands committed; who waited for it alone starts."""
+        """Record that a shard of a stage is committed, and start those that waited for it alone."""
         stage = self._stage(recipe)
         stage.running.discard(shard)
         stage.done.add(shard)
@@ -135,7 +136,7 @@ class Repeats:
         return self._stages.setdefault(recipe.name, _Stage())
 
     def _recall(self, recipe: Recipe) -> None:
-        """Read what earlier runs have left, once there is something to compute."""
+        """Read the commits of earlier runs, once there is something to compute."""
         if not self._recalled:
             for commit in _standing(recipe.upstream(recipe.before[0])):
                 if commit.shard not in self._known:

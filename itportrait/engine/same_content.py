@@ -1,4 +1,5 @@
-"""Photos of one shard with the same content: one is computed, the others repeat its rows."""
+"""Photos of one shard with the same content: one of them is computed, and the others repeat its
+rows."""
 
 import hashlib
 from collections.abc import Sequence

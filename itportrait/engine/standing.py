@@ -1,4 +1,4 @@
-"""What is committed of a stage at the start of a job: what of it stands is not computed again."""
+"""Commits of a stage that exist when a job begins: those that still hold are not computed again."""
 
 from itportrait.engine.verdicts import all_hold
 from itportrait.io.commits import Commit
@@ -8,7 +8,7 @@ _MARKERS_PER_ROUND = 256
 
 
 class Standing:
-    """What is committed of one stage, read ahead in rounds, and checked against the files there.
+    """The commits of one stage, read ahead in rounds, and checked against the files.
 
     Args:
         recipe: of the stage.
@@ -34,7 +34,7 @@ class Standing:
         return commit if self.table.whole(commit, self._sizes) else None
 
     def get(self, shard: int) -> Commit | None:
-        """Return a shard's commit as it stood when its round was read."""
+        """Return a shard's commit as it was when its round was read."""
         number = shard // _MARKERS_PER_ROUND
         if number != self._round:
             first = number * _MARKERS_PER_ROUND

@@ -11,29 +11,29 @@ from itportrait.io.commits import Commit
 
 @dataclass
 class StageTotals:
-    """What became of the inputs of one stage (of one domain)."""
+    """Counts of the inputs of one stage (of one domain) by outcome."""
 
     inputs: int = 0
     ok: int = 0
     rejected: int = 0
     failed: int = 0
     rows_ok: int = 0
-    """Distinct portraits handed to the next stage."""
+    """Number of distinct portraits handed to the next stage."""
     seconds: float = 0.0
-    """Of computing, of all shards, those kept from earlier runs included."""
+    """Seconds of computing of all shards, including those kept from earlier runs."""
     computed: int = 0
-    """Rows computed by this run."""
+    """Number of rows computed by this run."""
     computed_seconds: float = 0.0
-    """Of computing, in this run."""
+    """Seconds of computing in this run."""
     shards: int = 0
     shards_kept: int = 0
-    """Shards that an earlier run had done."""
+    """Number of shards that an earlier run had done."""
     reasons: Counter[str] = field(default_factory=Counter)
     sums: dict[str, list[float]] = field(default_factory=dict)
     digest: int = 0
-    """Of all commits' outputs, whatever their order."""
+    """Digest of the outputs of all commits, in any order."""
     after: str = ""
-    """Name of the stage whose portraits are its inputs; empty: it takes the photos."""
+    """Name of the stage whose portraits are its inputs; empty for the stage that takes photos."""
 
     def add(self, commit: Commit, *, kept: bool) -> None:
         """Add a committed shard; `kept` if this run found it done."""

@@ -1,4 +1,5 @@
-"""Verdicts on records that no task can compute: their kinds, and those that do not hold any more.
+"""Verdicts on records that no task can compute: their kinds, and those that do not hold any
+longer.
 
 Earlier releases also gave up records whose process had been ended for the memory of its node, or
 lost together with the node. That says nothing about a record: such rows are computed again.
@@ -10,7 +11,7 @@ from itportrait.records import RecordError
 PROCESS_LOST, TIMED_OUT, MEMORY_LOST = "WorkerLost", "TimedOut", "OutOfMemory"
 """Kinds of errors of records that end their process, run too long, or need too much memory."""
 ALONE = "alone in its process, with nothing beside it and memory to spare,"
-"""How the message of a verdict begins."""
+"""Beginning of the messages of verdicts."""
 _NO_VERDICT = (
     "OutOfMemoryError",
     "MemoryError",
@@ -29,12 +30,12 @@ def holds(kind: str, message: str) -> bool:
 
 
 def row_holds(error: RecordError | None) -> bool:
-    """Tell the same of a row."""
+    """Tell whether a row may be kept, as far as verdicts go."""
     return error is None or holds(error.type, error.message)
 
 
 def all_hold(table: StageTable, commit: Commit) -> bool:
-    """Tell the same of all rows of a commit; only one that has such verdicts is read.
+    """Tell whether all rows of a commit may be kept; only a commit with such verdicts is read.
 
     Raises:
         OSError: its rows cannot be read.

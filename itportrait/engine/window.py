@@ -35,15 +35,16 @@ from itportrait.stages.shards import Shard
 _VERDICTS = {Cause.MEMORY: MEMORY_LOST, Cause.TIME: TIMED_OUT, Cause.CRASH: PROCESS_LOST}
 _FINAL_RETRIES = 3
 _FEWEST_TRIALS = 2
-"""Trials of a record that must have ended in the same way, whatever `crash_retries` says."""
+"""Smallest number of trials of a record that must end in the same way, whatever `crash_retries`
+says."""
 _LONGEST_PAUSE_S = 60.0
 _MEMORY_RETRIES = 2
-"""Losses to memory of a piece, beside others, before it has to run alone."""
+"""Number of losses to memory of a piece beside others, after which it runs alone."""
 
 
 @dataclass(frozen=True)
 class WindowLimits:
-    """How much is in flight, and how often what is tried again.
+    """How much is in flight, and how often failed pieces are repeated.
 
     Args:
         in_flight: tasks submitted and not yet ended.
@@ -253,7 +254,8 @@ class Window:
         self._push(piece)
 
     def _lost_to_memory(self, piece: Piece, error: Exception) -> None:
-        """Run it again with less beside it, and at last alone; this says nothing of its records."""
+        """Repeat a piece with less beside it, and at last alone; the loss says nothing about its
+        records."""
         piece.memory_losses += 1
         piece.alone = piece.memory_losses > _MEMORY_RETRIES
         pause = self.governor.lost(len(self._live) + 1)
@@ -369,7 +371,7 @@ class Window:
         return Search.begin(target, items)
 
     def _keep(self, piece: Piece) -> None:
-        """Leave the search to whoever comes after this driver."""
+        """Write the search down for the driver that comes after this one."""
         try:
             put_search(piece.recipe, piece.shard.index, piece.search)
         except STORAGE_ERRORS as error:

@@ -35,7 +35,7 @@ from itportrait.stages.stage import Stage, StageFunction
 
 @dataclass(frozen=True)
 class ShardTask:
-    """What one task does.
+    """The work of one task.
 
     Args:
         shard: number, and for a stage that takes photos the sources.

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
     from itportrait.invert.problem import Problem, Solution, Target
 
 VERSION = 1
-"""Raised when the code of this stage changes its results: all of it is computed anew."""
+"""Version of the stage's code. It is raised when results change; rows of other versions are
+computed anew."""
 
 __all__ = [
     "INVERSIONS",

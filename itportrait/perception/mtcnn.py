@@ -209,7 +209,7 @@ _DTYPES = {"f4": np.dtype("<f4"), "f8": np.dtype("<f8"), "f2": np.dtype("<f2")}
 
 
 class _ArrayPart(Record):
-    """Stands for joblib's wrapper, whose state says what bytes follow it, and for array types."""
+    """A record for joblib's wrapper, whose state says what bytes follow it, and for array types."""
 
     __slots__ = ()
 

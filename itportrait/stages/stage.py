@@ -29,7 +29,8 @@ class Stage(ABC):
     name: ClassVar[str]
     """Name under which it is registered; it stands in its rows' errors and in its commits."""
     version: ClassVar[int]
-    """Raised when the stage's code changes its results: all of them are computed anew."""
+    """Version of the stage's code. It is raised when results change; rows of other versions are
+    computed anew."""
     record_type: ClassVar[type[Record]]
     """Type of its rows. What later stages read is marked on the fields of the type."""
     folder: ClassVar[str]

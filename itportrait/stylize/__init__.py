@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from itportrait.stylize.turntable import render_frames, turntable_cameras
 
 VERSION = 1
-"""Raised when the code of this stage changes its results: all of it is computed anew."""
+"""Version of the stage's code. It is raised when results change; rows of other versions are
+computed anew."""
 
 __all__ = [
     "VERSION",

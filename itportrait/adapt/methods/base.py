@@ -52,7 +52,8 @@ class AdaptationMethod(ABC, Generic[C]):
     Config: ClassVar[type[MethodConfig]] = MethodConfig
     """The method's settings, and what may guide it."""
     VERSION: ClassVar[int] = 1
-    """Raised when the method's code changes its results: its domains are made anew."""
+    """Version of the method's code. It is raised when results change; the method's domains are then
+    made anew."""
 
     def __init__(self, context: MethodContext[C], state: Mapping[str, Any] | None = None) -> None:
         self.context = context

@@ -29,7 +29,7 @@ from itportrait.yaml_lines import MOST_BYTES, read_yaml
 RUNS = "{runs}"
 """In a URI of a configuration: `$ITPORTRAIT_RUNS`, or `runs` below the working folder."""
 _RUNS_MARK = "\ue000runs\ue000"
-"""Stands for it while YAML is parsed."""
+"""Text that stands for `RUNS` while YAML is parsed."""
 
 COPIES = {"png": 6, "jpeg": 3, "webp": 3}
 """Largest memory of a shard while it is written, in sizes of its raw pictures: measured on noise,

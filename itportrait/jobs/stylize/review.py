@@ -24,7 +24,7 @@ from itportrait.text import restored
 log = logging.getLogger(__name__)
 PAGE, MARKER = "gallery/review.html", "gallery/_review.json"
 REVIEW_VERSION = 1
-"""Raised when the code of this module changes what it makes."""
+"""Version of this module's code; it is raised when the page changes."""
 _COLUMNS = ("record_id", "uri", "status", "error", "crop")
 
 

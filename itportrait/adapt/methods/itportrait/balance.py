@@ -25,7 +25,7 @@ class ThresholdConfig(Settings):
     """Threshold of the mean of |E(I) - E(P)|; 0.65 belongs to ViT-B/32. `auto` takes it from the
     first steps."""
     text_probability: float = Field(default=0.35, ge=0, le=1)
-    """For `hard`: chance of a text step whatever the distance."""
+    """Chance of a text step whatever the distance, for `hard`."""
     auto_steps: int = Field(default=20, ge=1)
     """Number of stage-2 steps whose distances decide an `auto` threshold; until then, text
     guides."""
