@@ -48,7 +48,7 @@ class Domain:
     stage: str = CHAIN[-1]
     error: Exception | None = None
     future: "Future[Recipe] | None" = None
-    waiting: list[tuple[int, Outputs, int]] = field(default_factory=list)
+    waiting: list[tuple[int, Outputs, int]] = field(default_factory=list[tuple[int, Outputs, int]])
     """Shards (index, what was committed of them, portraits) that wait for the style."""
 
     @property
@@ -92,7 +92,9 @@ class Pipeline:
         totals: Totals,
         progress: Progress | None = None,
         lease: Lease | None = None,
-        on_shard: Callable[[str, dict[str, int], float], None] = lambda *_: None,
+        on_shard: Callable[[str, dict[str, int], float], None] = lambda stage, counts, seconds: (
+            None
+        ),
         clock: Clock = SYSTEM_CLOCK,
     ) -> None:
         self.chain, self.domains = tuple(chain), list(domains)

@@ -38,8 +38,8 @@ class Search:
     target: str
     items: int
     ranges: dict[Range, int]
-    quarantined: dict[int, tuple[str, str]] = field(default_factory=dict)
-    trials: dict[int, dict[str, int]] = field(default_factory=dict)
+    quarantined: dict[int, tuple[str, str]] = field(default_factory=dict[int, tuple[str, str]])
+    trials: dict[int, dict[str, int]] = field(default_factory=dict[int, dict[str, int]])
 
     @classmethod
     def begin(cls, target: str, items: int) -> Self:
@@ -140,7 +140,7 @@ class _Kept:
     items: int
     ranges: list[tuple[int, int, int]]
     quarantined: list[tuple[int, str, str]]
-    trials: list[tuple[int, str, int]] = field(default_factory=list)
+    trials: list[tuple[int, str, int]] = field(default_factory=list[tuple[int, str, int]])
     """Trials by item; release 0.1 did not keep them."""
 
 

@@ -76,7 +76,7 @@ class Progress:
 
     def _line(self) -> None:
         self._last_line = time.monotonic()
-        parts = []
+        parts: list[str] = []
         for name, stage in self.totals.stages.items():
             text = f"{name} {stage.inputs}/{self._expected(name)}"
             bad = [f"{stage.rejected} rejected"] if stage.rejected else []

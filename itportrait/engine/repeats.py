@@ -73,11 +73,13 @@ class Holders:
 class _Stage:
     """The shards of one stage: the state of each, and which ones wait for which."""
 
-    done: set[int] = field(default_factory=set)
-    running: set[int] = field(default_factory=set)
-    earlier: set[int] = field(default_factory=set)
+    done: set[int] = field(default_factory=set[int])
+    running: set[int] = field(default_factory=set[int])
+    earlier: set[int] = field(default_factory=set[int])
     """Shards that earlier runs have committed."""
-    waiting: list[tuple[set[int], Callable[[], None]]] = field(default_factory=list)
+    waiting: list[tuple[set[int], Callable[[], None]]] = field(
+        default_factory=list[tuple[set[int], Callable[[], None]]]
+    )
 
     def source(self, holders: list[int]) -> int | None:
         """Return the shard to copy a photo's rows from, preferably one that is committed."""

@@ -31,7 +31,8 @@ def same_content(
         if isinstance(first, AlignedRecord) and first.duplicate_of is None:
             known = _content(item.value, first.sha256) if first.sha256 else source_key(item.value)
             seen[known] = item
-    firsts, repeats = [], {}
+    firsts: list[Item] = []
+    repeats: dict[str, Item] = {}
     for item in todo:
         try:
             data = read_source(item.value)

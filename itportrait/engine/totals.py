@@ -28,8 +28,8 @@ class StageTotals:
     shards: int = 0
     shards_kept: int = 0
     """Number of shards that an earlier run had done."""
-    reasons: Counter[str] = field(default_factory=Counter)
-    sums: dict[str, list[float]] = field(default_factory=dict)
+    reasons: Counter[str] = field(default_factory=Counter[str])
+    sums: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
     digest: int = 0
     """Digest of the outputs of all commits, in any order."""
     after: str = ""

@@ -49,7 +49,7 @@ class ShardTask:
     shard: Shard
     start: int = 0
     stop: int | None = None
-    quarantined: dict[int, tuple[str, str]] = field(default_factory=dict)
+    quarantined: dict[int, tuple[str, str]] = field(default_factory=dict[int, tuple[str, str]])
     searched: bool = False
     copy_from: tuple[int, ...] = ()
 
@@ -116,14 +116,7 @@ def run_shard(recipe: Recipe, task: ShardTask) -> Commit:
 
 def _stands(table: StageTable, commit: Commit) -> bool:
     """Tell whether the files of a commit are there, each with its size, and its verdicts hold."""
-    for entry in commit.files.values():
-        fs, path = uris.open_fs(uris.join(table.root, entry.path))
-        try:
-            if fs.info(path)["size"] != entry.size:
-                return False
-        except FileNotFoundError:
-            return False
-    return all_hold(table, commit)
+    return table.has_files(commit) and all_hold(table, commit)
 
 
 def _kept(

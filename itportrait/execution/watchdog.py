@@ -3,11 +3,11 @@
 import contextlib
 import faulthandler
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 
 
 @contextlib.contextmanager
-def watchdog(timeout_s: float) -> Iterator[None]:
+def watchdog(timeout_s: float) -> Generator[None]:
     """End this process if the block takes longer: native code that hangs heeds nothing else.
 
     The clock starts with the task and not with its place in a queue, and no change of the wall

@@ -283,6 +283,17 @@ class StageTable:
                 removed.append(path)
         return removed
 
+    def has_files(self, commit: Commit) -> bool:
+        """Tell whether all files of a commit are there with their sizes, asking for each alone."""
+        for entry in commit.files.values():
+            fs, path = uris.open_fs(uris.join(self.root, entry.path))
+            try:
+                if fs.info(path)["size"] != entry.size:
+                    return False
+            except FileNotFoundError:
+                return False
+        return True
+
     def whole(self, commit: Commit, sizes: dict[str, int]) -> bool:
         """Tell whether all files of a commit are there with their sizes (see `sizes`)."""
         return all(sizes.get(entry.path) == entry.size for entry in commit.files.values())

@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import fields
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
@@ -14,8 +14,8 @@ def row_digest(record: Record) -> str:
     """Return a digest of what later stages take from a row; timings and file names are no part."""
     parts: list[Any] = [record.record_id, str(record.status)]
     for column in fields(record):
-        value = getattr(record, column.name)
-        values = value if isinstance(value, tuple) else (value,)
+        value: Any = getattr(record, column.name)
+        values = cast(tuple[Any, ...], value) if isinstance(value, tuple) else (value,)
         read = column.metadata.get("read_later", any(isinstance(v, np.ndarray) for v in values))
         if read:
             stored_as = column.metadata.get("stored_as")
@@ -25,8 +25,10 @@ def row_digest(record: Record) -> str:
 
 def _digested(value: Any, stored_as: type | None) -> Any:
     """Return a value for a digest: of arrays, the hash of the bytes that tables hold."""
-    if stored_as is None and not isinstance(value, np.ndarray):
-        return value
-    if stored_as is None and np.issubdtype(value.dtype, np.floating):
-        stored_as = np.float32
+    if stored_as is None:
+        if not isinstance(value, np.ndarray):
+            return value
+        kind: np.dtype[Any] = cast(Any, value).dtype
+        if np.issubdtype(kind, np.floating):
+            stored_as = np.float32
     return hashlib.sha256(np.ascontiguousarray(value, dtype=stored_as).tobytes()).hexdigest()

@@ -28,7 +28,7 @@ class Shard:
     def keys(self) -> list[str]:
         """Return one key per source: what its result depends on, as far as a listing tells."""
         seen: Counter[str] = Counter()
-        keys = []
+        keys: list[str] = []
         for source in self.sources:
             key = source_key(source)
             seen[key] += 1
@@ -52,7 +52,8 @@ def source_key(source: Source) -> str:
 
 def iter_shards(sources: Iterable[Source], size: int) -> Iterator[Shard]:
     """Cut a stream of inputs into shards of `size`; memory holds one shard at a time."""
-    index, part = 0, []
+    index = 0
+    part: list[Source] = []
     for source in sources:
         part.append(source)
         if len(part) == size:

@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from itportrait.config import Settings
 from itportrait.records import Record, RecordError, Status
@@ -57,5 +57,5 @@ class Stage(ABC):
 
     def failed_row(self, recipe: "Recipe", item: Any, status: Status, error: RecordError) -> Record:
         """Return the row of an item for which the stage's function gave none."""
-        last = item[-1] if isinstance(item, tuple) else item
+        last = cast(tuple[Record, ...], item)[-1] if isinstance(item, tuple) else item
         return self.record_type(record_id=last.record_id, status=status, error=error)
