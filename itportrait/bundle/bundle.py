@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Self, TypeVar, cast
 
 import torch
 from torch import nn
@@ -129,7 +129,8 @@ class Bundle:
             return self
         self.device = target
         for value in vars(self).values():
-            for model in value if isinstance(value, list) else [value]:
+            models = cast(list[Any], value) if isinstance(value, list) else [value]
+            for model in models:
                 if isinstance(model, nn.Module):
                     model.to(target)
         return self
@@ -268,7 +269,8 @@ def _fetch_file(uri: str, target: Path, entry: FileEntry) -> None:
     def copy(sink: BinaryIO) -> None:
         digest, size = hashlib.sha256(), 0
         fs, path = uris.open_fs(uri)
-        with cast(BinaryIO, fs.open(path, "rb")) as source:
+        opened = fs.open(path, "rb")  # pyright: ignore[reportUnknownMemberType]
+        with cast(BinaryIO, opened) as source:
             while size <= entry.bytes and (block := source.read(1 << 20)):
                 digest.update(block)
                 size += len(block)

@@ -3,8 +3,6 @@
 import tempfile
 from pathlib import Path
 
-import torch
-
 from itportrait.bundle.spec import BundleSpec, ClipSpec, PerceptionSpec, hash_files, write_bundle
 from itportrait.errors import CheckpointError, InvalidArgumentError, OutputError
 from itportrait.generator import GeneratorConfig, TriPlaneGenerator, ffhq512_config
@@ -116,9 +114,9 @@ def _check_axes(stored: StoredTensor, plane_axes: PlaneAxes) -> None:
     if stored.shape != (3, 3, 3):
         raise CheckpointError(f"plane_axes of shape {list(stored.shape)}, expected [3, 3, 3]")
     planes = stored.read().float()
-    if not planes.isfinite().all() or (torch.linalg.det(planes) == 0).any():
+    if not planes.isfinite().all() or (planes.det() == 0).any():
         raise CheckpointError("plane_axes are no axes: they do not span the space")
-    columns = torch.linalg.inv(planes)[:, :, :2].abs().argmax(1)
+    columns = planes.inverse()[:, :, :2].abs().argmax(1)
     found = tuple((int(a), int(b)) for a, b in columns)
     if found == PLANE_AXES[plane_axes]:
         return

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar, cast
+from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeGuard, TypeVar
 
 import torch
 from pydantic import (
@@ -172,14 +172,13 @@ class BundleSpec(Settings):
     @field_validator("generator", mode="before")
     @classmethod
     def _read_as_the_family_does(cls, data: Any, info: ValidationInfo) -> Any:
-        if not isinstance(data, dict) or "family" not in info.data:
+        if not _is_object(data) or "family" not in info.data:
             return data
-        part = cast(dict[str, Any], data)
         try:
-            family = find_family(info.data["family"], part.get("config"))
+            family = find_family(info.data["family"], data.get("config"))
         except ItportraitError as error:
             raise ValueError(str(error)) from None
-        return GeneratorPart[family.config_type].model_validate(part)
+        return GeneratorPart[family.config_type].model_validate(data)
 
     @model_validator(mode="after")
     def _files_are_apart(self) -> Self:
@@ -209,6 +208,10 @@ class BundleSpec(Settings):
         former = {name: key for key, name in self.former_names.items()}
         data = {former.get(key, key): value for key, value in self.model_dump(mode="json").items()}
         return f"{self.name}-{hashlib.sha256(_to_text(data).encode()).hexdigest()[:16]}"
+
+
+def _is_object(data: Any) -> TypeGuard[dict[str, Any]]:
+    return isinstance(data, dict)
 
 
 def _to_text(data: dict[str, Any]) -> str:

@@ -5,7 +5,6 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import ConfigDict, Field, model_validator
 
 from itportrait.config import Settings
-from itportrait.errors import InvalidArgumentError
 from itportrait.geometry.planes import PlaneAxes
 
 # Bounds of what a configuration may ask for: it may come from others, with their weights.
@@ -211,8 +210,4 @@ class GeneratorConfig(Settings):
         Raises:
             InvalidArgumentError: unknown keys or invalid values, all named.
         """
-        if not isinstance(data, dict):
-            raise InvalidArgumentError(
-                "generator", expected="a JSON object", actual=type(data).__name__
-            )
         return cls.parse(data, source="generator configuration")

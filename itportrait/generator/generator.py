@@ -174,7 +174,7 @@ class TriPlaneGenerator(Generator):
         )
 
         def to_image(values: Tensor) -> Tensor:
-            return values.transpose(1, 2).unflatten(2, (resolution, resolution))
+            return values.transpose(1, 2).view(len(values), -1, resolution, resolution)
 
         feature_image = to_image(features)
         return Rendering(
@@ -206,7 +206,7 @@ class TriPlaneGenerator(Generator):
         if order is not None:
             # Colors stay where they were sampled; their weights travel instead: C times less.
             per_sample = torch.zeros_like(per_sample).scatter(-1, order, per_sample)
-        shares = per_sample.split([part.shape[2] for part in colors], dim=-1)
+        shares = torch.split(per_sample, [part.shape[2] for part in colors], dim=-1)
         features = torch.stack(
             [(share[..., None, :] @ part).squeeze(2) for share, part in zip(shares, colors)]
         ).sum(0)

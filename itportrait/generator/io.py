@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save_file  # pyright: ignore[reportUnknownVariableType]
 from torch import Tensor
 
 from itportrait.config import Settings
@@ -120,13 +120,14 @@ def load_generator(directory: str | Path) -> Generator:
             f"no generator in {directory}; write one with `itportrait import-eg3d FILE.pkl --out "
             f"{directory}`, or remake the embedded family with `make pretrain`"
         )
-    data = part.get("config") or {}
+    data: Any = part.get("config", {})
     family = find_family(str(content.get("family", DEFAULT_FAMILY)), data)
     if not isinstance(data, dict):
         raise InvalidArgumentError(
             "generator", expected="a JSON object", actual=type(data).__name__
         )
-    config = family.config_type.parse(cast(dict[str, Any], data), source="generator configuration")
+    settings = cast(dict[str, Any], data)
+    config = family.config_type.parse(settings, source="generator configuration")
     with open_weights(weights) as stored:
         model = build_generator(family, config, stored.tensors)
     return model.eval().requires_grad_(False)

@@ -1,6 +1,8 @@
 """Layers with the published state names: fully connected, synthesis layer, to-RGB, block."""
 
 import math
+from collections.abc import Callable
+from functools import partial
 from typing import get_args
 
 import torch
@@ -165,14 +167,12 @@ class SynthesisBlock(nn.Module):
         self.up = up and in_channels > 0
         self.num_conv = 2 if in_channels else 1
         self.register_buffer("resample_filter", resample_filter())
-        options = {"use_noise": use_noise, "conv_clamp": conv_clamp}
+        layer = partial(SynthesisLayer, use_noise=use_noise, conv_clamp=conv_clamp)
         if in_channels:
-            self.conv0 = SynthesisLayer(
-                in_channels, out_channels, w_dim, resolution, up=2 if up else 1, **options
-            )
+            self.conv0 = layer(in_channels, out_channels, w_dim, resolution, up=2 if up else 1)
         else:
             self.const = nn.Parameter(torch.randn(out_channels, resolution, resolution))
-        self.conv1 = SynthesisLayer(out_channels, out_channels, w_dim, resolution, **options)
+        self.conv1 = layer(out_channels, out_channels, w_dim, resolution)
         self.torgb = ToRgb(out_channels, image_channels, w_dim, conv_clamp)
 
     def forward(
@@ -219,7 +219,12 @@ def at_least_single(dtype: torch.dtype) -> torch.dtype:
     return torch.promote_types(dtype, torch.float32)
 
 
-def random_like(draw, shape, device: torch.device, rng: torch.Generator | None) -> Tensor:
+def random_like(
+    draw: Callable[..., Tensor],
+    shape: tuple[int, ...],
+    device: torch.device,
+    rng: torch.Generator | None,
+) -> Tensor:
     """Draw with `torch.rand` or `torch.randn` on the generator's own device, then move."""
     source = device if rng is None else rng.device
     return draw(shape, generator=rng, device=source).to(device)

@@ -5,6 +5,9 @@ that are computed (a base plus a difference that is trained), and values of its 
 portrait of a batch.
 """
 
+# pyright: reportPrivateUsage=false
+# A copy of a module that shares its tensors has no public way: copying them is what it avoids.
+
 from collections.abc import Mapping
 from typing import Any, TypeVar
 

@@ -9,13 +9,24 @@ al., 2020), without its leaky ReLU, which the mini family's mapping does not end
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Self
+from typing import Self, cast
 
 import torch
 from torch import Tensor
 
 from itportrait.generator.base import Generator
+
+# torch gives these two no types.
+_eigh = cast(
+    Callable[[Tensor], tuple[Tensor, Tensor]],
+    torch.linalg.eigh,  # pyright: ignore[reportUnknownMemberType]
+)
+_svd = cast(
+    Callable[..., tuple[Tensor, Tensor, Tensor]],
+    torch.linalg.svd,  # pyright: ignore[reportUnknownMemberType]
+)
 
 _BATCH = 1024
 _NEGLIGIBLE = 1e-4
@@ -61,7 +72,7 @@ class WhitenedSpace:
         """
         rng = torch.Generator().manual_seed(seed)
         device = generator.device
-        parts = []
+        parts: list[Tensor] = []
         for start in range(0, samples, _BATCH):
             z = torch.randn(min(_BATCH, samples - start), generator.z_dim, generator=rng)
             views = camera.to(device).expand(len(z), -1)
@@ -69,7 +80,7 @@ class WhitenedSpace:
         w = torch.cat(parts)
         mean = w.mean(0)
         covariance = (w - mean).T @ (w - mean) / (len(w) - 1)
-        variance, axes = torch.linalg.eigh(covariance)
+        variance, axes = _eigh(covariance)
         deviation = variance.clamp_min(0).sqrt()
         deviation = deviation.clamp_min(floor * float(variance.clamp_min(0).mean().sqrt()) + 1e-8)
         return cls(
@@ -88,7 +99,7 @@ class WhitenedSpace:
             w: `[N, w_dim]` codes of random portraits.
         """
         mean = w.mean(0)
-        _, scale, axes = torch.linalg.svd(w - mean, full_matrices=False)
+        _, scale, axes = _svd(w - mean, full_matrices=False)
         scale = scale / math.sqrt(len(w) - 1)
         keep = scale > _NEGLIGIBLE * scale[0]
         to_w = axes[keep] * scale[keep, None]
