@@ -9,7 +9,8 @@ import pytest
 import torch
 from typer.testing import CliRunner
 
-from itportrait.adapt import DomainSpec
+from itportrait.adapt import AdaptConfig, DomainSpec, resolve
+from itportrait.adapt.probe import StepProbe
 from itportrait.bank.store import Bank, BankVersion
 from itportrait.bundle import load_bundle
 from itportrait.cli import app
@@ -207,6 +208,18 @@ def test_the_probe_scores_every_kind(bundle, base, bank):
         assert not np.array_equal(scores.faces[name][0], scores.faces["base"][0])
         assert all(np.isfinite(value) for value in scores.metrics[name].values())
     assert scores.metrics["portrait"]["depth_variance"] == pytest.approx(1, abs=1e-4)
+
+
+def test_the_probe_of_an_adaptation_scores_every_kind(bundle):
+    spec = DomainSpec.parse({"name": "any", "mode": "text", "prompt": "red"})
+    config = AdaptConfig.parse({"probe": {"count": 2}})
+    probe = StepProbe(bundle, spec, resolve(spec, config), ())
+    for style in styles_of(bundle).values():
+        plain, _ = probe.score(style.prepare(bundle.generator, 0.0))
+        scores, images = probe.score(style.prepare(bundle.generator))
+        assert len(images) == 2
+        assert plain["identity"] == pytest.approx(1, abs=1e-4)
+        assert scores["identity"] < plain["identity"]
 
 
 @pytest.mark.parametrize("name", KINDS)
