@@ -9,8 +9,9 @@ from itportrait.align.config import AlignConfig
 from itportrait.bank.store import Bank, BankVersion
 from itportrait.io import uris
 from itportrait.jobs.domain_job import DomainJob
+from itportrait.styles.names import STYLE_FILE
 
-ADAPTER, RESULT = "adapter.safetensors", "result.json"
+RESULT = "result.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,9 +106,9 @@ def _result_files(result, references: Sequence) -> dict[str, bytes]:
     from itportrait.image import encode
     from itportrait.pages.contact_sheet import contact_sheet
 
-    files = {ADAPTER: result.style.to_bytes()}
+    files = {STYLE_FILE: result.style.to_bytes()}
     for name, style in result.others.items():
-        files[f"{name}_{ADAPTER}"] = style.to_bytes()
+        files[f"{name}_{STYLE_FILE}"] = style.to_bytes()
     pictures = list(result.images)
     if pictures:
         sheet = contact_sheet([pictures], columns=[f"face {i}" for i in range(len(pictures))])

@@ -30,8 +30,9 @@ from itportrait.jobs.bank.plan import BuildPlan, DomainResult, Outcome
 from itportrait.jobs.bank.scores import ScoreJob, Scores
 from itportrait.jobs.bank.spec import BankSpec
 from itportrait.jobs.domain_job import DomainJob, training_storage
-from itportrait.jobs.trained_domain import ADAPTER, TrainedDomain
+from itportrait.jobs.trained_domain import TrainedDomain
 from itportrait.pages.contact_sheet import contact_sheet
+from itportrait.styles.names import STYLE_FILE
 from itportrait.tracking import RunStatus, Tracker
 
 logger = logging.getLogger(__name__)
@@ -181,7 +182,7 @@ class BankBuild:
         return champion, ""
 
     def _score_job(self, trained: TrainedDomain, champion: BankVersion | None) -> ScoreJob:
-        styles = {CANDIDATE: trained.files[ADAPTER]}
+        styles = {CANDIDATE: trained.files[STYLE_FILE]}
         if champion is not None:
             styles[CHAMPION] = champion.style_bytes()
         return ScoreJob(

@@ -19,9 +19,10 @@ from itportrait.align.config import AlignConfig
 from itportrait.bank.store import Bank
 from itportrait.errors import InvalidArgumentError
 from itportrait.jobs.domain_job import DomainJob
-from itportrait.jobs.trained_domain import ADAPTER, collect_result
+from itportrait.jobs.trained_domain import collect_result
 from itportrait.records import InvertedRecord, Status
 from itportrait.styles import Codes, read_style
+from itportrait.styles.names import STYLE_FILE
 from itportrait.stylize import StylizeConfig, Stylizer
 from tests.helpers import looking_method
 from tests.helpers.latent_style import LatentStyle
@@ -98,9 +99,9 @@ def test_it_is_published_and_read_back(base, settings, tmp_path):
     trained = collect_result(job, result, base.model_id, [])
     bank = Bank(str(tmp_path))
     version = bank.publish(trained.version(), trained.files)
-    assert set(trained.files) >= {ADAPTER, "card.md", "curve.parquet", "preview.png"}
+    assert set(trained.files) >= {STYLE_FILE, "card.md", "curve.parquet", "preview.png"}
     assert bank.find("red", job.fingerprint).version == version.version
-    style = read_style((tmp_path / "red" / version.version / ADAPTER).read_bytes())
+    style = read_style((tmp_path / "red" / version.version / STYLE_FILE).read_bytes())
     assert torch.equal(style.direction, result.style.direction)
 
 

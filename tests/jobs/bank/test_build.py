@@ -20,8 +20,9 @@ from itportrait.jobs.bank.models import BankModels
 from itportrait.jobs.bank.plan import Outcome, check_date, plan_build
 from itportrait.jobs.bank.scores import score_versions, truth_images
 from itportrait.jobs.bank.spec import parse_bank_spec
-from itportrait.jobs.trained_domain import ADAPTER, collect_result
+from itportrait.jobs.trained_domain import collect_result
 from itportrait.styles import WeightStyle
+from itportrait.styles.names import STYLE_FILE
 from itportrait.tracking import open_tracker
 
 SPEC = """\
@@ -63,7 +64,7 @@ class LocalEngine:
                 adapter, delta={name: 0 * delta + 3.0 for name, delta in adapter.delta.items()}
             )
         trained = collect_result(job, result, self.bundle.model_id, references)
-        files = {**trained.files, ADAPTER: adapter.to_bytes()}
+        files = {**trained.files, STYLE_FILE: adapter.to_bytes()}
         # Without the pairs' reports, whose seconds are those of the clock.
         return dataclasses.replace(trained, files=files, info={"step": result.step})
 
@@ -169,7 +170,7 @@ def test_worse_candidate_is_held_back_and_the_champion_stays_bit_for_bit(here):
     without = ("broken", "zombie")
     _, _, bank, _ = night(here, "2026-01-01", without=without)
     champion = bank.champion("pencil")
-    served = Path(champion.uri, ADAPTER).read_bytes()
+    served = Path(champion.uri, STYLE_FILE).read_bytes()
     seed = "domains.pencil.seed=9"
     report, *_ = night(here, "2026-01-02", seed, without=without, spoil=["pencil"])
     (result,) = report.results
@@ -183,13 +184,13 @@ def test_worse_candidate_is_held_back_and_the_champion_stays_bit_for_bit(here):
     assert "held back" in again.results[0].reason
     bank.promote("pencil", result.version)
     assert bank.rollback("pencil") == champion.version
-    assert Path(bank.champion("pencil").uri, ADAPTER).read_bytes() == served
+    assert Path(bank.champion("pencil").uri, STYLE_FILE).read_bytes() == served
 
 
 def test_champion_that_cannot_be_read_gives_way(here):
     without = ("broken", "zombie")
     _, _, bank, _ = night(here, "2026-01-01", without=without)
-    Path(bank.champion("pencil").uri, ADAPTER).write_bytes(b"half of it")
+    Path(bank.champion("pencil").uri, STYLE_FILE).write_bytes(b"half of it")
     report, *_ = night(here, "2026-01-02", "domains.pencil.seed=9", without=without)
     assert report.results[0].outcome is Outcome.CHAMPION
     assert "cannot be read" in report.results[0].reason
