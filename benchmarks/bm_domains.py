@@ -23,10 +23,10 @@ from itportrait.config import apply_overrides
 from itportrait.evaluate import EvaluationProbeConfig
 from itportrait.image import encode, to_uint8
 from itportrait.jobs.bank.scores import ScoreJob, score_versions, truth_images
-from itportrait.jobs.domain_job import read_references
 from itportrait.jobs.stylize.config import JobConfig, load_job
-from itportrait.jobs.trained_domain import reference_images
 from itportrait.pages import contact_sheet
+from itportrait.training.domain_job import read_references
+from itportrait.training.trained_domain import reference_images
 
 BARS = {
     "kid_ratio": (None, 0.5),

@@ -15,8 +15,8 @@ from itportrait.io.commits import StageTable
 from itportrait.io.lease import _read_holder
 from itportrait.jobs.bank.spec import load_bank_spec
 from itportrait.jobs.stylize.config import load_job
-from itportrait.jobs.stylize.delivery import Delivery, read_delivery
 from itportrait.records import AlignedRecord
+from itportrait.results.delivery import Delivery, read_delivery
 from itportrait.stages.recipe import Recipe
 from itportrait.stages.registry import CHAIN
 from tests.conftest import REPOSITORY

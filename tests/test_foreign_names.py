@@ -21,14 +21,14 @@ from itportrait.ingest import list_sources
 from itportrait.io import uris
 from itportrait.io.commits import Commit, FileEntry, StageTable
 from itportrait.io.photos import read_source
-from itportrait.jobs.domain_job import DomainJob
-from itportrait.jobs.stylize.delivery import DeliveryTask, deliver, read_delivery, sweep
-from itportrait.jobs.training_files import read_result
 from itportrait.records import AlignedRecord, InvertedRecord, Source, StylizedRecord
+from itportrait.results.delivery import DeliveryTask, deliver, read_delivery, sweep
 from itportrait.stages.recipe import Recipe, stage_table
 from itportrait.stages.registry import CHAIN
 from itportrait.stages.shards import Shard
 from itportrait.stylize import DeliverablesConfig
+from itportrait.training.domain_job import DomainJob
+from itportrait.training.files import read_result
 from tests.conftest import REPOSITORY
 from tests.helpers.foreign import SECRET, Watch, hostile_names, make_outside, plant_links
 from tests.helpers.tables import commit_rows

@@ -21,7 +21,6 @@ from itportrait.jobs.bank.compute import BackendCompute
 from itportrait.jobs.bank.models import BankModels
 from itportrait.jobs.bank.plan import check_date, plan_build
 from itportrait.jobs.bank.spec import load_bank_spec
-from itportrait.jobs.domain_job import training_storage
 from itportrait.jobs.endings import run_job
 from itportrait.jobs.places import refuse_temporary
 from itportrait.jobs.stylize.config import runs_folder
@@ -30,6 +29,7 @@ from itportrait.on_ray.counters import count_domain
 from itportrait.on_ray.session import ray_session, stop_on_sigterm
 from itportrait.on_ray.shared_places import check_shared
 from itportrait.tracking import check_uri, close_tracking, open_tracker
+from itportrait.training.domain_job import training_storage
 
 WAIT_S = 12 * 3600.0
 

@@ -94,9 +94,9 @@ def adapt(
     from itportrait.adapt import DomainSpec
     from itportrait.bank.store import Bank
     from itportrait.bundle import load_bundle
-    from itportrait.jobs.adapt_here import adapt_here
-    from itportrait.jobs.domain_job import DomainJob
     from itportrait.jobs.stylize.config import load_job
+    from itportrait.training.domain_job import DomainJob
+    from itportrait.training.here import adapt_here
 
     mode = "image_text" if prompt and reference else "text" if prompt else "image"
     job = load_job(config or None, set_, required=(), bank=bank)

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Protocol
 
 from itportrait.execution.executor import Executor
-from itportrait.jobs.domain_job import DomainJob, TrainConfig
-from itportrait.jobs.trained_domain import TrainedDomain
+from itportrait.training.domain_job import DomainJob, TrainConfig
+from itportrait.training.trained_domain import TrainedDomain
 
 
 class Backend(Protocol):

@@ -10,8 +10,8 @@ from itportrait.bank.store import Bank, BankVersion
 from itportrait.errors import UnknownNameError
 from itportrait.image import decode
 from itportrait.io import uris
-from itportrait.jobs.domain_job import TrackingTarget
-from itportrait.jobs.trained_domain import short_params
+from itportrait.training.domain_job import TrackingTarget
+from itportrait.training.trained_domain import short_params
 
 BANK, CURVE, FACES = "bank", "curve.parquet", "faces"
 

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 
 import ray
 
-from itportrait.jobs.domain_job import DomainJob, TrainConfig
-from itportrait.jobs.trained_domain import TrainedDomain
 from itportrait.on_ray.counters import count_shard
 from itportrait.on_ray.tasks import RayExecutor
 from itportrait.on_ray.trainers import train_domain
+from itportrait.training.domain_job import DomainJob, TrainConfig
+from itportrait.training.trained_domain import TrainedDomain
 
 
 class RayBackend:

@@ -8,10 +8,10 @@ from typing import Any
 
 import ray
 
-from itportrait.jobs.interrupted import CHECKPOINT
-from itportrait.jobs.training_files import load_state
-from itportrait.jobs.training_worker import SaveFiles, TrainingWorker
 from itportrait.text import shown
+from itportrait.training.files import load_state
+from itportrait.training.interrupted import CHECKPOINT
+from itportrait.training.worker import SaveFiles, TrainingWorker
 
 
 def train_loop(config: dict[str, Any]) -> None:

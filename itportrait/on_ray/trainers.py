@@ -14,15 +14,15 @@ import ray
 
 from itportrait.errors import InvalidArgumentError, ItportraitError
 from itportrait.io import uris
-from itportrait.jobs.domain_job import DomainJob, TrainConfig
-from itportrait.jobs.interrupted import reason_to_start_anew
-from itportrait.jobs.patience import fit_patiently
-from itportrait.jobs.trained_domain import TrainedDomain
-from itportrait.jobs.training_files import read_result
-from itportrait.jobs.training_pool import gpus_per_worker
 from itportrait.on_ray.tasks import lost_with_machine
 from itportrait.on_ray.train_worker import train_loop
 from itportrait.text import shown
+from itportrait.training.domain_job import DomainJob, TrainConfig
+from itportrait.training.files import read_result
+from itportrait.training.interrupted import reason_to_start_anew
+from itportrait.training.patience import fit_patiently
+from itportrait.training.pool import gpus_per_worker
+from itportrait.training.trained_domain import TrainedDomain
 
 logger = logging.getLogger(__name__)
 

@@ -4,9 +4,9 @@ from collections.abc import Collection, Mapping
 from typing import Any
 
 from itportrait.execution.executor import Call
-from itportrait.jobs.adapt_here import adapt_here
-from itportrait.jobs.domain_job import DomainJob, TrainConfig
-from itportrait.jobs.trained_domain import TrainedDomain
+from itportrait.training.domain_job import DomainJob, TrainConfig
+from itportrait.training.here import adapt_here
+from itportrait.training.trained_domain import TrainedDomain
 
 
 class HereExecutor:

@@ -8,7 +8,6 @@ from itportrait.bank.store import Bank
 from itportrait.bundle import load_bundle
 from itportrait.errors import OutputError, UnknownNameError
 from itportrait.io import uris
-from itportrait.jobs.domain_job import TrackingTarget
 from itportrait.jobs.ready_made import (
     bundle_folder,
     find_champion,
@@ -17,6 +16,7 @@ from itportrait.jobs.ready_made import (
     record_version,
 )
 from itportrait.styles import WeightStyle
+from itportrait.training.domain_job import TrackingTarget
 
 
 @pytest.fixture(scope="module")

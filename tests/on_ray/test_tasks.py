@@ -22,8 +22,8 @@ from itportrait.execution.causes import (
 )
 from itportrait.execution.executor import Call
 from itportrait.io.memory import NoRoomError, Room
-from itportrait.jobs.patience import fit_patiently
 from itportrait.on_ray.tasks import RayExecutor, _Head, lost_with_machine, translate
+from itportrait.training.patience import fit_patiently
 
 NO_MEMORY = "Task was killed due to the node running low on memory."
 

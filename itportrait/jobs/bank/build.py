@@ -29,11 +29,11 @@ from itportrait.jobs.bank.models import BankModels
 from itportrait.jobs.bank.plan import BuildPlan, DomainResult, Outcome
 from itportrait.jobs.bank.scores import ScoreJob, Scores
 from itportrait.jobs.bank.spec import BankSpec
-from itportrait.jobs.domain_job import DomainJob, training_storage
-from itportrait.jobs.trained_domain import TrainedDomain
 from itportrait.pages.contact_sheet import contact_sheet
 from itportrait.styles.names import STYLE_FILE
 from itportrait.tracking import RunStatus, Tracker
+from itportrait.training.domain_job import DomainJob, training_storage
+from itportrait.training.trained_domain import TrainedDomain
 
 logger = logging.getLogger(__name__)
 

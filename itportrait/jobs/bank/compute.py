@@ -9,9 +9,9 @@ from itportrait.execution.errands import run_patiently
 from itportrait.execution.executor import Call
 from itportrait.jobs.backend import Backend
 from itportrait.jobs.bank.scores import ScoreJob, Scores, score_job
-from itportrait.jobs.domain_job import DomainJob, TrainConfig
-from itportrait.jobs.trained_domain import TrainedDomain
-from itportrait.jobs.training_pool import TrainingPool, gpus_per_worker
+from itportrait.training.domain_job import DomainJob, TrainConfig
+from itportrait.training.pool import TrainingPool, gpus_per_worker
+from itportrait.training.trained_domain import TrainedDomain
 
 
 class Compute(Protocol):

@@ -10,12 +10,12 @@ from itportrait.config import fingerprint
 from itportrait.errors import InvalidArgumentError, ItportraitError, UnknownNameError
 from itportrait.io import uris
 from itportrait.jobs.bank.spec import BankDomain, BankSpec
-from itportrait.jobs.domain_job import (
+from itportrait.tracking import default_spool
+from itportrait.training.domain_job import (
     DomainJob,
     TrackingTarget,
     training_storage,
 )
-from itportrait.tracking import default_spool
 
 
 class Outcome(StrEnum):

@@ -12,7 +12,7 @@ from itportrait.config import Settings, apply_overrides, merge
 from itportrait.errors import InvalidArgumentError, UnknownNameError
 from itportrait.evaluate import EvaluationProbeConfig
 from itportrait.io import uris
-from itportrait.jobs.domain_job import TrainConfig
+from itportrait.training.domain_job import TrainConfig
 from itportrait.yaml_lines import (
     MOST_BYTES,
     Document,

@@ -18,12 +18,12 @@ from itportrait.io import uris
 from itportrait.io.formats import PATTERNS
 from itportrait.io.names import check_domain
 from itportrait.io.parquet import PixelFormat
-from itportrait.jobs.domain_job import TrainConfig
 from itportrait.jobs.places import refuse_temporary
 from itportrait.stages.chain import check_chain
 from itportrait.stages.recipe import Recipe
 from itportrait.stages.registry import CHAIN, stage_named
 from itportrait.stylize.config import DeliverablesConfig, StylizeConfig
+from itportrait.training.domain_job import TrainConfig
 from itportrait.yaml_lines import MOST_BYTES, read_yaml
 
 RUNS = "{runs}"

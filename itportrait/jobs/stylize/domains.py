@@ -9,13 +9,13 @@ from itportrait.bank.store import Bank, BankVersion
 from itportrait.engine.pipeline import Domain
 from itportrait.errors import ItportraitError, UnknownNameError
 from itportrait.jobs.backend import Backend
-from itportrait.jobs.domain_job import DomainJob, training_storage
 from itportrait.jobs.ready_made import find_champion, is_ready_made
 from itportrait.jobs.stylize.config import JobConfig
 from itportrait.jobs.stylize.job_tracking import JobTracking
-from itportrait.jobs.trained_domain import publish_trained
-from itportrait.jobs.training_pool import TrainingPool
 from itportrait.stages.recipe import Recipe
+from itportrait.training.domain_job import DomainJob, training_storage
+from itportrait.training.pool import TrainingPool
+from itportrait.training.trained_domain import publish_trained
 
 
 class JobDomains:

@@ -13,7 +13,6 @@ from itportrait.execution.causes import ClusterLostError, TaskLostError
 from itportrait.execution.errands import run_patiently
 from itportrait.execution.executor import Call, Executor
 from itportrait.io import uris
-from itportrait.jobs.domain_job import TrackingTarget
 from itportrait.jobs.ready_made import record_version
 from itportrait.jobs.stylize.config import TrackingConfig
 from itportrait.tracking import (
@@ -25,6 +24,7 @@ from itportrait.tracking import (
     replay_spool,
     waiting_spools,
 )
+from itportrait.training.domain_job import TrackingTarget
 
 logger = logging.getLogger(__name__)
 

@@ -6,12 +6,12 @@ from typing import Any
 
 from itportrait.execution.executor import Call
 from itportrait.io import uris
-from itportrait.jobs.standing import make_once
-from itportrait.jobs.stylize.deliverables import FOLDER as DELIVERABLES
-from itportrait.jobs.stylize.deliverables import DeliverablesJob
-from itportrait.jobs.stylize.gallery import FOLDER, GalleryJob, make_gallery
 from itportrait.jobs.stylize.job import StylizeJob
-from itportrait.jobs.stylize.review import ReviewJob, make_review
+from itportrait.results.deliverables import FOLDER as DELIVERABLES
+from itportrait.results.deliverables import DeliverablesJob
+from itportrait.results.gallery import FOLDER, GalleryJob, make_gallery
+from itportrait.results.review import ReviewJob, make_review
+from itportrait.results.standing import make_once
 from itportrait.stages.shards import Shard
 
 

@@ -18,12 +18,12 @@ from itportrait.adapt.settings import FinetuningConfig, MethodConfig
 from itportrait.align.config import AlignConfig
 from itportrait.bank.store import Bank
 from itportrait.errors import InvalidArgumentError
-from itportrait.jobs.domain_job import DomainJob
-from itportrait.jobs.trained_domain import collect_result
 from itportrait.records import InvertedRecord, Status
 from itportrait.styles import Codes, read_style
 from itportrait.styles.names import STYLE_FILE
 from itportrait.stylize import StylizeConfig, Stylizer
+from itportrait.training.domain_job import DomainJob
+from itportrait.training.trained_domain import collect_result
 from tests.helpers import looking_method
 from tests.helpers.latent_style import LatentStyle
 from tests.helpers.tiny_family import own_samples, tiny_bundle

@@ -20,10 +20,10 @@ from itportrait.jobs.bank.models import BankModels
 from itportrait.jobs.bank.plan import Outcome, check_date, plan_build
 from itportrait.jobs.bank.scores import score_versions, truth_images
 from itportrait.jobs.bank.spec import parse_bank_spec
-from itportrait.jobs.trained_domain import collect_result
 from itportrait.styles import WeightStyle
 from itportrait.styles.names import STYLE_FILE
 from itportrait.tracking import open_tracker
+from itportrait.training.trained_domain import collect_result
 
 SPEC = """\
 base: {base}

@@ -18,9 +18,9 @@ from itportrait.evaluate import EvaluationProbeConfig
 from itportrait.jobs.bank.scores import ScoreJob, score_versions
 from itportrait.jobs.portrait_model import load_portrait_model
 from itportrait.jobs.stylize.config import load_job
-from itportrait.jobs.stylize.delivery import DeliveryTask, deliver
-from itportrait.jobs.stylize.gallery import GalleryJob, make_gallery
 from itportrait.records import InvertedRecord, Status
+from itportrait.results.delivery import DeliveryTask, deliver
+from itportrait.results.gallery import GalleryJob, make_gallery
 from itportrait.stages.shards import Shard
 from itportrait.styles import StyleFile
 from itportrait.stylize import DeliverablesConfig

@@ -10,10 +10,10 @@ from itportrait.adapt import AdaptConfig, DomainSpec
 from itportrait.align.config import AlignConfig
 from itportrait.bundle import load_bundle
 from itportrait.errors import ItportraitError
-from itportrait.jobs.adapt_here import adapt_here
-from itportrait.jobs.domain_job import DomainJob
-from itportrait.jobs.training_files import load_state, read_result
-from itportrait.jobs.training_worker import TrainingWorker
+from itportrait.training.domain_job import DomainJob
+from itportrait.training.files import load_state, read_result
+from itportrait.training.here import adapt_here
+from itportrait.training.worker import TrainingWorker
 from tests.helpers.tiny_folder import write_tiny_bundle
 
 

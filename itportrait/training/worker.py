@@ -7,10 +7,10 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-from itportrait.jobs.domain_job import DomainJob
-from itportrait.jobs.domain_run import DomainRun
-from itportrait.jobs.trained_domain import collect_result, reference_images
-from itportrait.jobs.training_files import save_result, save_state
+from itportrait.training.domain_job import DomainJob
+from itportrait.training.domain_run import DomainRun
+from itportrait.training.files import save_result, save_state
+from itportrait.training.trained_domain import collect_result, reference_images
 
 if TYPE_CHECKING:
     from itportrait.adapt import AdaptReport, AdaptResult, Reference

@@ -11,9 +11,9 @@ from typing import Any
 from itportrait.documents import build, parse_object
 from itportrait.errors import ItportraitError
 from itportrait.io.names import resolve_local
-from itportrait.jobs.domain_job import DomainJob
-from itportrait.jobs.interrupted import STATE
-from itportrait.jobs.trained_domain import RESULT, TrainedDomain
+from itportrait.training.domain_job import DomainJob
+from itportrait.training.interrupted import STATE
+from itportrait.training.trained_domain import RESULT, TrainedDomain
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Any
 
-from itportrait.jobs.domain_job import TrainConfig
+from itportrait.training.domain_job import TrainConfig
 
 
 class TrainingPool:

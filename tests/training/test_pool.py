@@ -4,8 +4,8 @@ import threading
 
 import pytest
 
-from itportrait.jobs.domain_job import TrainConfig
-from itportrait.jobs.training_pool import TrainingPool, gpus_per_worker
+from itportrait.training.domain_job import TrainConfig
+from itportrait.training.pool import TrainingPool, gpus_per_worker
 
 
 @pytest.mark.parametrize(

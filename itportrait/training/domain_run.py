@@ -3,9 +3,9 @@
 from typing import TYPE_CHECKING
 
 from itportrait.io import uris
-from itportrait.jobs.domain_job import DomainJob
-from itportrait.jobs.trained_domain import short_params
 from itportrait.tracking import RunStatus, Tracker, open_tracker, probe_image_key
+from itportrait.training.domain_job import DomainJob
+from itportrait.training.trained_domain import short_params
 
 if TYPE_CHECKING:
     from itportrait.adapt import AdaptReport, AdaptResult

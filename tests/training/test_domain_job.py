@@ -14,10 +14,10 @@ from itportrait.bank.store import Bank, BankVersion
 from itportrait.errors import NoInputError
 from itportrait.jobs.bank.plan import Outcome, plan_build
 from itportrait.jobs.bank.spec import load_bank_spec, parse_bank_spec
-from itportrait.jobs.domain_job import DomainJob
-from itportrait.jobs.interrupted import STATE, reason_to_start_anew
 from itportrait.jobs.ready_made import ready_made_bank
-from itportrait.jobs.trained_domain import RESULT
+from itportrait.training.domain_job import DomainJob
+from itportrait.training.interrupted import STATE, reason_to_start_anew
+from itportrait.training.trained_domain import RESULT
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 WORDS = {"name": "bronze", "mode": "text", "prompt": "a bronze statue"}
@@ -148,8 +148,8 @@ def test_a_training_from_before_a_change_of_the_stage_starts_anew_in_one_line(
 def test_a_training_with_a_checkpoint_of_the_first_release_runs_to_its_end(
     ray_cluster, tmp_path, caplog
 ):
-    from itportrait.jobs.domain_job import TrainConfig
     from itportrait.on_ray.trainers import train_domain
+    from itportrait.training.domain_job import TrainConfig
     from tests.helpers.tiny_folder import write_tiny_bundle
 
     write_tiny_bundle(tmp_path / "bundle")

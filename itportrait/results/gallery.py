@@ -13,11 +13,11 @@ from itportrait.image import encode
 from itportrait.io import uris
 from itportrait.io.commits import StageTable
 from itportrait.io.photos import read_photo
-from itportrait.jobs.standing import Marker
 from itportrait.pages.contact_sheet import contact_sheet
 from itportrait.pages.gallery import GalleryDomain, GalleryPortrait, render_gallery
 from itportrait.pages.video import encode_mp4, encode_webp
 from itportrait.records import AlignedRecord, InvertedRecord, Record, Source, Status, StylizedRecord
+from itportrait.results.standing import Marker
 from itportrait.stages.recipe import Recipe
 from itportrait.stylize.stage import build_stylizer
 from itportrait.text import restored

@@ -11,11 +11,11 @@ import pytest
 from PIL import Image
 
 from itportrait.image import decode, encode
-from itportrait.jobs.stylize import delivery
-from itportrait.jobs.stylize.deliverables import DeliverablesJob
-from itportrait.jobs.stylize.delivery import DeliveryTask, deliver, read_delivery, sweep
 from itportrait.pages import decode_depth
 from itportrait.records import InvertedRecord, Source, StylizedRecord
+from itportrait.results import delivery
+from itportrait.results.deliverables import DeliverablesJob
+from itportrait.results.delivery import DeliveryTask, deliver, read_delivery, sweep
 from itportrait.stages.recipe import Recipe
 from itportrait.stages.registry import CHAIN
 from itportrait.stages.shards import Shard

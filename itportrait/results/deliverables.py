@@ -20,8 +20,7 @@ from itportrait.execution.errands import ErrandLimits, Errands, GivenUp
 from itportrait.execution.executor import Call, Executor
 from itportrait.execution.watchdog import watchdog
 from itportrait.io import uris
-from itportrait.jobs.standing import Marker
-from itportrait.jobs.stylize.delivery import (
+from itportrait.results.delivery import (
     DELIVERABLES_VERSION,
     FOLDER,
     Delivery,
@@ -30,6 +29,7 @@ from itportrait.jobs.stylize.delivery import (
     domain_root,
     sweep,
 )
+from itportrait.results.standing import Marker
 from itportrait.stages.recipe import Recipe
 from itportrait.stages.shards import Shard
 from itportrait.stylize.config import DeliverablesConfig

@@ -8,8 +8,8 @@ import re
 
 from itportrait.adapt.loop import STATE_FORMAT
 from itportrait.io import uris
-from itportrait.jobs.domain_job import DomainJob
-from itportrait.jobs.trained_domain import RESULT
+from itportrait.training.domain_job import DomainJob
+from itportrait.training.trained_domain import RESULT
 
 STATE = f"state-{STATE_FORMAT}.pt"
 """Name of the file with a run's state in a checkpoint's folder."""

@@ -5,7 +5,7 @@ import pytest
 from itportrait.errors import ItportraitError
 from itportrait.execution.executor import Call
 from itportrait.io import uris
-from itportrait.jobs.standing import Marker, make_once
+from itportrait.results.standing import Marker, make_once
 from tests.helpers.here import HereExecutor
 
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from itportrait.jobs.domain_job import DomainJob
-from itportrait.jobs.trained_domain import (
+from itportrait.training.domain_job import DomainJob
+from itportrait.training.trained_domain import (
     TrainedDomain,
     collect_result,
     reference_images,

@@ -8,8 +8,8 @@ from typing import Any
 from itportrait.align.config import AlignConfig
 from itportrait.bank.store import Bank, BankVersion
 from itportrait.io import uris
-from itportrait.jobs.domain_job import DomainJob
 from itportrait.styles.names import STYLE_FILE
+from itportrait.training.domain_job import DomainJob
 
 RESULT = "result.json"
 

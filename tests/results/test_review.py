@@ -6,8 +6,8 @@ import pytest
 from itportrait.align.config import AlignConfig
 from itportrait.image import encode
 from itportrait.invert.config import InvertConfig
-from itportrait.jobs.stylize.review import ReviewJob, make_review
 from itportrait.records import AlignedRecord, InvertedRecord, RecordError, Status
+from itportrait.results.review import ReviewJob, make_review
 from itportrait.stages.recipe import Recipe
 from itportrait.stages.registry import CHAIN
 from tests.helpers.page import Page

@@ -14,9 +14,9 @@ from itportrait.config import fingerprint
 from itportrait.errors import ItportraitError
 from itportrait.io import uris
 from itportrait.io.photos import read_photo
-from itportrait.jobs.standing import Marker
 from itportrait.pages.review import ReviewCase, ReviewGroup, render_review
 from itportrait.records import AlignedRecord, Source, Status
+from itportrait.results.standing import Marker
 from itportrait.stages.gate import Gate
 from itportrait.stages.recipe import Recipe
 from itportrait.text import restored
