@@ -166,8 +166,11 @@ def _run_stage(recipe: "Recipe", shards: "Iterable[Shard]") -> None:
             file=sys.stderr,
         )
 
+    def say(text: str) -> None:
+        print(text, file=sys.stderr)
+
     with Lease(recipe.output, what=f"itportrait {recipe.name}"):
-        totals = run_stage(recipe, shards, show)
+        totals = run_stage(recipe, shards, show, say)
     print_mapping(recipe.name, {k: v for k, v in totals.to_json().items() if v != {}})
 
 

@@ -1,15 +1,17 @@
-"""Run stages in this process, without Ray; the command line does so on a folder."""
+"""Stages in this very process, without Ray: what the command line does on a folder."""
 
+import contextlib
 from collections.abc import Callable, Iterable, Iterator
 
+from itportrait.engine.pieces import StageResources
 from itportrait.engine.repeats import Repeats
 from itportrait.engine.totals import StageTotals
-from itportrait.engine.verdicts import ALONE, MEMORY_LOST
-from itportrait.engine.work import ShardTask, run_shard
-from itportrait.errors import NoInputError
+from itportrait.engine.window import Window, WindowLimits
+from itportrait.errors import ItportraitError, NoInputError
+from itportrait.execution.in_process import InProcessExecutor
 from itportrait.io import uris
 from itportrait.io.commits import Commit
-from itportrait.stages.items import load_items
+from itportrait.stages.items import UpstreamDamagedError, digest_of_inputs
 from itportrait.stages.recipe import Recipe
 from itportrait.stages.shards import Shard
 
@@ -18,39 +20,64 @@ def run_stage(
     recipe: Recipe,
     shards: Iterable[Shard],
     on_commit: Callable[[Commit], None] = lambda commit: None,
+    on_event: Callable[[str], None] = lambda text: None,
 ) -> StageTotals:
     """Bring shards of one stage to their committed state, one after the other.
+
+    Storage that fails is tried again, and a record that this machine has too little memory for
+    becomes a row that says so, as in a job on a cluster.
 
     Args:
         recipe: of the stage.
         shards: with their sources for a stage that takes photos; their numbers alone otherwise.
         on_commit: called after each.
+        on_event: called with a sentence for people about a retry, a split, a quarantine.
+
+    Raises:
+        ItportraitError: what no retry can mend; everything committed so far stays.
     """
     totals, repeats = StageTotals(), Repeats()
-    for shard in shards:
-        copy_from = () if recipe.takes_photos else repeats.sources(recipe, shard.index)
-        try:
-            commit = run_shard(recipe, ShardTask(shard, copy_from=copy_from))
-        except MemoryError:
-            commit = _one_by_one(recipe, shard, copy_from)
+
+    def committed(recipe: Recipe, shard: Shard, commit: Commit) -> None:
         repeats.end(recipe, shard.index)
         totals.add(commit, kept=False)
         on_commit(commit)
+
+    window = Window(
+        InProcessExecutor(),
+        WindowLimits(in_flight=1),
+        {recipe.stage: StageResources(num_cpus=1)},
+        on_commit=committed,
+        on_damaged=_refuse_damaged,
+        on_event=on_event,
+    )
+    for shard in shards:
+        copy_from = () if recipe.takes_photos else repeats.sources(recipe, shard.index)
+        window.add(recipe, shard, *_extent(recipe, shard), copy_from)
+        while len(window):
+            window.step()
+    with contextlib.suppress(OSError):
+        uris.remove(uris.join(recipe.table().root, "_partial"), recursive=True)
     return totals
 
 
-def _one_by_one(recipe: Recipe, shard: Shard, copy_from: tuple[int, ...]) -> Commit:
-    """Bring a shard to its committed state item by item, where memory does not hold all of it at
-    once."""
-    lacking: dict[int, tuple[str, str]] = {}
-    for position in range(len(load_items(recipe, shard)[0])):
-        try:
-            run_shard(recipe, ShardTask(shard, position, position + 1, copy_from=copy_from))
-        except MemoryError as error:
-            reason = f"{ALONE} it needs more memory than this machine has ({error})"
-            lacking[position] = MEMORY_LOST, reason
-    task = ShardTask(shard, quarantined=lacking, searched=True, copy_from=copy_from)
-    return run_shard(recipe, task)
+def _extent(recipe: Recipe, shard: Shard) -> tuple[int, str | list[str]]:
+    """Return how many inputs a shard of a stage has, and their digest."""
+    if recipe.takes_photos:
+        return len(shard.sources), shard.keys()
+    commits = [recipe.upstream(name).read_commit(shard.index) for name in recipe.reads]
+    previous = recipe.upstream(recipe.previous).read_commit(shard.index)
+    if previous is None or None in commits:
+        return 0, ""  # the task says which one is gone
+    return previous.rows_ok, digest_of_inputs([commit.outputs for commit in commits if commit])
+
+
+def _refuse_damaged(recipe: Recipe, shard: Shard, error: UpstreamDamagedError) -> None:
+    recipe.upstream(error.stage).discard(shard.index)
+    raise ItportraitError(
+        f"{recipe.name}, shard {shard.index}: {uris.redact(str(error.args[-1]))}; it was taken "
+        f"back: run `itportrait {error.stage}` again, and then this command"
+    )
 
 
 def committed_shards(recipe: Recipe) -> Iterator[Shard]:

@@ -1,7 +1,8 @@
 """The interface of what runs tasks: hand one in, wait for an end, get its result.
 
-The engine knows no more of Ray than this. `tasks.py` has the executor on Ray; the tests have one
-that simulates a cluster in its own time.
+The engine knows no more of Ray than this. `on_ray/tasks.py` has the executor on Ray and
+`in_process.py` the one of the command line; the tests have one that simulates a cluster in its own
+time.
 """
 
 import time
