@@ -154,7 +154,7 @@ class SimulatedCluster:
             self._queue.pop(number, None)
             self._running = [entry for entry in self._running if entry[1] != number]
             heapq.heapify(self._running)
-            self._ended[number] = _raising(ProcessLostError("cancelled"))
+            self._ended[number] = raising(ProcessLostError("cancelled"))
 
     def _begin(self) -> None:
         while self._queue and len(self._running) < self.slots:
@@ -172,11 +172,11 @@ class SimulatedCluster:
         for shortage in self.shortages:
             if shortage.covers(self.clock.now):
                 if call.room is not None:
-                    return 0.01, _raising(NoRoomError("no memory is free"))
-                return 0.1, _raising(shortage.loss)
+                    return 0.01, raising(NoRoomError("no memory is free"))
+                return 0.1, raising(shortage.loss)
         fate = self.fates.pop(0) if self.fates else Fate.PEACE
         if fate in (Fate.NODE, Fate.STORAGE):
-            return 0.1, _raising(_ERRORS[fate])
+            return 0.1, raising(_ERRORS[fate])
         if call.function is run_shard:
             seconds, compute = self._compute(call, *call.args)
         else:
@@ -197,7 +197,7 @@ class SimulatedCluster:
         if not begins:
             return seconds, end
         first = min(begins, key=lambda shortage: shortage.begin)
-        return first.begin - now, _raising(first.loss)
+        return first.begin - now, raising(first.loss)
 
     def _compute(
         self, call: Call, recipe: Recipe, task: ShardTask
@@ -205,12 +205,12 @@ class SimulatedCluster:
         items = self.items(recipe, task)
         todo = [item for item in items if item not in self._computed]
         if any(item in self.huge for item in todo):
-            return 0.1, _raising(MemoryLostError("the node runs low on memory"))
+            return 0.1, raising(MemoryLostError("the node runs low on memory"))
         if any(item in self.poison for item in todo):
-            return 0.1, _raising(ProcessLostError("the process ended"))
+            return 0.1, raising(ProcessLostError("the process ended"))
         if any(item in self.endless for item in todo):
             assert call.timeout_s is not None
-            return call.timeout_s, _raising(TimeLimitError("it ran past its time limit"))
+            return call.timeout_s, raising(TimeLimitError("it ran past its time limit"))
 
         def end() -> Commit:
             self._computed.update(todo)
@@ -243,7 +243,7 @@ class SimulatedCluster:
         ]
 
 
-def _raising(error: Exception) -> Callable[[], Any]:
+def raising(error: Exception) -> Callable[[], Any]:
     def end() -> Commit:
         raise error
 
