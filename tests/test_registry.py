@@ -13,6 +13,7 @@ from itportrait.adapt.methods.itportrait.balance import BALANCES
 from itportrait.errors import InvalidArgumentError
 from itportrait.invert.methods import INVERSIONS
 from itportrait.registry import Registry
+from itportrait.stages.registry import STAGES
 from tests.helpers.tiny_folder import write_tiny_bundle
 
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -82,10 +83,11 @@ class ThirdBalance(Balance):
 
 
 def test_groups_are_those_that_the_documentation_names():
-    groups = {registry.group for registry in (METHODS, INVERSIONS, BALANCES)}
+    groups = {registry.group for registry in (METHODS, INVERSIONS, BALANCES, STAGES)}
     assert groups == {
         "itportrait.adaptation_methods",
         "itportrait.inversions",
+        "itportrait.stages",
         "itportrait.thresholds",
     }
 
