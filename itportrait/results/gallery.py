@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from itportrait.bank.store import BankVersion, read_version
 from itportrait.config import fingerprint
 from itportrait.errors import ItportraitError
@@ -127,7 +129,7 @@ def _by_id(table: StageTable, shard: int) -> dict[str, Record]:
     return {row.record.record_id: row.record for row in table.read_rows(commit)}
 
 
-def _photo(record: AlignedRecord):
+def _photo(record: AlignedRecord) -> np.ndarray | None:
     """Return the input as a small picture, or None where it cannot be decoded or read again."""
     if record.status is Status.FAILED:
         return None

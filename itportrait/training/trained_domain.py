@@ -3,13 +3,17 @@
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from itportrait.align.config import AlignConfig
 from itportrait.bank.store import Bank, BankVersion
 from itportrait.io import uris
 from itportrait.styles.names import STYLE_FILE
 from itportrait.training.domain_job import DomainJob
+
+if TYPE_CHECKING:
+    from itportrait.adapt import AdaptResult
+    from itportrait.bundle import Bundle
 
 RESULT = "result.json"
 
@@ -52,7 +56,7 @@ class TrainedDomain:
 
 
 def reference_images(
-    references: Sequence[str], pictures: Sequence[bytes], bundle, align: AlignConfig
+    references: Sequence[str], pictures: Sequence[bytes], bundle: "Bundle", align: AlignConfig
 ) -> list:
     """Return reference pictures aligned as portraits are, each with its camera.
 
@@ -86,7 +90,9 @@ def reference_images(
     return found
 
 
-def collect_result(job: DomainJob, result, model_id: str, references: Sequence) -> TrainedDomain:
+def collect_result(
+    job: DomainJob, result: "AdaptResult", model_id: str, references: Sequence
+) -> TrainedDomain:
     """Turn an `AdaptResult` into what a bank keeps of it."""
     info = {"step": result.step, **result.notes, "fit": result.style.info.get("fit")}
     trained = TrainedDomain(
@@ -99,7 +105,7 @@ def collect_result(job: DomainJob, result, model_id: str, references: Sequence) 
     return replace(trained, files={**trained.files, "card.md": _card(trained).encode()})
 
 
-def _result_files(result, references: Sequence) -> dict[str, bytes]:
+def _result_files(result: "AdaptResult", references: Sequence) -> dict[str, bytes]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 

@@ -21,6 +21,7 @@ from itportrait.styles import Codes, PreparedGenerator, PreparedStyle, read_styl
 
 if TYPE_CHECKING:
     from itportrait.bundle import Bundle
+    from itportrait.generator import Generator
 
 _TRUTH_SEED = 90_001
 """Seed of the people in procedural truth, who are others than those of training data and
@@ -138,7 +139,7 @@ def _drawn(name: str, count: int, yaw_deg: float, pitch_deg: float, size: int) -
     return torch.stack(images)
 
 
-def _target(job: ScoreJob, generator) -> StyleTarget:
+def _target(job: ScoreJob, generator: "Generator") -> StyleTarget:
     references = None
     if job.references:
         pictures = [to_tensor(decode(data))[None] for data in job.references]
