@@ -112,10 +112,13 @@ class SynthesisLayer(nn.Module):
             )
         if not self.use_noise or mode == "none":
             return None
+        strength = self.noise_strength
+        if strength.ndim == 1:  # one of its own for each sample
+            strength = strength[:, None, None, None]
         if mode == "const":
-            return self.noise_const * self.noise_strength
+            return self.noise_const * strength
         shape = (len(x), 1, x.shape[2] * self.up, x.shape[3] * self.up)
-        return random_like(torch.randn, shape, x.device, rng) * self.noise_strength
+        return random_like(torch.randn, shape, x.device, rng) * strength
 
 
 class ToRgb(nn.Module):

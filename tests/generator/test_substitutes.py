@@ -58,6 +58,29 @@ def test_each_portrait_is_rendered_by_its_own_parameters(generator):
         torch.testing.assert_close(color[row], want_color[0], atol=2e-4, rtol=1e-3)
 
 
+@pytest.mark.parametrize("mode", ["const", "random"])
+def test_noise_has_a_strength_of_its_own_for_each_portrait(generator, mode):
+    torch.manual_seed(5)
+    config = type(generator.config).parse({**generator.config.model_dump(), "use_noise": True})
+    noisy = type(generator)(config).eval().requires_grad_(False)
+    ws, _, values = drawn(noisy, 2)
+    values = {name: value + 0.5 for name, value in values.items() if "noise_strength" in name}
+    assert values
+
+    def planes(model, rows):
+        # Drawn for one portrait at a time, so that all get the same noise.
+        rng = torch.Generator().manual_seed(6)
+        return model.planes(ws[rows], mode, rng)
+
+    for row in range(2):
+        alone = planes(changed(noisy, values, row), [row])
+        own = {name: value[row : row + 1] for name, value in values.items()}
+        torch.testing.assert_close(planes(substituted(noisy, own), [row]), alone)
+    if mode == "const":
+        together = planes(substituted(noisy, values), [0, 1])
+        torch.testing.assert_close(together[1:], alone, atol=2e-4, rtol=1e-3)
+
+
 @pytest.mark.parametrize("name", ["decoder.net.2.bias", "background.style.weight"])
 def test_one_parameter_alone_can_differ(generator, name):
     ws, cameras, values = drawn(generator, 2)
