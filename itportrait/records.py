@@ -139,6 +139,9 @@ class InvertedRecord(Record):
     steps: int | None = None
     pixels: np.ndarray | None = field(default=None, metadata=read_later(np.uint8), repr=False)
     """`[size, size, 3]` uint8 render of the code at its camera."""
+    weights: bytes | None = field(default=None, metadata=read_later(), repr=False)
+    """What the portrait changes in the generator's weights, where its inversion tuned them: a file
+    of `itportrait.styles.WeightDelta`, kept in the weights table, not in the row."""
 
 
 @dataclass(frozen=True, kw_only=True)

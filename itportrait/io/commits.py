@@ -47,7 +47,7 @@ class Commit:
     outputs: str
     """Digest of the rows' content without timings, which are inputs of the next stage."""
     files: dict[str, FileEntry] = field(default_factory=dict)
-    """The files `records` and, unless there are no pictures, `pixels`."""
+    """The files: `records`; `pixels` unless there are no pictures; `weights` if rows have any."""
     inputs: int = 0
     """Number of distinct inputs; `ok + rejected + failed` equals it."""
     ok: int = 0
@@ -135,7 +135,7 @@ class StageTable:
     def sizes(self) -> dict[str, int]:
         """Return the size of every file of the table, committed or not, by path under the root."""
         found = {}
-        for kind in ("records", "pixels"):
+        for kind in ("records", *parquet.APART):
             fs, path = uris.open_fs(uris.join(self.root, kind))
             fs.invalidate_cache(path)
             with contextlib.suppress(FileNotFoundError):
@@ -164,6 +164,10 @@ class StageTable:
         pixels = parquet.encode_pixels(rows, pixel_format)
         if pixels is not None:
             files["pixels"] = self._put(shard, "pixels", pixels, _picture_count(rows))
+        weights = parquet.encode_weights(rows)
+        if weights is not None:
+            count = sum(getattr(row.record, "weights", None) is not None for row in rows)
+            files["weights"] = self._put(shard, "weights", weights, count)
         return files
 
     def _put(self, shard: int, kind: str, data: bytes, rows: int) -> FileEntry:
@@ -217,7 +221,7 @@ class StageTable:
     def read_rows(
         self, commit: Commit, *, pixels: bool = True, keys: Container[str] | None = None
     ) -> list[Row]:
-        """Return the rows of a commit, with their pictures where asked.
+        """Return the rows of a commit, with their weights, and with their pictures where asked.
 
         Args:
             commit: with its files.
@@ -227,12 +231,14 @@ class StageTable:
         Raises:
             OSError: a file is missing, truncated, or not what was committed.
         """
-        pictures = None
+        pictures = weights = None
         if pixels and "pixels" in commit.files:
             pictures = parquet.read_pictures(self._read(commit.files["pixels"]))
+        if "weights" in commit.files:
+            weights = parquet.read_weights(self._read(commit.files["weights"]))
         try:
             data = self._read(commit.files["records"])
-            return parquet.decode_records(data, self.record_type, pictures, keys=keys)
+            return parquet.decode_records(data, self.record_type, pictures, weights, keys=keys)
         except pa.ArrowInvalid as error:
             raise OSError(f"{uris.redact(self.root)}: {error}") from error
 

@@ -1,7 +1,9 @@
-"""Records and pixels as Parquet: schemas from the record types, rows to bytes and back.
+"""Records, pixels and weights as Parquet: schemas from the record types, rows to bytes and back.
 
-Two tables a shard: `records` (no pixels, so that a million rows are read in seconds) and `pixels`
-(record_id, view, encoded picture). A file is built in memory, checked, and put in one piece.
+Up to three tables a shard: `records` (nothing large, so that a million rows are read in seconds),
+`pixels` (record_id, view, encoded picture), and `weights` (record_id, what the portrait changes in
+the generator's weights) where a stage tunes them. A file is built in memory, checked, and put in
+one piece.
 """
 
 import dataclasses
@@ -39,6 +41,17 @@ PIXEL_SCHEMA = pa.schema(
     ]
 )
 
+WEIGHT_SCHEMA = pa.schema(
+    [
+        pa.field("record_id", pa.string(), nullable=False),
+        pa.field("format", pa.string(), nullable=False),
+        pa.field("data", pa.binary(), nullable=False),
+    ]
+)
+WEIGHT_FORMAT = "safetensors"
+APART = ("pixels", "weights")
+"""Fields of records that have a table of their own."""
+
 
 @dataclass(frozen=True)
 class Row:
@@ -66,7 +79,7 @@ def record_schema(
     """Return the Arrow schema of a record type.
 
     Args:
-        record_type: dataclass whose fields become columns (`pixels` lives in its own table).
+        record_type: dataclass whose fields become columns, but for those in `APART`.
         metadata: schema version, stage and fingerprints, kept under the key `itportrait`.
 
     Convention: vectors (camera [25], landmarks [10], w_plus [num_ws * w_dim]) are plain lists.
@@ -75,7 +88,7 @@ def record_schema(
     hints = typing.get_type_hints(record_type)
     columns = [pa.field("input_key", pa.string(), nullable=False)]
     for field in dataclasses.fields(record_type):
-        if field.name != "pixels":
+        if field.name not in APART:
             columns.append(_column(field.name, hints[field.name]))
     stored = {"schema_version": SCHEMA_VERSION, **(metadata or {})}
     return pa.schema(columns, metadata={METADATA_KEY: json.dumps(stored, sort_keys=True).encode()})
@@ -155,6 +168,27 @@ def encode_pixels(rows: Iterable[Row], pixel_format: PixelFormat) -> bytes | Non
     )
 
 
+def encode_weights(rows: Iterable[Row]) -> bytes | None:
+    """Return a Parquet file of the weights of all rows that have some, or None if none has."""
+    found = [(row.record.record_id, getattr(row.record, "weights", None)) for row in rows]
+    found = [(record_id, data) for record_id, data in found if data is not None]
+    if not found:
+        return None
+    columns = {
+        "record_id": [record_id for record_id, _ in found],
+        "format": [WEIGHT_FORMAT] * len(found),
+        "data": [data for _, data in found],
+    }
+    # Half-precision differences hardly compress, and statistics of blobs would copy them.
+    return _write(
+        pa.Table.from_pydict(columns, schema=WEIGHT_SCHEMA),
+        _PIXEL_ROWS_PER_GROUP,
+        use_dictionary=False,
+        write_statistics=["record_id"],
+        compression={"data": "NONE", "record_id": "ZSTD", "format": "ZSTD"},
+    )
+
+
 def _encoded(record: Record, pixel_format: PixelFormat) -> Iterator[bytes]:
     pixels = getattr(record, "pixels", None)
     views = () if pixels is None else pixels if isinstance(pixels, tuple) else (pixels,)
@@ -174,6 +208,7 @@ def decode_records(
     data: bytes,
     record_type: type[Record],
     pictures: dict[str, list[bytes]] | None = None,
+    weights: dict[str, bytes] | None = None,
     *,
     keys: Container[str] | None = None,
 ) -> list[Row]:
@@ -183,6 +218,7 @@ def decode_records(
         data: content of the file.
         record_type: type that the rows become; columns it does not know are ignored.
         pictures: encoded, by record_id, in the order of the views, from `read_pictures`.
+        weights: by record_id, from `read_weights`.
         keys: of the rows that are wanted; None: all. Pictures of others are not decoded.
 
     Raises:
@@ -200,6 +236,8 @@ def decode_records(
         if views:
             decoded = tuple(decode(view) for view in views)
             values["pixels"] = decoded if several else decoded[0]
+        if weights and item["record_id"] in weights:
+            values["weights"] = weights[item["record_id"]]
         rows.append(Row(item["input_key"], record_type(**values), tuple(views)))
     return rows
 
@@ -234,6 +272,12 @@ def read_pictures(data: bytes) -> dict[str, list[bytes]]:
     for item in pq.read_table(io.BytesIO(data), columns=["record_id", "view", "data"]).to_pylist():
         pictures.setdefault(item["record_id"], []).append(item["data"])
     return pictures
+
+
+def read_weights(data: bytes) -> dict[str, bytes]:
+    """Return what the rows of a weights file hold, by record_id."""
+    table = pq.read_table(io.BytesIO(data), columns=["record_id", "data"])
+    return {item["record_id"]: item["data"] for item in table.to_pylist()}
 
 
 def check_footer(tail: bytes, size: int, rows: int) -> None:

@@ -12,6 +12,7 @@ from itportrait.errors import InvalidArgumentError
 from itportrait.generator import Generator
 from itportrait.geometry.camera import check_camera
 from itportrait.records import InvertedRecord
+from itportrait.styles.delta_file import decode_changes, encode_changes
 
 
 @dataclass(frozen=True)
@@ -22,13 +23,34 @@ class WeightDelta:
 
     Args:
         changes: parameter name -> difference from the base generator.
+        rank: of each weight matrix's difference, if that is low: files then keep two factors. None
+            means that differences may have any rank.
     """
 
     changes: Mapping[str, Tensor] = field(repr=False)
+    rank: int | None = None
 
     def to(self, device: torch.device | str) -> Self:
         """Return the same difference on another device."""
-        return type(self)({name: change.to(device) for name, change in self.changes.items()})
+        changes = {name: change.to(device) for name, change in self.changes.items()}
+        return type(self)(changes, self.rank)
+
+    def to_bytes(self) -> bytes:
+        """Return the file that records keep: half precision, and factors of what has low rank."""
+        return encode_changes(self.changes, self.rank)
+
+    @classmethod
+    def from_bytes(cls, data: bytes, *, source: str = "weights of a portrait") -> Self:
+        """Read what `to_bytes` wrote.
+
+        Args:
+            data: content of the file.
+            source: its name, for errors.
+
+        Raises:
+            CheckpointError: truncated, or no such file.
+        """
+        return cls(decode_changes(data, source))
 
 
 @dataclass(frozen=True)
@@ -71,12 +93,18 @@ class Codes:
 
         Raises:
             InvalidArgumentError: one has no code or camera, or a code of another generator.
+            CheckpointError: the weights of one are damaged.
         """
         shape = (generator.num_ws, generator.w_dim)
         ws = np.stack([_code(record, *shape) for record in records])
         cameras = np.stack([_camera(record) for record in records])
         device = generator.device
-        return cls(torch.as_tensor(ws, device=device), torch.as_tensor(cameras, device=device))
+        deltas = tuple(_delta(record, device) for record in records)
+        return cls(
+            torch.as_tensor(ws, device=device),
+            torch.as_tensor(cameras, device=device),
+            deltas if any(deltas) else None,
+        )
 
     def __len__(self) -> int:
         return len(self.ws)
@@ -119,6 +147,13 @@ def _code(record: InvertedRecord, num_ws: int, w_dim: int) -> np.ndarray:
             remedy="invert with the same bundle",
         )
     return np.asarray(record.w_plus, dtype=np.float32).reshape(num_ws, w_dim)
+
+
+def _delta(record: InvertedRecord, device: torch.device) -> WeightDelta | None:
+    if record.weights is None:
+        return None
+    source = f"weights of portrait {record.record_id}"
+    return WeightDelta.from_bytes(record.weights, source=source).to(device)
 
 
 def _camera(record: InvertedRecord) -> np.ndarray:

@@ -1,0 +1,103 @@
+"""Files of what portraits change in a generator's weights: half precision, matrices of low rank.
+
+A file is a safetensors file. Under a parameter's own name lies its difference; a matrix of low rank
+lies as two factors, `NAME:up [rows, rank]` and `NAME:down [rank, columns]`, whose product is the
+difference (rows are output channels, columns all else). The header has one entry, whose name is the
+format and whose value gives the shapes of these differences: several entries would stand in an
+order of chance, and equal differences must give equal bytes.
+"""
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+import torch
+from safetensors.torch import save
+from torch import Tensor
+
+from itportrait.errors import CheckpointError
+from itportrait.weights.limits import Limits
+from itportrait.weights.safetensors import open_safetensors, parse_json
+from itportrait.weights.windows import Window, fence
+
+FORMAT = "itportrait-delta-1"
+_UP, _DOWN = ":up", ":down"
+_MOST_VALUES = 2**28
+"""Largest number of values of one difference: a damaged shape must not take all memory."""
+
+
+def encode_changes(changes: Mapping[str, Tensor], rank: int | None) -> bytes:
+    """Return the file of differences.
+
+    Args:
+        changes: parameter name -> difference.
+        rank: to which matrices are cut, keeping their largest singular values; nothing is lost of
+            one that has no higher rank. A matrix that takes fewer bytes as it is, and all that is
+            no matrix, stays as it is; so does everything with None.
+    """
+    tensors: dict[str, Tensor] = {}
+    shapes: dict[str, list[int]] = {}
+    for name, change in changes.items():
+        matrix = change.detach().float().cpu()
+        matrix = matrix.flatten(1) if matrix.ndim > 1 else matrix.reshape(-1, 1)
+        rows, columns = matrix.shape
+        if rank is None or rank * (rows + columns) >= rows * columns:
+            tensors[name] = change.detach().cpu().half()
+            continue
+        u, s, v = cast(
+            "tuple[Tensor, Tensor, Tensor]",
+            torch.linalg.svd(matrix, full_matrices=False),  # pyright: ignore[reportUnknownMemberType]
+        )
+        # Each factor takes the root of the singular values, so that both stay in half's range.
+        roots = s[:rank].sqrt()
+        tensors[name + _UP] = (u[:, :rank] * roots).half()
+        tensors[name + _DOWN] = (roots[:, None] * v[:rank]).half()
+        shapes[name] = list(change.shape)
+    header = {FORMAT: json.dumps(shapes, sort_keys=True)}
+    return save({name: tensor.contiguous() for name, tensor in tensors.items()}, header)
+
+
+def decode_changes(data: bytes, source: str) -> dict[str, Tensor]:
+    """Return the differences, float32, that `encode_changes` wrote.
+
+    Args:
+        data: content of the file.
+        source: its name, for errors.
+
+    Raises:
+        CheckpointError: truncated, or no such file.
+    """
+    with fence(source):
+        file = open_safetensors(Window(io.BytesIO(data), 0, len(data)), Limits(len(data)))
+        if FORMAT not in file.metadata:
+            raise CheckpointError(
+                f"not a difference of weights: its header has no entry {FORMAT!r}, but "
+                f"{', '.join(sorted(file.metadata)) or 'none'}"
+            )
+        shapes = parse_json(file.metadata[FORMAT], "its shapes")
+        tensors = {name: tensor.read().float() for name, tensor in file.tensors.items()}
+        names = [name.removesuffix(_UP) for name in tensors if not name.endswith(_DOWN)]
+        return {name: _change(name, tensors, shapes) for name in names}
+
+
+def _change(name: str, tensors: Mapping[str, Tensor], shapes: Mapping[str, Any]) -> Tensor:
+    if name in tensors:
+        return tensors[name]
+    up, down = tensors[name + _UP], tensors.get(name + _DOWN)
+    listed = cast(
+        "Sequence[object]", shapes.get(name) if isinstance(shapes.get(name), list) else []
+    )
+    shape = [size for size in listed if isinstance(size, int) and size >= 0]
+    if (
+        down is None
+        or up.ndim != 2
+        or down.ndim != 2
+        or up.shape[1] != down.shape[0]
+        or not shape
+        or shape[0] != len(up)
+        or torch.Size(shape).numel() != len(up) * down.shape[1]
+        or len(up) * down.shape[1] > _MOST_VALUES
+    ):
+        raise CheckpointError(f"not a difference of weights: the factors of {name} do not fit")
+    return (up @ down).view(shape)
