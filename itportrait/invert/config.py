@@ -38,9 +38,11 @@ class InvertConfig(Settings):
     """How portraits become W+ codes."""
 
     method: str = "w_plus"
-    """Inversion method by name: `w_plus` or `w`."""
-    options: dict[str, Any] = Field(default_factory=dict)
-    """The method's own settings, by name; `w_plus` and `w` have none."""
+    """Inversion method by name: `w_plus`, `w`, or `pti`, which also tunes the generator to each
+    portrait."""
+    methods: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    """Settings of single methods, by the method's name. Those of `pti` are listed at
+    `TuningConfig`; `w_plus` and `w` have none."""
     start: Literal["auto", "encoder", "mean"] = "auto"
     """First code: the bundle's encoder, `w_avg`, or (`auto`) the encoder where there is one."""
     steps: int = Field(default=100, ge=1)
@@ -82,9 +84,16 @@ class InvertConfig(Settings):
     weights: LossWeights = Field(default_factory=LossWeights)
     """Weights of the terms of the loss."""
 
+    @property
+    def options(self) -> dict[str, Any]:
+        """Return the chosen method's own settings, as they were given."""
+        return self.methods.get(self.method, {})
+
     @model_serializer(mode="wrap")
     def _leave_out_what_is_not_set(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        # The serialized settings are part of the stage's fingerprint: a setting that earlier
-        # releases did not have must leave what they computed as it is.
+        # The serialized settings are part of the stage's fingerprint. So a setting that earlier
+        # releases did not have must leave what they computed as it is, and so must the settings of
+        # methods that are not chosen.
         data: dict[str, Any] = handler(self)
-        return {name: value for name, value in data.items() if name != "options" or value}
+        del data["methods"]
+        return data | ({"methods": {self.method: self.options}} if self.options else {})

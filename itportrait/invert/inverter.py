@@ -18,6 +18,7 @@ from itportrait.invert.rows import numbers
 from itportrait.invert.target import fill_outside
 from itportrait.metrics import identity, psnr
 from itportrait.records import AlignedRecord, InvertedRecord, RecordError, Status
+from itportrait.styles import Codes, PreparedGenerator, WeightDelta
 
 if TYPE_CHECKING:
     from itportrait.bundle import Bundle
@@ -134,9 +135,19 @@ class Inverter:
         good = [position for position, solution in enumerate(solutions) if not solution.failure]
         if not good:
             return rows
-        ws = torch.stack([solutions[position].w_plus for position in good])
-        cameras = torch.stack([solutions[position].camera for position in good])
-        renders = final_image(self.generator.synthesize(ws, cameras))
+        # What is measured is what the row keeps: differences of weights lose digits when stored.
+        weights = {
+            position: delta and delta.to_bytes()
+            for position in good
+            for delta in [solutions[position].delta]
+        }
+        deltas = tuple(self._read(data) for data in weights.values())
+        codes = Codes(
+            torch.stack([solutions[position].w_plus for position in good]),
+            torch.stack([solutions[position].camera for position in good]),
+            deltas if any(deltas) else None,
+        )
+        renders = final_image(PreparedGenerator(self.generator).render(codes))
         targets = images[good]
         table = zip(
             good,
@@ -158,9 +169,15 @@ class Inverter:
                 identity=similarity,
                 steps=solution.steps,
                 pixels=pixels,
+                weights=weights[position],
             )
             rows[position] = self._gate(row)
         return rows
+
+    def _read(self, weights: bytes | None) -> WeightDelta | None:
+        if weights is None:
+            return None
+        return WeightDelta.from_bytes(weights).to(self.generator.w_avg.device)
 
     def _gate(self, row: InvertedRecord) -> InvertedRecord:
         """Reject a row below the configured quality; its code and its numbers stay in it."""

@@ -24,11 +24,11 @@ class Inversion(ABC):
     """
 
     Config: ClassVar[type[Settings]] = Settings
-    """The method's own settings, given as `invert.options`; none by default."""
+    """The method's own settings, given as `invert.methods.NAME`; none by default."""
 
     def __init__(self, config: "InvertConfig", bundle: "Bundle") -> None:
         self.config, self.bundle = config, bundle
-        self.options = self.Config.parse(config.options, source="invert.options")
+        self.options = self.Config.parse(config.options, source=_section(config))
 
     @abstractmethod
     def run(self, problem: "Problem") -> "list[Solution]":
@@ -48,13 +48,18 @@ class Inversion(ABC):
             MissingModelError: the bundle lacks what the settings ask for.
         """
         del bundle
-        cls.Config.parse(config.options, source="invert.options")
+        cls.Config.parse(config.options, source=_section(config))
+
+
+def _section(config: "InvertConfig") -> str:
+    return f"invert.methods.{config.method}"
 
 
 INVERSIONS: Registry[type[Inversion]] = Registry(
     "inversion method",
     group="itportrait.inversions",
     own={
+        "pti": "itportrait.invert.pti:PivotalTuning",
         "w": "itportrait.invert.codes:WInversion",
         "w_plus": "itportrait.invert.codes:WPlusInversion",
     },

@@ -1,6 +1,5 @@
 """The optimization that the W and W+ methods share: a batch of portraits, each on its own clock."""
 
-import time
 from typing import TYPE_CHECKING
 
 import torch
@@ -9,9 +8,10 @@ from torch import Tensor
 from itportrait.generator.whitened import WhitenedSpace
 from itportrait.invert.camera import CORRECTIONS
 from itportrait.invert.config import InvertConfig
-from itportrait.invert.objective import Objective, final_image, finite_rows, squared_error
+from itportrait.invert.loop import Kept, RowLoop, RowRandom
+from itportrait.invert.objective import Objective, final_image, squared_error
 from itportrait.invert.problem import Problem, Solution
-from itportrait.invert.rows import Plateau, RowAdam, RowSchedule, places
+from itportrait.invert.rows import Plateau, RowAdam, RowSchedule
 from itportrait.learning.seeds import key_rng
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def first_codes(
     return origin.expand(shape).clone()
 
 
-class BatchOptimizer:
+class BatchOptimizer(RowLoop):
     """Fits codes (and cameras) of a batch; converged and broken rows leave it.
 
     Args:
@@ -63,35 +63,25 @@ class BatchOptimizer:
         if config.refine_camera:
             values["correction"] = start.new_zeros(rows, len(CORRECTIONS))
             rates["correction"] = config.camera_lr
-        self.adam = RowAdam(values, rates)
-        self.schedule = RowSchedule(
+        schedule = RowSchedule(
             rows,
             steps=config.steps,
             warm_up=config.warm_up,
             ramp_down=config.ramp_down,
             device=device,
         )
+        super().__init__(problem.keys, RowAdam(values, rates), schedule, device)
         self.plateau = Plateau(
             rows, min_gain=config.min_gain, patience=config.patience, device=device
         )
         self.objective = Objective(config.weights, bundle, problem.targets)
-        self.generators = [key_rng(config.seed, key) for key in problem.keys]
-        self.index = list(range(rows))
-        self.seconds = [0.0] * rows
-        self.solutions: list[Solution | None] = [None] * rows
+        self.random = RowRandom([key_rng(config.seed, key) for key in problem.keys])
 
-    def run(self) -> list[Solution]:
-        """Optimize until every row has left; return the solutions in the problem's order."""
-        while self.index:
-            began = time.perf_counter()
-            broken = self._step()
-            share = (time.perf_counter() - began) / len(self.index)
-            for row in self.index:
-                self.seconds[row] += share
-            self._leave(self.schedule.advance(), broken)
-        return [solution for solution in self.solutions if solution is not None]
+    def parts(self) -> list[Kept]:
+        """Return what holds values of every portrait; see `RowLoop.parts`."""
+        return [self.plateau, self.objective, self.random]
 
-    def _step(self) -> Tensor:
+    def step(self) -> Tensor:
         """Take one step; return the mask of rows that are not finite any more."""
         u, correction = self.adam.values["u"], self.adam.values.get("correction")
         ws = self.space.color(u + self._noise(u))
@@ -101,27 +91,23 @@ class BatchOptimizer:
             for camera in self.objective.cameras(correction)
         ]
         loss = self.objective.pictures(renderings) + self.objective.plausibility(u, correction)
-        gradients = dict(
-            zip(
-                self.adam.values,
-                torch.autograd.grad(loss.sum(), list(self.adam.values.values())),
-                strict=True,
-            )
-        )
-        broken = ~finite_rows(loss[:, None], *gradients.values())
-        gradients = {
-            name: torch.where(_like(broken, gradient), 0, gradient)
-            for name, gradient in gradients.items()
-        }
-        if self.schedule.step < self.tied_steps:
-            gradients["u"] = gradients["u"].mean(1, keepdim=True).expand_as(u)
-        self.adam.step(gradients, self.schedule.factor())
+        broken = self.descend(loss, tied="u" if self.schedule.step < self.tied_steps else "")
         settled = self.schedule.step >= self.tied_steps or self.tied_steps >= self.config.steps
         if self.config.early_stop and settled:
-            self.schedule.converge(
-                self._converged(loss.detach(), final_image(renderings[0]).detach())
-            )
+            image = final_image(renderings[0]).detach()
+            self.schedule.converge(self._converged(loss.detach(), image))
         return broken
+
+    def solution(self, position: int, *, steps: int, seconds: float, failure: str) -> Solution:
+        """Return what was found for a portrait; see `RowLoop.solution`."""
+        cameras = self.objective.cameras(self.adam.values.get("correction"))[0]
+        return Solution(
+            w_plus=self.space.color(self.adam.values["u"][position]),
+            camera=cameras[position],
+            steps=steps,
+            seconds=seconds,
+            failure=failure,
+        )
 
     def _converged(self, loss: Tensor, image: Tensor) -> Tensor:
         converged = self.plateau.update(loss)
@@ -133,35 +119,4 @@ class BatchOptimizer:
     def _noise(self, u: Tensor) -> Tensor | float:
         progress = self.schedule.step / max(self.config.noise_until * self.config.steps, 1e-6)
         scale = self.noise * max(0.0, 1 - progress) ** 2
-        if scale == 0:
-            return 0.0
-        rows = [torch.randn(u.shape[1:], generator=generator) for generator in self.generators]
-        return scale * torch.stack(rows).to(u)
-
-    @torch.no_grad()
-    def _leave(self, finished: Tensor, broken: Tensor) -> None:
-        leaving = finished | broken
-        if not bool(leaving.any()):
-            return
-        u, correction = self.adam.values["u"], self.adam.values.get("correction")
-        cameras = self.objective.cameras(correction)[0]
-        for position in places(leaving):
-            row, bad = self.index[position], bool(broken[position])
-            steps = self.schedule.step - bad
-            self.solutions[row] = Solution(
-                w_plus=self.space.color(u[position]),
-                camera=cameras[position],
-                steps=steps,
-                seconds=self.seconds[row],
-                failure=f"loss or gradient not finite after {steps} steps" if bad else "",
-            )
-        staying = places(~leaving)
-        stay = torch.tensor(staying, dtype=torch.long, device=u.device)
-        for part in (self.adam, self.schedule, self.plateau, self.objective):
-            part.keep(stay)
-        self.index = [self.index[position] for position in staying]
-        self.generators = [self.generators[position] for position in staying]
-
-
-def _like(mask: Tensor, value: Tensor) -> Tensor:
-    return mask.view(-1, *[1] * (value.ndim - 1))
+        return scale * self.random.normal(u.shape[1:]).to(u) if scale else 0.0

@@ -203,20 +203,22 @@ def test_codes_start_where_the_encoder_says(portraits):
 def test_impossible_wishes_are_refused_at_once(bundle):
     with pytest.raises(MissingModelError, match="no encoder"):
         make(bundle, start="encoder")
-    with pytest.raises(UnknownNameError, match="known: w, w_plus"):
+    with pytest.raises(UnknownNameError, match="known: pti, w, w_plus"):
         make(bundle, method="w++")
 
 
 def test_settings_of_former_releases_are_serialized_as_they_were():
     """What is serialized is part of the fingerprint, by which an output of then is resumed."""
-    assert "options" not in InvertConfig().model_dump_json()
-    own = InvertConfig(options={"rank": 4})
+    assert "methods" not in InvertConfig().model_dump_json()
+    own = InvertConfig(method="pti", methods={"pti": {"rank": 4}})
     assert InvertConfig.model_validate_json(own.model_dump_json()) == own
+    other = InvertConfig(methods={"pti": {"rank": 4}})  # of a method that is not chosen
+    assert other.model_dump_json() == InvertConfig().model_dump_json()
 
 
 def test_options_that_a_method_does_not_have_are_refused_at_once(bundle):
-    with pytest.raises(InvalidArgumentError, match=r"invert\.options.*unknown key 'rank'"):
-        make(bundle, options={"rank": 4})
+    with pytest.raises(InvalidArgumentError, match=r"invert\.methods\.w_plus.*unknown key 'rank'"):
+        make(bundle, methods={"w_plus": {"rank": 4}})
 
 
 def test_a_method_has_settings_of_its_own(bundle):
@@ -229,6 +231,6 @@ def test_a_method_has_settings_of_its_own(bundle):
         def run(self, problem):
             return []
 
-    assert Ranked(InvertConfig(options={"rank": 4}), bundle).options == Options(rank=4)
+    assert Ranked(InvertConfig(methods={"w_plus": {"rank": 4}}), bundle).options == Options(rank=4)
     with pytest.raises(InvalidArgumentError, match="unknown key 'rnk'; known: rank"):
-        Ranked.check(InvertConfig(options={"rnk": 4}))
+        Ranked.check(InvertConfig(methods={"w_plus": {"rnk": 4}}))

@@ -52,8 +52,16 @@ def test_command_line_goes_over_the_file():
         ("domains=[{name: a, mode: text}]", "needs a prompt"),
         ("domains=[a, a]", "a named more than once"),
         ("domains=a", "expected a list"),
-        ("invert.method=ptii", "invert.method: unknown inversion method 'ptii'; known: w, w_plus"),
-        ("invert.options={rank: 4}", "unknown key 'rank'"),
+        (
+            "invert.method=ptii",
+            "invert.method: unknown inversion method 'ptii'; known: pti, w, w_plus",
+        ),
+        (
+            "invert.methods.w.rank=4",
+            "invert.methods.w must be a valid Settings, got Settings: unknown",
+        ),
+        ("invert.methods.pti.rnk=4", "unknown key 'rnk'; known: check_every"),
+        ("invert.methods.ptii.rank=4", "invert.methods: unknown inversion method 'ptii'"),
         (
             "adapt.threshold.kind=hrad",
             "adapt.threshold.kind: unknown threshold 'hrad'; known:",

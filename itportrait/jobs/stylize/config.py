@@ -210,8 +210,12 @@ class JobConfig(Settings):
             INVERSIONS.validated(self.invert.method)
         except ValueError as error:
             raise ValueError(f"invert.method: {error}") from None
-        if self.invert.options:  # else the method's code need not be loaded
-            INVERSIONS.get(self.invert.method).check(self.invert)
+        for name in self.invert.methods:
+            try:
+                INVERSIONS.validated(name)
+            except ValueError as error:
+                raise ValueError(f"invert.methods: {error}") from None
+            INVERSIONS.get(name).check(self.invert.model_copy(update={"method": name}))
         return self
 
     @model_validator(mode="after")

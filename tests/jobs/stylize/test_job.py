@@ -8,6 +8,7 @@ from rich.console import Console
 
 from itportrait.bundle import load_bundle
 from itportrait.errors import ItportraitError
+from itportrait.io.commits import read_committed
 from itportrait.io.lease import Lease
 from itportrait.jobs.stylize.config import JobConfig
 from itportrait.jobs.stylize.job import StylizeJob
@@ -15,6 +16,8 @@ from itportrait.jobs.stylize.publish import deliver_files, publish_pages
 from itportrait.jobs.stylize.run_report import known_model_id, write_run
 from itportrait.jobs.stylize.summary import print_summary
 from itportrait.mini.samples import write_sample_portraits
+from itportrait.records import InvertedRecord, StylizedRecord
+from itportrait.styles import WeightDelta
 from tests.helpers.here import HereBackend, HereExecutor
 from tests.helpers.tiny_folder import write_tiny_bundle
 
@@ -120,3 +123,43 @@ def test_a_domain_that_cannot_be_adapted_is_named_and_the_photos_are_kept(place,
     about = json.loads((place / "failed" / "run.json").read_text())
     assert about["domains"]["zombie"]["version"] is None
     assert "secret" not in json.dumps(about)
+
+
+@pytest.mark.slow
+def test_tuned_portraits_go_through_every_stage_and_are_resumed(place):
+    tuned = {
+        "steps": 1,
+        "statistics_samples": 64,
+        "method": "pti",
+        # Random pictures of a random generator: any change may count as worse from the side.
+        "methods": {
+            "pti": {"steps": 3, "lr": 0.02, "side_loss": 100, "depth_variance": [0, 100]},
+        },
+    }
+    plain, _, _ = run(config(place, output=str(place / "plain")))
+    settings = config(place, output=str(place / "tuned"), invert=tuned)
+    job, _, _ = run(settings)
+    assert job.final_counts() == plain.final_counts()
+    assert len(list((place / "tuned" / "inverted" / "weights").iterdir())) == 2  # shards
+    assert not (place / "plain" / "inverted" / "weights").exists()
+
+    def read(folder, kind, name):
+        return {row.record_id: row for row in read_committed(str(place / folder / name), kind)}
+
+    rows = read("tuned", InvertedRecord, "inverted")
+    good = [row for row in rows.values() if row.status == "ok"]
+    assert len(good) == 2
+    for row in good:
+        changes = WeightDelta.from_bytes(row.weights).changes
+        assert max(float(change.abs().max()) for change in changes.values()) > 0
+        assert row.psnr > read("plain", InvertedRecord, "inverted")[row.record_id].psnr
+    styled, untuned = (
+        read(folder, StylizedRecord, "stylized/domain=zombie") for folder in ("tuned", "plain")
+    )
+    for row in good:
+        assert styled[row.record_id].status == "ok"
+        assert styled[row.record_id].identity != untuned[row.record_id].identity
+
+    _, backend, said = run(settings)
+    assert backend.counted == []
+    assert "Nothing to do" in said

@@ -1,0 +1,60 @@
+"""Pivotal tuning: a W+ code first, then the generator's weights around it.
+
+Paper: "Pivotal Tuning for Latent-based Editing of Real Images" (Roich et al., TOG 2022).
+Differences: a batch of portraits is tuned at once, each with weights of its own and its own end;
+the code is one of W+ with the camera refined, as tuning then has less to change; depth is held near
+the untuned generator's from cameras at both sides, and tuning ends where the views from the sides
+get worse (the paper looks at the input view alone); the mapping is not tuned; the difference can be
+of low rank.
+"""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, ClassVar
+
+import torch
+
+from itportrait.config import Settings
+from itportrait.invert.codes import WPlusInversion
+from itportrait.invert.config import InvertConfig
+from itportrait.invert.methods import Inversion
+from itportrait.invert.problem import Problem, Solution
+from itportrait.invert.tuning import Tuner, TuningConfig
+
+if TYPE_CHECKING:
+    from itportrait.bundle import Bundle
+
+
+class PivotalTuning(Inversion):
+    """W+ optimization of a batch, then tuning of the generator to each of its portraits.
+
+    Args:
+        config: of the stage.
+        bundle: models.
+    """
+
+    Config: ClassVar[type[Settings]] = TuningConfig
+
+    def __init__(self, config: InvertConfig, bundle: "Bundle") -> None:
+        super().__init__(config, bundle)
+        self.pivot = WPlusInversion(config.model_copy(update={"method": "w_plus"}), bundle)
+
+    def run(self, problem: Problem) -> list[Solution]:
+        """Return one solution per portrait, in order, each with a difference of weights."""
+        solutions = self.pivot.run(problem)
+        good = [row for row, solution in enumerate(solutions) if not solution.failure]
+        if good:
+            cameras = torch.stack([solutions[row].camera for row in good])
+            keys = tuple(problem.keys[row] for row in good)
+            rows = torch.tensor(good, device=cameras.device)
+            portraits = replace(problem.targets[0].keep(rows), camera=cameras)
+            assert isinstance(self.options, TuningConfig)
+            tuned = Tuner(
+                Problem((portraits,), keys),
+                [solutions[row] for row in good],
+                options=self.options,
+                bundle=self.bundle,
+                seed=self.config.seed,
+            ).run()
+            for row, solution in zip(good, tuned, strict=True):
+                solutions[row] = solution
+        return solutions

@@ -1,0 +1,217 @@
+"""Tuning of the generator to portraits whose codes are known: a batch, each with its own weights.
+
+Other views are held twice. A loss keeps their depth near the untuned generator's, from a camera
+that is drawn anew for each step and portrait. And at intervals a check renders both sides: depth
+must vary as the untuned one does, and the sides must not look less like the portrait than without
+tuning. A portrait keeps the weights that passed the check last, and ends where it fails again.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from itportrait.config import Settings
+from itportrait.generator import Generator
+from itportrait.generator.substitutes import substituted
+from itportrait.geometry.camera import look_at_camera
+from itportrait.invert.config import LossWeights
+from itportrait.invert.differences import Differences, tuned_parameters
+from itportrait.invert.loop import Kept, RowLoop, RowRandom
+from itportrait.invert.objective import Objective, final_image
+from itportrait.invert.pivots import Pivots, SideCheck
+from itportrait.invert.problem import Problem, Solution
+from itportrait.invert.rows import Plateau, RowAdam, RowSchedule
+from itportrait.learning.seeds import key_rng
+from itportrait.styles import WeightDelta
+
+if TYPE_CHECKING:
+    from itportrait.bundle import Bundle
+
+
+class TuningConfig(Settings):
+    """How the generator is tuned to a portrait."""
+
+    steps: int = Field(default=80, ge=1)
+    """Largest number of tuning steps."""
+    lr: float = Field(default=4e-3, gt=0)
+    """Learning rate of the weights' differences."""
+    rank: int | None = Field(default=8, ge=1)
+    """Rank of the difference of each weight matrix; None tunes differences in full."""
+    warm_up: float = Field(default=0.05, ge=0, le=1)
+    """Share of the steps over which the learning rate rises linearly."""
+    ramp_down: float = Field(default=0.25, ge=0, le=1)
+    """Share of the steps over which the learning rate falls to zero along a cosine."""
+    weights: LossWeights = Field(default_factory=lambda: LossWeights(identity=0.1))
+    """Weights of the loss of the input view; those of the code and the camera do not count."""
+    depth: float = Field(default=10.0, ge=0)
+    """Weight of the squared difference of depth from the untuned generator's in other views."""
+    depth_every: int = Field(default=2, ge=1)
+    """Steps between those that compare depth."""
+    yaw_rad: float = Field(default=0.6, gt=0)
+    """Largest yaw of the cameras that depth is compared from, to both sides, in radians."""
+    pitch_rad: float = Field(default=0.25, ge=0)
+    """Largest pitch of the cameras that depth is compared from, up and down, in radians."""
+    target_perceptual: float = Field(default=0.02, ge=0)
+    """Perceptual distance of the input view at which a portrait has converged."""
+    min_gain: float = Field(default=0.02, ge=0)
+    """Relative fall of the loss within `patience` steps below which a portrait has converged."""
+    patience: int = Field(default=20, ge=1)
+    """Number of steps within which `min_gain` must be reached."""
+    check_every: int = Field(default=20, ge=1)
+    """Steps between checks of the views at both sides."""
+    check_yaw_rad: float = Field(default=0.4, gt=0)
+    """Yaw of these two views, in radians."""
+    depth_variance: tuple[float, float] = (0.8, 1.25)
+    """Range of the variance of depth in these views, over the untuned generator's."""
+    side_loss: float = Field(default=1.05, gt=0)
+    """Largest perceptual distance of these views from the portrait, over that of the untuned
+    generator's views."""
+    failed_checks: int = Field(default=2, ge=1)
+    """Number of checks in a row that fail before a portrait's tuning ends."""
+
+
+class Tuner(RowLoop):
+    """Tunes the generator to the portraits of a batch.
+
+    Args:
+        problem: the portraits; the cameras of its targets are taken as they are.
+        solutions: the portraits' codes, one for each portrait.
+        options: how.
+        bundle: models.
+        seed: of what is drawn, with the record's id.
+    """
+
+    def __init__(
+        self,
+        problem: Problem,
+        solutions: Sequence[Solution],
+        *,
+        options: TuningConfig,
+        bundle: "Bundle",
+        seed: int,
+    ) -> None:
+        self.options, self.bundle = options, bundle
+        self.base = tuned_parameters(bundle.generator)
+        self.differences = Differences(self.base, options.rank)
+        values = self.differences.start(problem.keys, seed)
+        rows, device = len(problem.keys), problem.images.device
+        schedule = RowSchedule(
+            rows,
+            steps=options.steps,
+            warm_up=options.warm_up,
+            ramp_down=options.ramp_down,
+            device=device,
+        )
+        super().__init__(
+            problem.keys, RowAdam(values, dict.fromkeys(values, options.lr)), schedule, device
+        )
+        self.plateau = Plateau(
+            rows, min_gain=options.min_gain, patience=options.patience, device=device
+        )
+        self.objective = Objective(options.weights, bundle, problem.targets)
+        self.pivots = Pivots(bundle.generator, solutions)
+        self.check = SideCheck(
+            self.pivots,
+            problem.images,
+            bundle.perceptual,
+            orbit=bundle.orbit,
+            yaw_rad=options.check_yaw_rad,
+            depth_variance=options.depth_variance,
+            side_loss=options.side_loss,
+        )
+        self.random = RowRandom([key_rng(seed, f"{key}:views") for key in problem.keys])
+        self.passed = _Passed(values)
+
+    def parts(self) -> list[Kept]:
+        """Return what holds values of every portrait; see `RowLoop.parts`."""
+        return [self.plateau, self.objective, self.pivots, self.check, self.random, self.passed]
+
+    def generator(self) -> Generator:
+        """Return the generator as it is tuned to the portraits of the batch."""
+        changes = self.differences.of(self.adam.values)
+        values = {name: self.base[name] + change for name, change in changes.items()}
+        return substituted(self.bundle.generator, values)
+
+    def step(self) -> Tensor:
+        """Take one step; return the mask of portraits that are not finite any more."""
+        generator, ws = self.generator(), self.pivots.ws
+        planes = generator.planes(ws)
+        renderings = [
+            generator.render(planes, ws, camera) for camera in self.objective.cameras(None)
+        ]
+        loss = picture = self.objective.pictures(renderings)
+        if self.options.depth and self.schedule.step % self.options.depth_every == 0:
+            loss = loss + self.options.depth * self._depth_error(generator, planes)
+        broken = self.descend(loss)
+        alike = self._alike(final_image(renderings[0]).detach())
+        self.schedule.converge(alike | self.plateau.update(picture.detach()))
+        step = self.schedule.step + 1
+        if step % self.options.check_every == 0 or bool((self.schedule.end <= step).any()):
+            self._check_sides()
+        return broken
+
+    def solution(self, position: int, *, steps: int, seconds: float, failure: str) -> Solution:
+        """Return what was found for a portrait; see `RowLoop.solution`."""
+        pivot = self.pivots.solutions[position]
+        values = {name: value[position, None] for name, value in self.passed.values.items()}
+        changes = self.differences.of(values)
+        return Solution(
+            w_plus=pivot.w_plus,
+            camera=pivot.camera,
+            steps=pivot.steps + steps,
+            seconds=pivot.seconds + seconds,
+            failure=failure,
+            delta=WeightDelta(
+                {name: change[0] for name, change in changes.items()}, self.options.rank
+            ),
+        )
+
+    def _depth_error(self, generator: Generator, planes: Tensor) -> Tensor:
+        """Return the mean squared difference of depth from cameras at random, `[N]`."""
+        angles = self.random.uniform(2).to(planes)
+        cameras = look_at_camera(
+            angles[:, 0] * self.options.yaw_rad,
+            angles[:, 1] * self.options.pitch_rad,
+            self.bundle.orbit,
+        )
+        with torch.no_grad():
+            untuned = self.pivots.render(cameras, super_resolve=False).image_depth
+        tuned = generator.render(planes, self.pivots.ws, cameras, super_resolve=False).image_depth
+        return (tuned - untuned).square().flatten(1).mean(1)
+
+    @torch.no_grad()
+    def _alike(self, image: Tensor) -> Tensor:
+        distance = self.bundle.perceptual.distance(image, self.objective.portraits)
+        return distance <= self.options.target_perceptual
+
+    @torch.no_grad()
+    def _check_sides(self) -> None:
+        """Keep the weights of portraits whose other views hold; end those that fail again."""
+        holds = self.check.holds(self.generator())
+        failures = self.passed.update(self.adam.values, holds)
+        now = torch.full_like(self.schedule.end, self.schedule.step)
+        ends = failures >= self.options.failed_checks
+        self.schedule.end = torch.where(ends, now, self.schedule.end)
+
+
+class _Passed:
+    """The values of each portrait that passed the check last; at first, those of no difference."""
+
+    def __init__(self, values: Mapping[str, Tensor]) -> None:
+        self.values = {name: value.detach().clone() for name, value in values.items()}
+        first = next(iter(self.values.values()))
+        self.failures = torch.zeros(len(first), dtype=torch.long, device=first.device)
+
+    def update(self, values: Mapping[str, Tensor], holds: Tensor) -> Tensor:
+        """Take the values that hold; return how many checks failed in a row, `[N]`."""
+        for name, value in values.items():
+            self.values[name][holds] = value.detach()[holds]
+        self.failures = torch.where(holds, 0, self.failures + 1)
+        return self.failures
+
+    def keep(self, rows: Tensor) -> None:
+        self.values = {name: value[rows] for name, value in self.values.items()}
+        self.failures = self.failures[rows]

@@ -1,0 +1,183 @@
+"""Pivotal tuning: likeness of the input view, other views that hold, batches, what is stored."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from itportrait.errors import InvalidArgumentError
+from itportrait.image import to_tensor, to_uint8
+from itportrait.invert import InvertConfig, Inverter
+from itportrait.invert.codes import WPlusInversion
+from itportrait.invert.differences import Differences, tuned_parameters
+from itportrait.invert.loop import RowRandom
+from itportrait.learning.seeds import key_rng
+from itportrait.metrics import psnr
+from itportrait.records import Status
+from itportrait.styles import Codes, PreparedGenerator, WeightDelta
+from tests.helpers.tiny_family import own_samples, tiny_bundle
+
+QUICK = {"steps": 20, "early_stop": False, "statistics_samples": 256}
+TUNED = {
+    "steps": 30,
+    "lr": 0.01,
+    "patience": 1000,
+    "target_perceptual": 0,
+    "side_loss": 100,
+    "depth_variance": [0, 100],
+}
+
+
+@pytest.fixture(scope="module")
+def bundle():
+    return tiny_bundle()
+
+
+@pytest.fixture(scope="module")
+def portraits(bundle):
+    """Pictures that no code of the generator draws: its own with another color."""
+    records = own_samples(bundle, 3)[0]
+    for record in records:
+        record.pixels[:, :, 0] = 255 - record.pixels[:, :, 0]
+    return records
+
+
+def make(bundle, *, method="pti", options=TUNED, **settings):
+    data = {**QUICK, "method": method, "methods": {"pti": options}, **settings}
+    return Inverter(InvertConfig.parse(data), bundle)
+
+
+@pytest.fixture(scope="module")
+def rows(bundle, portraits):
+    return make(bundle).invert(portraits)
+
+
+def test_tuning_comes_nearer_to_the_input_than_the_code_alone(bundle, portraits, rows):
+    codes = make(bundle, method="w_plus").invert(portraits)
+    for tuned, code in zip(rows, codes, strict=True):
+        assert tuned.status is Status.OK
+        np.testing.assert_array_equal(tuned.w_plus, code.w_plus)
+        np.testing.assert_array_equal(tuned.camera, code.camera)
+        assert tuned.psnr > code.psnr + 1
+        assert tuned.steps == code.steps + 30
+        assert code.weights is None
+
+
+def test_numbers_and_picture_are_of_what_is_stored(bundle, portraits, rows):
+    codes = Codes.of(rows, bundle.generator)
+    render = PreparedGenerator(bundle.generator).render(codes).image
+    for row, image, portrait in zip(rows, render, portraits, strict=True):
+        target = to_tensor(portrait.pixels)[None]
+        assert float(psnr(image[None], target)) == pytest.approx(row.psnr, abs=1e-3)
+        assert np.abs(to_uint8(image[None])[0].astype(int) - row.pixels).max() <= 1
+
+
+def test_the_base_generator_and_its_mapping_stay_as_they_are(bundle, portraits):
+    before = {name: p.clone() for name, p in bundle.generator.named_parameters()}
+    row = make(bundle).invert(portraits[:1])[0]
+    for name, parameter in bundle.generator.named_parameters():
+        assert torch.equal(parameter, before[name]), name
+    changes = WeightDelta.from_bytes(row.weights).changes
+    assert not any(".mapping." in name for name in changes)
+    assert set(changes) == set(tuned_parameters(bundle.generator))
+
+
+def flat(row):
+    changes = WeightDelta.from_bytes(row.weights).changes
+    return torch.cat([changes[name].flatten() for name in sorted(changes)])
+
+
+@pytest.mark.parametrize("rank", [None, 2])
+def test_result_does_not_depend_on_batch_mates(bundle, portraits, rank):
+    options = {**TUNED, "steps": 8, "rank": rank}
+    together = make(bundle, options=options, batch_size=3).invert(portraits)
+    alone = make(bundle, options=options, batch_size=1).invert(portraits)
+    turned = make(bundle, options=options, batch_size=2).invert(portraits[::-1])[::-1]
+    for one, *others in zip(together, alone, turned, strict=True):
+        mine = flat(one)
+        for other in others:
+            # Adam's first steps are the gradients' signs, which roundings turn where they are zero.
+            assert (flat(other) - mine).norm() < 0.1 * mine.norm()
+            assert one.psnr == pytest.approx(other.psnr, abs=0.1)
+
+
+def test_repeats_to_the_byte(bundle, portraits):
+    options = {**TUNED, "steps": 5}
+    first, second = (make(bundle, options=options).invert(portraits[:2]) for _ in range(2))
+    assert [row.weights for row in first] == [row.weights for row in second]
+
+
+def test_a_low_rank_takes_fewer_bytes(bundle, portraits, rows):
+    low = make(bundle, options={**TUNED, "rank": 2}).invert(portraits)
+    codes = make(bundle, method="w_plus").invert(portraits)
+    for row, full, code in zip(low, rows, codes, strict=True):
+        assert len(row.weights) < 0.7 * len(full.weights)
+        assert row.psnr > code.psnr + 0.5
+
+
+def test_differences_start_at_zero_whatever_their_form(bundle):
+    parameters = tuned_parameters(bundle.generator)
+    for rank in (None, 2):
+        differences = Differences(parameters, rank)
+        values = differences.start(["a", "b"], seed=0)
+        again = differences.start(["b"], seed=0)
+        for name, change in differences.of(values).items():
+            assert change.shape == (2, *parameters[name].shape)
+            assert change.abs().max() == 0
+        for name in values:
+            assert torch.equal(values[name][1:], again[name])
+
+
+def test_views_that_do_not_hold_end_a_portrait_with_the_weights_that_passed_last(bundle, portraits):
+    strict = {**TUNED, "depth_variance": [2, 3], "check_every": 4, "failed_checks": 2}
+    for row in make(bundle, options=strict).invert(portraits):
+        assert row.steps == 20 + 2 * 4
+        changes = WeightDelta.from_bytes(row.weights).changes
+        assert max(float(change.abs().max()) for change in changes.values()) == 0
+
+
+def test_a_portrait_that_is_alike_ends_early_and_the_others_go_on(bundle, portraits):
+    codes = make(bundle, method="w_plus").invert(portraits)
+    distances = sorted(row.perceptual for row in codes)
+    target = (distances[0] + distances[1]) / 2
+    rows = make(bundle, options={**TUNED, "target_perceptual": target}).invert(portraits)
+    first, *others = sorted(zip(codes, rows, strict=True), key=lambda pair: pair[0].perceptual)
+    assert first[1].steps < 20 + 30
+    assert all(first[1].steps < other.steps for _, other in others)
+
+
+def test_a_code_that_breaks_is_a_failed_row_alone(bundle, portraits):
+    camera = portraits[1].camera.copy()
+    camera[16] = camera[20] = 0.0
+    poisoned = [portraits[0], replace(portraits[1], camera=camera), portraits[2]]
+    rows = make(bundle, options={**TUNED, "steps": 3}).invert(poisoned)
+    assert [row.status for row in rows] == [Status.OK, Status.FAILED, Status.OK]
+    assert rows[1].weights is None
+
+
+def test_cameras_are_drawn_to_both_sides_and_up_and_down():
+    random = RowRandom([key_rng(0, key) for key in "abcd"])
+    angles = torch.stack([random.uniform(2) for _ in range(200)])
+    assert (angles.mean((0, 1)).abs() < 0.1).all()
+    assert (angles.amin((0, 1)) < -0.9).all()
+    assert (angles.amax((0, 1)) > 0.9).all()
+
+
+def test_the_depth_term_reaches_the_weights(bundle, portraits):
+    plain = make(bundle, options={**TUNED, "depth": 0.0}).invert(portraits)
+    held = make(bundle, options={**TUNED, "depth": 3000.0}).invert(portraits)
+
+    def moved(rows):
+        codes = Codes.of(rows, bundle.generator)
+        tuned = PreparedGenerator(bundle.generator).render(codes).image_depth
+        base = bundle.generator.synthesize(codes.ws, codes.cameras).image_depth
+        return float((tuned - base).abs().mean())
+
+    assert moved(held) < 0.7 * moved(plain)
+
+
+def test_options_are_checked_by_name(bundle):
+    with pytest.raises(InvalidArgumentError, match=r"unknown key 'rnk'; known: .*rank"):
+        make(bundle, options={"rnk": 4})
+    assert isinstance(make(bundle).method.pivot, WPlusInversion)
