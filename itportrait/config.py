@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeGuard
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
@@ -99,14 +99,17 @@ def apply_overrides(data: dict[str, Any], overrides: list[str]) -> dict[str, Any
 
 
 def merge(base: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `base` with `patch` laid over it: mappings key by key, all else is replaced."""
+    """Return `base` with `patch` laid over it: sections key by key, all else is replaced."""
     merged = dict(base)
     for key, value in patch.items():
-        under = merged.get(key)
-        if isinstance(under, Mapping) and isinstance(value, Mapping):
-            value = merge(under, value)
-        merged[key] = value
+        inner = merged.get(key)
+        merged[key] = merge(inner, value) if is_section(inner) and is_section(value) else value
     return merged
+
+
+def is_section(value: object) -> TypeGuard[dict[str, Any]]:
+    """Return whether a value is a mapping of settings."""
+    return isinstance(value, dict)
 
 
 def fingerprint(*parts: Any) -> str:

@@ -8,8 +8,8 @@ from itportrait.adapt.domain import DomainSpec
 from itportrait.adapt.layers import LAYER_PRESETS
 from itportrait.adapt.methods import METHODS, config_of
 from itportrait.adapt.methods.itportrait.config import ItportraitConfig
-from itportrait.adapt.presets import is_section, merge
 from itportrait.adapt.settings import MethodConfig
+from itportrait.config import is_section, merge
 from itportrait.errors import InvalidArgumentError, UnknownNameError
 
 

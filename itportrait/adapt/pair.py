@@ -22,7 +22,6 @@ from itportrait.adapt.references import Reference
 from itportrait.adapt.sampling import device_of, final_image, random_codes
 from itportrait.adapt.settings import PairConfig
 from itportrait.bundle import Bundle
-from itportrait.generator import Generator
 from itportrait.generator.whitened import WhitenedSpace
 from itportrait.geometry.camera import camera_angles, look_at_camera
 from itportrait.image import resize
@@ -90,9 +89,9 @@ class Pair:
         return cls(**tensors, report=PairReport(**state["report"]))
 
 
-def code_prior(generator: Generator, rng: torch.Generator) -> WhitenedSpace:
+def code_prior(bundle: Bundle, rng: torch.Generator) -> WhitenedSpace:
     """Return the space of twins' codes: principal axes of w over 1,024 random portraits."""
-    return WhitenedSpace.principal(random_codes(generator, _PRIOR_SAMPLES, rng)[:, 0])
+    return WhitenedSpace.principal(random_codes(bundle, _PRIOR_SAMPLES, rng)[:, 0])
 
 
 class _TwinSearch:
@@ -102,6 +101,7 @@ class _TwinSearch:
         self, bundle: Bundle, reference: Reference, config: PairConfig, prior: WhitenedSpace
     ) -> None:
         self.generator, self.config, self.prior = bundle.generator, config, prior
+        self.orbit = bundle.orbit
         device = device_of(self.generator)
         side = self.generator.image_resolution
         self.style = resize(reference.image(device), side)
@@ -129,7 +129,7 @@ class _TwinSearch:
     def camera(self) -> Tensor:
         if not self.moves_camera and self.given is not None:
             return self.given
-        return look_at_camera(self.angles[0], self.angles[1])
+        return look_at_camera(self.angles[0], self.angles[1], self.orbit)
 
     def w_plus(self) -> Tensor:
         shape = self.prior.color(self.u)[:, None].expand(-1, self.rows, -1)

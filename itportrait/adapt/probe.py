@@ -42,9 +42,9 @@ class StepProbe:
         base, probe = bundle.generator, config.probe
         device = device_of(base)
         rng = step_rng(probe.seed, 0, 0, "probe")
-        ws = random_codes(base, probe.count, rng, config.truncation_psi)
+        ws = random_codes(bundle, probe.count, rng, config.truncation_psi)
         yaws = [probe.yaws[index % len(probe.yaws)] for index in range(probe.count)]
-        self.codes = Codes(ws, look_at_camera(torch.tensor(yaws), 0.0).to(device))
+        self.codes = Codes(ws, look_at_camera(torch.tensor(yaws), 0.0, bundle.orbit).to(device))
         with torch.no_grad():
             self.base = base.synthesize(ws, self.codes.cameras)
         side = base.image_resolution
@@ -106,8 +106,8 @@ class StepProbe:
         bound, count = style.bind(self.codes), len(self.codes)
         views: list[Tensor] = []
         for yaw in (0.0, -_SIDE_YAW_RAD, _SIDE_YAW_RAD):
-            camera = look_at_camera(torch.full((count,), yaw), 0.0).to(self.codes.device)
-            views.append(final_image(bound.render(camera)))
+            camera = look_at_camera(torch.full((count,), yaw), 0.0, self.bundle.orbit)
+            views.append(final_image(bound.render(camera.to(self.codes.device))))
         consistency = metrics.view_consistency(torch.stack(views, 1), self.bundle.identity)
         return scores | {"view_consistency": float(consistency.mean())}, image
 

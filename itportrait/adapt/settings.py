@@ -10,8 +10,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field, field_validator, model_validator
 
 from itportrait.adapt.domain import DomainSpec, Input
-from itportrait.adapt.presets import is_section, merge
-from itportrait.config import Settings
+from itportrait.config import Settings, is_section, merge
 from itportrait.errors import UnknownNameError
 
 

@@ -10,8 +10,9 @@ from itportrait import metrics
 from itportrait.bundle import Bundle
 from itportrait.evaluate.config import EvaluationProbeConfig
 from itportrait.evaluate.kid import kid
-from itportrait.generator import Generator, Rendering
+from itportrait.generator import Rendering
 from itportrait.geometry.camera import frontal_camera, look_at_camera
+from itportrait.geometry.orbit import Orbit
 from itportrait.metrics import StyleTarget
 from itportrait.styles import Codes, PreparedGenerator, PreparedStyle, join_renderings
 
@@ -23,20 +24,23 @@ class ProbeSet:
     Args:
         codes: for all metrics but KID.
         kid_codes: for KID.
+        orbit: of the family, for further views.
     """
 
     codes: Codes
     kid_codes: Codes
+    orbit: Orbit
 
     @classmethod
     @torch.no_grad()
-    def of(cls, generator: Generator, config: EvaluationProbeConfig) -> "ProbeSet":
+    def of(cls, bundle: Bundle, config: EvaluationProbeConfig) -> "ProbeSet":
         """Draw the set from the seed; the same on every device.
 
         Args:
-            generator: the base; its mapping makes the codes.
+            bundle: the base, whose mapping makes the codes, and its family's cameras.
             config: of the probe.
         """
+        generator, orbit = bundle.generator, bundle.orbit
         rng = torch.Generator().manual_seed(config.seed)
         parts: list[Codes] = []
         for count in (config.count, config.kid_count):
@@ -47,11 +51,11 @@ class ProbeSet:
             device = generator.device
             ws = generator.mapping(
                 z.to(device),
-                frontal_camera(device=device).expand(count, -1),
+                frontal_camera(orbit, device).expand(count, -1),
                 truncation_psi=config.truncation_psi,
             )
-            parts.append(Codes(ws, look_at_camera(angles[0], angles[1]).to(device)))
-        return cls(*parts)
+            parts.append(Codes(ws, look_at_camera(angles[0], angles[1], orbit).to(device)))
+        return cls(parts[0], parts[1], orbit)
 
 
 @dataclass(frozen=True)
@@ -127,7 +131,7 @@ def evaluate_style(
         ),
         "view_consistency": _mean(_view_consistency(bundle, style, probe, config)),
     }
-    frontal = codes.seen_from(frontal_camera(device=codes.device))
+    frontal = codes.seen_from(frontal_camera(probe.orbit, codes.device))
     for name, each in (("diversity", style), ("diversity_base", base)):
         images = _renders(each, frontal, size).final_image
         values[name] = metrics.diversity(images, bundle.perceptual)
@@ -170,7 +174,7 @@ def _view_consistency(
 ) -> Tensor:
     views: list[Tensor] = []
     for yaw_deg in (0.0, -config.side_deg, config.side_deg):
-        codes = probe.codes.seen_from(look_at_camera(math.radians(yaw_deg), 0.0))
+        codes = probe.codes.seen_from(look_at_camera(math.radians(yaw_deg), 0.0, probe.orbit))
         views.append(_renders(style, codes, config.batch_size).final_image)
     return metrics.view_consistency(torch.stack(views, 1), bundle.identity)
 

@@ -149,7 +149,7 @@ class PortraitModel:
         row = self.aligner.align(source)[0]
         if row.status is Status.OK:
             return row
-        camera = frontal_camera()[0].numpy()
+        camera = frontal_camera(self.bundle.orbit)[0].numpy()
         return self.aligner.align(dataclasses.replace(source, camera=camera))[0]
 
 

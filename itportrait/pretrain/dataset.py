@@ -38,6 +38,7 @@ from itportrait.geometry.camera import look_at_camera
 from itportrait.io.uris import put_bytes
 from itportrait.mini.captions import captions
 from itportrait.portraits import (
+    ORBIT,
     PHOTO,
     build_face,
     render_portrait,
@@ -89,7 +90,7 @@ def row_camera(spec: DatasetSpec, person: int, view: int) -> torch.Tensor:
     rng = np.random.default_rng((spec.seed, spec.people_seed, person, view))
     yaw = float(np.clip(rng.normal(0, YAW_STD), -YAW_MAX, YAW_MAX))
     pitch = float(np.clip(rng.normal(0, PITCH_STD), -PITCH_MAX, PITCH_MAX))
-    return look_at_camera(torch.tensor([yaw]), torch.tensor([pitch]))[0]
+    return look_at_camera(torch.tensor([yaw]), torch.tensor([pitch]), ORBIT)[0]
 
 
 def draw_dataset(

@@ -165,6 +165,7 @@ class Stylizer:
         """
         cameras = turntable_cameras(
             frames or self.config.turntable_frames,
+            self.bundle.orbit,
             yaw_deg=self.config.turntable_yaw_deg,
             pitch_deg=self.config.turntable_pitch_deg,
         )
@@ -255,7 +256,8 @@ class Stylizer:
         bound = prepared.bind(codes)
         renders = [bound.render(codes.cameras)]
         for yaw_deg, pitch_deg in self.config.views_deg:
-            camera = look_at_camera(math.radians(yaw_deg), math.radians(pitch_deg)).to(codes.ws)
+            yaw, pitch = math.radians(yaw_deg), math.radians(pitch_deg)
+            camera = look_at_camera(yaw, pitch, self.bundle.orbit).to(codes.ws)
             renders.append(bound.render(camera.expand(len(codes), -1)))
         images = [rendering.final_image for rendering in renders]
         finite = torch.stack([torch.isfinite(image).flatten(1).all(1) for image in images]).all(0)

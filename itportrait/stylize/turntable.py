@@ -7,15 +7,17 @@ import torch
 from torch import Tensor
 
 from itportrait.geometry.camera import look_at_camera
+from itportrait.geometry.orbit import Orbit
 from itportrait.image import to_uint8
 from itportrait.styles import BoundStyle
 
 
-def turntable_cameras(frames: int, *, yaw_deg: float, pitch_deg: float) -> Tensor:
+def turntable_cameras(frames: int, orbit: Orbit, *, yaw_deg: float, pitch_deg: float) -> Tensor:
     """Return cameras on a flat ellipse around the frontal one; the last precedes the first.
 
     Args:
         frames: number of cameras.
+        orbit: of the generator's family.
         yaw_deg: largest yaw, reached at both sides.
         pitch_deg: largest pitch, reached when the yaw is 0.
 
@@ -25,7 +27,7 @@ def turntable_cameras(frames: int, *, yaw_deg: float, pitch_deg: float) -> Tenso
     phase = torch.arange(frames) * (2 * math.pi / frames)
     yaw = math.radians(yaw_deg) * phase.sin()
     pitch = math.radians(pitch_deg) * phase.cos()
-    return look_at_camera(yaw, pitch)
+    return look_at_camera(yaw, pitch, orbit)
 
 
 @torch.no_grad()

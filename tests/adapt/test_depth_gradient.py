@@ -12,7 +12,7 @@ from itportrait.losses import depth_distance
 
 
 def test_depth_of_empty_rays_has_a_finite_gradient(bundle):
-    ws = random_codes(bundle.generator, 1, step_rng(0, 0, 0))
+    ws = random_codes(bundle, 1, step_rng(0, 0, 0))
     planes = bundle.generator.planes(ws).detach().requires_grad_(True)
     beside = replace(FFHQ_ORBIT, pivot=(1.2, 0.0, 0.0))  # many rays pass beside the box
     away = look_at_camera(0.9, 0.0, beside)

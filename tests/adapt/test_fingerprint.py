@@ -15,9 +15,8 @@ from itportrait.adapt import (
     version,
 )
 from itportrait.adapt.methods.itportrait.config import ItportraitConfig
-from itportrait.adapt.presets import merge
 from itportrait.adapt.settings import MethodConfig
-from itportrait.config import fingerprint
+from itportrait.config import fingerprint, merge
 
 RELEASE = Path(__file__).parents[1] / "data" / "first_release" / "fingerprints.json"
 """Digests that the first release gave: specification, settings, model and references of each."""

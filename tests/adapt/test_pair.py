@@ -16,13 +16,13 @@ from itportrait.learning.seeds import step_rng
 
 @pytest.fixture(scope="module")
 def prior(bundle):
-    return code_prior(bundle.generator, step_rng(0, 0, 0, "prior"))
+    return code_prior(bundle, step_rng(0, 0, 0, "prior"))
 
 
 @pytest.fixture(scope="module")
 def portrait(bundle, prior):
     """Return a render of a known code at a known camera, as a style image."""
-    ws = random_codes(bundle.generator, 1, step_rng(7, 0, 0))
+    ws = random_codes(bundle, 1, step_rng(7, 0, 0))
     ws[:, 4:] = prior.mean
     camera = look_at_camera(0.2, 0.1)
     image = bundle.generator.synthesize(ws, camera).image
@@ -30,7 +30,7 @@ def portrait(bundle, prior):
 
 
 def test_the_prior_whitens_codes(bundle, prior):
-    w = random_codes(bundle.generator, 500, step_rng(1, 0, 0))[:, 0]
+    w = random_codes(bundle, 500, step_rng(1, 0, 0))[:, 0]
     u = prior.whiten(w)
     assert float(u.square().mean()) == pytest.approx(1.0, abs=0.15)
     near = prior.color(torch.zeros(1, len(prior.to_w)))

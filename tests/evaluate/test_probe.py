@@ -19,7 +19,7 @@ def bundle():
 
 @pytest.fixture(scope="module")
 def probe(bundle):
-    return ProbeSet.of(bundle.generator, CONFIG)
+    return ProbeSet.of(bundle, CONFIG)
 
 
 @pytest.fixture(scope="module")
@@ -34,12 +34,12 @@ def reddened(bundle):
 
 
 def test_probe_set_repeats_and_stays_in_its_ranges(bundle, probe):
-    again = ProbeSet.of(bundle.generator, CONFIG)
+    again = ProbeSet.of(bundle, CONFIG)
     assert torch.equal(again.codes.ws, probe.codes.ws)
     assert torch.equal(again.kid_codes.cameras, probe.kid_codes.cameras)
     assert len(probe.codes) == 4
     assert len(probe.kid_codes) == 12
-    other = ProbeSet.of(bundle.generator, CONFIG.model_copy(update={"seed": 1}))
+    other = ProbeSet.of(bundle, CONFIG.model_copy(update={"seed": 1}))
     assert not torch.equal(other.codes.ws, probe.codes.ws)
 
 
@@ -73,7 +73,7 @@ def test_a_step_towards_the_domain_shows_in_every_guidance_metric(bundle, probe,
 
 def test_kid_falls_when_renders_come_from_the_truth(bundle, probe, reddened):
     """True pictures = the reddened generator at other codes: adapted must be nearer than base."""
-    other = ProbeSet.of(bundle.generator, CONFIG.model_copy(update={"seed": 5, "kid_count": 40}))
+    other = ProbeSet.of(bundle, CONFIG.model_copy(update={"seed": 5, "kid_count": 40}))
     truth = reddened.render(other.kid_codes).image
     report = evaluate_style(
         bundle, reddened, StyleTarget(), probe=probe, config=CONFIG, truth=truth

@@ -15,6 +15,7 @@ from itportrait.bundle.spec import CameraPrior
 from itportrait.errors import InvalidArgumentError
 from itportrait.geometry.camera import frontal_camera, look_at_camera
 from itportrait.geometry.conventions import OPENGL_AXES, camera_fault, to_eg3d
+from itportrait.geometry.orbit import FFHQ_ORBIT
 from itportrait.ingest import in_eg3d_convention
 from itportrait.records import Source
 
@@ -122,7 +123,7 @@ def test_cameras_of_any_familys_prior_pass(radius, zoom, seed, pivot):
 def test_cameras_of_adaptation_pass():
     from itportrait.adapt.settings import ViewConfig
 
-    for cameras in random_views(ViewConfig(), 64, torch.Generator().manual_seed(0)):
+    for cameras in random_views(ViewConfig(), 64, torch.Generator().manual_seed(0), FFHQ_ORBIT):
         assert {camera_fault(camera) for camera in cameras.numpy()} == {None}
     assert camera_fault(frontal_camera()[0].numpy()) is None
 

@@ -32,7 +32,7 @@ class LookingMethod(AdaptationMethod[LookingConfig]):
     @torch.no_grad()
     def step(self, index):
         ws = random_codes(
-            self.base, self.context.config.portraits, step_rng(self.spec.seed, 0, index)
+            self.context.bundle, self.context.config.portraits, step_rng(self.spec.seed, 0, index)
         )
         image = final_image(self.base.synthesize(ws, frontal_camera().expand(len(ws), -1)))
         likeness = self.context.bundle.clips[0].encode_image(image) @ self.words

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from itportrait.errors import InvalidArgumentError, UnknownNameError
+from itportrait.geometry.orbit import FFHQ_ORBIT
 from itportrait.image import to_tensor, to_uint8
 from itportrait.records import InvertedRecord, RecordError, Status
 from itportrait.styles import WeightStyle
@@ -137,7 +138,7 @@ def test_turntable_is_a_loop_of_the_domain(bundle, rows):
     assert frames.shape == (6, 32, 32, 3)
     assert frames[..., 0].mean() > plain[..., 0].mean() + 20
     assert not np.array_equal(frames[0], frames[2])
-    cameras = turntable_cameras(8, yaw_deg=30, pitch_deg=0)
+    cameras = turntable_cameras(8, FFHQ_ORBIT, yaw_deg=30, pitch_deg=0)
     position = cameras.view(8, 25)[:, 3]  # x of the camera
     assert position.argmax() == 2
     assert position.argmin() == 6

@@ -16,7 +16,7 @@ from itportrait.image import decode, resize, to_tensor, to_uint8
 from itportrait.io import uris
 from itportrait.io.decoding import decode_photo
 from itportrait.io.formats import PATTERNS, format_of_name
-from itportrait.portraits import render_portrait, sample_people
+from itportrait.portraits import ORBIT, render_portrait, sample_people
 from itportrait.styles import Codes, PreparedGenerator, PreparedStyle, read_style
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def score_versions(job: ScoreJob, bundle: "Bundle") -> Scores:
     """
     generator = bundle.generator
     target = _target(job, generator)
-    probe = ProbeSet.of(generator, job.probe)
+    probe = ProbeSet.of(bundle, job.probe)
     shown = probe.codes[: job.pictures]
     truth = truth_images(job.truth, job.probe, generator.image_resolution)
     metrics: dict[str, dict[str, float]] = {}
@@ -131,7 +131,7 @@ def _drawn(name: str, count: int, yaw_deg: float, pitch_deg: float, size: int) -
     rng = torch.Generator().manual_seed(_TRUTH_SEED)
     spread = torch.deg2rad(torch.tensor([[yaw_deg], [pitch_deg]]))
     angles = (2 * torch.rand(2, count, generator=rng) - 1) * spread
-    cameras = look_at_camera(angles[0], angles[1])
+    cameras = look_at_camera(angles[0], angles[1], ORBIT)
     images = [
         to_tensor(render_portrait(person, camera, size, domain=name).image)
         for person, camera in zip(sample_people(count, _TRUTH_SEED), cameras, strict=True)
@@ -145,7 +145,7 @@ def _target(job: ScoreJob, generator: "Generator") -> StyleTarget:
         pictures = [to_tensor(decode(data))[None] for data in job.references]
         size = generator.image_resolution
         references = torch.cat([resize(picture, size) for picture in pictures])
-        references = references.to(generator.w_avg.device)
+        references = references.to(generator.device)
     prompt = job.spec.prompt if job.spec.uses_text else None
     return StyleTarget(prompt, job.spec.source_prompt, references)
 

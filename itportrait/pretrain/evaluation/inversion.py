@@ -12,7 +12,7 @@ from itportrait.geometry.camera import look_at_camera
 from itportrait.image import to_tensor
 from itportrait.metrics import psnr
 from itportrait.mini.attributes import ATTRIBUTES
-from itportrait.portraits import Person, build_face, render_portrait
+from itportrait.portraits import ORBIT, Person, build_face, render_portrait
 from itportrait.portraits.prior import decode_traits
 from itportrait.pretrain.evaluation.models import attribute_scores
 from itportrait.records import AlignedRecord, InvertedRecord
@@ -61,7 +61,7 @@ def choose_people(people: Sequence[Person], *, count: int, each: int) -> list[Pe
 
 def draw_views(people: Sequence[Person], size: int) -> Views:
     """Draw people from `YAWS_DEG`."""
-    cameras = look_at_camera(torch.deg2rad(torch.tensor(YAWS_DEG)), 0.0)
+    cameras = look_at_camera(torch.deg2rad(torch.tensor(YAWS_DEG)), 0.0, ORBIT)
     images = []
     for person in people:
         face = build_face(person)

@@ -53,8 +53,8 @@ class PairedTransfer:
 
     def codes(self, pair: Pair, rng: torch.Generator) -> Tensor:
         """Return `[batch, num_ws, w_dim]`: the pair's code with random style rows."""
-        base, apt = self.bundle.generator, self.config.apt
-        random = random_codes(base, apt.batch, rng, self.config.truncation_psi)
+        apt = self.config.apt
+        random = random_codes(self.bundle, apt.batch, rng, self.config.truncation_psi)
         ws = pair.w_plus.repeat(apt.batch, 1, 1)
         ws[:, self.rows] = random[:, self.rows]
         return ws

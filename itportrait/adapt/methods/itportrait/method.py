@@ -71,7 +71,7 @@ class ItportraitMethod(FinetuningMethod[ItportraitConfig]):
         context = self.context
         if not context.spec.uses_images:
             return []
-        prior = code_prior(context.bundle.generator, step_rng(context.spec.seed, 0, 0, "prior"))
+        prior = code_prior(context.bundle, step_rng(context.spec.seed, 0, 0, "prior"))
         return [
             build_pair(context.bundle, reference, context.config.pair, prior)
             for reference in context.references

@@ -77,7 +77,7 @@ class SceneSource:
     def codes(self, count: int, rng: torch.Generator) -> Tensor:
         """Return random codes, drawn towards a pair's where there is one, `[count, rows, w]`."""
         ite = self.config.ite
-        ws = random_codes(self.generator, count, rng, self.config.truncation_psi)
+        ws = random_codes(self.bundle, count, rng, self.config.truncation_psi)
         if not self.pairs:
             return ws
         pair = self.pairs[int(torch.randint(len(self.pairs), (), generator=rng))].w_plus
@@ -94,7 +94,7 @@ class SceneSource:
     def _views(self, count: int, rng: torch.Generator) -> list[Tensor]:
         views = self.config.ite.views
         if views.kind == "published":
-            return random_views(views, count, rng)
+            return random_views(views, count, rng, self.bundle.orbit)
         return [self.bundle.camera_prior.sample(count, rng) for _ in range(views.prior_views)]
 
     @torch.no_grad()
@@ -103,7 +103,8 @@ class SceneSource:
         cameras = [camera.to(ws.device) for camera in self._views(count, rng)]
         seen = cameras
         if self.config.ite.frozen_camera == "frontal":
-            seen = [frontal_camera().to(camera).expand_as(camera) for camera in cameras]
+            frontal = frontal_camera(self.bundle.orbit)
+            seen = [frontal.to(camera).expand_as(camera) for camera in cameras]
         resolution = self.config.neural_rendering_resolution
         frozen = render_views(self.generator, ws, seen, resolution)
         return Scene(ws, cameras, final_image(frozen), frozen.image_depth, frozen.image_alpha)
