@@ -10,7 +10,7 @@ from itportrait.align.config import AlignConfig, Reason
 from itportrait.io import uris
 from itportrait.records import AlignedRecord, Record, RecordError, Source, Status, unread_id
 from itportrait.stages.gate import Gate, lower_is_worse
-from itportrait.stages.recipe import Recipe
+from itportrait.stages.setup import StageSetup
 from itportrait.stages.stage import Stage, StageFunction
 
 _READ_PAUSES_S = (0.2, 1.0, 3.0)
@@ -48,7 +48,7 @@ class AlignStage(Stage):
     # The detector is the same in all bundles: another generator leaves alignment as it is.
     uses_models = False
 
-    def build(self, recipe: Recipe) -> StageFunction:
+    def build(self, recipe: StageSetup) -> StageFunction:
         """Return the stage's function, with the bundle's detector loaded."""
         from itportrait.align.aligner import Aligner
         from itportrait.bundle.warm import warm_bundle
@@ -69,7 +69,9 @@ class AlignStage(Stage):
 
         return align
 
-    def failed_row(self, recipe: Recipe, item: Any, status: Status, error: RecordError) -> Record:
+    def failed_row(
+        self, recipe: StageSetup, item: Any, status: Status, error: RecordError
+    ) -> Record:
         """Return the row of a photo of which nothing is known but its name."""
         return AlignedRecord(
             record_id=unread_id(item),

@@ -6,7 +6,7 @@ from itportrait.invert import VERSION
 from itportrait.invert.config import LOW_QUALITY, InvertConfig
 from itportrait.records import AlignedRecord, InvertedRecord, Record
 from itportrait.stages.gate import Gate, lower_is_worse
-from itportrait.stages.recipe import Recipe
+from itportrait.stages.setup import StageSetup
 from itportrait.stages.stage import Stage, StageFunction
 
 
@@ -26,7 +26,7 @@ class InvertStage(Stage):
         Gate(LOW_QUALITY, "identity", "min_identity", lower_is_worse, "identity {:.2f}".format),
     )
 
-    def build(self, recipe: Recipe) -> StageFunction:
+    def build(self, recipe: StageSetup) -> StageFunction:
         """Return the stage's function, with the bundle's models loaded."""
         from itportrait.bundle.warm import warm_bundle
         from itportrait.invert.inverter import Inverter

@@ -7,62 +7,38 @@ from itportrait.config import fingerprint
 from itportrait.errors import InvalidArgumentError
 from itportrait.io import uris
 from itportrait.io.commits import StageTable
-from itportrait.io.names import check_domain, check_name
+from itportrait.io.names import check_domain
 from itportrait.io.parquet import PixelFormat
 from itportrait.records import Record
 from itportrait.stages.registry import stage_named
+from itportrait.stages.setup import StageSetup
 from itportrait.stages.stage import Stage
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recipe:
-    """One stage (of one domain): hashable, small, sent with every task.
+class Recipe(StageSetup):
+    """One stage (of one domain) of a job: hashable, small, sent with every task.
 
     Args:
-        stage: name of the stage.
         output: the job's output folder.
-        config: JSON of the stage's settings.
         after: names of the stages before it, from the first to the one just before; None: those
             that it follows by itself.
-        bundle: URI of the models.
         model_id: what the models are, for the fingerprint.
-        domain: name, for a stage that runs once for each domain.
-        version: the style's version, for such a stage.
-        adapter: URI of the style's folder in the bank, for such a stage.
         pixel_format: encoding of pictures.
-        device: torch device of the models; not part of the fingerprint.
         builder: `module:function` that builds the stage's function from a recipe, in place of the
             stage itself; for tests and benchmarks.
         timeout_s: seconds allowed to a task, plus `item_timeout_s` for each of its items.
         retry_failed: compute failed rows again.
     """
 
-    stage: str
     output: str
-    config: str
     after: tuple[str, ...] | None = None
-    bundle: str = ""
     model_id: str = ""
-    domain: str = ""
-    version: str = ""
-    adapter: str = ""
     pixel_format: PixelFormat = field(default_factory=PixelFormat)
-    device: str = "cpu"
     builder: str = ""
     timeout_s: float = 300.0
     item_timeout_s: float = 60.0
     retry_failed: bool = False
-
-    def __post_init__(self) -> None:
-        if self.domain:
-            check_domain(self.domain)
-        if self.version:
-            check_name(self.version, "version")
-
-    @property
-    def name(self) -> str:
-        """Return what people call it: `align`, `invert`, `stylize bronze`."""
-        return f"{self.stage} {self.domain}".strip()
 
     @property
     def definition(self) -> Stage:

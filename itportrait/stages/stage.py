@@ -2,14 +2,12 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import Any, ClassVar, cast
 
 from itportrait.config import Settings
 from itportrait.records import Record, RecordError, Status
 from itportrait.stages.gate import Gate
-
-if TYPE_CHECKING:
-    from itportrait.stages.recipe import Recipe
+from itportrait.stages.setup import StageSetup
 
 StageFunction = Callable[[Sequence[Any]], list[list[Record]]]
 """Turns items of a stage into rows, one list an item: several rows where a photo has several faces.
@@ -52,10 +50,12 @@ class Stage(ABC):
     """True if it runs once for each style domain; it then ends the chain."""
 
     @abstractmethod
-    def build(self, recipe: "Recipe") -> StageFunction:
+    def build(self, recipe: StageSetup) -> StageFunction:
         """Return the stage's function, with its models loaded."""
 
-    def failed_row(self, recipe: "Recipe", item: Any, status: Status, error: RecordError) -> Record:
+    def failed_row(
+        self, recipe: StageSetup, item: Any, status: Status, error: RecordError
+    ) -> Record:
         """Return the row of an item for which the stage's function gave none."""
         last = cast(tuple[Record, ...], item)[-1] if isinstance(item, tuple) else item
         return self.record_type(record_id=last.record_id, status=status, error=error)

@@ -13,7 +13,7 @@ from itportrait.records import (
     Status,
     StylizedRecord,
 )
-from itportrait.stages.recipe import Recipe
+from itportrait.stages.setup import StageSetup
 from itportrait.stages.stage import Stage, StageFunction
 from itportrait.stylize import VERSION
 from itportrait.stylize.config import StylizeConfig
@@ -35,7 +35,7 @@ class StylizeStage(Stage):
     measures = ("clip_direction", "clip_image", "identity", "depth_distance", "depth_variance")
     per_domain = True
 
-    def build(self, recipe: Recipe) -> StageFunction:
+    def build(self, recipe: StageSetup) -> StageFunction:
         """Return the stage's function, with the bundle's models and the domain's style loaded."""
         stylizer = build_stylizer(recipe)
 
@@ -45,7 +45,9 @@ class StylizeStage(Stage):
 
         return stylize
 
-    def failed_row(self, recipe: Recipe, item: Any, status: Status, error: RecordError) -> Record:
+    def failed_row(
+        self, recipe: StageSetup, item: Any, status: Status, error: RecordError
+    ) -> Record:
         """Return the row of a portrait that could not be rendered in the recipe's domain."""
         return StylizedRecord(
             record_id=item[-1].record_id,
@@ -57,7 +59,7 @@ class StylizeStage(Stage):
 
 
 @lru_cache(maxsize=4)
-def build_stylizer(recipe: Recipe) -> "Stylizer":
+def build_stylizer(recipe: StageSetup) -> "Stylizer":
     """Return a `Stylizer` of the recipe's domain, with its style from the bank."""
     from itportrait.bundle.warm import warm_bundle
     from itportrait.stylize import StyleTarget, Stylizer
