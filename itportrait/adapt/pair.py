@@ -19,7 +19,7 @@ from torch import Tensor
 
 from itportrait.adapt.layers import shared_rows
 from itportrait.adapt.references import Reference
-from itportrait.adapt.sampling import device_of, final_image, random_codes
+from itportrait.adapt.sampling import random_codes
 from itportrait.adapt.settings import PairConfig
 from itportrait.bundle import Bundle
 from itportrait.generator.whitened import WhitenedSpace
@@ -102,7 +102,7 @@ class _TwinSearch:
     ) -> None:
         self.generator, self.config, self.prior = bundle.generator, config, prior
         self.orbit = bundle.orbit
-        device = device_of(self.generator)
+        device = self.generator.device
         side = self.generator.image_resolution
         self.style = resize(reference.image(device), side)
         u = torch.zeros(1, len(prior.to_w), device=device)
@@ -156,7 +156,7 @@ def build_pair(
         progress = step / config.steps
         ramp = min(1.0, progress / 0.05 + 1e-3, (1 - progress) / 0.25)
         optimizer.param_groups[0]["lr"] = config.learning_rate * ramp
-        image = final_image(search.generator.synthesize(search.w_plus(), search.camera()))
+        image = search.generator.synthesize(search.w_plus(), search.camera()).final_image
         loss = (
             config.perceptual * perceptual(image, search.style).mean()
             + config.structure * structure_loss(image, search.style).mean()
@@ -167,7 +167,7 @@ def build_pair(
         optimizer.step()
     with torch.no_grad():
         w_plus, camera = search.w_plus(), search.camera()
-        twin = final_image(search.generator.synthesize(w_plus, camera))
+        twin = search.generator.synthesize(w_plus, camera).final_image
         report = PairReport(
             perceptual=float(perceptual(twin, search.style).mean()),
             identity=float(bundle.identity.similarity(twin, search.style).mean()),

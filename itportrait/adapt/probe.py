@@ -9,7 +9,7 @@ from torch import Tensor
 from itportrait import metrics
 from itportrait.adapt.domain import DomainSpec
 from itportrait.adapt.references import Reference
-from itportrait.adapt.sampling import device_of, final_image, random_codes
+from itportrait.adapt.sampling import random_codes
 from itportrait.adapt.settings import MethodConfig
 from itportrait.bundle import Bundle
 from itportrait.geometry.camera import look_at_camera
@@ -40,7 +40,7 @@ class StepProbe:
     ) -> None:
         self.bundle, self.spec, self.config = bundle, spec, config
         base, probe = bundle.generator, config.probe
-        device = device_of(base)
+        device = base.device
         rng = step_rng(probe.seed, 0, 0, "probe")
         ws = random_codes(bundle, probe.count, rng, config.truncation_psi)
         yaws = [probe.yaws[index % len(probe.yaws)] for index in range(probe.count)]
@@ -50,7 +50,7 @@ class StepProbe:
         side = base.image_resolution
         images = [resize(reference.image(device), side) for reference in references]
         self.references = torch.cat(images) if images else None
-        self.base_image = final_image(self.base)
+        self.base_image = self.base.final_image
         self.base_clip_image = self._clip_image(self.base_image)
 
     def _clip_image(self, image: Tensor) -> float | None:
@@ -70,7 +70,7 @@ class StepProbe:
             `style`), and the renders `[count, 3, S, S]`.
         """
         render = style.render(self.codes)
-        image = final_image(render)
+        image = render.final_image
         base, bundle = self.base, self.bundle
         scores: dict[str, float] = {}
         styles: list[float] = []
@@ -107,7 +107,7 @@ class StepProbe:
         views: list[Tensor] = []
         for yaw in (0.0, -_SIDE_YAW_RAD, _SIDE_YAW_RAD):
             camera = look_at_camera(torch.full((count,), yaw), 0.0, self.bundle.orbit)
-            views.append(final_image(bound.render(camera.to(self.codes.device))))
+            views.append(bound.render(camera.to(self.codes.device)).final_image)
         consistency = metrics.view_consistency(torch.stack(views, 1), self.bundle.identity)
         return scores | {"view_consistency": float(consistency.mean())}, image
 

@@ -7,20 +7,8 @@ from torch import Tensor
 
 from itportrait.adapt.settings import ViewConfig
 from itportrait.bundle import Bundle
-from itportrait.generator import Generator, Rendering
 from itportrait.geometry.camera import fov_to_focal, frontal_camera, look_at_camera
 from itportrait.geometry.orbit import FFHQ_ORBIT, Orbit
-
-
-def final_image(rendering: Rendering) -> Tensor:
-    """Return the super-resolved picture `[N, 3, S, S]` of a rendering that has one."""
-    assert rendering.image is not None, "rendered without super-resolution"
-    return rendering.image
-
-
-def device_of(generator: Generator) -> torch.device:
-    """Return where a generator's parameters are."""
-    return next(generator.parameters()).device
 
 
 @torch.no_grad()
@@ -33,7 +21,7 @@ def random_codes(
         `[count, num_ws, w_dim]`, mapped at the frontal camera.
     """
     generator = bundle.generator
-    device = device_of(generator)
+    device = generator.device
     z = torch.randn(count, generator.z_dim, generator=rng).to(device)
     camera = frontal_camera(bundle.orbit, device).expand(count, -1)
     return generator.mapping(z, camera, truncation_psi=truncation_psi)

@@ -12,7 +12,6 @@ from itportrait.errors import InvalidArgumentError, ItportraitError, RecordRejec
 from itportrait.image import resize, to_tensor, to_uint8
 from itportrait.invert.config import LOW_QUALITY, InvertConfig
 from itportrait.invert.methods import INVERSIONS
-from itportrait.invert.objective import final_image
 from itportrait.invert.problem import Problem, Solution
 from itportrait.invert.rows import numbers
 from itportrait.invert.target import fill_outside
@@ -147,7 +146,7 @@ class Inverter:
             torch.stack([solutions[position].camera for position in good]),
             deltas if any(deltas) else None,
         )
-        renders = final_image(PreparedGenerator(self.generator).render(codes))
+        renders = PreparedGenerator(self.generator).render(codes).final_image
         targets = images[good]
         table = zip(
             good,

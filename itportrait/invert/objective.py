@@ -44,7 +44,7 @@ class PictureLoss:
     def __call__(self, rendering: Rendering) -> Tensor:
         """Return the loss of renders against the view, `[N]`."""
         weights, target = self.weights, self.target
-        image = _where_seen(final_image(rendering), target.image, target.mask)
+        image = _where_seen(rendering.final_image, target.image, target.mask)
         error = image - target.image
         loss = image.new_zeros(len(image))
         if weights.l2:
@@ -143,12 +143,6 @@ class Objective:
         if correction is not None:
             loss = loss + weights.camera * correction.square().mean(1)
         return loss
-
-
-def final_image(rendering: Rendering) -> Tensor:
-    """Return the super-resolved image `[N, 3, S, S]` of a rendering that was asked for it."""
-    assert rendering.image is not None
-    return rendering.image
 
 
 def finite_rows(*tensors: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from itportrait.generator.whitened import WhitenedSpace
 from itportrait.invert.camera import CORRECTIONS
 from itportrait.invert.config import InvertConfig
 from itportrait.invert.loop import Kept, RowLoop, RowRandom
-from itportrait.invert.objective import Objective, final_image, squared_error
+from itportrait.invert.objective import Objective, squared_error
 from itportrait.invert.problem import Problem, Solution
 from itportrait.invert.rows import Plateau, RowAdam, RowSchedule
 from itportrait.learning.seeds import key_rng
@@ -94,7 +94,7 @@ class BatchOptimizer(RowLoop):
         broken = self.descend(loss, tied="u" if self.schedule.step < self.tied_steps else "")
         settled = self.schedule.step >= self.tied_steps or self.tied_steps >= self.config.steps
         if self.config.early_stop and settled:
-            image = final_image(renderings[0]).detach()
+            image = renderings[0].final_image.detach()
             self.schedule.converge(self._converged(loss.detach(), image))
         return broken
 

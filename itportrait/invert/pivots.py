@@ -8,7 +8,6 @@ from torch import Tensor
 from itportrait.generator import Generator, Rendering
 from itportrait.geometry.camera import look_at_camera
 from itportrait.geometry.orbit import Orbit
-from itportrait.invert.objective import final_image
 from itportrait.invert.problem import Solution
 from itportrait.metrics import Perceptual, depth_variance_ratio
 
@@ -96,5 +95,5 @@ class SideCheck:
 
     def _distances(self, views: Sequence[Rendering]) -> Tensor:
         """Return the mean perceptual distance of views from the portraits, `[N]`."""
-        each = [self.perceptual.distance(final_image(view), self.images) for view in views]
+        each = [self.perceptual.distance(view.final_image, self.images) for view in views]
         return torch.stack(each).mean(0)

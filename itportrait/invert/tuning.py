@@ -20,7 +20,7 @@ from itportrait.geometry.camera import look_at_camera
 from itportrait.invert.config import LossWeights
 from itportrait.invert.differences import Differences, tuned_parameters
 from itportrait.invert.loop import Kept, RowLoop, RowRandom
-from itportrait.invert.objective import Objective, final_image
+from itportrait.invert.objective import Objective
 from itportrait.invert.pivots import Pivots, SideCheck
 from itportrait.invert.problem import Problem, Solution
 from itportrait.invert.rows import Plateau, RowAdam, RowSchedule
@@ -146,7 +146,7 @@ class Tuner(RowLoop):
         if self.options.depth and self.schedule.step % self.options.depth_every == 0:
             loss = loss + self.options.depth * self._depth_error(generator, planes)
         broken = self.descend(loss)
-        alike = self._alike(final_image(renderings[0]).detach())
+        alike = self._alike(renderings[0].final_image.detach())
         self.schedule.converge(alike | self.plateau.update(picture.detach()))
         step = self.schedule.step + 1
         if step % self.options.check_every == 0 or bool((self.schedule.end <= step).any()):

@@ -14,6 +14,7 @@ from itportrait.generator.generator import TriPlaneGenerator
 from itportrait.geometry.camera import frontal_camera, look_at_camera
 from itportrait.geometry.rays import camera_rays
 from itportrait.pages import MeshOptions, extract_mesh
+from itportrait.styles import Codes, PreparedGenerator
 from tests.helpers.tiny_family import tiny_generator
 
 
@@ -81,7 +82,8 @@ def test_a_family_from_outside_is_saved_opened_rendered_and_meshed(ball):
     view = generator.synthesize(ws, look_at_camera(torch.tensor([0.0, 0.4]), 0.0))
     assert view.final_image.shape == (2, 3, 16, 16)
     assert 0 < float(view.image_alpha.mean()) < 0.5
-    mesh = extract_mesh(generator, ws[:1], MeshOptions(resolution=32))
+    portrait = PreparedGenerator(generator).bind(Codes(ws[:1], frontal_camera()))
+    mesh = extract_mesh(portrait, MeshOptions(resolution=32))
     assert mesh.bounds == pytest.approx(torch.tensor([[-0.2] * 3, [0.2] * 3]).numpy(), abs=0.15)
 
 

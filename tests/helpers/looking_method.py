@@ -6,7 +6,7 @@ import torch
 from pydantic import Field
 
 from itportrait.adapt.methods import METHODS, AdaptationMethod
-from itportrait.adapt.sampling import final_image, random_codes
+from itportrait.adapt.sampling import random_codes
 from itportrait.adapt.settings import MethodConfig
 from itportrait.geometry.camera import frontal_camera
 from itportrait.learning.seeds import step_rng
@@ -34,7 +34,7 @@ class LookingMethod(AdaptationMethod[LookingConfig]):
         ws = random_codes(
             self.context.bundle, self.context.config.portraits, step_rng(self.spec.seed, 0, index)
         )
-        image = final_image(self.base.synthesize(ws, frontal_camera().expand(len(ws), -1)))
+        image = self.base.synthesize(ws, frontal_camera().expand(len(ws), -1)).final_image
         likeness = self.context.bundle.clips[0].encode_image(image) @ self.words
         self.direction += (ws[likeness.argmax()] - ws[likeness.argmin()]) / self.spec.steps
         return {"likeness": float(likeness.max())}

@@ -8,7 +8,7 @@ from itportrait.adapt.methods.itportrait.config import ItportraitConfig
 from itportrait.adapt.methods.itportrait.ite import ImageTextEmbedding
 from itportrait.adapt.methods.itportrait.scenes import SceneSource
 from itportrait.adapt.pair import Pair
-from itportrait.adapt.sampling import final_image, random_codes
+from itportrait.adapt.sampling import random_codes
 from itportrait.bundle import Bundle
 from itportrait.generator import Generator
 from itportrait.losses import (
@@ -71,7 +71,7 @@ class PairedTransfer:
         ws = self.codes(pair, rng)
         camera = pair.camera.expand(len(ws), -1)
         render = student.synthesize(ws, camera, neural_rendering_resolution=resolution)
-        image, style = final_image(render), pair.style.expand(len(ws), -1, -1, -1)
+        image, style = render.final_image, pair.style.expand(len(ws), -1, -1, -1)
         parts = {"perceptual": apt.perceptual * self.perceptual(image, style).mean()}
         if apt.l2:
             parts["l2"] = apt.l2 * l2_loss(image, style).mean()
@@ -81,7 +81,7 @@ class PairedTransfer:
                     ws, camera, neural_rendering_resolution=resolution
                 )
             if self.identity is not None:
-                target = self.identity.embed(final_image(base))
+                target = self.identity.embed(base.final_image)
                 parts["identity"] = apt.identity * self.identity(image, target).mean()
             if apt.depth:
                 distance = depth_distance(render.image_depth, base.image_depth, base.image_alpha)

@@ -10,9 +10,6 @@ from itportrait.adapt.augment import Distortion, distorted
 from itportrait.adapt.methods.itportrait.config import ItportraitConfig
 from itportrait.adapt.methods.itportrait.scenes import Scene, SceneSource, render_views
 from itportrait.adapt.methods.itportrait.threshold import Threshold
-from itportrait.adapt.sampling import (
-    final_image,
-)
 from itportrait.adapt.workers import Workers
 from itportrait.bundle import Bundle
 from itportrait.generator import Generator, Rendering
@@ -92,11 +89,11 @@ class ImageTextEmbedding:
         with torch.no_grad():
             before = self._encode(scene.image, views)
             guidance = self._guidance(image_student, scene, views, before, skips_image)
-        after = self._encode(final_image(trained), views)
+        after = self._encode(trained.final_image, views)
         clip = self.clip(after, before, guidance.directions).mean()
         parts = {"clip": ite.direction * clip, **self._keep_person(trained, scene)}
         if ite.follow and guidance.styled is not None and guidance.image_weight:
-            near = self._nearness(final_image(trained), guidance.styled)
+            near = self._nearness(trained.final_image, guidance.styled)
             parts["follow"] = ite.follow * guidance.image_weight * near
         if ite.reach:
             parts["reach"] = ite.reach * self.clip.reach(after, before, guidance.wanted).mean()
@@ -126,7 +123,7 @@ class ImageTextEmbedding:
             return _Guidance(self.changes, self.changes, {})
         if skips_image:
             return _Guidance(self.changes, self.changes, {"ite_text_weight": 1.0})
-        styled = final_image(self._render(image_student, scene))
+        styled = self._render(image_student, scene).final_image
         changes = [new - old for new, old in zip(self._encode(styled, views), before, strict=True)]
         whole = len(scene.image)  # rows of plain pictures come first; copies do not count
         # PyTorch leaves the arguments of `norm` without types.
@@ -152,12 +149,12 @@ class ImageTextEmbedding:
         parts: dict[str, Tensor] = {}
         if self.identity is not None:
             target = self.identity.embed(frozen.image)
-            parts["identity"] = ite.identity * self.identity(final_image(trained), target).mean()
+            parts["identity"] = ite.identity * self.identity(trained.final_image, target).mean()
         if ite.depth:
             distance = depth_distance(trained.image_depth, frozen.depth, frozen.alpha)
             parts["depth"] = ite.depth * distance.mean()
         if ite.structure:
             parts["structure"] = (
-                ite.structure * structure_loss(final_image(trained), frozen.image).mean()
+                ite.structure * structure_loss(trained.final_image, frozen.image).mean()
             )
         return parts

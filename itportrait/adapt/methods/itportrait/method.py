@@ -21,7 +21,6 @@ from itportrait.adapt.methods.itportrait.ite import ImageTextEmbedding
 from itportrait.adapt.methods.itportrait.scenes import SceneSource
 from itportrait.adapt.methods.itportrait.threshold import Threshold
 from itportrait.adapt.pair import Pair, build_pair, code_prior
-from itportrait.adapt.sampling import device_of
 from itportrait.adapt.settings import MethodConfig
 from itportrait.learning.seeds import step_rng
 from itportrait.losses import text_change
@@ -78,7 +77,7 @@ class ItportraitMethod(FinetuningMethod[ItportraitConfig]):
         ]
 
     def _restored(self, state: Mapping[str, Any]) -> list[Pair]:
-        device = device_of(self.context.bundle.generator)
+        device = self.context.bundle.generator.device
         return [Pair.from_state(pair, device) for pair in state["pairs"]]
 
     def stage(self, step: int) -> str:

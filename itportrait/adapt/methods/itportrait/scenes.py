@@ -7,7 +7,7 @@ from torch import Tensor
 
 from itportrait.adapt.methods.itportrait.config import ItportraitConfig
 from itportrait.adapt.pair import Pair
-from itportrait.adapt.sampling import final_image, random_codes, random_views
+from itportrait.adapt.sampling import random_codes, random_views
 from itportrait.bundle import Bundle
 from itportrait.generator import Generator, Rendering
 from itportrait.geometry.camera import frontal_camera
@@ -107,7 +107,7 @@ class SceneSource:
             seen = [frontal.to(camera).expand_as(camera) for camera in cameras]
         resolution = self.config.neural_rendering_resolution
         frozen = render_views(self.generator, ws, seen, resolution)
-        return Scene(ws, cameras, final_image(frozen), frozen.image_depth, frozen.image_alpha)
+        return Scene(ws, cameras, frozen.final_image, frozen.image_depth, frozen.image_alpha)
 
 
 def _join(scenes: list[Scene]) -> Scene:
