@@ -2,7 +2,7 @@
 
 from typing import Any, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from itportrait.adapt.domain import DomainSpec
 from itportrait.adapt.layers import LAYER_PRESETS
@@ -27,7 +27,7 @@ class AdaptConfig(ItportraitConfig):
     def _methods_have_their_settings(self) -> Self:
         for name in self.methods:
             METHODS.validated(name)
-            if issubclass(config_of(name), ItportraitConfig):
+            if config_of(name) is ItportraitConfig:
                 raise ValueError(f"methods.{name}: its settings stand directly under `adapt`")
             try:
                 config_of(name).parse(self.given_to(name), source=f"methods.{name}")
@@ -35,12 +35,39 @@ class AdaptConfig(ItportraitConfig):
                 raise ValueError(str(error)) from None
         return self
 
+    @model_serializer(mode="wrap")
+    def _leave_out_no_methods(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Digests are made of serialized settings, and the first release knew no other methods.
+        data: dict[str, Any] = handler(self)
+        return data if data.get("methods") else {k: v for k, v in data.items() if k != "methods"}
+
     def given_to(self, method: str) -> dict[str, Any]:
-        """Return the settings that a method is given here, as plain data."""
-        kinds = config_of(method).__mro__
-        shared = next(k for k in type(self).__mro__ if k in kinds and issubclass(k, MethodConfig))
-        own = self.model_dump(mode="json", include=set(shared.model_fields))
-        return merge(own, self.methods.get(method, {}))
+        """Return the settings that a method is given here, as plain data.
+
+        What other methods share with `itportrait` counts for them where it is not as usual here;
+        elsewhere they have their own defaults.
+        """
+        kind = config_of(method)
+        kinds = type(self).__mro__
+        shared = next(k for k in kinds if issubclass(k, MethodConfig) and issubclass(kind, k))
+        fields = set(shared.model_fields)
+        given = self.model_dump(mode="json", include=fields)
+        if kind is not ItportraitConfig:
+            usual = type(self)(preset=self.preset).model_dump(mode="json", include=fields)
+            given = {**_differences(given, usual), "preset": self.preset}
+        return merge(given, self.methods.get(method, {}))
+
+
+def _differences(given: dict[str, Any], usual: dict[str, Any]) -> dict[str, Any]:
+    """Return the settings that are not as usual, section by section."""
+    found: dict[str, Any] = {}
+    for key, value in given.items():
+        if is_section(value) and is_section(usual[key]):
+            if inner := _differences(value, usual[key]):
+                found[key] = inner
+        elif value != usual[key]:
+            found[key] = value
+    return found
 
 
 def resolve(spec: DomainSpec, config: AdaptConfig) -> MethodConfig:
@@ -52,7 +79,7 @@ def resolve(spec: DomainSpec, config: AdaptConfig) -> MethodConfig:
     """
     source = f"options of domain {spec.name!r}"
     kind = config_of(spec.method)
-    data = config.given_to(spec.method)
+    data = kind.parse(config.given_to(spec.method), source="adapt").model_dump(mode="json")
     if "preset" in spec.options:
         raise InvalidArgumentError(
             source,

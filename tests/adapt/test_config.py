@@ -62,3 +62,8 @@ def test_a_preset_lies_below_what_is_given():
     assert resolve(spec, config).ite.identity == 0.1
     with pytest.raises(InvalidArgumentError, match="known: mini, published"):
         AdaptConfig.parse({"preset": "maxi"})
+
+
+def test_settings_of_no_other_method_leave_the_section_as_the_first_release_knew_it():
+    assert "methods" not in AdaptConfig().model_dump(mode="json")
+    assert AdaptConfig.parse(AdaptConfig().model_dump(mode="json")) == AdaptConfig()

@@ -1,6 +1,7 @@
 """A method of another package, which fits nothing: from its settings to stylized portraits."""
 
 import inspect
+from typing import ClassVar
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from itportrait.adapt import (
     resolve,
 )
 from itportrait.adapt.methods import METHODS, config_of
+from itportrait.adapt.methods.itportrait.config import ItportraitConfig
 from itportrait.adapt.settings import FinetuningConfig, MethodConfig
 from itportrait.align.config import AlignConfig
 from itportrait.bank.store import Bank
@@ -135,6 +137,36 @@ def test_its_settings_are_its_own(settings):
     assert resolve(DomainSpec.parse(LOOKING), AdaptConfig()).portraits == 8
 
 
+class OwnDefaults(FinetuningConfig):
+    ema: float = 0.999
+    presets: ClassVar = {"published": {"probe": {"every": 100}}}
+
+
+def test_its_own_defaults_of_shared_settings_hold_where_nothing_else_is_said(monkeypatch):
+    monkeypatch.setattr(looking_method.LookingMethod, "Config", OwnDefaults)
+    spec = DomainSpec.parse(LOOKING)
+    usual = resolve(spec, AdaptConfig())
+    assert (usual.ema, usual.probe.every, usual.probe.count) == (0.999, 100, 8)
+    said = {"ema": 0.9, "probe": {"count": 3}, "methods": {"tests-looking": {"probe": {"seed": 1}}}}
+    config = resolve(spec, AdaptConfig.parse(said))
+    assert (config.ema, config.probe.every) == (0.9, 100)
+    assert (config.probe.count, config.probe.seed) == (3, 1)
+    mini = {"methods": {"tests-looking": {"preset": "mini"}}}
+    assert resolve(spec, AdaptConfig.parse(mini)).probe.every == 20
+
+
+class VariantConfig(ItportraitConfig):
+    extra: float = 1.0
+
+
+def test_a_variant_of_itportrait_has_settings_of_its_own(monkeypatch):
+    monkeypatch.setattr(looking_method.LookingMethod, "Config", VariantConfig)
+    said = {"preset": "mini", "apt": {"batch": 3}, "methods": {"tests-looking": {"extra": 2}}}
+    config = resolve(DomainSpec.parse(LOOKING), AdaptConfig.parse(said))
+    assert isinstance(config, VariantConfig)
+    assert (config.extra, config.apt.batch, config.threshold.value) == (2.0, 3, "auto")
+
+
 def test_unknown_settings_are_refused_with_the_known_ones():
     for options in ({"portrait": 3}, {"apt.batch": 2}):
         spec = DomainSpec.parse({**LOOKING, "options": options})
@@ -145,7 +177,7 @@ def test_unknown_settings_are_refused_with_the_known_ones():
     for section, message in (
         ({"tests-looking": {"portrait": 3}}, "unknown key 'portrait'; known: portraits, preset"),
         ({"tests-looking": {"portraits": 1}}, "greater than or equal to 2"),
-        ({"tests-lookin": {}}, "unknown adaptation method 'tests-lookin'; known: itportrait"),
+        ({"tests-lookin": {}}, "unknown adaptation method 'tests-lookin'; known: .*itportrait"),
         ({"itportrait": {}}, "directly under `adapt`"),
     ):
         with pytest.raises(InvalidArgumentError, match=message):
