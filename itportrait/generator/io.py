@@ -136,6 +136,23 @@ def load_generator(directory: str | Path) -> Generator:
 AnyGenerator = TypeVar("AnyGenerator", bound=Generator)
 
 
+def _complete(model: AnyGenerator) -> AnyGenerator:
+    """Refuse a generator that lacks something that its users ask of every family.
+
+    Raises:
+        InvalidArgumentError: names the class and what it lacks.
+    """
+    missing = [name for name in Generator.__annotations__ if not hasattr(model, name)]
+    if missing:
+        raise InvalidArgumentError(
+            f"generator family {type(model).__name__}",
+            expected="all attributes that `itportrait.generator.Generator` declares",
+            actual=f"none named {', '.join(missing)}",
+            remedy="set them in the class or in its `__init__`",
+        )
+    return model
+
+
 def build_generator(
     family: type[AnyGenerator], config: Settings, tensors: Mapping[str, StoredTensor]
 ) -> AnyGenerator:
@@ -149,7 +166,7 @@ def build_generator(
     Raises:
         CheckpointError: tensors are missing, misshapen or not known; names them.
     """
-    own = shapes_of(lambda: family(config))
+    own = shapes_of(lambda: _complete(family(config)))
     _check_shapes(own, tensors, family.optional_suffix)
     model = family(config)
     load_state(model, tensors, source="it")
