@@ -17,6 +17,8 @@ import pyarrow.parquet as pq
 import torch
 from safetensors import safe_open
 
+from itportrait.errors import NoInputError
+
 TIMES = {
     "seconds",
     "started",
@@ -33,7 +35,7 @@ TIMES = {
 """Columns and keys that are read off a clock."""
 DRAWN = {"build", "files", "output", "bank", "uri", "config"}
 """Keys that name this very run, its folders, or files whose names are drawn anew."""
-IGNORED = ("_lease", "mlflow", "report.html", "/_builds/")
+IGNORED = ("/_lease", "/mlflow.db", "/report.html", "/_builds/")
 DRAWN_NAME = re.compile(r"[0-9a-f]{8,}(?=\.parquet$)")
 CARD_LINES = re.compile(rb"^(Published as|\| seconds).*$|\d+ s of training", re.MULTILINE)
 """Parts of a card that name the build or a time."""
@@ -42,6 +44,9 @@ CARD_LINES = re.compile(rb"^(Published as|\| seconds).*$|\d+ s of training", re.
 def differences(before: Path, after: Path) -> list[str]:
     """Return a line for each file that differs; empty where both folders hold the same."""
     olds, news = _files(before), _files(after)
+    for root, files in ((before, olds), (after, news)):
+        if not files:
+            raise NoInputError(f"nothing to compare at {root}")
     found = [f"only before: {name}" for name in sorted(olds.keys() - news.keys())]
     found += [f"only after: {name}" for name in sorted(news.keys() - olds.keys())]
     for name in sorted(olds.keys() & news.keys()):
@@ -53,9 +58,9 @@ def differences(before: Path, after: Path) -> list[str]:
 
 def _files(root: Path) -> dict[str, Path]:
     """Return files by a name without what is drawn anew by every run."""
-    paths = (path for path in sorted(root.rglob("*")) if path.is_file())
-    kept = (path for path in paths if not any(word in str(path) for word in IGNORED))
-    return {DRAWN_NAME.sub("*", path.relative_to(root).as_posix()): path for path in kept}
+    names = (path.relative_to(root) for path in sorted(root.rglob("*")) if path.is_file())
+    kept = (name for name in names if not any(word in f"/{name.as_posix()}" for word in IGNORED))
+    return {DRAWN_NAME.sub("*", name.as_posix()): root / name for name in kept}
 
 
 def _difference(before: Path, after: Path) -> str:
@@ -117,10 +122,11 @@ def _first_difference(old: Any, new: Any, path: str = "") -> str:
 
 def main() -> int:
     """Print what differs; exit with 1 where something does."""
-    found = differences(Path(sys.argv[1]), Path(sys.argv[2]))
+    before, after = Path(sys.argv[1]), Path(sys.argv[2])
+    found = differences(before, after)
     for line in found:
         print(line)
-    print(f"{len(found)} differences")
+    print(f"{len(found)} differences in {len(_files(before))} files")
     return int(bool(found))
 
 
