@@ -2,6 +2,7 @@
 
 import html
 import importlib
+import itertools
 import pkgutil
 import re
 import sys
@@ -15,7 +16,10 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 import itportrait
+from itportrait.adapt.methods import METHODS, config_of
+from itportrait.adapt.methods.itportrait.config import ItportraitConfig
 from itportrait.config import Settings
+from itportrait.invert.methods import INVERSIONS
 from itportrait.jobs.bank.spec import BankSpec
 from itportrait.jobs.stylize.config import JobConfig
 from itportrait.pages.page import render_page
@@ -63,6 +67,18 @@ def settings_rows(model: type[Settings], prefix: str = "") -> Iterator[Row]:
             yield from settings_rows(
                 nested, f"{key}.NAME." if "dict" in str(field.annotation) else f"{key}[]."
             )
+
+
+def method_rows(model: type[Settings]) -> Iterator[Row]:
+    """Yield the settings of single methods, which a job takes by the method's name."""
+    inversions = {name: INVERSIONS.get(name).Config for name in INVERSIONS.names()}
+    adaptations = {name: config_of(name) for name in METHODS.names()}
+    for section, configs in (("invert", inversions), ("adapt", adaptations)):
+        if section not in model.model_fields:
+            continue
+        for name, config in sorted(configs.items()):
+            if config is not ItportraitConfig:  # its settings stand directly under `adapt`
+                yield from settings_rows(config, f"{section}.methods.{name}.")
 
 
 def _nested(annotation: object) -> type[Settings] | None:
@@ -136,7 +152,7 @@ def write_settings(folder: Path) -> list[Path]:
         page = render_page(
             title=f"Settings of {name}",
             subtitle=f"{command}; every key can be set on the command line: --set KEY=VALUE",
-            sections=[_definitions(settings_rows(model))],
+            sections=[_definitions(itertools.chain(settings_rows(model), method_rows(model)))],
         )
         written.append(folder / f"settings-{name}.html")
         written[-1].write_text(page)

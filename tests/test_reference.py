@@ -25,6 +25,7 @@ def test_pages_name_nested_settings_with_default_and_meaning(reference, tmp_path
     assert "<b>align.max_yaw_deg</b> <small>float, &gt; 0, ≤ 90; default 90</small>" in job
     assert "<b>domains[].prompt</b> <small>str | null; default null</small>" in job
     assert "<b>resources.align.timeout_s</b>" in job
+    assert "<b>invert.methods.pti.rank</b>" in job
     assert "<b>domains.NAME.prompt</b>" in bank
 
 
@@ -36,7 +37,8 @@ def test_rows_are_complete_and_unique(reference):
 
 def test_meanings_are_sentences_that_can_be_read_alone(reference):
     for _, model in reference.PAGES.values():
-        for key, _, _, meaning in reference.settings_rows(model):
+        rows = [*reference.settings_rows(model), *reference.method_rows(model)]
+        for key, _, _, meaning in rows:
             assert re.match(r"[A-Z0-9`]", meaning), f"{key}: {meaning}"
             assert not re.match(r"(Of|And|The same|…)\b", meaning), f"{key}: {meaning}"
             assert meaning.endswith("."), f"{key}: {meaning}"
