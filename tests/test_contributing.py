@@ -23,12 +23,14 @@ def test_the_example_of_an_op_computes_what_the_op_does():
 
     try:
         run_example("Add an op")
-        x, bias, scale = torch.randn(2, 3, 4, 5), torch.randn(3), torch.randn(2, 3)
-        given, expected = x.clone(), bias_act(x, bias, scale=scale, clamp=0.7, backend="reference")
-        with torch.no_grad():
-            assert BIAS_ACT.choose([x, bias]).__name__ == "in_place"
-        assert torch.allclose(bias_act(x, bias, scale=scale, clamp=0.7), expected)
-        assert torch.equal(x, given)
+        x, scale = torch.randn(2, 3, 4, 5), torch.randn(2, 3)
+        for bias in (torch.randn(3), torch.randn(2, 3)):
+            given = x.clone()
+            expected = bias_act(x, bias, scale=scale, clamp=0.7, backend="reference")
+            with torch.no_grad():
+                assert BIAS_ACT.choose([x, bias]).__name__ == "in_place"
+            assert torch.allclose(bias_act(x, bias, scale=scale, clamp=0.7), expected)
+            assert torch.equal(x, given)
         assert BIAS_ACT.choose([x.requires_grad_()]).__name__ == "bias_act_folded"
     finally:
         BIAS_ACT.remove("in_place")

@@ -12,8 +12,9 @@ _OWN = {
     "invert": "itportrait.invert.stage:InvertStage",
     "stylize": "itportrait.stylize.stage:StylizeStage",
 }
-CHAIN = tuple(_OWN)
-"""The stages of the main job, in the order in which photos go through them."""
+CHAIN = ("align", "invert", "stylize")
+"""The stages of the main job unless its configuration says otherwise, in the order in which photos
+go through them."""
 
 STAGES: "Registry[type[Stage]]" = Registry("stage", group="itportrait.stages", own=_OWN)
 """Stages by name; other packages add theirs through entry points."""

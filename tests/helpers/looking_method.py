@@ -25,8 +25,8 @@ class LookingMethod(AdaptationMethod[LookingConfig]):
     def __init__(self, context, state=None):
         super().__init__(context, state)
         self.base, self.spec = context.bundle.generator, context.spec
-        code = torch.zeros(1, self.base.num_ws, self.base.w_dim)
-        self.direction = code if state is None else state["direction"].clone()
+        code = self.base.w_avg.new_zeros(1, self.base.num_ws, self.base.w_dim)
+        self.direction = code if state is None else state["direction"].to(code, copy=True)
         self.words = context.bundle.clips[0].encode_prompt(context.spec.prompt)
 
     @torch.no_grad()

@@ -66,7 +66,10 @@ def test_command_line_goes_over_the_file():
             "adapt.threshold.kind=hrad",
             "adapt.threshold.kind: unknown threshold 'hrad'; known:",
         ),
-        ("domains=[{name: a, mode: text, prompt: b, method: magic}]", "'magic'; known: itportrait"),
+        (
+            "domains=[{name: a, mode: text, prompt: b, method: magic}]",
+            "'magic'; known: ",
+        ),
         ("domains=[{name: a, mode: text, prompt: b, train: most}]", "'most'; known: all"),
         (
             "domains=[{name: a, mode: text, prompt: b, options: {threshold.kind: hrad}}]",
