@@ -132,5 +132,5 @@ def test_names_of_the_package_s_own_bundles_are_known():
 
 def test_a_family_that_lacks_what_all_have_is_refused_by_name(ball, monkeypatch):
     monkeypatch.delattr(Ball, "parts")
-    with pytest.raises(InvalidArgumentError, match=r"family Ball.*none named parts"):
+    with pytest.raises(CheckpointError, match=r"family Ball.*none named parts"):
         load_bundle(ball).generator.eval()
