@@ -73,10 +73,14 @@ def _extent(recipe: Recipe, shard: Shard) -> tuple[int, str | list[str]]:
 
 
 def _refuse_damaged(recipe: Recipe, shard: Shard, error: UpstreamDamagedError) -> None:
-    recipe.upstream(error.stage).discard(shard.index)
+    """Let the earlier stage compute a shard again, and refuse it until that is done.
+
+    The shard's marker stays: without it, the next run of this command would pass the shard over.
+    """
+    recipe.upstream(error.stage).remove_damaged(shard.index)
     raise ItportraitError(
-        f"{recipe.name}, shard {shard.index}: {uris.redact(str(error.args[-1]))}; it was taken "
-        f"back: run `itportrait {error.stage}` again, and then this command"
+        f"{recipe.name}, shard {shard.index}: {uris.redact(str(error.args[-1]))}; it is to be "
+        f"computed again: run `itportrait {error.stage}` again, and then this command"
     )
 
 

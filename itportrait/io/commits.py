@@ -126,6 +126,18 @@ class StageTable:
         """Remove a shard's marker, so that it counts as not computed; its files are swept later."""
         uris.remove(self.marker(shard))
 
+    def remove_damaged(self, shard: int) -> None:
+        """Remove the files of a shard that are not what its marker says, so that its stage finds
+        them missing and computes the shard again."""
+        commit = self.read_commit(shard)
+        for entry in commit.files.values() if commit else ():
+            try:
+                self._read(entry)
+            except DamagedFileError:
+                uris.remove(self._file(entry))
+            except FileNotFoundError:
+                pass
+
     def commits(self) -> Iterator[Commit]:
         """Yield all commits in order of shards."""
         for shard in self.shards():
