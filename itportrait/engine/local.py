@@ -13,6 +13,7 @@ from itportrait.io import uris
 from itportrait.io.commits import Commit
 from itportrait.stages.items import UpstreamDamagedError, digest_of_inputs
 from itportrait.stages.recipe import Recipe
+from itportrait.stages.registry import CHAIN
 from itportrait.stages.shards import Shard
 
 
@@ -80,15 +81,22 @@ def _refuse_damaged(recipe: Recipe, shard: Shard, error: UpstreamDamagedError) -
     recipe.upstream(error.stage).remove_damaged(shard.index)
     raise ItportraitError(
         f"{recipe.name}, shard {shard.index}: {uris.redact(str(error.args[-1]))}; it is to be "
-        f"computed again: run `itportrait {error.stage}` again, and then this command"
+        f"computed again: {_how_to_make(error.stage)} again, and then this command"
     )
+
+
+def _how_to_make(stage: str) -> str:
+    """Return what people do to have a stage run: only the package's own have a command."""
+    if stage in CHAIN:
+        return f"run `itportrait {stage}`"
+    return f"run workflows/stylize_dataset.py, whose job has the stage {stage!r},"
 
 
 def committed_shards(recipe: Recipe) -> Iterator[Shard]:
     """Yield the shards that the stage before has committed and that hold portraits.
 
     Raises:
-        NoInputError: there is none; names the folder and the command that makes them.
+        NoInputError: there is none; names the folder and what makes them.
     """
     stage = recipe.previous
     table = recipe.upstream(stage)
@@ -99,5 +107,5 @@ def committed_shards(recipe: Recipe) -> Iterator[Shard]:
             yield Shard(commit.shard, ())
     if not found:
         raise NoInputError(
-            f"nothing committed at {uris.redact(table.root)}; run `itportrait {stage}` first"
+            f"nothing committed at {uris.redact(table.root)}; {_how_to_make(stage)} first"
         )

@@ -13,7 +13,12 @@ from itportrait.engine.pieces import StageResources
 from itportrait.engine.pipeline import Domain, Pipeline
 from itportrait.engine.totals import Totals
 from itportrait.engine.window import WindowLimits
-from itportrait.errors import InvalidArgumentError, UnknownNameError
+from itportrait.errors import (
+    InvalidArgumentError,
+    ItportraitError,
+    NoInputError,
+    UnknownNameError,
+)
 from itportrait.io import uris
 from itportrait.io.commits import read_committed
 from itportrait.jobs.stylize.config import load_job
@@ -106,6 +111,23 @@ def test_chain_runs_here_and_a_change_of_the_stage_reaches_the_next(photos, tmp_
     assert again[1].mean("share") == 0.25
     assert [len(computed(log, stage)) for stage in ("invert", "stylize-bronze")] == [2, 4]
     assert len(list(read_committed(str(out / "stylized/domain=bronze"), StylizedRecord))) == 2
+
+
+def test_what_lacks_the_stage_names_the_job_that_runs_it(photos, tmp_path):
+    align, invert, damp, stylize = longer(tmp_path / "out")
+    run_stage(align, shards_of(photos("a.png"), 2))
+    run_stage(invert, committed_shards(invert))
+    with pytest.raises(NoInputError, match=r"run workflows/stylize_dataset.py, .*'damp', first$"):
+        next(committed_shards(stylize))
+    with pytest.raises(NoInputError, match=r"run `itportrait align` first$"):
+        next(committed_shards(replace(invert, output=str(tmp_path / "empty"))))
+    run_stage(damp, committed_shards(damp))
+    path = uris.join(damp.table().root, damp.table().read_commit(0).files["records"].path)
+    uris.remove(path)
+    with pytest.raises(
+        ItportraitError, match=r"stylize_dataset.py, .*'damp', again, and then this"
+    ):
+        run_stage(stylize, committed_shards(stylize))
 
 
 @pytest.mark.parametrize("faults", [[], [Fate.NODE, Fate.MEMORY, Fate.STORAGE] * 3])
