@@ -46,7 +46,7 @@ def run_stage(
 
     window = Window(
         InProcessExecutor(),
-        WindowLimits(in_flight=1),
+        WindowLimits(in_flight=1, crash_retries=0, in_process=True),
         {recipe.stage: StageResources(num_cpus=1)},
         on_commit=committed,
         on_damaged=_refuse_damaged,

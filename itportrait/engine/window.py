@@ -33,6 +33,11 @@ from itportrait.stages.recipe import Recipe
 from itportrait.stages.shards import Shard
 
 _VERDICTS = {Cause.MEMORY: MEMORY_LOST, Cause.TIME: TIMED_OUT, Cause.CRASH: PROCESS_LOST}
+_LOSSES = {
+    Cause.MEMORY: "it ran out of memory",
+    Cause.TIME: "it ran past its time limit",
+    Cause.CRASH: "its process was lost",
+}
 _FINAL_RETRIES = 3
 _FEWEST_TRIALS = 2
 """Smallest number of trials of a record that must end in the same way, whatever `crash_retries`
@@ -54,6 +59,8 @@ class WindowLimits:
         node_retries: further tries of a task whose node was lost, with a pause that doubles.
         memory_wait_s: seconds to wait for free memory while nothing can run.
         backoff_s: first pause.
+        in_process: tasks run in this very process with nothing beside them. What lacks memory is
+            then split at once, since trying it again with less beside it would change nothing.
         lost_after_s: seconds past a task's own time-out after which it is cancelled from here: its
             node hangs. Counted from its submission.
     """
@@ -64,6 +71,7 @@ class WindowLimits:
     node_retries: int = 8
     memory_wait_s: float = 900.0
     backoff_s: float = 0.5
+    in_process: bool = False
     lost_after_s: float = 1800.0
 
 
@@ -230,7 +238,7 @@ class Window:
         cause = judge(error)
         if cause is Cause.NO_ROOM:
             self._no_room(piece, error)
-        elif cause is Cause.MEMORY and not piece.alone:
+        elif cause is Cause.MEMORY and not (piece.alone or self.limits.in_process):
             self._lost_to_memory(piece, error)
         elif cause in _VERDICTS:
             self._lost(piece, error, cause)
@@ -299,9 +307,9 @@ class Window:
             # Its records have been computed: whatever ended it now is another fault.
             piece.final_crashes += 1
             if alone and piece.final_crashes > max(retries, _FINAL_RETRIES):
-                raise ItportraitError(_cannot_be_put_together(piece, error, cause)) from error
+                raise ItportraitError(self._cannot_be_put_together(piece, error, cause)) from error
             piece.alone = True
-            self._again(piece, error)
+            self._again(piece, error, cause)
             return
         if piece.items <= 1 and alone:
             self._tried(piece, error, cause)
@@ -317,9 +325,9 @@ class Window:
         single = piece.items <= 1
         if single or (piece.whole and crashes <= self.limits.crash_retries):
             piece.alone = single or piece.alone
-            self._again(piece, error)
+            self._again(piece, error, cause)
             return
-        self._say(piece, "its process was lost; looking for the record that ends it")
+        self._say(piece, f"{_LOSSES[cause]}; looking for the record that is the reason")
         # Halves of what needs too much memory would be lost to it beside others, too.
         for half in piece.halves(alone=cause is Cause.MEMORY):
             self._push(half)
@@ -329,18 +337,18 @@ class Window:
         kind = _VERDICTS[cause]
         trials = piece.search.count_trial(piece.start, kind)
         if trials < max(self.limits.crash_retries + 1, _FEWEST_TRIALS):
-            self._again(piece, error)
+            self._again(piece, error, cause)
             return
         reason = {
-            MEMORY_LOST: "it needs more memory than a node has",
+            MEMORY_LOST: f"it needs more memory than {self._machine} has",
             TIMED_OUT: f"it ran past {piece.time_limit_s:g} s",
             PROCESS_LOST: f"it ended that process {trials} times",
         }[kind]
         self._say(piece, f"record {piece.start} is quarantined ({kind})")
         piece.search.quarantine(piece.start, kind, f"{ALONE} {reason} ({error})")
 
-    def _again(self, piece: Piece, error: Exception) -> None:
-        self._say(piece, f"its process was lost ({error}); again")
+    def _again(self, piece: Piece, error: Exception, cause: Cause) -> None:
+        self._say(piece, f"{_LOSSES[cause]} ({error}); again")
         self._push(piece)
 
     def _put_together(self, piece: Piece) -> None:
@@ -389,12 +397,16 @@ class Window:
     def _say(self, piece: Piece, text: str) -> None:
         self.on_event(uris.redact(f"{piece}: {text}"))
 
+    def _cannot_be_put_together(self, piece: Piece, error: Exception, cause: Cause) -> str:
+        where = f"{piece.recipe.name}, shard {piece.shard.index}"
+        if cause is Cause.MEMORY:
+            return (
+                f"{where}: its {piece.items} records are computed, but {self._machine} has not the "
+                f"memory to write them as one file ({error}); use a smaller ingest.shard_size"
+            )
+        return f"{where}: its process ends even without the records that ended it before: {error}"
 
-def _cannot_be_put_together(piece: Piece, error: Exception, cause: Cause) -> str:
-    where = f"{piece.recipe.name}, shard {piece.shard.index}"
-    if cause is Cause.MEMORY:
-        return (
-            f"{where}: its {piece.items} records are computed, but a node has not the memory to "
-            f"write them as one file ({error}); use a smaller ingest.shard_size"
-        )
-    return f"{where}: its process ends even without the records that ended it before: {error}"
+    @property
+    def _machine(self) -> str:
+        """Return what people call the place where tasks run."""
+        return "this machine" if self.limits.in_process else "a node"

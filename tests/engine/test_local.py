@@ -1,5 +1,8 @@
 """Stages in this very process, as the command line runs them on a folder."""
 
+import time
+from dataclasses import replace
+
 import pytest
 
 from itportrait.engine.local import committed_shards, run_stage
@@ -37,3 +40,38 @@ def test_a_damaged_shard_is_refused_until_its_stage_has_run_again(
     assert computed(log, "align")[3:] == ["a.png", "b.png"]
     assert uris.read_bytes(path) == data
     assert run_stage(invert, committed_shards(invert)).ok == 3
+
+
+def test_what_lacks_memory_is_a_row_and_the_rest_goes_on_at_once(photos, tmp_path, log):
+    names = [f"{letter}.png" for letter in "abcdefghijklmnop"]
+    names[13] = "n-greedy.png"
+    (shard,) = shards_of(photos(*names), 16)
+    align, *_ = chain(tmp_path / "out", log=log)
+    said: list[str] = []
+    began = time.monotonic()
+    totals = run_stage(align, [shard], on_event=said.append)
+    assert time.monotonic() - began < 5  # no pause: nothing beside it would give memory back
+    assert (totals.ok, totals.failed, dict(totals.reasons)) == (15, 1, {"OutOfMemory": 1})
+    # The whole shard is computed once, and then only the halves in which the record is.
+    done = computed(log, "align")
+    assert done.count("a.png") == 2
+    assert done.count("n-greedy.png") == 1 + 4 + 1
+    assert max(done.count(name) for name in names if "greedy" not in name) <= 5
+    (lacking,) = (
+        row.record.error
+        for commit in align.table().commits()
+        for row in align.table().read_rows(commit)
+        if row.record.error
+    )
+    assert "it needs more memory than this machine has (no memory for 900 GB)" in lacking.message
+    assert not any("process was lost" in text or "node" in text for text in said)
+    assert said[0].startswith("align, shard 0: it ran out of memory; looking for the record")
+    again = run_stage(replace(align, retry_failed=True), [shard])
+    assert (again.ok, again.failed) == (15, 1)
+
+
+def test_a_shard_of_one_record_that_lacks_memory_is_a_row(photos, tmp_path, log):
+    align, *_ = chain(tmp_path / "out", log=log)
+    totals = run_stage(align, shards_of(photos("greedy.png"), 4))
+    assert (totals.ok, totals.failed, dict(totals.reasons)) == (0, 1, {"OutOfMemory": 1})
+    assert len(computed(log, "align")) == 3

@@ -1,10 +1,7 @@
 """Verdicts: what earlier releases blamed on records for the sake of a machine is computed again."""
 
-from dataclasses import replace
-
 import pytest
 
-from itportrait.engine.local import run_stage
 from itportrait.engine.poison_search import Search, put_search, read_search, search_target
 from itportrait.engine.verdicts import ALONE, all_hold, holds
 from itportrait.engine.work import ShardTask, run_shard
@@ -81,18 +78,6 @@ def test_search_of_an_earlier_release_takes_its_record_up_again(align, photos):
     assert found is not None
     assert found.ranges == {(0, 1): 0}
     assert found.quarantined == {2: ("WorkerLost", BY_CRASH)}
-
-
-@pytest.mark.slow
-def test_without_ray_what_lacks_memory_is_a_row_and_the_rest_goes_on(align, photos, tmp_path):
-    (shard,) = shards_of(photos("a.png", "greedy.png", "c.png"), 8)
-    totals = run_stage(align, [shard])
-    assert (totals.ok, totals.failed, dict(totals.reasons)) == (2, 1, {"OutOfMemory": 1})
-    rows = [row.record for c in align.table().commits() for row in align.table().read_rows(c)]
-    (lacking,) = (row.error for row in rows if row.error)
-    assert "more memory than a node has" in lacking.message
-    again = run_stage(replace(align, retry_failed=True), [shard])
-    assert (again.ok, again.failed) == (2, 1)
 
 
 @pytest.mark.parametrize("name", ["greedy.png", "fenced.png", "cuda.png", "torch.png"])
