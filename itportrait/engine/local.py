@@ -25,8 +25,10 @@ def run_stage(
 ) -> StageTotals:
     """Bring shards of one stage to their committed state, one after the other.
 
-    Storage that fails is tried again, and a record that this machine has too little memory for
-    becomes a row that says so, as in a job on a cluster.
+    Storage that fails while a shard is computed or written is tried again, and a record that this
+    machine has too little memory for becomes a row that says so, as in a job on a cluster. The
+    markers that tell what there is to compute are read with the patience of `itportrait.io.uris`
+    alone: after a few seconds of failures the error ends the command.
 
     Args:
         recipe: of the stage.
@@ -36,6 +38,7 @@ def run_stage(
 
     Raises:
         ItportraitError: what no retry can mend; everything committed so far stays.
+        OSError: the markers cannot be read; everything committed so far stays.
     """
     totals, repeats = StageTotals(), Repeats()
 

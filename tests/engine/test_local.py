@@ -4,6 +4,7 @@ import time
 from dataclasses import replace
 
 import pytest
+from fsspec.implementations.local import LocalFileSystem
 
 from itportrait.engine.local import committed_shards, run_stage
 from itportrait.errors import ItportraitError
@@ -75,3 +76,27 @@ def test_a_shard_of_one_record_that_lacks_memory_is_a_row(photos, tmp_path, log)
     totals = run_stage(align, shards_of(photos("greedy.png"), 4))
     assert (totals.ok, totals.failed, dict(totals.reasons)) == (0, 1, {"OutOfMemory": 1})
     assert len(computed(log, "align")) == 3
+
+
+def test_markers_that_cannot_be_read_at_first_are_read_again(photos, tmp_path, log, monkeypatch):
+    align, invert, _ = chain(tmp_path / "out", log=log)
+    run_stage(align, shards_of(photos("a.png", "b.png"), 1))
+    failed: set[str] = set()
+
+    def fail_once(whole):
+        def call(self, path, *args, **kwargs):
+            if "/_commits" in str(path) and path not in failed:
+                failed.add(path)
+                raise ConnectionError("the storage hung up")
+            return whole(self, path, *args, **kwargs)
+
+        return call
+
+    for name in ("ls", "cat_file"):
+        monkeypatch.setattr(LocalFileSystem, name, fail_once(getattr(LocalFileSystem, name)))
+    assert run_stage(invert, committed_shards(invert)).ok == 2
+    assert {path.rsplit("/out/", 1)[-1] for path in failed} >= {
+        "aligned/_commits",
+        "aligned/_commits/00000.json",
+        "aligned/_commits/00001.json",
+    }
