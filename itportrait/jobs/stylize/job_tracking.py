@@ -1,8 +1,9 @@
 """The tracked run of a whole job: opened before its workers start, and closed after they end."""
 
-import contextlib
 import logging
+import math
 import threading
+import time
 from collections.abc import Callable, Hashable
 from dataclasses import asdict
 from typing import Any
@@ -29,7 +30,10 @@ from itportrait.training.domain_job import TrackingTarget
 logger = logging.getLogger(__name__)
 
 OPENING_S = 5.0
-"""Seconds that the first training waits for the run; after that, its worker finds the run later."""
+"""Seconds that trainings wait for the run, from when it begins to be made; workers that begin
+after that find the run later."""
+_MOST_TRIES = 3
+"""Largest number of tasks that try to make the run, where one after the other is lost."""
 
 
 class JobTracking:
@@ -57,6 +61,10 @@ class JobTracking:
         self._executor = executor
         self._lock = threading.Lock()
         self._opening: Hashable | None = None
+        """The task that makes the run, until it has ended."""
+        self._tries, self._began = 0, 0.0
+        self._held_back: list[BankVersion] = []
+        """Ready-made versions that are shown once the run is made."""
         self._records: list[tuple[Call, Hashable]] = []
 
     def open(self) -> None:
@@ -64,29 +72,75 @@ class JobTracking:
 
         The database is made by this one task, and not by all the workers that come after it.
         """
-        if not self.wanted:
-            return
-        with self._lock:
-            if self._opening is None:
-                self._opening = self._executor.submit(_call(_open_run, self.target))
-        with contextlib.suppress(ClusterLostError):
-            self._executor.wait([self._opening], OPENING_S)
+        if self.wanted:
+            with self._lock:
+                self._await_run(OPENING_S)
 
     def record(self, version: BankVersion) -> None:
-        """Let a ready-made version be shown as a run; its task opens the job's run if need be."""
-        if not self.wanted:
-            return
-        call = _call(record_version, version, self.target)
-        self._records.append((call, self._executor.submit(call)))
+        """Let a ready-made version be shown as a run of its own, once the job's run is made.
+
+        Its task would make the job's run as well, and a server would then have two of them. So a
+        version is held back for as long as the making takes.
+        """
+        if self.wanted:
+            with self._lock:
+                self._held_back.append(version)
+                self._await_run(OPENING_S)
 
     def close(self) -> None:
         """Finish the run if there is one, send what waits, and keep what could not be sent."""
+        with self._lock:
+            if self._held_back:
+                self._await_run(math.inf)
+            self._finish()
+
+    def _await_run(self, patience_s: float) -> None:
+        """Wait for the run, which begins to be made if need be, and show what was held back."""
+        if not self._tries:
+            self._began = time.monotonic()
+            self._make_run()
+        try:
+            while self._opening is not None:
+                left_s = max(self._began + patience_s - time.monotonic(), 0.0)
+                if self._executor.wait([self._opening], min(left_s, 1.0)) is not None:
+                    self._settle()
+                elif not left_s:
+                    return
+        except ClusterLostError:
+            return
+        for version in self._held_back:
+            call = _call(record_version, version, self.target)
+            self._records.append((call, self._executor.submit(call)))
+        self._held_back.clear()
+
+    def _make_run(self) -> None:
+        self._tries += 1
+        self._opening = self._executor.submit(_call(_open_run, self.target))
+
+    def _settle(self) -> None:
+        """Take note of how the making of the run ended; it begins anew where its task was lost.
+
+        Raises:
+            ClusterLostError: nothing can run any more.
+        """
+        task, self._opening = self._opening, None
+        try:
+            self._executor.result(task)
+        except TaskLostError:
+            if self._tries < _MOST_TRIES:
+                self._make_run()
+        except ClusterLostError:
+            raise
+        except Exception as error:  # what is reported waits in the spool, and the job goes on
+            logger.warning("the run of the job is not made: %s", uris.redact(str(error)))
+
+    def _finish(self) -> None:
         for call, task in self._records:
             try:
                 self._wait_for(call, task)
             except (ItportraitError, OSError) as error:
                 logger.warning("a ready-made domain is not tracked: %s", uris.redact(str(error)))
-        opened = self._opening is not None or bool(self._records)
+        opened = self._tries > 0
         if not opened and not (self.target.spool and waiting_spools(self.target.spool)):
             return
         try:

@@ -5,11 +5,16 @@ import time
 
 import pytest
 
-from itportrait.errors import InvalidArgumentError
+from itportrait.errors import InvalidArgumentError, ItportraitError
+from itportrait.execution.causes import ClusterLostError, NodeLostError
+from itportrait.execution.executor import Call
+from itportrait.jobs.ready_made import ready_made_bank
+from itportrait.jobs.stylize import job_tracking
 from itportrait.jobs.stylize.config import TrackingConfig
 from itportrait.jobs.stylize.job_tracking import JobTracking
 from itportrait.on_ray.tasks import RayExecutor
 from tests.helpers.bad_servers import answering, silent
+from tests.helpers.here import HereExecutor
 
 DOMAINS = [f"domain-{index}" for index in range(9)]
 
@@ -119,3 +124,99 @@ def test_no_tracking_starts_nothing():
 def test_an_address_that_is_none_is_refused_before_anything_starts():
     with pytest.raises(InvalidArgumentError, match="tracking URI must be a database or a server"):
         JobTracking(TrackingConfig(uri="runs/mlruns"), RayExecutor(), parent="job")
+
+
+class HeldExecutor:
+    """Runs nothing: a task ends when the test says so, and as it says."""
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+        self.ends: dict[int, Exception | None] = {}
+
+    def submit(self, call: Call) -> int:
+        self.calls.append(call)
+        return len(self.calls) - 1
+
+    def wait(self, tasks, timeout_s: float) -> int | None:
+        ended = next((task for task in tasks if task in self.ends), None)
+        if ended is None:
+            time.sleep(timeout_s)
+        return ended
+
+    def result(self, task: int) -> None:
+        if error := self.ends[task]:
+            raise error
+
+    def cancel(self, tasks) -> None:
+        assert not tasks
+
+    @property
+    def names(self) -> list[str]:
+        return [call.function.__name__ for call in self.calls]
+
+
+@pytest.fixture
+def held(monkeypatch, tmp_path):
+    """A job's tracking whose tasks end when the test says so."""
+    monkeypatch.setenv("ITPORTRAIT_RUNS", str(tmp_path))
+    monkeypatch.setattr(job_tracking, "OPENING_S", 0.05)
+    config = TrackingConfig(uri="http://tracking.invalid")
+    return JobTracking(config, HeldExecutor(), parent="job")
+
+
+@pytest.fixture(scope="module")
+def clown():
+    return ready_made_bank("mini").champion("clown")
+
+
+def test_ready_made_versions_wait_until_the_one_task_has_made_the_run(held, clown):
+    executor = held._executor
+    held.record(clown)
+    held.open()
+    held.record(clown)
+    assert executor.names == ["_open_run"]
+    executor.ends[0] = None
+    held.open()
+    assert executor.names == ["_open_run", "record_version", "record_version"]
+    held.record(clown)
+    assert executor.names.count("_open_run") == 1
+
+
+def test_a_run_whose_task_is_lost_is_made_by_another_one(held, clown):
+    executor = held._executor
+    executor.ends = {task: NodeLostError("gone") for task in range(2)}
+    held.record(clown)
+    assert executor.names == ["_open_run"] * 3
+    executor.ends[2] = NodeLostError("gone")  # the last try: versions are shown all the same
+    held.open()
+    assert executor.names == ["_open_run"] * 3 + ["record_version"]
+
+
+@pytest.mark.parametrize("error", [ItportraitError("no database"), ClusterLostError("gone")])
+def test_a_run_that_cannot_be_made_is_no_end_of_the_job(held, clown, error):
+    held._executor.ends = dict.fromkeys(range(9), error)
+    held.open()
+    held.record(clown)
+    held.close()
+    assert held._executor.names.count("_open_run") == 1
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_ready_made_versions_stand_under_the_one_run_of_the_job(mlflow_uri, clown):
+    from mlflow import MlflowClient
+
+    executor = HereExecutor()
+    tracking = JobTracking(TrackingConfig(uri=mlflow_uri), executor, parent="job")
+    tracking.record(clown)
+    tracking.close()
+    assert not tracking.backlog, str(tracking.backlog)
+    names = [call.function.__name__ for call in executor.calls]
+    assert names == ["_open_run", "record_version", "_close_run"]
+    client = MlflowClient(mlflow_uri)
+    experiment = client.get_experiment_by_name("style-bank")
+    runs = client.search_runs([experiment.experiment_id])
+    (parent,) = [run for run in runs if "mlflow.parentRunId" not in run.data.tags]
+    (child,) = [run for run in runs if run is not parent]
+    assert child.data.tags["mlflow.parentRunId"] == parent.info.run_id
+    assert (parent.info.status, child.info.status) == ("FINISHED", "FINISHED")
