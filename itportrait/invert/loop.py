@@ -71,6 +71,9 @@ class RowLoop(ABC):
     def descend(self, loss: Tensor, tied: str = "") -> Tensor:
         """Move every portrait along the gradient of its own loss.
 
+        What the losses do not depend on stays as it is, such as the strength of noise that a
+        generator is told to leave out.
+
         Args:
             loss: `[N]`.
             tied: name of a value whose second dimension moves as one, or "".
@@ -79,7 +82,9 @@ class RowLoop(ABC):
             The mask `[N]` of portraits whose loss or gradient is not finite; they stay in place.
         """
         values = self.adam.values
-        found = torch.autograd.grad(loss.sum(), list(values.values()))
+        found = torch.autograd.grad(
+            loss.sum(), list(values.values()), allow_unused=True, materialize_grads=True
+        )
         broken = ~finite_rows(loss[:, None], *found)
         gradients = {
             name: torch.where(_like(broken, gradient), 0, gradient)

@@ -147,7 +147,7 @@ class Objective:
 
 def finite_rows(*tensors: Tensor) -> Tensor:
     """Return the mask `[N]` of rows in which every value of every tensor `[N, ...]` is finite."""
-    masks = [torch.isfinite(tensor).flatten(1).all(1) for tensor in tensors]
+    masks = [torch.isfinite(tensor).reshape(len(tensor), -1).all(1) for tensor in tensors]
     return torch.stack(masks).all(0)
 
 

@@ -33,8 +33,8 @@ class ColorWords(nn.Module):
         return F.one_hot(torch.tensor(self.words.index(text)), 3).float()
 
 
-def tiny_generator(seed=11):
-    """Return the mini architecture, shrunk to 32 x 32 pictures."""
+def tiny_generator(seed=11, **settings):
+    """Return the mini architecture, shrunk to 32 x 32 pictures, with changed settings."""
     mini = mini_config()
     changes = {
         "z_dim": 8,
@@ -54,7 +54,7 @@ def tiny_generator(seed=11):
         },
     }
     torch.manual_seed(seed)
-    config = type(mini).parse({**mini.model_dump(), **changes})
+    config = type(mini).parse({**mini.model_dump(), **changes, **settings})
     return TriPlaneGenerator(config).eval().requires_grad_(False)
 
 

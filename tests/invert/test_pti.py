@@ -16,7 +16,7 @@ from itportrait.learning.seeds import key_rng
 from itportrait.metrics import psnr
 from itportrait.records import Status
 from itportrait.styles import Codes, PreparedGenerator, WeightDelta
-from tests.helpers.tiny_family import own_samples, tiny_bundle
+from tests.helpers.tiny_family import own_samples, tiny_bundle, tiny_generator
 
 QUICK = {"steps": 20, "early_stop": False, "statistics_samples": 256}
 TUNED = {
@@ -175,6 +175,24 @@ def test_the_depth_term_reaches_the_weights(bundle, portraits):
         return float((tuned - base).abs().mean())
 
     assert moved(held) < 0.7 * moved(plain)
+
+
+@pytest.mark.parametrize("mode", ["none", "const"])
+def test_a_generator_with_noise_is_tuned(mode):
+    """Published generators add noise, and most of them leave it out in super-resolution."""
+    bundle = tiny_bundle()
+    bundle.generator = tiny_generator(use_noise=True, superresolution_noise=mode)
+    bundle.generator.requires_grad_(False)
+    portraits = own_samples(bundle, 2)[0]
+    rows = make(bundle, options={**TUNED, "steps": 3}, steps=3).invert(portraits)
+    for row in rows:
+        assert row.status is Status.OK, row.error
+        changes = WeightDelta.from_bytes(row.weights).changes
+        moved = {name for name, change in changes.items() if change.any()}
+        noise = {name for name in tuned_parameters(bundle.generator) if "noise_strength" in name}
+        upper = {name for name in noise if name.startswith("superresolution")}
+        assert upper
+        assert noise & moved == (noise if mode == "const" else noise - upper)
 
 
 def test_options_are_checked_by_name(bundle):
