@@ -148,9 +148,7 @@ class Tuner(RowLoop):
         broken = self.descend(loss)
         alike = self._alike(renderings[0].final_image.detach())
         self.schedule.converge(alike | self.plateau.update(picture.detach()))
-        step = self.schedule.step + 1
-        if step % self.options.check_every == 0 or bool((self.schedule.end <= step).any()):
-            self._check_sides()
+        self._check_sides()
         return broken
 
     def solution(self, position: int, *, steps: int, seconds: float, failure: str) -> Solution:
@@ -189,11 +187,21 @@ class Tuner(RowLoop):
 
     @torch.no_grad()
     def _check_sides(self) -> None:
-        """Keep the weights of portraits whose other views hold; end those that fail again."""
+        """Keep the weights of portraits whose other views hold; end those that fail again.
+
+        A portrait is checked at its intervals and at its own end, and not where another one ends:
+        its result must not depend on the batch.
+        """
+        step = self.schedule.step + 1
+        due = self.schedule.end <= step
+        if step % self.options.check_every == 0:
+            due = torch.ones_like(due)
+        if not bool(due.any()):
+            return
         holds = self.check.holds(self.generator())
-        failures = self.passed.update(self.adam.values, holds)
+        failures = self.passed.update(self.adam.values, holds, due)
         now = torch.full_like(self.schedule.end, self.schedule.step)
-        ends = failures >= self.options.failed_checks
+        ends = due & (failures >= self.options.failed_checks)
         self.schedule.end = torch.where(ends, now, self.schedule.end)
 
 
@@ -205,11 +213,17 @@ class _Passed:
         first = next(iter(self.values.values()))
         self.failures = torch.zeros(len(first), dtype=torch.long, device=first.device)
 
-    def update(self, values: Mapping[str, Tensor], holds: Tensor) -> Tensor:
-        """Take the values that hold; return how many checks failed in a row, `[N]`."""
+    def update(self, values: Mapping[str, Tensor], holds: Tensor, due: Tensor) -> Tensor:
+        """Take the values of portraits that are due and hold.
+
+        Returns:
+            How many checks of each portrait failed in a row, `[N]`.
+        """
+        taken = due & holds
         for name, value in values.items():
-            self.values[name][holds] = value.detach()[holds]
-        self.failures = torch.where(holds, 0, self.failures + 1)
+            self.values[name][taken] = value.detach()[taken]
+        failed = self.failures + (due & ~holds)
+        self.failures = torch.where(taken, 0, failed)
         return self.failures
 
     def keep(self, rows: Tensor) -> None:

@@ -147,6 +147,27 @@ def test_a_portrait_that_is_alike_ends_early_and_the_others_go_on(bundle, portra
     assert all(first[1].steps < other.steps for _, other in others)
 
 
+def test_checks_do_not_depend_on_batch_mates(bundle, portraits):
+    """The portraits end at different steps, and no check of their other views passes."""
+    codes = make(bundle, method="w_plus").invert(portraits)
+    distances = sorted(row.perceptual for row in codes)
+    options = {
+        **TUNED,
+        "target_perceptual": (distances[0] + distances[1]) / 2,
+        "ramp_down": 0.1,
+        "check_every": 12,
+        "failed_checks": 2,
+        "depth_variance": [2, 3],
+    }
+    settings = {"options": options, "early_stop": True, "patience": 1000}
+    together = make(bundle, **settings).invert(portraits)
+    alone = make(bundle, **settings, batch_size=1).invert(portraits)
+    steps = [row.steps for row in together]
+    assert steps == [row.steps for row in alone]
+    assert min(steps) < 20 + 12 < max(steps)
+    assert max(steps) == 20 + 24
+
+
 def test_a_code_that_breaks_is_a_failed_row_alone(bundle, portraits):
     camera = portraits[1].camera.copy()
     camera[16] = camera[20] = 0.0
@@ -182,7 +203,6 @@ def test_a_generator_with_noise_is_tuned(mode):
     """Published generators add noise, and most of them leave it out in super-resolution."""
     bundle = tiny_bundle()
     bundle.generator = tiny_generator(use_noise=True, superresolution_noise=mode)
-    bundle.generator.requires_grad_(False)
     portraits = own_samples(bundle, 2)[0]
     rows = make(bundle, options={**TUNED, "steps": 3}, steps=3).invert(portraits)
     for row in rows:
