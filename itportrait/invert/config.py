@@ -5,6 +5,8 @@ from typing import Any, Literal
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from itportrait.config import Settings
+from itportrait.errors import UnknownNameError
+from itportrait.invert.methods import INVERSIONS
 
 LOW_QUALITY = "low_quality"
 """`error.type` of portraits whose inversion misses a threshold."""
@@ -93,7 +95,17 @@ class InvertConfig(Settings):
     def _leave_out_what_is_not_set(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         # The serialized settings are part of the stage's fingerprint. So a setting that earlier
         # releases did not have must leave what they computed as it is, and so must the settings of
-        # methods that are not chosen.
+        # methods that are not chosen. Those of the chosen one are all there, defaults included:
+        # what a later release computes by other defaults is something else.
         data: dict[str, Any] = handler(self)
         del data["methods"]
-        return data | ({"methods": {self.method: self.options}} if self.options else {})
+        options = self._all_options()
+        return data | ({"methods": {self.method: options}} if options else {})
+
+    def _all_options(self) -> dict[str, Any]:
+        try:
+            method = INVERSIONS.get(self.method)
+        except UnknownNameError:  # settings are also read where their method is not installed
+            return self.options
+        source = f"invert.methods.{self.method}"
+        return method.Config.parse(self.options, source=source).model_dump(mode="json")

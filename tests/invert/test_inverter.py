@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from itportrait.config import Settings
+from itportrait.config import Settings, fingerprint
 from itportrait.errors import InvalidArgumentError, MissingModelError, UnknownNameError
 from itportrait.generator.whitened import WhitenedSpace
 from itportrait.geometry.camera import camera_angles, frontal_camera
@@ -15,6 +15,7 @@ from itportrait.image import to_tensor
 from itportrait.invert import Inversion, InvertConfig, Inverter, Problem
 from itportrait.invert.camera import CORRECTIONS, EXPECTED_ERROR, correct_camera
 from itportrait.invert.optimize import BatchOptimizer
+from itportrait.invert.tuning import TuningConfig
 from itportrait.metrics import psnr
 from itportrait.records import RecordError, Status
 from tests.helpers.tiny_family import own_samples, tiny_bundle
@@ -210,10 +211,28 @@ def test_impossible_wishes_are_refused_at_once(bundle):
 def test_settings_of_former_releases_are_serialized_as_they_were():
     """What is serialized is part of the fingerprint, by which an output of then is resumed."""
     assert "methods" not in InvertConfig().model_dump_json()
-    own = InvertConfig(method="pti", methods={"pti": {"rank": 4}})
-    assert InvertConfig.model_validate_json(own.model_dump_json()) == own
     other = InvertConfig(methods={"pti": {"rank": 4}})  # of a method that is not chosen
     assert other.model_dump_json() == InvertConfig().model_dump_json()
+
+
+def test_all_settings_of_the_chosen_method_are_serialized_in_one_order():
+    defaults = InvertConfig(method="pti")
+    assert defaults.model_dump()["methods"]["pti"]["steps"] == TuningConfig().steps
+    assert fingerprint(defaults) == fingerprint(
+        InvertConfig(method="pti", methods={"pti": {"steps": str(TuningConfig().steps)}})
+    )
+    one, other = {"rank": 4, "lr": 0.01}, {"lr": 0.01, "rank": 4}
+    texts = [InvertConfig(method="pti", methods={"pti": o}).model_dump_json() for o in (one, other)]
+    assert texts[0] == texts[1]
+    again = InvertConfig.model_validate_json(texts[0])
+    assert again.model_dump_json() == texts[0]
+    assert TuningConfig.parse(again.options) == TuningConfig(rank=4, lr=0.01)
+
+
+def test_options_of_a_method_that_is_not_installed_are_serialized_as_they_were_given():
+    elsewhere = InvertConfig(method="elsewhere", methods={"elsewhere": {"rank": 4}})
+    assert elsewhere.model_dump()["methods"] == {"elsewhere": {"rank": 4}}
+    assert InvertConfig.model_validate_json(elsewhere.model_dump_json()) == elsewhere
 
 
 def test_options_that_a_method_does_not_have_are_refused_at_once(bundle):
