@@ -36,7 +36,13 @@ class PivotalTuning(Inversion):
 
     def __init__(self, config: InvertConfig, bundle: "Bundle") -> None:
         super().__init__(config, bundle)
-        self.pivot = WPlusInversion(config.model_copy(update={"method": "w_plus"}), bundle)
+        self.pivot = WPlusInversion(_of_pivot(config), bundle)
+
+    @classmethod
+    def check(cls, config: InvertConfig, bundle: "Bundle | None" = None) -> None:
+        """Refuse settings that the method or its pivot cannot work with; see `Inversion.check`."""
+        super().check(config, bundle)
+        WPlusInversion.check(_of_pivot(config), bundle)
 
     def run(self, problem: Problem) -> list[Solution]:
         """Return one solution per portrait, in order, each with a difference of weights."""
@@ -58,3 +64,7 @@ class PivotalTuning(Inversion):
             for row, solution in zip(good, tuned, strict=True):
                 solutions[row] = solution
         return solutions
+
+
+def _of_pivot(config: InvertConfig) -> InvertConfig:
+    return config.model_copy(update={"method": "w_plus"})

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import torch
-from pydantic import Field
+from pydantic import Field, field_validator
 from torch import Tensor
 
 from itportrait.config import Settings
@@ -71,6 +71,14 @@ class TuningConfig(Settings):
     generator's views."""
     failed_checks: int = Field(default=2, ge=1)
     """Number of checks in a row that fail before a portrait's tuning ends."""
+
+    @field_validator("depth_variance")
+    @classmethod
+    def _range_is_in_order(cls, value: tuple[float, float]) -> tuple[float, float]:
+        least, most = value
+        if not 0 <= least < most:
+            raise ValueError(f"expected 0 <= smallest < largest, got {least} and {most}")
+        return value
 
 
 class Tuner(RowLoop):

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from itportrait.errors import InvalidArgumentError
+from itportrait.errors import InvalidArgumentError, MissingModelError
 from itportrait.image import to_tensor, to_uint8
 from itportrait.invert import InvertConfig, Inverter
 from itportrait.invert.codes import WPlusInversion
 from itportrait.invert.differences import Differences, tuned_parameters
 from itportrait.invert.loop import RowRandom
+from itportrait.invert.pti import PivotalTuning
 from itportrait.learning.seeds import key_rng
 from itportrait.metrics import psnr
 from itportrait.records import Status
@@ -219,3 +220,18 @@ def test_options_are_checked_by_name(bundle):
     with pytest.raises(InvalidArgumentError, match=r"unknown key 'rnk'; known: .*rank"):
         make(bundle, options={"rnk": 4})
     assert isinstance(make(bundle).method.pivot, WPlusInversion)
+
+
+@pytest.mark.parametrize("value", [[1.25, 0.8], [1, 1], [-1, 2], [float("nan"), 2]])
+def test_a_range_of_depth_variance_that_nothing_meets_is_refused(value):
+    config = InvertConfig(method="pti", methods={"pti": {"depth_variance": value}})
+    with pytest.raises(InvalidArgumentError, match=r"pti.*depth_variance.*smallest < largest"):
+        PivotalTuning.check(config)
+
+
+def test_what_the_pivot_cannot_work_with_is_refused_before_models_are_loaded(bundle):
+    config = InvertConfig(method="pti", start="encoder")
+    with pytest.raises(MissingModelError, match="no encoder"):
+        PivotalTuning.check(config, bundle)
+    PivotalTuning.check(config, tiny_bundle(encoder=True))
+    PivotalTuning.check(config)
