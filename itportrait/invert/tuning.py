@@ -6,6 +6,7 @@ must vary as the untuned one does, and the sides must not look less like the por
 tuning. A portrait keeps the weights that passed the check last, and ends where it fails again.
 """
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -29,6 +30,8 @@ from itportrait.styles import WeightDelta
 
 if TYPE_CHECKING:
     from itportrait.bundle import Bundle
+
+log = logging.getLogger(__name__)
 
 
 class TuningConfig(Settings):
@@ -101,7 +104,7 @@ class Tuner(RowLoop):
         bundle: "Bundle",
         seed: int,
     ) -> None:
-        self.options, self.bundle = options, bundle
+        self.options, self.bundle, self.keys = options, bundle, problem.keys
         self.base = tuned_parameters(bundle.generator)
         self.differences = Differences(self.base, options.rank)
         values = self.differences.start(problem.keys, seed)
@@ -160,7 +163,17 @@ class Tuner(RowLoop):
         return broken
 
     def solution(self, position: int, *, steps: int, seconds: float, failure: str) -> Solution:
-        """Return what was found for a portrait; see `RowLoop.solution`."""
+        """Return what was found for a portrait; see `RowLoop.solution`.
+
+        A portrait whose tuning breaks is none that fails: it has its code, and the weights that
+        passed the check last.
+        """
+        if failure:
+            log.warning(
+                "tuning of portrait %s: %s; it keeps the weights that passed the check last",
+                self.keys[self.index[position]],
+                failure,
+            )
         pivot = self.pivots.solutions[position]
         values = {name: value[position, None] for name, value in self.passed.values.items()}
         changes = self.differences.of(values)
@@ -169,7 +182,6 @@ class Tuner(RowLoop):
             camera=pivot.camera,
             steps=pivot.steps + steps,
             seconds=pivot.seconds + seconds,
-            failure=failure,
             delta=WeightDelta(
                 {name: change[0] for name, change in changes.items()}, self.options.rank
             ),

@@ -1,5 +1,6 @@
 """Pivotal tuning: likeness of the input view, other views that hold, batches, what is stored."""
 
+import math
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +14,7 @@ from itportrait.invert.codes import WPlusInversion
 from itportrait.invert.differences import Differences, tuned_parameters
 from itportrait.invert.loop import RowRandom
 from itportrait.invert.pti import PivotalTuning
+from itportrait.invert.tuning import Tuner
 from itportrait.learning.seeds import key_rng
 from itportrait.metrics import psnr
 from itportrait.records import Status
@@ -176,6 +178,31 @@ def test_a_code_that_breaks_is_a_failed_row_alone(bundle, portraits):
     rows = make(bundle, options={**TUNED, "steps": 3}).invert(poisoned)
     assert [row.status for row in rows] == [Status.OK, Status.FAILED, Status.OK]
     assert rows[1].weights is None
+
+
+@pytest.mark.parametrize("check_every", [2, 100])
+def test_a_tuning_that_breaks_leaves_the_portrait_with_what_passed_last(
+    bundle, portraits, monkeypatch, caplog, check_every
+):
+    depth_error = Tuner._depth_error
+
+    def breaks(tuner, *args):
+        error = depth_error(tuner, *args)
+        if tuner.schedule.step >= 4 and tuner.keys[tuner.index[0]] == portraits[0].record_id:
+            error = error * torch.tensor([math.nan] + [1.0] * (len(error) - 1))
+        return error
+
+    monkeypatch.setattr(Tuner, "_depth_error", breaks)
+    options = {**TUNED, "steps": 8, "check_every": check_every}
+    rows = make(bundle, options=options).invert(portraits)
+    codes = make(bundle, method="w_plus").invert(portraits)
+    assert [row.status for row in rows] == [Status.OK] * 3
+    assert [row.steps for row in rows] == [20 + 4, 20 + 8, 20 + 8]
+    np.testing.assert_array_equal(rows[0].w_plus, codes[0].w_plus)
+    tuned = bool(flat(rows[0]).any())
+    assert tuned == (check_every == 2)
+    assert portraits[0].record_id in caplog.text
+    assert "not finite after 4 steps" in caplog.text
 
 
 def test_cameras_are_drawn_to_both_sides_and_up_and_down():
