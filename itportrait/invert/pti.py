@@ -60,6 +60,7 @@ class PivotalTuning(Inversion):
                 options=self.options,
                 bundle=self.bundle,
                 seed=self.config.seed,
+                early_stop=self.config.early_stop,
             ).run()
             for row, solution in zip(good, tuned, strict=True):
                 solutions[row] = solution

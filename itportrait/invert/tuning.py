@@ -93,6 +93,7 @@ class Tuner(RowLoop):
         options: how.
         bundle: models.
         seed: of what is drawn, with the record's id.
+        early_stop: whether a portrait that has converged ramps down early and leaves the batch.
     """
 
     def __init__(
@@ -103,8 +104,10 @@ class Tuner(RowLoop):
         options: TuningConfig,
         bundle: "Bundle",
         seed: int,
+        early_stop: bool,
     ) -> None:
         self.options, self.bundle, self.keys = options, bundle, problem.keys
+        self.early_stop = early_stop
         self.base = tuned_parameters(bundle.generator)
         self.differences = Differences(self.base, options.rank)
         values = self.differences.start(problem.keys, seed)
@@ -157,8 +160,9 @@ class Tuner(RowLoop):
         if self.options.depth and self.schedule.step % self.options.depth_every == 0:
             loss = loss + self.options.depth * self._depth_error(generator, planes)
         broken = self.descend(loss)
-        alike = self._alike(renderings[0].final_image.detach())
-        self.schedule.converge(alike | self.plateau.update(picture.detach()))
+        if self.early_stop:
+            alike = self._alike(renderings[0].final_image.detach())
+            self.schedule.converge(alike | self.plateau.update(picture.detach()))
         self._check_sides()
         return broken
 

@@ -144,7 +144,8 @@ def test_a_portrait_that_is_alike_ends_early_and_the_others_go_on(bundle, portra
     codes = make(bundle, method="w_plus").invert(portraits)
     distances = sorted(row.perceptual for row in codes)
     target = (distances[0] + distances[1]) / 2
-    rows = make(bundle, options={**TUNED, "target_perceptual": target}).invert(portraits)
+    options = {**TUNED, "target_perceptual": target}
+    rows = make(bundle, options=options, early_stop=True, patience=1000).invert(portraits)
     first, *others = sorted(zip(codes, rows, strict=True), key=lambda pair: pair[0].perceptual)
     assert first[1].steps < 20 + 30
     assert all(first[1].steps < other.steps for _, other in others)
@@ -169,6 +170,15 @@ def test_checks_do_not_depend_on_batch_mates(bundle, portraits):
     assert steps == [row.steps for row in alone]
     assert min(steps) < 20 + 12 < max(steps)
     assert max(steps) == 20 + 24
+
+
+def test_none_ends_early_unless_asked(bundle, portraits):
+    options = {**TUNED, "patience": 2, "min_gain": 0.9, "target_perceptual": 10, "ramp_down": 0.1}
+    short, full = (
+        make(bundle, options=options, early_stop=early, patience=1000).invert(portraits[:1])[0]
+        for early in (True, False)
+    )
+    assert short.steps < 20 + 30 == full.steps
 
 
 def test_a_code_that_breaks_is_a_failed_row_alone(bundle, portraits):
