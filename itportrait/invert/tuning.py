@@ -179,17 +179,23 @@ class Tuner(RowLoop):
                 failure,
             )
         pivot = self.pivots.solutions[position]
-        values = {name: value[position, None] for name, value in self.passed.values.items()}
-        changes = self.differences.of(values)
         return Solution(
             w_plus=pivot.w_plus,
             camera=pivot.camera,
             steps=pivot.steps + steps,
             seconds=pivot.seconds + seconds,
-            delta=WeightDelta(
-                {name: change[0] for name, change in changes.items()}, self.options.rank
-            ),
+            delta=self._delta(position),
         )
+
+    def _delta(self, position: int) -> WeightDelta | None:
+        """Return the difference that passed last: of what has changed, or None for no change."""
+        values = {name: value[position, None] for name, value in self.passed.values.items()}
+        changes = {
+            name: change[0]
+            for name, change in self.differences.of(values).items()
+            if bool(change.any())
+        }
+        return WeightDelta(changes, self.options.rank) if changes else None
 
     def _depth_error(self, generator: Generator, planes: Tensor) -> Tensor:
         """Return the mean squared difference of depth from cameras at random, `[N]`."""
