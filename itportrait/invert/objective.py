@@ -44,7 +44,7 @@ class PictureLoss:
     def __call__(self, rendering: Rendering) -> Tensor:
         """Return the loss of renders against the view, `[N]`."""
         weights, target = self.weights, self.target
-        image = _where_seen(rendering.final_image, target.image, target.mask)
+        image = where_seen(rendering.final_image, target.image, target.mask)
         error = image - target.image
         loss = image.new_zeros(len(image))
         if weights.l2:
@@ -68,7 +68,7 @@ class PictureLoss:
                 None if mask is None else resize(mask, size).clamp(0, 1),
             )
         image, mask = self._raw
-        return (_where_seen(image_raw, image, mask) - image).abs().flatten(1).mean(1)
+        return (where_seen(image_raw, image, mask) - image).abs().flatten(1).mean(1)
 
     def _distance(self, image: Tensor) -> Tensor:
         model = self.bundle.perceptual
@@ -85,11 +85,6 @@ class PictureLoss:
         return model.features(self.target.image)
 
 
-def _where_seen(image: Tensor, target: Tensor, mask: Tensor | None) -> Tensor:
-    """Return renders in which what the mask hides is the target's: it adds nothing to a loss."""
-    return image if mask is None else target.lerp(image, mask.expand_as(image))
-
-
 class Objective:
     """Compares renders with all targets and holds the code near where codes are plausible.
 
@@ -104,9 +99,9 @@ class Objective:
         self.views = [PictureLoss(weights, bundle, target) for target in targets]
 
     @property
-    def portraits(self) -> Tensor:
-        """The portraits themselves, `[N, 3, S, S]`."""
-        return self.views[0].target.image
+    def portraits(self) -> Target:
+        """The view that is the portraits themselves."""
+        return self.views[0].target
 
     def cameras(self, correction: Tensor | None) -> list[Tensor]:
         """Return the camera `[N, 25]` of every target; `correction [N, 6]` moves the portrait's."""
@@ -143,6 +138,11 @@ class Objective:
         if correction is not None:
             loss = loss + weights.camera * correction.square().mean(1)
         return loss
+
+
+def where_seen(image: Tensor, target: Tensor, mask: Tensor | None) -> Tensor:
+    """Return renders in which what the mask hides is the target's: it adds nothing to a loss."""
+    return image if mask is None else target.lerp(image, mask.expand_as(image))
 
 
 def finite_rows(*tensors: Tensor) -> Tensor:

@@ -113,7 +113,7 @@ class BatchOptimizer(RowLoop):
         converged = self.plateau.update(loss)
         if self.config.target_psnr is not None:
             target = 10 ** (-self.config.target_psnr / 10)
-            converged = converged | (squared_error(image, self.objective.portraits) <= target)
+            converged = converged | (squared_error(image, self.objective.portraits.image) <= target)
         return converged
 
     def _noise(self, u: Tensor) -> Tensor | float:

@@ -8,7 +8,8 @@ from torch import Tensor
 from itportrait.generator import Generator, Rendering
 from itportrait.geometry.camera import look_at_camera
 from itportrait.geometry.orbit import Orbit
-from itportrait.invert.problem import Solution
+from itportrait.invert.objective import where_seen
+from itportrait.invert.problem import Solution, Target
 from itportrait.metrics import Perceptual, depth_variance_ratio
 
 
@@ -41,7 +42,7 @@ class SideCheck:
 
     Args:
         pivots: the portraits.
-        images: the portraits, `[N, 3, S, S]`.
+        target: the portraits; what their masks hide counts as alike.
         perceptual: measures how much a view looks like the portrait.
         orbit: of the generator's family.
         yaw_rad: of the views, to both sides.
@@ -52,7 +53,7 @@ class SideCheck:
     def __init__(
         self,
         pivots: Pivots,
-        images: Tensor,
+        target: Target,
         perceptual: Perceptual,
         *,
         orbit: Orbit,
@@ -60,16 +61,18 @@ class SideCheck:
         depth_variance: tuple[float, float],
         side_loss: float,
     ) -> None:
-        self.pivots, self.images, self.perceptual = pivots, images, perceptual
+        self.pivots, self.target, self.perceptual = pivots, target, perceptual
         self.depth_variance, self.side_loss = depth_variance, side_loss
-        self.cameras = [look_at_camera(yaw, 0.0, orbit).to(images) for yaw in (-yaw_rad, yaw_rad)]
+        self.cameras = [
+            look_at_camera(yaw, 0.0, orbit).to(target.image) for yaw in (-yaw_rad, yaw_rad)
+        ]
         with torch.no_grad():
             self.untuned = [pivots.render(self._camera(c)) for c in self.cameras]
             self.distances = self._distances(self.untuned)
 
     def keep(self, rows: Tensor) -> None:
         """Keep the portraits of index tensor `rows`; `pivots` keeps them by itself."""
-        self.images, self.distances = self.images[rows], self.distances[rows]
+        self.target, self.distances = self.target.keep(rows), self.distances[rows]
         self.untuned = [
             Rendering(None, view.image_raw[rows], view.image_depth[rows], view.image_alpha[rows])
             for view in self.untuned
@@ -91,9 +94,13 @@ class SideCheck:
         return good
 
     def _camera(self, camera: Tensor) -> Tensor:
-        return camera.expand(len(self.images), -1)
+        return camera.expand(len(self.target.image), -1)
 
     def _distances(self, views: Sequence[Rendering]) -> Tensor:
         """Return the mean perceptual distance of views from the portraits, `[N]`."""
-        each = [self.perceptual.distance(view.final_image, self.images) for view in views]
+        image, mask = self.target.image, self.target.mask
+        each = [
+            self.perceptual.distance(where_seen(view.final_image, image, mask), image)
+            for view in views
+        ]
         return torch.stack(each).mean(0)

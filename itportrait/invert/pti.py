@@ -52,10 +52,11 @@ class PivotalTuning(Inversion):
             cameras = torch.stack([solutions[row].camera for row in good])
             keys = tuple(problem.keys[row] for row in good)
             rows = torch.tensor(good, device=cameras.device)
-            portraits = replace(problem.targets[0].keep(rows), camera=cameras)
+            portraits, *others = [target.keep(rows) for target in problem.targets]
+            portraits = replace(portraits, camera=cameras)
             assert isinstance(self.options, TuningConfig)
             tuned = Tuner(
-                Problem((portraits,), keys),
+                Problem((portraits, *others), keys),
                 [solutions[row] for row in good],
                 options=self.options,
                 bundle=self.bundle,

@@ -21,7 +21,7 @@ from itportrait.geometry.camera import look_at_camera
 from itportrait.invert.config import LossWeights
 from itportrait.invert.differences import Differences, tuned_parameters
 from itportrait.invert.loop import Kept, RowLoop, RowRandom
-from itportrait.invert.objective import Objective
+from itportrait.invert.objective import Objective, where_seen
 from itportrait.invert.pivots import Pivots, SideCheck
 from itportrait.invert.problem import Problem, Solution
 from itportrait.invert.rows import Plateau, RowAdam, RowSchedule
@@ -129,7 +129,7 @@ class Tuner(RowLoop):
         self.pivots = Pivots(bundle.generator, solutions)
         self.check = SideCheck(
             self.pivots,
-            problem.images,
+            problem.targets[0],
             bundle.perceptual,
             orbit=bundle.orbit,
             yaw_rad=options.check_yaw_rad,
@@ -212,7 +212,9 @@ class Tuner(RowLoop):
 
     @torch.no_grad()
     def _alike(self, image: Tensor) -> Tensor:
-        distance = self.bundle.perceptual.distance(image, self.objective.portraits)
+        target = self.objective.portraits
+        image = where_seen(image, target.image, target.mask)
+        distance = self.bundle.perceptual.distance(image, target.image)
         return distance <= self.options.target_perceptual
 
     @torch.no_grad()

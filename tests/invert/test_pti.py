@@ -8,13 +8,15 @@ import pytest
 import torch
 
 from itportrait.errors import InvalidArgumentError, MissingModelError
+from itportrait.geometry.camera import look_at_camera
 from itportrait.image import to_tensor, to_uint8
 from itportrait.invert import InvertConfig, Inverter
 from itportrait.invert.codes import WPlusInversion
 from itportrait.invert.differences import Differences, tuned_parameters
 from itportrait.invert.loop import RowRandom
+from itportrait.invert.problem import Problem, Target
 from itportrait.invert.pti import PivotalTuning
-from itportrait.invert.tuning import Tuner
+from itportrait.invert.tuning import Tuner, TuningConfig
 from itportrait.learning.seeds import key_rng
 from itportrait.metrics import psnr
 from itportrait.records import Status
@@ -251,6 +253,57 @@ def test_a_generator_with_noise_is_tuned(mode):
         upper = {name for name in noise if name.startswith("superresolution")}
         assert upper
         assert noise & moved == (noise if mode == "const" else noise - upper)
+
+
+def problem_of(bundle, portraits):
+    images = torch.stack([to_tensor(record.pixels) for record in portraits])
+    cameras = torch.stack([torch.as_tensor(record.camera) for record in portraits])
+    return Problem.of(images, cameras, tuple(record.record_id for record in portraits))
+
+
+def test_other_views_of_a_portrait_pull_at_its_weights_too(bundle, portraits):
+    problem = problem_of(bundle, portraits)
+    cameras = problem.cameras.clone()
+    cameras[1, 16] = cameras[1, 20] = 0.0  # its code breaks, and it is not tuned
+    first = replace(problem.targets[0], camera=cameras)
+    side = look_at_camera(torch.full((3,), 0.3), torch.zeros(3))
+    other = Target(problem.images.flip(3), side)
+    method = make(bundle, options={**TUNED, "depth": 0.0}).method
+    one, both = (
+        method.run(Problem(targets, problem.keys)) for targets in ((first,), (first, other))
+    )
+    assert [bool(solution.failure) for solution in both] == [False, True, False]
+
+    def distance(solution, row):
+        codes = Codes(solution.w_plus[None], side[:1], (solution.delta,))
+        image = PreparedGenerator(bundle.generator).render(codes).final_image
+        return float((image - other.image[row, None]).square().mean())
+
+    pivots = method.pivot.run(Problem((first, other), problem.keys))
+    for row in (0, 2):
+        np.testing.assert_array_equal(both[row].w_plus, pivots[row].w_plus)
+        assert distance(both[row], row) < 0.9 * distance(pivots[row], row)
+        assert distance(both[row], row) < distance(one[row], row)
+
+
+def test_what_a_mask_hides_has_no_say_in_the_checks(bundle, portraits):
+    problem = problem_of(bundle, portraits[:2])
+    images, mask = problem.images, torch.ones(2, 1, 32, 32)
+    mask[:, :, :, 20:] = 0
+    tuner = Tuner(
+        Problem((Target(images, problem.cameras, mask),), problem.keys),
+        make(bundle, method="w_plus").method.run(problem),
+        options=TuningConfig(),
+        bundle=bundle,
+        seed=0,
+        early_stop=True,
+    )
+    seen = [torch.where(mask > 0, view.final_image, images) for view in tuner.check.untuned]
+    distances = [bundle.perceptual.distance(image, images) for image in seen]
+    torch.testing.assert_close(tuner.check.distances, torch.stack(distances).mean(0))
+    beside = torch.where(mask > 0, images, -images)
+    assert tuner._alike(beside).all()
+    assert not tuner._alike(-images).any()
 
 
 def test_options_are_checked_by_name(bundle):
