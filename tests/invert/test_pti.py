@@ -8,16 +8,14 @@ import pytest
 import torch
 
 from itportrait.errors import InvalidArgumentError, MissingModelError
-from itportrait.geometry.camera import look_at_camera
+from itportrait.geometry.camera import camera_angles, look_at_camera
 from itportrait.image import to_tensor, to_uint8
 from itportrait.invert import InvertConfig, Inverter
 from itportrait.invert.codes import WPlusInversion
 from itportrait.invert.differences import Differences, tuned_parameters
-from itportrait.invert.loop import RowRandom
 from itportrait.invert.problem import Problem, Target
 from itportrait.invert.pti import PivotalTuning
 from itportrait.invert.tuning import Tuner, TuningConfig
-from itportrait.learning.seeds import key_rng
 from itportrait.metrics import psnr
 from itportrait.records import Status
 from itportrait.styles import Codes, PreparedGenerator, WeightDelta
@@ -51,6 +49,12 @@ def portraits(bundle):
 def make(bundle, *, method="pti", options=TUNED, **settings):
     data = {**QUICK, "method": method, "methods": {"pti": options}, **settings}
     return Inverter(InvertConfig.parse(data), bundle)
+
+
+def problem_of(bundle, portraits):
+    images = torch.stack([to_tensor(record.pixels) for record in portraits])
+    cameras = torch.stack([torch.as_tensor(record.camera) for record in portraits])
+    return Problem.of(images, cameras, tuple(record.record_id for record in portraits))
 
 
 @pytest.fixture(scope="module")
@@ -218,12 +222,40 @@ def test_a_tuning_that_breaks_leaves_the_portrait_with_what_passed_last(
     assert "not finite after 4 steps" in caplog.text
 
 
-def test_cameras_are_drawn_to_both_sides_and_up_and_down():
-    random = RowRandom([key_rng(0, key) for key in "abcd"])
-    angles = torch.stack([random.uniform(2) for _ in range(200)])
-    assert (angles.mean((0, 1)).abs() < 0.1).all()
-    assert (angles.amin((0, 1)) < -0.9).all()
-    assert (angles.amax((0, 1)) > 0.9).all()
+def test_depth_is_compared_from_both_sides_and_from_above_and_below(bundle, portraits, monkeypatch):
+    """The tuned and the untuned generator are rendered from the same cameras, a portrait's own."""
+    tuner = Tuner(
+        problem_of(bundle, portraits),
+        make(bundle, method="w_plus", steps=1).method.run(problem_of(bundle, portraits)),
+        options=TuningConfig(),
+        bundle=bundle,
+        seed=0,
+        early_stop=True,
+    )
+    generator, seen = tuner.generator(), []
+    render = type(generator).render
+
+    def spy(rendered, planes, ws, camera, **options):
+        seen.append((rendered, camera))
+        return render(rendered, planes, ws, camera, **options)
+
+    monkeypatch.setattr(type(generator), "render", spy)
+    planes = generator.planes(tuner.pivots.ws).detach()
+    for _ in range(40):
+        tuner._depth_error(generator, planes)
+    untuned, tuned = (
+        torch.stack([camera for rendered, camera in seen if rendered is one])
+        for one in (bundle.generator, generator)
+    )
+    assert torch.equal(untuned, tuned)
+    angles = torch.stack(camera_angles(tuned.flatten(0, 1)), 1).view(40, 3, 2)
+    most = torch.tensor([tuner.options.yaw_rad, tuner.options.pitch_rad])
+    for portrait in (angles / most).unbind(1):
+        assert (portrait.mean(0).abs() < 0.3).all()
+        assert (portrait.amin(0) < -0.8).all()
+        assert (portrait.amax(0) > 0.8).all()
+        assert portrait.abs().max() < 1.01
+    assert len(angles[0].unique(dim=0)) == 3
 
 
 def test_the_depth_term_reaches_the_weights(bundle, portraits):
@@ -253,12 +285,6 @@ def test_a_generator_with_noise_is_tuned(mode):
         upper = {name for name in noise if name.startswith("superresolution")}
         assert upper
         assert noise & moved == (noise if mode == "const" else noise - upper)
-
-
-def problem_of(bundle, portraits):
-    images = torch.stack([to_tensor(record.pixels) for record in portraits])
-    cameras = torch.stack([torch.as_tensor(record.camera) for record in portraits])
-    return Problem.of(images, cameras, tuple(record.record_id for record in portraits))
 
 
 def test_other_views_of_a_portrait_pull_at_its_weights_too(bundle, portraits):
