@@ -97,6 +97,7 @@ def flat(row):
     return torch.cat([changes[name].flatten() for name in sorted(changes)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rank", [None, 2])
 def test_result_does_not_depend_on_batch_mates(bundle, portraits, rank):
     options = {**TUNED, "steps": 8, "rank": rank}
@@ -117,6 +118,7 @@ def test_repeats_to_the_byte(bundle, portraits):
     assert [row.weights for row in first] == [row.weights for row in second]
 
 
+@pytest.mark.slow
 def test_a_low_rank_takes_fewer_bytes(bundle, portraits, rows):
     low = make(bundle, options={**TUNED, "rank": 2}).invert(portraits)
     codes = make(bundle, method="w_plus").invert(portraits)
@@ -258,6 +260,7 @@ def test_depth_is_compared_from_both_sides_and_from_above_and_below(bundle, port
     assert len(angles[0].unique(dim=0)) == 3
 
 
+@pytest.mark.slow
 def test_the_depth_term_reaches_the_weights(bundle, portraits):
     plain = make(bundle, options={**TUNED, "depth": 0.0}).invert(portraits)
     held = make(bundle, options={**TUNED, "depth": 3000.0}).invert(portraits)
