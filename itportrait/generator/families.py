@@ -41,7 +41,7 @@ def find_family(name: str, config: object) -> type[Generator]:
         return FAMILIES.get(name)
     except UnknownNameError:
         known = GeneratorConfig.model_fields
-        if not isinstance(config, dict) or not config or config.keys() - known.keys():
+        if not isinstance(config, dict) or config.keys() - known.keys():
             raise
     log.warning(
         "generator family %r is not registered; its configuration is that of %r, so it is read as "

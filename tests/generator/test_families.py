@@ -6,10 +6,11 @@ import pytest
 import torch
 from torch import nn
 
-from itportrait.bundle import PerceptionSpec, load_bundle, write_bundle
+from itportrait.bundle import BundleSpec, PerceptionSpec, load_bundle, write_bundle
 from itportrait.config import Settings
 from itportrait.errors import CheckpointError, InvalidArgumentError, UnknownNameError
 from itportrait.generator import FAMILIES, Generator, Rendering, load_generator, save_generator
+from itportrait.generator.config import GeneratorConfig
 from itportrait.generator.generator import TriPlaneGenerator
 from itportrait.geometry.camera import frontal_camera, look_at_camera
 from itportrait.geometry.rays import camera_rays
@@ -122,6 +123,19 @@ def test_a_free_name_of_release_0_1_stands_for_the_tri_plane_generator(tmp_path,
     assert type(bundle.generator) is TriPlaneGenerator
     assert bundle.family == "our studio"
     assert "'our studio' is not registered" in caplog.text
+
+
+def test_a_free_name_without_settings_of_its_own_is_read_too(tmp_path):
+    """Release 0.1 took an empty configuration for the defaults of its one architecture."""
+    path = tmp_path / "model.json"
+    save_generator(tiny_generator(), tmp_path)
+    write_bundle(tmp_path, name="own", family="mini", license="none", perception=PerceptionSpec())
+    content = json.loads(path.read_text()) | {"family": "our studio"}
+    content["generator"]["config"] = {}
+    path.write_text(json.dumps(content))
+    spec = BundleSpec.parse(content)
+    assert spec.family == "our studio"
+    assert spec.generator.config == GeneratorConfig()
 
 
 def test_names_of_the_package_s_own_bundles_are_known():
