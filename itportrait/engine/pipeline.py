@@ -19,7 +19,6 @@ from itportrait.io.commits import Commit
 from itportrait.io.lease import Lease
 from itportrait.stages.items import UpstreamDamagedError, digest_of_inputs
 from itportrait.stages.recipe import Recipe
-from itportrait.stages.registry import CHAIN
 from itportrait.stages.shards import Shard
 
 _TURN_S = 0.25
@@ -38,14 +37,14 @@ class Domain:
         recipe: of its stage; None while its style is still to be made.
         adapt: starts the adaptation; the future gives the recipe.
         doing: what `adapt` does, for people.
-        stage: name of the stage that runs once for each domain.
+        stage: name of the stage that runs once for each domain: the job's last one.
     """
 
     name: str
     recipe: Recipe | None
     adapt: Callable[[], "Future[Recipe]"] | None = None
     doing: str = "adapting"
-    stage: str = CHAIN[-1]
+    stage: str = field(kw_only=True)
     error: Exception | None = None
     future: "Future[Recipe] | None" = None
     waiting: list[tuple[int, Outputs, int]] = field(default_factory=list[tuple[int, Outputs, int]])

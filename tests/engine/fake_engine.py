@@ -31,7 +31,7 @@ def engine(
     first = [recipe for recipe in recipes if not recipe.domain]
     styles = [recipe for recipe in recipes if recipe.domain]
     if domains is None:
-        domains = [Domain(recipe.domain, recipe) for recipe in styles]
+        domains = [Domain(recipe.domain, recipe, stage=STYLIZE) for recipe in styles]
     values = {
         "executor": RayExecutor(),
         "limits": LIMITS,

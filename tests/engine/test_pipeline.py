@@ -165,8 +165,8 @@ def test_domain_that_is_still_adapted_holds_up_no_other_stage(ray_cluster, photo
     broken: Future = Future()
     broken.set_exception(ItportraitError("its reference is gone"))
     domains = [
-        Domain("bronze", None, lambda: late),
-        Domain("zombie", None, lambda: broken),
+        Domain("bronze", None, lambda: late, stage=recipes[2].stage),
+        Domain("zombie", None, lambda: broken, stage=recipes[2].stage),
     ]
     made = engine(recipes, domains)
 
@@ -187,7 +187,11 @@ def test_plan_writes_nothing_and_tells_what_is_done(ray_cluster, photos, tmp_pat
     recipes = chain(tmp_path / "out")
 
     def planned():
-        domains = [Domain("bronze", recipes[2]), Domain("new", None, Future)]
+        stage = recipes[2].stage
+        domains = [
+            Domain("bronze", recipes[2], stage=stage),
+            Domain("new", None, Future, stage=stage),
+        ]
         return engine(recipes, domains).plan(shards_of(folder, 1))
 
     before = planned()

@@ -150,7 +150,7 @@ class Schedules(RuleBasedStateMachine):
         limits = {"storage_retries": 90, "node_retries": 90, "memory_wait_s": 1800.0}
         self.pipeline = Pipeline(
             self.first,
-            [Domain(self.style.domain, self.style)],
+            [Domain(self.style.domain, self.style, stage=self.style.stage)],
             executor=self.cluster,
             limits=WindowLimits(in_flight=4, **limits),
             resources=dict.fromkeys(CHAIN, StageResources()),

@@ -145,7 +145,7 @@ def test_chain_runs_through_the_pipeline_whatever_befalls_it(faults):
 
     pipeline = Pipeline(
         first,
-        [Domain(style.domain, style)],
+        [Domain(style.domain, style, stage=style.stage)],
         executor=cluster,
         limits=WindowLimits(in_flight=4, backoff_s=0.05),
         resources=dict.fromkeys(LONGER, StageResources()),

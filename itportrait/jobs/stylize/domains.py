@@ -26,7 +26,7 @@ class JobDomains:
         model_id: of the bundle.
         backend: what trains.
         tracking: the run of the job.
-        recipe_of: the stylize stage with a version of a bank.
+        recipe_of: the last stage with a version of a bank.
     """
 
     def __init__(
@@ -40,6 +40,7 @@ class JobDomains:
         self.config, self.model_id, self.backend = config, model_id, backend
         self.tracking, self.recipe_of = tracking, recipe_of
         self.bank = Bank(config.bank)
+        self._domain = partial(Domain, stage=config.stages[-1])
 
     def find(self, domain: str | DomainSpec) -> Domain:
         """Take a domain from the bank or the bundle, or prepare its adaptation.
@@ -58,8 +59,8 @@ class JobDomains:
             raise UnknownNameError("domain", name, sorted(known)) from None
         recipe = self.recipe_of(found)
         if not is_ready_made(found, self.config.bundle):
-            return Domain(name, recipe)
-        return Domain(name, None, partial(self._adopt, found), "coming with the bundle")
+            return self._domain(name, recipe)
+        return self._domain(name, None, partial(self._adopt, found), "coming with the bundle")
 
     def _adopt(self, ready: BankVersion) -> "Future[Recipe]":
         """Copy a ready-made version into the bank, which all nodes reach, and track it."""
@@ -84,9 +85,9 @@ class JobDomains:
         )
         found = job.find_in(self.bank)
         if found is not None:
-            return Domain(spec.name, self.recipe_of(found))
+            return self._domain(spec.name, self.recipe_of(found))
         adapt = partial(self._adapt, job)
-        return Domain(spec.name, None, lambda: self._pool.submit(adapt, spec.name))
+        return self._domain(spec.name, None, lambda: self._pool.submit(adapt, spec.name))
 
     def _adapt(self, job: DomainJob) -> Recipe:
         self.tracking.open()

@@ -2,10 +2,13 @@
 
 import io
 import json
+from dataclasses import replace
 
 import pytest
 from rich.console import Console
 
+from itportrait.adapt import DomainSpec
+from itportrait.bank.store import Bank, BankVersion
 from itportrait.bundle import load_bundle
 from itportrait.errors import ItportraitError
 from itportrait.io.commits import read_committed
@@ -17,8 +20,11 @@ from itportrait.jobs.stylize.run_report import known_model_id, write_run
 from itportrait.jobs.stylize.summary import print_summary
 from itportrait.mini.samples import write_sample_portraits
 from itportrait.records import InvertedRecord, StylizedRecord
+from itportrait.stages.registry import STAGES
 from itportrait.styles import WeightDelta
+from itportrait.stylize.stage import StylizeStage
 from tests.helpers.here import HereBackend, HereExecutor
+from tests.helpers.tiny_family import tint
 from tests.helpers.tiny_folder import write_tiny_bundle
 
 SMALL = {"probe": {"count": 2, "every": 1}, "ite": {"batch": 1, "views": {"yaw_b": []}}}
@@ -90,6 +96,41 @@ def test_photos_to_stylized_portraits_and_a_second_run_that_finds_all_done(place
     assert "Nothing to do" in said
     assert again.deliverables == job.deliverables
     assert pages == {path.name: path.stat().st_mtime_ns for path in (out / "gallery").iterdir()}
+
+
+@pytest.mark.slow
+def test_a_job_that_ends_in_a_stage_of_somebody_elses_counts_its_domains(place, monkeypatch):
+    class PaintStage(StylizeStage):
+        name, folder = "paint", "painted"
+
+    monkeypatch.setattr(STAGES, "_items", {**STAGES._items, "paint": PaintStage})
+    bundle = load_bundle(str(place / "bundle"))
+    bank = Bank(str(place / "painted-bank"))
+    spec = DomainSpec.parse({"name": "red", "mode": "text", "prompt": "red"})
+    version = BankVersion(
+        domain="red",
+        version="v1",
+        base_model_id=bundle.model_id,
+        spec=spec.portable(),
+        info={"base": str(place / "bundle")},
+    )
+    style = replace(tint(bundle, 0), domain="red")
+    bank.publish(version, {"adapter.safetensors": style.to_bytes()})
+    settings = config(
+        place,
+        output=str(place / "painted"),
+        bank=bank.uri,
+        domains=["red", ZOMBIE],
+        stages=["align", "invert", "paint"],
+    )
+    job, _, said = run(settings)
+    assert list(job.totals.stages) == ["align", "invert", "paint red", "paint zombie"]
+    assert [job.totals.stage(domain.stage_name).ok for domain in job.domains] == [2, 2]
+    assert "paint zombie" in said
+    about = json.loads((place / "painted" / "run.json").read_text())
+    assert about["stages"]["paint red"]["cpu_seconds"] > 0
+    rows = read_committed(str(place / "painted/painted/domain=red"), StylizedRecord)
+    assert len(list(rows)) == 2
 
 
 @pytest.mark.slow
