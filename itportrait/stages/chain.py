@@ -33,6 +33,14 @@ def check_chain(names: Sequence[str]) -> None:
                 expected="the last stage, which alone runs once for each domain",
                 actual=f"number {place + 1} of {', '.join(names)}",
             )
+        unknown = stage.unknown_when_failed()
+        if unknown:
+            raise InvalidArgumentError(
+                f"stage {stage.name!r}",
+                expected="rows whose needed fields stand in the records that it takes",
+                actual=f"{stage.record_type.__name__} with {', '.join(unknown)}",
+                remedy="give these fields defaults, or override failed_row",
+            )
         recipe = Recipe(stage=stage.name, output="", config="", after=tuple(names[:place]))
         for kind in stage.takes:
             recipe.giver(kind)

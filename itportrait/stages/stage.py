@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import MISSING, fields
 from typing import Any, ClassVar, cast
 
 from itportrait.config import Settings
@@ -56,6 +57,35 @@ class Stage(ABC):
     def failed_row(
         self, recipe: StageSetup, item: Any, status: Status, error: RecordError
     ) -> Record:
-        """Return the row of an item for which the stage's function gave none."""
-        last = cast(tuple[Record, ...], item)[-1] if isinstance(item, tuple) else item
-        return self.record_type(record_id=last.record_id, status=status, error=error)
+        """Return the row of an item for which the stage's function gave none.
+
+        Fields without a default are taken by name from the item's records, the last one first, and
+        `domain` and `version` of a stage that runs once for each domain from the recipe. A stage
+        whose rows need others, or whose items are photos, overrides this.
+        """
+        records = cast(tuple[Record, ...], item) if isinstance(item, tuple) else (item,)
+        known: dict[str, Any] = {}
+        for record in records:
+            known |= vars(record)
+        if self.per_domain:
+            known |= {"domain": recipe.domain, "version": recipe.version}
+        needed = {name: known[name] for name in _needed_fields(self.record_type)}
+        return self.record_type(**needed, status=status, error=error)
+
+    def unknown_when_failed(self) -> list[str]:
+        """Return the fields that the rows of failed items need and that nothing gives."""
+        if type(self).failed_row is not Stage.failed_row:
+            return []
+        known = {column.name for taken in self.takes for column in fields(taken)}
+        if self.per_domain:
+            known |= {"domain", "version"}
+        return [name for name in _needed_fields(self.record_type) if name not in known]
+
+
+def _needed_fields(record_type: type[Record]) -> list[str]:
+    """Return the fields of a row that have no default, the id among them."""
+    return [
+        column.name
+        for column in fields(record_type)
+        if column.init and column.default is MISSING and column.default_factory is MISSING
+    ]

@@ -22,7 +22,14 @@ from itportrait.errors import (
 from itportrait.io import uris
 from itportrait.io.commits import read_committed
 from itportrait.jobs.stylize.config import load_job
-from itportrait.records import InvertedRecord, Source, StylizedRecord, read_later
+from itportrait.records import (
+    AlignedRecord,
+    InvertedRecord,
+    Record,
+    Source,
+    StylizedRecord,
+    read_later,
+)
 from itportrait.stages.chain import check_chain
 from itportrait.stages.recipe import Recipe
 from itportrait.stages.registry import CHAIN, STAGES
@@ -68,6 +75,17 @@ class DampStage(Stage):
 
 
 # -------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def stages(monkeypatch):
+    """Adds stages to the registry until the test ends."""
+
+    def add(**added):
+        monkeypatch.setattr(STAGES, "_items", {**STAGES._items, **added})
+
+    return add
+
 
 LONGER = (*CHAIN[:2], "damp", CHAIN[2])
 
@@ -189,6 +207,85 @@ def test_job_takes_the_stage_and_its_settings(tmp_path):
 def test_chain_that_cannot_run_is_refused_at_once(values, message):
     with pytest.raises(InvalidArgumentError, match=message):
         load_job(None, values, input="in", output="out")
+
+
+@dataclass(frozen=True, kw_only=True)
+class JudgedRecord(Record):
+    """A portrait with a verdict; rows of failed portraits need the first two fields, too."""
+
+    uri: str
+    camera: np.ndarray | None
+    verdict: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GradedRecord(Record):
+    """A portrait in a style, with a field that no record before it has."""
+
+    domain: str
+    version: str
+    grade: str
+
+
+class JudgeStage(DampStage):
+    name, folder, record_type, takes = (
+        "judge",
+        "judged",
+        JudgedRecord,
+        (AlignedRecord, InvertedRecord),
+    )
+
+
+class GradeStage(JudgeStage):
+    name, folder, record_type, per_domain = "grade", "graded", GradedRecord, True
+
+
+class FilledGradeStage(GradeStage):
+    def failed_row(self, recipe, item, status, error):
+        return GradedRecord(
+            record_id=item[-1].record_id,
+            domain=recipe.domain,
+            version=recipe.version,
+            grade="none",
+            status=status,
+            error=error,
+        )
+
+
+def judged(tmp_path, photos, **changes) -> list[Record]:
+    """Return the rows of the judging stage, whose function raises."""
+    align, invert, *_ = chain(tmp_path / "out")
+    run_stage(align, shards_of(photos("a.png"), 2))
+    run_stage(invert, committed_shards(invert))
+    judge = replace(invert, stage="judge", builder=f"{__name__}:build_defect", **changes)
+    run_stage(judge, committed_shards(judge))
+    return list(read_committed(judge.table().root, JudgedRecord))
+
+
+def build_defect(recipe):
+    def judge(items):
+        raise KeyError("a defect of the stage")
+
+    return judge
+
+
+def test_rows_of_failed_items_take_their_fields_from_the_item(photos, tmp_path, stages):
+    stages(judge=JudgeStage)
+    (row,) = judged(tmp_path, photos, after=CHAIN[:2])
+    (align,) = read_committed(str(tmp_path / "out" / "aligned"), AlignedRecord)
+    (code,) = read_committed(str(tmp_path / "out" / "inverted"), InvertedRecord)
+    assert (row.record_id, row.uri) == (code.record_id, align.uri)
+    np.testing.assert_array_equal(row.camera, code.camera)
+    assert (str(row.status), row.error.type) == ("failed", "KeyError")
+
+
+def test_a_stage_that_cannot_make_rows_of_failed_items_is_refused(stages):
+    stages(judge=JudgeStage, grade=GradeStage)
+    check_chain((*CHAIN[:2], "judge", CHAIN[2]))
+    with pytest.raises(InvalidArgumentError, match="GradedRecord with grade; give these fields"):
+        check_chain((*CHAIN[:2], "grade"))
+    stages(grade=FilledGradeStage)
+    check_chain((*CHAIN[:2], "grade"))
 
 
 def test_unknown_stages_are_refused_with_the_known_ones():
