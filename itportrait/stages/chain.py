@@ -17,6 +17,8 @@ def check_chain(names: Sequence[str]) -> None:
         UnknownNameError: a name is none of a stage.
         InvalidArgumentError: a stage cannot stand in its place; says which, and why.
     """
+    if not names:
+        raise InvalidArgumentError("stages", expected="one stage or more", actual="none")
     stages = [stage_named(name) for name in names]
     if len(set(names)) < len(names):
         raise InvalidArgumentError("stages", expected="each stage once", actual=list(names))

@@ -201,6 +201,7 @@ def test_job_takes_the_stage_and_its_settings(tmp_path):
         (["stages=[invert, stylize]"], "'invert' must be behind another stage"),
         (["stages=[align, stylize, invert]"], "the last stage, which alone runs once for each"),
         (["stages=[align, invert, damp]"], "'damp' must be"),
+        (["stages=[]"], "stages must be one stage or more, got none"),
         (["stages=[align, align, invert, stylize]"], "each stage once"),
     ],
 )
