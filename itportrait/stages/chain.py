@@ -3,8 +3,13 @@
 from collections.abc import Sequence
 
 from itportrait.errors import InvalidArgumentError
+from itportrait.io.names import check_name
 from itportrait.stages.recipe import Recipe
 from itportrait.stages.registry import stage_named
+from itportrait.stages.stage import Stage
+
+JOB_PLACES = frozenset({"bank", "deliverables", "gallery", "report.html", "run.json"})
+"""Names below a job's output that are no tables of stages."""
 
 
 def check_chain(names: Sequence[str]) -> None:
@@ -22,6 +27,7 @@ def check_chain(names: Sequence[str]) -> None:
     stages = [stage_named(name) for name in names]
     if len(set(names)) < len(names):
         raise InvalidArgumentError("stages", expected="each stage once", actual=list(names))
+    _check_names(names, stages)
     for place, stage in enumerate(stages):
         if (place == 0) != (stage.follows is None):
             raise InvalidArgumentError(
@@ -46,3 +52,26 @@ def check_chain(names: Sequence[str]) -> None:
         recipe = Recipe(stage=stage.name, output="", config="", after=tuple(names[:place]))
         for kind in stage.takes:
             recipe.giver(kind)
+
+
+def _check_names(names: Sequence[str], stages: Sequence[Stage]) -> None:
+    """Check that every stage has the name it is registered under and a folder of its own."""
+    owners: dict[str, str] = {}
+    for name, stage in zip(names, stages, strict=True):
+        if stage.name != name:
+            raise InvalidArgumentError(
+                f"name of the stage {name!r}",
+                expected="the one it is registered under",
+                actual=repr(stage.name),
+                remedy=f"set `name` of {type(stage).__name__}",
+            )
+        # Many file systems take `Aligned` and `aligned` for one folder.
+        folder = check_name(stage.folder, f"folder of the stage {name!r}").lower()
+        owner = "the job" if folder in JOB_PLACES else owners.setdefault(folder, repr(name))
+        if owner != repr(name):
+            raise InvalidArgumentError(
+                f"folder of the stage {name!r}",
+                expected="a folder of its own",
+                actual=f"{stage.folder!r}, the place of {owner}",
+                remedy=f"set `folder` of {type(stage).__name__}",
+            )

@@ -289,6 +289,22 @@ def test_a_stage_that_cannot_make_rows_of_failed_items_is_refused(stages):
     check_chain((*CHAIN[:2], "grade"))
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"name": "polish", "folder": "inverted"}, "'inverted', the place of 'invert'; set"),
+        ({"name": "polish", "folder": "Inverted"}, "'Inverted', the place of 'invert'; set"),
+        ({"name": "polish", "folder": "gallery"}, "'gallery', the place of the job; set `folder`"),
+        ({"name": "polish", "folder": "../out"}, "folder of the stage 'polish' must be a name"),
+        ({"folder": "polished"}, "the one it is registered under, got 'damp'; set `name` of Pol"),
+    ],
+)
+def test_a_stage_without_a_name_or_folder_of_its_own_is_refused(stages, changes, message):
+    stages(polish=type("PolishStage", (DampStage,), changes))
+    with pytest.raises(InvalidArgumentError, match=message):
+        check_chain((*CHAIN[:2], "polish", CHAIN[2]))
+
+
 def test_unknown_stages_are_refused_with_the_known_ones():
     with pytest.raises(UnknownNameError, match="unknown stage 'smooth'; known: align, damp, inv"):
         check_chain(("align", "smooth"))

@@ -20,6 +20,7 @@ from itportrait.jobs.stylize.run_report import known_model_id, write_run
 from itportrait.jobs.stylize.summary import print_summary
 from itportrait.mini.samples import write_sample_portraits
 from itportrait.records import InvertedRecord, StylizedRecord
+from itportrait.stages.chain import JOB_PLACES
 from itportrait.stages.registry import STAGES
 from itportrait.styles import WeightDelta
 from itportrait.stylize.stage import StylizeStage
@@ -82,6 +83,8 @@ def test_photos_to_stylized_portraits_and_a_second_run_that_finds_all_done(place
     aligned = [counts for stage, counts in backend.counted if stage == "align"]
     assert sum(counts["ok"] for counts in aligned) == 2
     out = place / "out"
+    tables = {"aligned", "inverted", "stylized"}
+    assert {path.name for path in out.iterdir()} - tables <= {*JOB_PLACES, "_lease"}
     about = json.loads((out / "run.json").read_text())
     assert about["status"] == "finished"
     assert about["counts"] == job.final_counts()
