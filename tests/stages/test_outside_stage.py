@@ -305,6 +305,14 @@ def test_a_stage_without_a_name_or_folder_of_its_own_is_refused(stages, changes,
         check_chain((*CHAIN[:2], "polish", CHAIN[2]))
 
 
+@pytest.mark.parametrize("name", ["train", "publish", "pixels"])
+def test_a_stage_with_the_name_of_another_section_is_refused(stages, name):
+    stages(**{name: type("OtherStage", (DampStage,), {"name": name})})
+    values = [f"stages=[align, invert, {name}, stylize]"]
+    with pytest.raises(InvalidArgumentError, match=f"stage '{name}' has the name of a section"):
+        load_job(None, values, input="in", output="out")
+
+
 def test_unknown_stages_are_refused_with_the_known_ones():
     with pytest.raises(UnknownNameError, match="unknown stage 'smooth'; known: align, damp, inv"):
         check_chain(("align", "smooth"))

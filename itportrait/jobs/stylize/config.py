@@ -237,6 +237,9 @@ class JobConfig(Settings):
             check_chain(self.stages)
         except ItportraitError as error:
             raise ValueError(str(error)) from None
+        for name in self.stages:
+            if name in type(self).model_fields and name not in CHAIN:
+                raise ValueError(f"stage {name!r} has the name of a section; rename the stage")
         for name in self.options:
             if name not in self.stages or name in type(self).model_fields:
                 raise ValueError(f"options.{name}: expected a stage of `stages` without own keys")
@@ -245,7 +248,7 @@ class JobConfig(Settings):
 
     def settings_of(self, stage: str) -> Settings:
         """Return the settings of a stage."""
-        if stage in type(self).model_fields:
+        if stage in CHAIN:  # they alone have sections of their own
             return getattr(self, stage)
         return stage_named(stage).settings.parse(
             self.options.get(stage, {}), source=f"options.{stage}"
