@@ -197,6 +197,8 @@ def test_job_takes_the_stage_and_its_settings(tmp_path):
         (["stages=[align, invert, dampp, stylize]"], "unknown stage 'dampp'; known: align, damp"),
         ([f"stages=[{', '.join(LONGER)}]", "options.damp.sharee=1"], "sharee"),
         (["options.damp.share=1"], "options.damp"),
+        (["resources.others={damp: {cpus: 2}}"], "resources.others.damp: expected a stage of"),
+        (["resources.others={invert: {cpus: 2}}"], "resources.others.invert: expected a stage of"),
         (["stages=[align, damp, stylize]"], "a stage before 'damp' that makes a InvertedRecord"),
         (["stages=[invert, stylize]"], "'invert' must be behind another stage"),
         (["stages=[align, stylize, invert]"], "the last stage, which alone runs once for each"),

@@ -240,9 +240,16 @@ class JobConfig(Settings):
         for name in self.stages:
             if name in type(self).model_fields and name not in CHAIN:
                 raise ValueError(f"stage {name!r} has the name of a section; rename the stage")
+        for place, given in (
+            ("options", self.options),
+            ("resources.others", self.resources.others),
+        ):
+            for name in given:
+                if name not in self.stages or name in CHAIN:
+                    raise ValueError(
+                        f"{place}.{name}: expected a stage of `stages` without own keys"
+                    )
         for name in self.options:
-            if name not in self.stages or name in type(self).model_fields:
-                raise ValueError(f"options.{name}: expected a stage of `stages` without own keys")
             self.settings_of(name)
         return self
 
