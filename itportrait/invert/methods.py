@@ -23,6 +23,9 @@ class Inversion(ABC):
         InvalidArgumentError: `config.options` holds what the method's `Config` refuses.
     """
 
+    VERSION: ClassVar[int] = 1
+    """Version of the method's code. It is raised when results change; portraits that were inverted
+    by other versions are inverted anew."""
     Config: ClassVar[type[Settings]] = Settings
     """The method's own settings, given as `invert.methods.NAME`; none by default."""
 

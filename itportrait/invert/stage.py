@@ -1,9 +1,11 @@
 """The invert stage for the engine: aligned portraits to the generator's codes."""
 
+import json
 from collections.abc import Sequence
 
 from itportrait.invert import VERSION
 from itportrait.invert.config import LOW_QUALITY, InvertConfig
+from itportrait.invert.methods import INVERSIONS
 from itportrait.records import AlignedRecord, InvertedRecord, Record
 from itportrait.stages.gate import Gate, lower_is_worse
 from itportrait.stages.setup import StageSetup
@@ -25,6 +27,12 @@ class InvertStage(Stage):
         Gate(LOW_QUALITY, "psnr", "min_psnr", lower_is_worse, "{:.1f} dB".format),
         Gate(LOW_QUALITY, "identity", "min_identity", lower_is_worse, "identity {:.2f}".format),
     )
+
+    def version_under(self, config: str) -> int | list[int]:
+        """Return the stage's version, and the method's past its first, which was not hashed."""
+        name = json.loads(config).get("method", InvertConfig.model_fields["method"].default)
+        own = INVERSIONS.get(name).VERSION
+        return self.version if own == 1 else [self.version, own]
 
     def build(self, recipe: StageSetup) -> StageFunction:
         """Return the stage's function, with the bundle's models loaded."""

@@ -48,7 +48,8 @@ class Recipe(StageSetup):
     @property
     def fingerprint(self) -> str:
         """Return a digest of everything but the inputs."""
-        parts: list[Any] = [self.stage, self.definition.version, self.config, self.model_id]
+        version = self.definition.version_under(self.config)
+        parts: list[Any] = [self.stage, version, self.config, self.model_id]
         parts += [self.domain, self.version, self.pixel_format.kind, self.pixel_format.quality]
         return fingerprint(*parts)
 

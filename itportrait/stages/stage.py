@@ -50,6 +50,14 @@ class Stage(ABC):
     per_domain: ClassVar[bool] = False
     """True if it runs once for each style domain; it then ends the chain."""
 
+    def version_under(self, config: str) -> int | list[int]:
+        """Return what the code that makes the rows is known by, for JSON of the stage's settings.
+
+        It is the stage's version. A stage whose settings choose a method adds that of the method.
+        """
+        del config
+        return self.version
+
     @abstractmethod
     def build(self, recipe: StageSetup) -> StageFunction:
         """Return the stage's function, with its models loaded."""
