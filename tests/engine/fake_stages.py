@@ -136,7 +136,12 @@ def _invert(photo: AlignedRecord, recipe: Recipe) -> InvertedRecord:
     assert photo.pixels is not None
     code = photo.pixels.astype(np.float32).reshape(-1) / 255
     return InvertedRecord(
-        record_id=photo.record_id, camera=photo.camera, w_plus=code, psnr=30.0, steps=1
+        record_id=photo.record_id,
+        camera=photo.camera,
+        w_plus=code,
+        psnr=30.0,
+        steps=1,
+        weights=photo.pixels.tobytes() if "tuned" in photo.uri.rsplit("/", 1)[-1] else None,
     )
 
 

@@ -196,6 +196,46 @@ def test_ranges_are_kept_aside_and_put_together(photos, tmp_path, log):
     assert uris.list_names(align.partial_table(0).root) == []
 
 
+def weights_of(recipe):
+    return [row.record.weights for row in rows_of(recipe)]
+
+
+def test_weights_of_ranges_are_put_together(photos, tmp_path, log):
+    folder = photos("a-tuned.png", "b.png", "c-tuned.png")
+    _, expected, _ = chain(tmp_path / "whole")
+    run_chain(folder, tmp_path / "whole", log)
+    align, invert, _ = chain(tmp_path / "out", log=log)
+    shard = only_shard(folder)
+    run_shard(align, ShardTask(shard))
+    before = computed(log, "invert")
+    for start, stop in ((0, 2), (2, 3)):
+        run_shard(invert, ShardTask(shard, start, stop))
+    assert rows_of(invert) == []
+    assert run_shard(invert, ShardTask(shard, searched=True)).computed == 0
+    assert len(computed(log, "invert")) == len(before) + 3
+    found = weights_of(invert)
+    assert [weights is None for weights in found] == [False, True, False]
+    assert found[0] != found[2]
+    assert found == weights_of(expected)
+    assert uris.list_names(invert.partial_table(0).root) == []
+
+
+def test_weights_of_a_repeat_are_copied_from_another_shard(photos, tmp_path, log):
+    folder = photos("a-tuned.png", "b.png")
+    for name, old in (("c-tuned.png", "a-tuned.png"), ("d.png", "b.png")):
+        (folder / name).write_bytes((folder / old).read_bytes())
+    align, invert, _ = chain(tmp_path / "out", log=log)
+    shards = list(iter_shards(list_sources(str(folder), patterns=["*"]), 2))
+    for shard in shards:
+        run_shard(align, ShardTask(shard))
+    run_shard(invert, ShardTask(shards[0]))
+    assert run_shard(invert, ShardTask(shards[1], copy_from=(0,))).computed == 0
+    assert computed(log, "invert") == ["a-tuned.png", "b.png"]
+    tuned, plain, *copies = weights_of(invert)
+    assert tuned is not None
+    assert copies == [tuned, plain] == [tuned, None]
+
+
 def test_range_of_a_shard_keeps_what_the_whole_has(photos, tmp_path, log):
     run_chain(photos("a.png", "b.png"), tmp_path / "out", log)
     shard = only_shard(photos("c.png"))
