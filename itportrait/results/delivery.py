@@ -18,9 +18,10 @@ from itportrait.errors import InvalidArgumentError
 from itportrait.image import encode
 from itportrait.io import uris
 from itportrait.io.colors import from_srgb, was_converted
-from itportrait.io.commits import COMMITS, Commit
+from itportrait.io.commits import COMMITS, Commit, StageTable
 from itportrait.io.decoding import decode_picture
 from itportrait.io.names import check_path, numbers_of, resolve_under
+from itportrait.io.parquet import Row
 from itportrait.io.photos import read_source
 from itportrait.pages.depth import encode_depth
 from itportrait.records import (
@@ -230,20 +231,16 @@ class _Portrait:
 def _portraits(task: DeliveryTask, commit: Commit) -> Iterator[_Portrait]:
     """Yield the portraits of a shard that are ok, as many as are wanted, in order."""
     recipe, index = task.recipe, task.shard.index
-    sources = dict(zip(task.shard.keys(), task.shard.sources, strict=True))
+    sources = _sources(task) if task.config.pasted else {}
     aligned: dict[str, tuple[Source, AlignedRecord]] = {}
     codes: dict[str, InvertedRecord] = {}
     for kind in (AlignedRecord, InvertedRecord):
-        table = recipe.upstream(kind)
-        upstream = table.read_commit(index)
-        for row in table.read_rows(upstream, pixels=False) if upstream else ():
+        for row in _good_rows(recipe.upstream(kind), index):
             record = row.record
-            if record.status is not Status.OK:
-                continue
             if isinstance(record, InvertedRecord):
                 codes[record.record_id] = record
             elif isinstance(record, AlignedRecord):
-                source = sources.get(row.key) or Source(uri=restored(record.uri))
+                source = sources.get(record.record_id) or Source(uri=restored(record.uri))
                 aligned.setdefault(record.record_id, (source, record))
     rows = recipe.table().read_rows(commit, pixels=task.config.pasted)
     styled = [row.record for row in rows if row.record.status is Status.OK]
@@ -251,6 +248,26 @@ def _portraits(task: DeliveryTask, commit: Commit) -> Iterator[_Portrait]:
         assert isinstance(record, StylizedRecord)
         if record.record_id in aligned and record.record_id in codes:
             yield _Portrait(*aligned[record.record_id], codes[record.record_id], record)
+
+
+def _sources(task: DeliveryTask) -> dict[str, Source]:
+    """Return the photos of a shard's portraits, by the record's id.
+
+    The rows of the first stage alone have the keys of photos.
+    """
+    photos = dict(zip(task.shard.keys(), task.shard.sources, strict=True))
+    found: dict[str, Source] = {}
+    for row in _good_rows(task.recipe.upstream(task.recipe.before[0]), task.shard.index):
+        if row.key in photos:
+            found.setdefault(row.record.record_id, photos[row.key])
+    return found
+
+
+def _good_rows(table: StageTable, shard: int) -> list[Row]:
+    """Return the rows of a shard that are ok, without their pictures."""
+    commit = table.read_commit(shard)
+    rows = table.read_rows(commit, pixels=False) if commit else []
+    return [row for row in rows if row.record.status is Status.OK]
 
 
 def _makers(task: DeliveryTask, portrait: _Portrait) -> Iterator[tuple[str, Callable[[], bytes]]]:

@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from itportrait.align.stage import AlignStage
 from itportrait.image import decode, encode
 from itportrait.pages import decode_depth
-from itportrait.records import InvertedRecord, Source, StylizedRecord
+from itportrait.records import AlignedRecord, InvertedRecord, Source, StylizedRecord
 from itportrait.results import delivery
 from itportrait.results.deliverables import DeliverablesJob
 from itportrait.results.delivery import DeliveryTask, deliver, read_delivery, sweep
 from itportrait.stages.recipe import Recipe
-from itportrait.stages.registry import CHAIN
+from itportrait.stages.registry import CHAIN, STAGES
 from itportrait.stages.shards import Shard
 from itportrait.stylize import DeliverablesConfig, StylizeConfig, Stylizer
 from tests.helpers.icc import cmyk_profile, rgb_profile
@@ -142,6 +143,26 @@ def test_every_file_that_is_asked_for_is_made(world, bundle):
     assert b"ftypisom" in (folder / "strength.mp4").read_bytes()[:32]
     assert (folder / "from_red.webp").read_bytes()[8:12] == b"WEBP"
     assert (folder / "mesh.ply").read_bytes().startswith(b"ply")
+
+
+def test_photos_are_found_behind_a_stage_that_makes_aligned_records(world, monkeypatch):
+    class PolishStage(AlignStage):
+        name, folder, follows, takes = "polish", "polished", ALIGN, (AlignedRecord,)
+
+    monkeypatch.setattr(STAGES, "_items", {**STAGES._items, "polish": PolishStage})
+    shard, (red, blue), ids = world
+    # A photo in an archive: its name alone, as rows have it, does not lead to it.
+    photos = [Path(source.uri).read_bytes() for source in shard.sources]
+    inside = [Source(uri=f"photos.tar/{n}.png", data=data) for n, data in enumerate(photos)]
+    shard = Shard(0, tuple(inside))
+    align = Recipe(stage=ALIGN, output=red.output, config="")
+    aligned = [row.record for row in align.table().read_rows(align.table().read_commit(0))]
+    aligned = [replace(row, uri=source.uri) for row, source in zip(aligned, inside, strict=True)]
+    commit_rows(align, 0, aligned, keys=shard.keys())
+    commit_rows(Recipe(stage="polish", output=red.output, config=""), 0, aligned)
+    blue = replace(blue, after=(ALIGN, "polish", INVERT))
+    made = deliver(DeliveryTask(config=DeliverablesConfig(pasted=True), recipe=blue, shard=shard))
+    assert (set(made.files), made.errors) == ({f"{record}/pasted.png" for record in ids}, ())
 
 
 def test_what_stands_is_not_made_again_and_what_is_stale_goes(world, monkeypatch):
