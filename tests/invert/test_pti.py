@@ -150,6 +150,7 @@ def test_views_that_do_not_hold_end_a_portrait_with_the_weights_that_passed_last
         assert np.abs(row.pixels.astype(int) - code.pixels).max() <= 1
 
 
+@pytest.mark.slow
 def test_a_portrait_that_is_alike_ends_early_and_the_others_go_on(bundle, portraits):
     codes = make(bundle, method="w_plus").invert(portraits)
     distances = sorted(row.perceptual for row in codes)
