@@ -70,14 +70,15 @@ def settings_rows(model: type[Settings], prefix: str = "") -> Iterator[Row]:
 
 
 def method_rows(model: type[Settings]) -> Iterator[Row]:
-    """Yield the settings of single methods, which a job takes by the method's name."""
+    """Yield the settings of single methods of this package, which a job takes by their names."""
     inversions = {name: INVERSIONS.get(name).Config for name in INVERSIONS.names()}
     adaptations = {name: config_of(name) for name in METHODS.names()}
     for section, configs in (("invert", inversions), ("adapt", adaptations)):
         if section not in model.model_fields:
             continue
         for name, config in sorted(configs.items()):
-            if config is not ItportraitConfig:  # its settings stand directly under `adapt`
+            ours = config.__module__.startswith("itportrait.")
+            if ours and config is not ItportraitConfig:  # whose settings stand under `adapt`
                 yield from settings_rows(config, f"{section}.methods.{name}.")
 
 
