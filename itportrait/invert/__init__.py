@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING
 from itportrait.lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from itportrait.invert.config import InvertConfig, LossWeights
+    from itportrait.invert.config import InvertConfig
     from itportrait.invert.inverter import Inverter, NonFiniteError
     from itportrait.invert.methods import INVERSIONS, Inversion
     from itportrait.invert.problem import Problem, Solution, Target
+    from itportrait.invert.settings import LossWeights
 
 VERSION = 1
 """Version of the stage's code. It is raised when results change; rows of other versions are
@@ -30,7 +31,8 @@ __all__ = [
 __getattr__ = lazy_exports(
     __name__,
     {
-        "config": "InvertConfig LossWeights",
+        "config": "InvertConfig",
+        "settings": "LossWeights",
         "inverter": "Inverter NonFiniteError",
         "methods": "INVERSIONS Inversion",
         "problem": "Problem Solution Target",

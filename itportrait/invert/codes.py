@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, ClassVar
 from itportrait.errors import MissingModelError
 from itportrait.generator.whitened import WhitenedSpace
 from itportrait.geometry.camera import frontal_camera
-from itportrait.invert.config import InvertConfig
 from itportrait.invert.methods import Inversion
 from itportrait.invert.optimize import BatchOptimizer, first_codes
 from itportrait.invert.problem import Problem, Solution
+from itportrait.invert.settings import InversionSettings
 
 if TYPE_CHECKING:
     from itportrait.bundle import Bundle
@@ -42,7 +42,7 @@ class WPlusInversion(Inversion):
     one_code: ClassVar[bool] = False
     """Whether the rows of a code stay equal throughout."""
 
-    def __init__(self, config: InvertConfig, bundle: "Bundle") -> None:
+    def __init__(self, config: InversionSettings, bundle: "Bundle") -> None:
         super().__init__(config, bundle)
         self.check(config, bundle)
         self.encoder = config.start != "mean" and bundle.encoder is not None
@@ -54,7 +54,7 @@ class WPlusInversion(Inversion):
         )
 
     @classmethod
-    def check(cls, config: InvertConfig, bundle: "Bundle | None" = None) -> None:
+    def check(cls, config: InversionSettings, bundle: "Bundle | None" = None) -> None:
         """Refuse settings that the method cannot work with; see `Inversion.check`."""
         super().check(config, bundle)
         if config.start == "encoder" and bundle is not None and bundle.encoder is None:

@@ -8,8 +8,8 @@ from itportrait.registry import Registry
 
 if TYPE_CHECKING:
     from itportrait.bundle import Bundle
-    from itportrait.invert.config import InvertConfig
     from itportrait.invert.problem import Problem, Solution
+    from itportrait.invert.settings import InversionSettings
 
 
 class Inversion(ABC):
@@ -29,7 +29,7 @@ class Inversion(ABC):
     Config: ClassVar[type[Settings]] = Settings
     """The method's own settings, given as `invert.methods.NAME`; none by default."""
 
-    def __init__(self, config: "InvertConfig", bundle: "Bundle") -> None:
+    def __init__(self, config: "InversionSettings", bundle: "Bundle") -> None:
         self.config, self.bundle = config, bundle
         self.options = self.Config.parse(config.options, source=_section(config))
 
@@ -38,7 +38,7 @@ class Inversion(ABC):
         """Return one solution per portrait, in order."""
 
     @classmethod
-    def check(cls, config: "InvertConfig", bundle: "Bundle | None" = None) -> None:
+    def check(cls, config: "InversionSettings", bundle: "Bundle | None" = None) -> None:
         """Refuse settings that the method cannot work with, before any model is loaded.
 
         Args:
@@ -54,7 +54,7 @@ class Inversion(ABC):
         cls.Config.parse(config.options, source=_section(config))
 
 
-def _section(config: "InvertConfig") -> str:
+def _section(config: "InversionSettings") -> str:
     return f"invert.methods.{config.method}"
 
 

@@ -10,8 +10,8 @@ from torch.nn import functional as F
 from itportrait.generator.generator import Rendering
 from itportrait.image import resize
 from itportrait.invert.camera import correct_camera
-from itportrait.invert.config import LossWeights
 from itportrait.invert.problem import Target
+from itportrait.invert.settings import LossWeights
 from itportrait.perception.perceptual import PerceptualModel, feature_distance
 
 if TYPE_CHECKING:

@@ -7,11 +7,11 @@ from torch import Tensor
 
 from itportrait.generator.whitened import WhitenedSpace
 from itportrait.invert.camera import CORRECTIONS
-from itportrait.invert.config import InvertConfig
 from itportrait.invert.loop import Kept, RowLoop, RowRandom
 from itportrait.invert.objective import Objective, squared_error
 from itportrait.invert.problem import Problem, Solution
 from itportrait.invert.rows import Plateau, RowAdam, RowSchedule
+from itportrait.invert.settings import InversionSettings
 from itportrait.learning.seeds import key_rng
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class BatchOptimizer(RowLoop):
         problem: Problem,
         start: Tensor,
         *,
-        config: InvertConfig,
+        config: InversionSettings,
         bundle: "Bundle",
         space: WhitenedSpace,
         tied_steps: int,

@@ -15,9 +15,9 @@ import torch
 
 from itportrait.config import Settings
 from itportrait.invert.codes import WPlusInversion
-from itportrait.invert.config import InvertConfig
 from itportrait.invert.methods import Inversion
 from itportrait.invert.problem import Problem, Solution
+from itportrait.invert.settings import InversionSettings
 from itportrait.invert.tuning import Tuner, TuningConfig
 
 if TYPE_CHECKING:
@@ -34,12 +34,12 @@ class PivotalTuning(Inversion):
 
     Config: ClassVar[type[Settings]] = TuningConfig
 
-    def __init__(self, config: InvertConfig, bundle: "Bundle") -> None:
+    def __init__(self, config: InversionSettings, bundle: "Bundle") -> None:
         super().__init__(config, bundle)
         self.pivot = WPlusInversion(_of_pivot(config), bundle)
 
     @classmethod
-    def check(cls, config: InvertConfig, bundle: "Bundle | None" = None) -> None:
+    def check(cls, config: InversionSettings, bundle: "Bundle | None" = None) -> None:
         """Refuse settings that the method or its pivot cannot work with; see `Inversion.check`."""
         super().check(config, bundle)
         WPlusInversion.check(_of_pivot(config), bundle)
@@ -68,5 +68,5 @@ class PivotalTuning(Inversion):
         return solutions
 
 
-def _of_pivot(config: InvertConfig) -> InvertConfig:
+def _of_pivot(config: InversionSettings) -> InversionSettings:
     return config.model_copy(update={"method": "w_plus"})

@@ -18,13 +18,13 @@ from itportrait.config import Settings
 from itportrait.generator import Generator
 from itportrait.generator.substitutes import substituted
 from itportrait.geometry.camera import look_at_camera
-from itportrait.invert.config import LossWeights
 from itportrait.invert.differences import Differences, tuned_parameters
 from itportrait.invert.loop import Kept, RowLoop, RowRandom
 from itportrait.invert.objective import Objective, where_seen
 from itportrait.invert.pivots import Pivots, SideCheck
 from itportrait.invert.problem import Problem, Solution
 from itportrait.invert.rows import Plateau, RowAdam, RowSchedule
+from itportrait.invert.settings import LossWeights
 from itportrait.learning.seeds import key_rng
 from itportrait.styles import WeightDelta
 
