@@ -57,7 +57,6 @@ class TriPlaneGenerator(Generator):
 
     @property
     def w_avg(self) -> Tensor:
-        """The mean w, `[w_dim]`."""
         return self.backbone.mapping.w_avg
 
     def mapping(
@@ -67,56 +66,17 @@ class TriPlaneGenerator(Generator):
         truncation_psi: float = 1.0,
         truncation_cutoff: int | None = None,
     ) -> Tensor:
-        """Map latents to codes.
-
-        Args:
-            z: `[N, z_dim]`, standard normal.
-            camera: `[N, 25]` or `[1, 25]` that conditions the mapping.
-            truncation_psi: 1 keeps the code, 0 gives the mean.
-            truncation_cutoff: how many of the ws are truncated; none is all.
-
-        Returns:
-            `[N, num_ws, w_dim]`.
-
-        Raises:
-            InvalidArgumentError: `z` or `camera` of another shape.
-        """
         return self.backbone.mapping(z, camera, truncation_psi, truncation_cutoff)
 
     def planes(
         self, ws: Tensor, noise_mode: NoiseMode = "const", rng: torch.Generator | None = None
     ) -> Tensor:
-        """Draw the tri-planes.
-
-        Args:
-            ws: `[N, num_ws, w_dim]`.
-            noise_mode: `const` (reproducible), `none` or `random`.
-            rng: for `random`.
-
-        Returns:
-            `[N, 3, C, H, W]`.
-
-        Raises:
-            InvalidArgumentError: `ws` of another shape, or another noise mode.
-        """
+        """Draw the tri-planes `[N, 3, C, H, W]`; see `Generator.planes`."""
         self._check_ws(ws)
         planes = self.backbone.synthesis(ws, noise_mode, rng)
         return planes.unflatten(1, (NUM_PLANES, self.config.plane_channels))
 
     def sample(self, points: Tensor, planes: Tensor) -> tuple[Tensor, Tensor]:
-        """Evaluate the scene at points.
-
-        Args:
-            points: `[N, M, 3]` in the world.
-            planes: `[N, 3, C, H, W]`.
-
-        Returns:
-            `(sigma [N, M, 1], rgb [N, M, C])`: density before the softplus; color features, the
-            first three of them the color, in [0, 1].
-
-        Raises:
-            InvalidArgumentError: `points` of another shape.
-        """
         if points.ndim != 3 or points.shape[2] != 3 or len(points) != len(planes):
             raise InvalidArgumentError(
                 "points", expected=f"[{len(planes)}, M, 3]", actual=list(points.shape)
@@ -136,24 +96,6 @@ class TriPlaneGenerator(Generator):
         return_samples: bool = False,
         super_resolve: bool = True,
     ) -> Rendering:
-        """Render tri-planes from cameras. Differentiable in planes, ws, camera and parameters.
-
-        Args:
-            planes: `[N, 3, C, H, W]`.
-            ws: `[N, num_ws, w_dim]`, for super-resolution and background.
-            camera: `[N, 25]`.
-            neural_rendering_resolution: side of the raw image; none is the configured one.
-            sampling: `midpoint` (reproducible) or `random` depths along the rays.
-            rng: for `random`.
-            return_samples: whether the composited intervals are returned.
-            super_resolve: whether the final image is made.
-
-        Returns:
-            The views.
-
-        Raises:
-            InvalidArgumentError: shapes that do not fit, or another `sampling`.
-        """
         self._check_ws(ws)
         check_camera(camera)
         if not len(planes) == len(ws) == len(camera):
