@@ -17,7 +17,7 @@ from itportrait.invert.rows import numbers
 from itportrait.invert.target import fill_outside
 from itportrait.metrics import identity, psnr
 from itportrait.records import AlignedRecord, InvertedRecord, RecordError, Status
-from itportrait.styles import Codes, PreparedGenerator, WeightDelta
+from itportrait.styles import Codes, PreparedGenerator
 
 if TYPE_CHECKING:
     from itportrait.bundle import Bundle
@@ -100,7 +100,7 @@ class Inverter:
         if not bool(torch.isfinite(camera).all()):
             raise InvalidArgumentError("camera", expected="finite numbers", actual=numbers(camera))
         image = resize(image[None], self.generator.image_resolution)[0]
-        device = self.generator.w_avg.device
+        device = self.generator.device
         return image.to(device), camera.to(device)
 
     def _invert_batch(
@@ -134,49 +134,26 @@ class Inverter:
         good = [position for position, solution in enumerate(solutions) if not solution.failure]
         if not good:
             return rows
-        # What is measured is what the row keeps: differences of weights lose digits when stored.
-        weights = {
-            position: delta and delta.to_bytes()
-            for position in good
-            for delta in [solutions[position].delta]
-        }
-        deltas = tuple(self._read(data) for data in weights.values())
-        codes = Codes(
-            torch.stack([solutions[position].w_plus for position in good]),
-            torch.stack([solutions[position].camera for position in good]),
-            deltas if any(deltas) else None,
-        )
+        # What is measured is what the rows keep: differences of weights lose digits when stored.
+        found = [_row(records[position], solutions[position]) for position in good]
+        codes = Codes.of(found, self.generator)
         renders = PreparedGenerator(self.generator).render(codes).final_image
         targets = images[good]
         table = zip(
             good,
+            found,
             numbers(psnr(renders, targets)),
             numbers(self.bundle.perceptual.distance(renders, targets)),
             numbers(identity(renders, targets, self.bundle.identity)),
             to_uint8(renders),
             strict=True,
         )
-        for position, noise_db, distance, similarity, pixels in table:
-            solution = solutions[position]
-            row = InvertedRecord(
-                record_id=records[position].record_id,
-                seconds=solution.seconds,
-                camera=solution.camera.cpu().numpy().astype(np.float32),
-                w_plus=solution.w_plus.flatten().cpu().numpy().astype(np.float32),
-                psnr=noise_db,
-                perceptual=distance,
-                identity=similarity,
-                steps=solution.steps,
-                pixels=pixels,
-                weights=weights[position],
+        for position, row, noise_db, distance, similarity, pixels in table:
+            measured = replace(
+                row, psnr=noise_db, perceptual=distance, identity=similarity, pixels=pixels
             )
-            rows[position] = self._gate(row)
+            rows[position] = self._gate(measured)
         return rows
-
-    def _read(self, weights: bytes | None) -> WeightDelta | None:
-        if weights is None:
-            return None
-        return WeightDelta.from_bytes(weights).to(self.generator.w_avg.device)
 
     def _gate(self, row: InvertedRecord) -> InvertedRecord:
         """Reject a row below the configured quality; its code and its numbers stay in it."""
@@ -192,6 +169,18 @@ class Inverter:
                 status, reason = RecordError.of(STAGE, error)
                 return replace(row, status=status, error=reason)
         return row
+
+
+def _row(record: AlignedRecord, solution: Solution) -> InvertedRecord:
+    """Return the row of a portrait whose code is found and not measured yet."""
+    return InvertedRecord(
+        record_id=record.record_id,
+        seconds=solution.seconds,
+        camera=solution.camera.cpu().numpy().astype(np.float32),
+        w_plus=solution.w_plus.flatten().cpu().numpy().astype(np.float32),
+        steps=solution.steps,
+        weights=solution.delta and solution.delta.to_bytes(),
+    )
 
 
 def _failed(
