@@ -8,8 +8,7 @@ from torch import Tensor
 
 from itportrait.generator import Generator
 from itportrait.learning.seeds import key_rng
-
-_UP, _DOWN = ":up", ":down"
+from itportrait.styles.delta_file import DOWN, UP, as_matrix, is_low_rank
 
 
 def tuned_parameters(generator: Generator) -> dict[str, Tensor]:
@@ -45,13 +44,13 @@ class Differences:
         generators = [key_rng(seed, f"{key}:difference") for key in keys]
         values: dict[str, Tensor] = {}
         for name, parameter in self.parameters.items():
-            rank, (rows, columns) = self._rank(parameter), _matrix(parameter)
-            if rank is None:
+            rank, (rows, columns) = self.rank, as_matrix(parameter.shape)
+            if rank is None or not is_low_rank(parameter.shape, rank):
                 values[name] = parameter.new_zeros(len(keys), *parameter.shape)
                 continue
             down = [torch.randn(rank, columns, generator=rng) for rng in generators]
-            values[name + _UP] = parameter.new_zeros(len(keys), rows, rank)
-            values[name + _DOWN] = torch.stack(down).to(parameter) / math.sqrt(rank)
+            values[name + UP] = parameter.new_zeros(len(keys), rows, rank)
+            values[name + DOWN] = torch.stack(down).to(parameter) / math.sqrt(rank)
         return values
 
     def of(self, values: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -61,19 +60,6 @@ class Differences:
             if name in values:
                 result[name] = values[name]
             else:
-                product = values[name + _UP] @ values[name + _DOWN]
+                product = values[name + UP] @ values[name + DOWN]
                 result[name] = product.view(-1, *parameter.shape)
         return result
-
-    def _rank(self, parameter: Tensor) -> int | None:
-        rows, columns = _matrix(parameter)
-        if self.rank is None or self.rank * (rows + columns) >= rows * columns:
-            return None
-        return self.rank
-
-
-def _matrix(parameter: Tensor) -> tuple[int, int]:
-    """Return the shape of a parameter as a matrix: what comes out, by all that goes in."""
-    if parameter.ndim < 2:
-        return parameter.numel(), 1
-    return len(parameter), parameter[0].numel()

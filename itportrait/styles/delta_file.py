@@ -9,6 +9,7 @@ order of chance, and equal differences must give equal bytes.
 
 import io
 import json
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
@@ -22,9 +23,21 @@ from itportrait.weights.safetensors import open_safetensors, parse_json
 from itportrait.weights.windows import Window, fence
 
 FORMAT = "itportrait-delta-1"
-_UP, _DOWN = ":up", ":down"
+UP, DOWN = ":up", ":down"
+"""Ends of the names of a low-rank difference's two factors."""
 _MOST_VALUES = 2**28
 """Largest number of values of one difference: a damaged shape must not take all memory."""
+
+
+def as_matrix(shape: Sequence[int]) -> tuple[int, int]:
+    """Return the shape of a parameter as a matrix: output channels, by all that goes in."""
+    return (shape[0] if shape else 1), math.prod(shape[1:])
+
+
+def is_low_rank(shape: Sequence[int], rank: int | None) -> bool:
+    """Return whether two factors of a rank have fewer values than a parameter of a shape."""
+    rows, columns = as_matrix(shape)
+    return rank is not None and rank * (rows + columns) < rows * columns
 
 
 def encode_changes(changes: Mapping[str, Tensor], rank: int | None) -> bytes:
@@ -39,10 +52,8 @@ def encode_changes(changes: Mapping[str, Tensor], rank: int | None) -> bytes:
     tensors: dict[str, Tensor] = {}
     shapes: dict[str, list[int]] = {}
     for name, change in changes.items():
-        matrix = change.detach().float().cpu()
-        matrix = matrix.flatten(1) if matrix.ndim > 1 else matrix.reshape(-1, 1)
-        rows, columns = matrix.shape
-        if rank is None or rank * (rows + columns) >= rows * columns:
+        matrix = change.detach().float().cpu().reshape(as_matrix(change.shape))
+        if not is_low_rank(change.shape, rank):
             tensors[name] = change.detach().cpu().half()
             continue
         u, s, v = cast(
@@ -51,8 +62,8 @@ def encode_changes(changes: Mapping[str, Tensor], rank: int | None) -> bytes:
         )
         # Each factor takes the root of the singular values, so that both stay in half's range.
         roots = s[:rank].sqrt()
-        tensors[name + _UP] = (u[:, :rank] * roots).half()
-        tensors[name + _DOWN] = (roots[:, None] * v[:rank]).half()
+        tensors[name + UP] = (u[:, :rank] * roots).half()
+        tensors[name + DOWN] = (roots[:, None] * v[:rank]).half()
         shapes[name] = list(change.shape)
     header = {FORMAT: json.dumps(shapes, sort_keys=True)}
     return save({name: tensor.contiguous() for name, tensor in tensors.items()}, header)
@@ -77,14 +88,14 @@ def decode_changes(data: bytes, source: str) -> dict[str, Tensor]:
             )
         shapes = parse_json(file.metadata[FORMAT], "its shapes")
         tensors = {name: tensor.read().float() for name, tensor in file.tensors.items()}
-        names = [name.removesuffix(_UP) for name in tensors if not name.endswith(_DOWN)]
+        names = [name.removesuffix(UP) for name in tensors if not name.endswith(DOWN)]
         return {name: _change(name, tensors, shapes) for name in names}
 
 
 def _change(name: str, tensors: Mapping[str, Tensor], shapes: Mapping[str, Any]) -> Tensor:
     if name in tensors:
         return tensors[name]
-    up, down = tensors[name + _UP], tensors.get(name + _DOWN)
+    up, down = tensors[name + UP], tensors.get(name + DOWN)
     listed = cast(
         "Sequence[object]", shapes.get(name) if isinstance(shapes.get(name), list) else []
     )
