@@ -23,13 +23,12 @@ from itportrait.errors import (
 )
 from itportrait.io import uris
 from itportrait.io.names import check_domain, check_name, check_path, numbers_of, resolve_under
-from itportrait.styles.names import STYLE_FILE
+from itportrait.styles.names import CARD_FILE, STYLE_FILE
 
 if TYPE_CHECKING:
     from itportrait.styles import Style
 
 INDEX = "bank.json"
-CARD = "domain.json"
 _SCHEMA = 1
 _HISTORY = "_index"
 _KEPT_INDEXES = 50
@@ -137,10 +136,10 @@ def read_version(uri: str) -> BankVersion:
         InvalidArgumentError: the card is damaged, names what lies outside of the folder, or is that
             of another domain or version.
     """
-    place = resolve_under(uri, CARD)
+    place = resolve_under(uri, CARD_FILE)
     data, source = uris.read_json(place), uris.redact(place)
     if data is None:
-        raise NoInputError(f"no version of a domain at {uris.redact(uri)} ({CARD} is missing)")
+        raise NoInputError(f"no version of a domain at {uris.redact(uri)} ({CARD_FILE} is missing)")
     card = replace(build(BankVersion, data, source), uri=uri)
     check_card(card.spec, card.info, source)
     check_domain(card.domain)
@@ -249,7 +248,7 @@ class Bank:
         for path, content in files.items():
             uris.put_bytes(resolve_under(folder, path, what="a file of the version"), content)
         card = {name: value for name, value in asdict(version).items() if name != "uri"}
-        uris.put_bytes(uris.join(folder, CARD), uris.to_json(card))
+        uris.put_bytes(uris.join(folder, CARD_FILE), uris.to_json(card))
 
         def add(domains: dict[str, Any]) -> None:
             entry = domains.setdefault(version.domain, _empty_entry())
@@ -274,7 +273,7 @@ class Bank:
             InvalidArgumentError: a file's name or a link leads out of the version's folder.
             OutputError: no space or no permission; the index is as before.
         """
-        names = [name for name in uris.list_tree(version.uri) if name != CARD]
+        names = [name for name in uris.list_tree(version.uri) if name != CARD_FILE]
         return self.publish(version, {name: uris.read_bytes(version.file(name)) for name in names})
 
     def promote(self, domain: str, version: str) -> None:
