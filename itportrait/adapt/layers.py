@@ -29,10 +29,7 @@ def trained_names(generator: "Generator", preset: str) -> list[str]:
     """
     if preset not in LAYER_PRESETS:
         raise UnknownNameError("layer preset", preset, list(LAYER_PRESETS))
-    prefixes = tuple(
-        prefix for part in LAYER_PRESETS[preset] for prefix in generator.parts.get(part, ())
-    )
-    names = [name for name, _ in generator.named_parameters() if name.startswith(prefixes)]
+    names = list(generator.parameters_of(LAYER_PRESETS[preset]))
     if not names:
         raise InvalidArgumentError(
             "generator",

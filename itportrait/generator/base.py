@@ -1,7 +1,7 @@
 """What a generator of any family can do: everything that the rest of the package asks of one."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -109,6 +109,15 @@ class Generator(nn.Module, ABC):
     def device(self) -> torch.device:
         """Where the generator is, and codes and cameras must be."""
         return self.w_avg.device
+
+    def parameters_of(self, parts: Iterable[str]) -> dict[str, nn.Parameter]:
+        """Return the parameters of some groups by name, in the module's order.
+
+        Args:
+            parts: names of `parts`; those that the family does not tell apart have none.
+        """
+        prefixes = tuple(prefix for part in parts for prefix in self.parts.get(part, ()))
+        return {name: p for name, p in self.named_parameters() if name.startswith(prefixes)}
 
     @abstractmethod
     def mapping(

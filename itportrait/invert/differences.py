@@ -13,12 +13,8 @@ from itportrait.styles.delta_file import DOWN, UP, as_matrix, is_low_rank
 
 def tuned_parameters(generator: Generator) -> dict[str, Tensor]:
     """Return the parameters that draw a code, by name: all that an adaptation may train."""
-    prefixes = tuple(prefix for group in generator.parts.values() for prefix in group)
-    return {
-        name: parameter.detach()
-        for name, parameter in generator.named_parameters()
-        if name.startswith(prefixes)
-    }
+    parameters = generator.parameters_of(generator.parts)
+    return {name: parameter.detach() for name, parameter in parameters.items()}
 
 
 class Differences:
