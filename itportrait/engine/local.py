@@ -1,9 +1,9 @@
 """Stages in this very process, without Ray: what the command line does on a folder."""
 
-import contextlib
 from collections.abc import Callable, Iterable, Iterator
 
 from itportrait.engine.pieces import StageResources
+from itportrait.engine.poison_search import end_searches
 from itportrait.engine.repeats import Repeats
 from itportrait.engine.totals import StageTotals
 from itportrait.engine.window import Window, WindowLimits
@@ -60,8 +60,7 @@ def run_stage(
         window.add(recipe, shard, *_extent(recipe, shard), copy_from)
         while len(window):
             window.step()
-    with contextlib.suppress(OSError):
-        uris.remove(uris.join(recipe.table().root, "_partial"), recursive=True)
+    end_searches(recipe)
     return totals
 
 
@@ -70,10 +69,11 @@ def _extent(recipe: Recipe, shard: Shard) -> tuple[int, str | list[str]]:
     if recipe.takes_photos:
         return len(shard.sources), shard.keys()
     commits = [recipe.upstream(name).read_commit(shard.index) for name in recipe.reads]
-    previous = recipe.upstream(recipe.previous).read_commit(shard.index)
-    if previous is None or None in commits:
+    standing = [commit for commit in commits if commit is not None]
+    if len(standing) < len(commits):
         return 0, ""  # the task says which one is gone
-    return previous.rows_ok, digest_of_inputs([commit.outputs for commit in commits if commit])
+    # The last stage that decides about its items is the one just before it.
+    return standing[-1].rows_ok, digest_of_inputs([commit.outputs for commit in standing])
 
 
 def _refuse_damaged(recipe: Recipe, shard: Shard, error: UpstreamDamagedError) -> None:

@@ -1,12 +1,12 @@
 """The pipeline: takes shards of photos through all stages and every domain, so that none is
 lost."""
 
-import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from itportrait.engine.pieces import StageResources
+from itportrait.engine.poison_search import end_searches
 from itportrait.engine.progress import Progress
 from itportrait.engine.repeats import Repeats
 from itportrait.engine.standing import Standing
@@ -313,10 +313,8 @@ class Pipeline:
         """Remove what killed attempts left; the lease makes sure that nobody else is writing."""
         recipes = [*self.chain, *(d.recipe for d in self.domains if d.recipe)]
         for recipe in recipes:
-            table = recipe.table()
-            table.sweep(self.totals.shards)
-            with contextlib.suppress(OSError):
-                uris.remove(uris.join(table.root, "_partial"), recursive=True)
+            recipe.table().sweep(self.totals.shards)
+            end_searches(recipe)
 
     def _note(self, domain: Domain, text: str) -> None:
         if self.progress:

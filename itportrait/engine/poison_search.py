@@ -6,6 +6,7 @@ What a shard's crashes have taught is kept beside the rows of its halves, in
 next one, and records that are quarantined stay so until the shard is committed.
 """
 
+import contextlib
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -154,8 +155,14 @@ def search_target(recipe: Recipe, inputs: str | list[str]) -> str:
 
 def list_searches(recipe: Recipe) -> frozenset[int]:
     """Return the shards of a stage that may have a search, in one listing."""
-    names = uris.list_names(uris.join(recipe.table().root, "_partial"))
+    names = uris.list_names(recipe.partial_root)
     return frozenset(int(name) for name in names if name.isascii() and name.isdigit())
+
+
+def end_searches(recipe: Recipe) -> None:
+    """Remove what searches have left of a stage; what storage does not let go stays."""
+    with contextlib.suppress(OSError):
+        uris.remove(recipe.partial_root, recursive=True)
 
 
 def read_search(recipe: Recipe, shard: int, target: str) -> Search | None:

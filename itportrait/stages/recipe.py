@@ -107,9 +107,14 @@ class Recipe(StageSetup):
         """Return the table that the stage writes."""
         return stage_table(self.output, self.stage, self.domain)
 
+    @property
+    def partial_root(self) -> str:
+        """Return the folder of what is kept while poison records are looked for."""
+        return uris.join(self.table().root, "_partial")
+
     def partial_table(self, shard: int) -> StageTable:
         """Return where ranges of a shard are kept while a poison record is looked for."""
-        root = uris.join(self.table().root, "_partial", f"{shard:05d}")
+        root = uris.join(self.partial_root, f"{shard:05d}")
         return StageTable(root, self.definition.record_type)
 
     def upstream(self, source: str | type[Record]) -> StageTable:
