@@ -54,7 +54,7 @@ def count_shard(stage: str, counts: Mapping[str, int], seconds: float) -> None:
     """Count a committed shard.
 
     Args:
-        stage: align, invert or stylize.
+        stage: name of the stage.
         counts: status (`ok`, `rejected`, `failed`) -> records.
         seconds: spent on it.
     """

@@ -281,11 +281,3 @@ def describe(error: Exception) -> str:
     """Return an error's kind and the first line of its message."""
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0][:160]}" if lines else type(error).__name__
-
-
-def fetch(ref: ray.ObjectRef) -> Any:
-    """Return a task's result; its error comes as it was raised, without Ray's wrapping."""
-    try:
-        return ray.get(ref)
-    except ray_errors.RayTaskError as error:
-        raise translate(error) from None
