@@ -22,8 +22,7 @@ from itportrait.jobs.bank.models import BankModels
 from itportrait.jobs.bank.plan import check_date, plan_build
 from itportrait.jobs.bank.spec import load_bank_spec
 from itportrait.jobs.endings import run_job
-from itportrait.jobs.places import refuse_temporary
-from itportrait.jobs.stylize.config import runs_folder
+from itportrait.jobs.places import refuse_temporary, runs_folder
 from itportrait.on_ray.backend import RayBackend
 from itportrait.on_ray.counters import count_domain
 from itportrait.on_ray.session import ray_session, stop_on_sigterm

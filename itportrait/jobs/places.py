@@ -1,9 +1,10 @@
-"""Refuse places that would be lost with the job.
+"""Where runs are kept, and places that would be lost with a job: they are refused.
 
 Under `ray job submit` the working folder is a temporary copy of the checkout, one on each node:
 what is written below it is lost when the job ends.
 """
 
+import os
 import re
 from collections.abc import Mapping
 
@@ -11,6 +12,11 @@ from itportrait.errors import InvalidArgumentError
 from itportrait.io import uris
 
 _SQLITE = re.compile(r"sqlite:///(.+)")
+
+
+def runs_folder() -> str:
+    """Return where runs are kept: `$ITPORTRAIT_RUNS`, or `runs` below the working folder."""
+    return uris.absolute(os.environ.get("ITPORTRAIT_RUNS") or "runs")
 
 
 def refuse_temporary(places: Mapping[str, str]) -> None:

@@ -2,7 +2,8 @@
 
 A saved model holds the style, the settings and the *name* of the base model, not its weights: the
 base is loaded from its own place, once a process for all domains, and another base is refused.
-MLflow imports this module by its name, which saved models keep: it must not move.
+MLflow imports this module by its name, which saved models keep: where it moves, its old name must
+lead here, as `itportrait.distributed.portrait_model` does.
 """
 
 import base64

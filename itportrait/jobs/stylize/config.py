@@ -1,6 +1,5 @@
 """The configuration of the main job: what goes in and out, the stages, and the resources."""
 
-import os
 from typing import Any, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
@@ -18,7 +17,7 @@ from itportrait.io import uris
 from itportrait.io.formats import PATTERNS
 from itportrait.io.names import check_domain
 from itportrait.io.parquet import PixelFormat
-from itportrait.jobs.places import refuse_temporary
+from itportrait.jobs.places import refuse_temporary, runs_folder
 from itportrait.stages.chain import check_chain
 from itportrait.stages.recipe import Recipe
 from itportrait.stages.registry import CHAIN, stage_named
@@ -405,11 +404,6 @@ def _with_runs(data: Any, runs: str) -> Any:
     if isinstance(data, list):
         return [_with_runs(value, runs) for value in data]
     return data.replace(_RUNS_MARK, runs) if isinstance(data, str) else data
-
-
-def runs_folder() -> str:
-    """Return where runs are kept: `$ITPORTRAIT_RUNS`, or `runs` below the working folder."""
-    return uris.absolute(os.environ.get("ITPORTRAIT_RUNS") or "runs")
 
 
 def _absolute_places(config: JobConfig, folder: str) -> dict[str, Any]:
