@@ -1,5 +1,8 @@
 """The hyper-parameters of the two image-text models."""
 
+import torch
+from torch import nn
+
 from itportrait.pretrain.training.task import AdamTraining
 
 
@@ -40,6 +43,17 @@ class ClipTraining(AdamTraining):
     From the start they would hold all pictures in one place, where nothing is learned. While their
     weights are 0 they are not computed, which saves a third of a step.
     """
+
+    def optimizer(self, module: nn.Module) -> torch.optim.Optimizer:
+        """Return AdamW, with weight decay of matrices alone."""
+        named = list(module.named_parameters())
+        plain = [p for name, p in named if p.ndim < 2 or "embedding" in name]
+        matrices = [p for name, p in named if p.ndim >= 2 and "embedding" not in name]
+        groups = [
+            {"params": matrices, "weight_decay": self.weight_decay},
+            {"params": plain, "weight_decay": 0.0},
+        ]
+        return torch.optim.AdamW(groups, lr=self.learning_rate, betas=(0.9, 0.98))
 
     @classmethod
     def of_trained(cls) -> "ClipTraining":

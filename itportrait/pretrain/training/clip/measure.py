@@ -24,7 +24,7 @@ def measure_clip(
         `direction_least`: of the worst domain.
     """
     names = [name for i, name in enumerate(data.domains) if bool((data.domain == i).any())]
-    rows = torch.linspace(0, len(data) - 1, min(count, len(data))).long().unique()
+    rows = data.spread(count)
     likeness, cosines = [], []
     for model in clips:
         phrases = [get_domain(name).phrases[0].format("a person") for name in names]

@@ -83,7 +83,7 @@ class ClipTask(NetworkTask[Any, ClipTraining]):
         model.attribute_head = nn.Linear(MODEL_CONFIG["embed_dim"], len(ATTRIBUTES))
         model = model.to(inputs.device)
         cast(nn.Module, model.visual).to(memory_format=torch.channels_last)  # faster on a CPU
-        super().__init__(name, model, [_optimizer(model, config)], config, inputs)
+        super().__init__(name, model, [config.optimizer(model)], config, inputs)
         size = MODEL_CONFIG["vision_cfg"]["image_size"]
         self.small = torch.cat([
             resize(train.floats(rows), size).add(1).mul(127.5).round().clamp(0, 255).byte()
@@ -248,18 +248,6 @@ class ClipTask(NetworkTask[Any, ClipTraining]):
         save_compressed(state, folder / WEIGHTS_FILE)
         content = {"words": self.words.vocabulary, "templates": list(TEMPLATES)}
         (folder / "vocabulary.json").write_text(json.dumps(content, indent=0) + "\n")
-
-
-def _optimizer(model: nn.Module, config: ClipTraining) -> torch.optim.Optimizer:
-    """Return AdamW, with weight decay of matrices alone."""
-    named = list(model.named_parameters())
-    plain = [p for name, p in named if p.ndim < 2 or "embedding" in name]
-    matrices = [p for name, p in named if p.ndim >= 2 and "embedding" not in name]
-    groups = [
-        {"params": matrices, "weight_decay": config.weight_decay},
-        {"params": plain, "weight_decay": 0.0},
-    ]
-    return torch.optim.AdamW(groups, lr=config.learning_rate, betas=(0.9, 0.98))
 
 
 def _any(options, rng: torch.Generator):
