@@ -13,14 +13,12 @@ from itportrait.adapt import version
 from itportrait.adapt.config import AdaptConfig, resolve
 from itportrait.adapt.domain import DomainSpec
 from itportrait.adapt.methods import METHODS
-from itportrait.adapt.methods.itportrait.config import FORMER_ROW_SETS, ItportraitConfig
 from itportrait.adapt.references import Reference
 from itportrait.adapt.settings import MethodConfig
 from itportrait.config import Settings, fingerprint
 
 _FREE = {"tags", "license", "references", "options"}
 """Fields of a specification that change no result by themselves."""
-_FORMER_ROWS = {name: former for former, name in FORMER_ROW_SETS.items()}
 
 
 def adapt_fingerprint(
@@ -80,9 +78,7 @@ def _digest(
     align: Settings | Sequence[Any] | None,
 ) -> str:
     plain = spec.model_dump(mode="json", exclude=_FREE)
-    if isinstance(resolved, ItportraitConfig):  # rows are hashed under their first names
-        rows = settings["apt"]["rows"]
-        settings["apt"]["rows"] = _FORMER_ROWS.get(rows, rows) if isinstance(rows, str) else rows
+    resolved.name_as_first(settings)
     contents = [_content(reference) for reference in references]
     return fingerprint(plain, settings, align, model_id, contents, _versions(spec.method))
 

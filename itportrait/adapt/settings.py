@@ -94,6 +94,15 @@ class MethodConfig(Settings):
         """
         return ()
 
+    def name_as_first(self, settings: dict[str, Any]) -> None:
+        """Put settings under the names by which they were hashed first.
+
+        A method that renames a value keeps its domains' fingerprints so.
+
+        Args:
+            settings: plain data of these settings, changed in place.
+        """
+
 
 class FinetuningConfig(MethodConfig):
     """What methods read that train copies of the generator."""

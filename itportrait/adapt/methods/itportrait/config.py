@@ -12,6 +12,7 @@ from itportrait.config import Settings
 
 FORMER_ROW_SETS = {"preserve_colour": "preserve_color"}
 """Names of sets of rows in the first release, and what they are called now."""
+_FIRST_NAMES = {name: former for former, name in FORMER_ROW_SETS.items()}
 
 
 MINI: dict[str, Any] = {
@@ -139,3 +140,8 @@ class ItportraitConfig(FinetuningConfig):
             return ("ite", "threshold")
         # Stage 1 then takes a whole loss of stage 2, on random codes and with its own optimizer.
         return ("threshold", "ite.learning_rate", "ite.betas", *_OF_PAIRS)
+
+    def name_as_first(self, settings: dict[str, Any]) -> None:
+        """Put sets of rows under their names in the first release."""
+        rows = settings["apt"]["rows"]
+        settings["apt"]["rows"] = _FIRST_NAMES.get(rows, rows) if isinstance(rows, str) else rows
