@@ -26,7 +26,7 @@ from itportrait.jobs.bank.scores import ScoreJob, score_versions, truth_images
 from itportrait.jobs.stylize.config import JobConfig, load_job
 from itportrait.pages import contact_sheet
 from itportrait.training.domain_job import read_references
-from itportrait.training.trained_domain import reference_images
+from itportrait.training.preparation import reference_images
 
 BARS = {
     "kid_ratio": (None, 0.5),

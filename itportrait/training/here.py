@@ -3,10 +3,10 @@
 from collections.abc import Callable
 
 from itportrait.training.domain_job import DomainJob
+from itportrait.training.preparation import prepare_job
 from itportrait.training.trained_domain import (
     TrainedDomain,
     collect_result,
-    reference_images,
 )
 
 
@@ -24,10 +24,8 @@ def adapt_here(
         ItportraitError: options, references or models do not fit.
     """
     from itportrait.adapt import adapt_domain
-    from itportrait.bundle.warm import warm_bundle
 
-    bundle = warm_bundle(job.bundle, device)
-    references = reference_images(job.spec.references, job.pictures, bundle, job.align)
+    bundle, references = prepare_job(job, device)
     result = adapt_domain(
         bundle,
         job.spec,

@@ -5,7 +5,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from itportrait.align.config import AlignConfig
 from itportrait.bank.store import Bank, BankVersion
 from itportrait.io import uris
 from itportrait.styles.names import STYLE_FILE
@@ -13,7 +12,6 @@ from itportrait.training.domain_job import DomainJob
 
 if TYPE_CHECKING:
     from itportrait.adapt import AdaptResult
-    from itportrait.bundle import Bundle
 
 RESULT = "result.json"
 
@@ -53,41 +51,6 @@ class TrainedDomain:
             },
             references=tuple(sorted(path for path in self.files if path.startswith("references/"))),
         )
-
-
-def reference_images(
-    references: Sequence[str], pictures: Sequence[bytes], bundle: "Bundle", align: AlignConfig
-) -> list:
-    """Return reference pictures aligned as portraits are, each with its camera.
-
-    Args:
-        references: where they came from.
-        pictures: their contents, from `read_references`.
-        bundle: whose portraits they are to be like.
-        align: how they are aligned.
-
-    A picture in which no face is found (a drawing far from a photo) is taken as aligned already
-    if it is square; its camera is then estimated by the adaptation.
-
-    Raises:
-        DecodeError: one is not a picture.
-        InvalidArgumentError: no face was found and the picture is not square.
-    """
-    from itportrait.adapt import Reference
-    from itportrait.align import Aligner
-    from itportrait.io.decoding import decode_photo
-    from itportrait.records import Source, Status
-
-    aligner = Aligner.of_bundle(align, bundle)
-    found = []
-    for uri, data in zip(references, pictures, strict=True):
-        rows = aligner.align(Source(uri=uri, data=data))
-        row = next((row for row in rows if row.status is Status.OK), None)
-        if row is None or row.pixels is None:
-            found.append(Reference(decode_photo(data), None, uris.redact(uri)))
-        else:
-            found.append(Reference(row.pixels, row.camera, uris.redact(uri)))
-    return found
 
 
 def collect_result(

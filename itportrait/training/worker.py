@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from itportrait.training.domain_job import DomainJob
 from itportrait.training.domain_run import DomainRun
 from itportrait.training.files import save_result, save_state
-from itportrait.training.trained_domain import collect_result, reference_images
+from itportrait.training.preparation import prepare_job
+from itportrait.training.trained_domain import collect_result
 
 if TYPE_CHECKING:
     from itportrait.adapt import AdaptReport, AdaptResult, Reference
@@ -60,11 +61,9 @@ class TrainingWorker:
             ItportraitError: options, references or models do not fit.
         """
         from itportrait.adapt import adapt_domain
-        from itportrait.bundle.warm import warm_bundle
 
         job = self.job
-        bundle = warm_bundle(job.bundle, self.device)
-        references = reference_images(job.spec.references, job.pictures, bundle, job.align)
+        bundle, references = prepare_job(job, self.device)
         reporter = _Reporter(self)
         try:
             result = adapt_domain(
@@ -107,9 +106,8 @@ class _Reporter:
             self.checkpoints.report(metrics, None)
         else:
             self.checkpoints.report(metrics, lambda folder: save_state(folder, report.state()))
-        if (
-            self.run is not None
-        ):  # after the checkpoint, so that a retry repeats as little as it can
+        # After the checkpoint, so that a retry repeats as little as it can.
+        if self.run is not None:
             self.run.show(report)
 
     def finish_with(
