@@ -45,7 +45,8 @@ class AlignStage(Stage):
         ),
         Gate(Reason.OCCLUDED, "covered", "max_covered", abs, "{:.0%} covered".format),
     )
-    # The detector is the same in all bundles: another generator leaves alignment as it is.
+    # The detector is the same in all bundles. The prior's orbit and, where it is asked for, the
+    # encoder's camera are not, and rows do not know them: docs/decisions.md says why.
     uses_models = False
 
     def build(self, recipe: StageSetup) -> StageFunction:

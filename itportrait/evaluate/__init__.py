@@ -1,4 +1,4 @@
-"""Evaluate: score an adapted generator against its base on a fixed probe set."""
+"""Evaluate: score a style against its base generator on a fixed probe set."""
 
 from itportrait.evaluate.config import EvaluationProbeConfig
 from itportrait.evaluate.kid import KidScore, kid, polynomial_mmd

@@ -6,7 +6,7 @@ from itportrait.config import Settings
 
 
 class EvaluationProbeConfig(Settings):
-    """The fixed set of codes and cameras on which every adapted generator is scored."""
+    """The fixed set of codes and cameras on which every style is scored."""
 
     count: int = Field(default=16, ge=2)
     """Number of identities for the metrics of prompt, identity, depth and views."""

@@ -45,7 +45,7 @@ class PivotalTuning(Inversion):
         WPlusInversion.check(_of_pivot(config), bundle)
 
     def run(self, problem: Problem) -> list[Solution]:
-        """Return one solution per portrait, in order, each with a difference of weights."""
+        """Return one solution per portrait, in order; those whose tuning held have a delta."""
         solutions = self.pivot.run(problem)
         good = [row for row, solution in enumerate(solutions) if not solution.failure]
         if good:

@@ -77,7 +77,8 @@ class InversionSettings(Settings):
     statistics_samples: int = Field(default=4096, ge=64)
     """Number of codes drawn to measure the spread of W."""
     seed: int = 0
-    """Seed of the noise (with the record's id) and of the statistics of W."""
+    """Seed of the statistics of W and, with the record's id, of all that is drawn for a portrait:
+    noise, first differences of weights, cameras of tuning."""
     weights: LossWeights = Field(default_factory=LossWeights)
     """Weights of the terms of the loss."""
 

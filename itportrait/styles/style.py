@@ -56,8 +56,8 @@ class BoundStyle(ABC):
     volume: Volume | None = None
     """What `density` fills; None for a style that has no density, and so gives no mesh."""
     fitted: tuple[bytes, ...] | None = None
-    """What the style has fitted to each portrait, to be kept and given to `PreparedStyle.bind` the
-    next time; None for a style that fits nothing to single portraits."""
+    """What the style has fitted to each portrait, which `PreparedStyle.bind` takes in place of
+    fitting again; films of strength hand it on. None for a style that fits nothing to portraits."""
 
     @abstractmethod
     def render(self, cameras: Tensor, *, super_resolve: bool = True) -> Rendering:

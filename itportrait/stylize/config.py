@@ -15,8 +15,7 @@ class StylizeConfig(Settings):
     views_deg: tuple[tuple[float, float], ...] = ((-25.0, 0.0), (0.0, 0.0), (25.0, 0.0))
     """Yaw and pitch, in degrees, of the views that follow the input's own one."""
     strength: float = 1.0
-    """Share of the adapter's difference: 0 is the base generator, 1 the domain, more goes beyond
-    it."""
+    """Strength of the style: 0 is the base generator, 1 the domain, more goes beyond it."""
     metrics: bool = True
     """Whether CLIP, identity and depth metrics are written with the records."""
     batch_size: int = Field(default=8, ge=1)

@@ -85,7 +85,7 @@ class Student:
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """Return weights, optimizer and average, as copies on the CPU."""
+        """Return weights, optimizer and average, as copies."""
         return {
             "trained": {name: value.detach().cpu().clone() for name, value in self.trained.items()},
             "optimizer": copy.deepcopy(self.optimizer.state_dict()),
