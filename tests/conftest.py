@@ -1,4 +1,4 @@
-"""Shared fixtures: one Ray for the whole session, and folders of inputs for the engine's tests."""
+"""Shared fixtures: one Ray for all tests that use it, and folders of inputs for the engine."""
 
 import os
 import shutil
@@ -17,6 +17,14 @@ settings.load_profile("itportrait")
 os.environ.setdefault("RAY_AUTH_MODE", "disabled")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Let one of several processes run all tests that use Ray, so that one Ray is started."""
+    for item in items:
+        if "ray_cluster" in item.fixturenames:
+            item.add_marker(pytest.mark.xdist_group("ray"))
 
 
 @pytest.fixture(autouse=True, scope="session")
