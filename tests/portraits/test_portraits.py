@@ -1,4 +1,4 @@
-"""Drawn people: the prior, the picture's truth, domains, and what captions say."""
+"""Drawn people: the prior, the picture's truth, and domains."""
 
 import numpy as np
 import pytest
@@ -6,7 +6,6 @@ import torch
 
 from itportrait.errors import InvalidArgumentError, UnknownNameError
 from itportrait.geometry.camera import frontal_camera, look_at_camera, unpack_camera
-from itportrait.mini.captions import attributes, captions, color_name
 from itportrait.portraits import (
     DOMAINS,
     HELD_OUT_SEED,
@@ -22,8 +21,8 @@ from itportrait.portraits import (
 )
 from itportrait.portraits.domains import get_domain
 from itportrait.portraits.finishes import DRAWINGS
-from itportrait.portraits.prior import INPUTS
 from itportrait.portraits.shading import STUFFS
+from tests.helpers.people import changed
 
 PEOPLE = sample_people(4, HELD_OUT_SEED)
 ALIGNED_POINTS = tuple(
@@ -39,13 +38,6 @@ ALIGNED_POINTS = tuple(
 """World positions of eyes, nose tip and mouth corners in an aligned photo."""
 FRAME = 0.633
 """World units that an aligned picture shows at the face."""
-
-
-def changed(person: Person, **inputs: float) -> Person:
-    z = person.latent.copy()
-    for name, value in inputs.items():
-        z[INPUTS.index(name)] = value
-    return Person(z)
 
 
 def view(yaw: float, pitch: float = 0.0) -> torch.Tensor:
@@ -179,61 +171,6 @@ class TestDomains:
     def test_a_pencil_drawing_has_no_color(self, drawn):
         pixels = drawn["pencil"][0].image.astype(int)
         assert (pixels.max(2) - pixels.min(2)).max() < 16
-
-
-class TestWords:
-    def test_attributes_follow_the_latent(self):
-        base = Person(np.zeros(LATENT_DIM, np.float32))
-        with_glasses = changed(base, glasses=2.0, masculine=1.5, beard=2.0, recede=3.0)
-        found = attributes(with_glasses)
-        assert found["glasses"]
-        assert found["beard"]
-        assert found["bald"]
-        assert found["kind"] == "man"
-        assert found["hair_length"] == "bald"
-        plain = attributes(changed(base, glasses=-2.0, masculine=-1.5, hair_length=2.0, curl=2.0))
-        assert not plain["glasses"]
-        assert not plain["beard"]
-        assert plain["hair_length"] == "long"
-        assert plain["curly"]
-        assert attributes(changed(base, age=-2.0))["age"] == "young"
-        assert attributes(changed(base, age=2.5))["hair_color"] == "gray"
-
-    def test_domains_alter_attributes(self):
-        person = changed(PEOPLE[0], glasses=2.0)
-        assert attributes(person, "bronze")["glasses"] is False
-        assert attributes(person, "alien")["bald"]
-
-    def test_captions_name_domain_and_attributes(self):
-        person = changed(PEOPLE[0], glasses=2.0, hair_length=2.0, recede=-2.0)
-        text = " | ".join(captions(person, PHOTO, np.random.default_rng(0), 60))
-        assert any(word in text for word in ("glasses", "spectacles"))
-        assert "long" in text
-        assert "background" in text
-        for name in DOMAINS:
-            found = captions(person, name, np.random.default_rng(1), 12)
-            assert len(found) == 12
-            words = {w for phrase in get_domain(name).words for w in phrase.split()}
-            assert any(words & set(caption.replace(",", "").split()) for caption in found), name
-            assert not any("{" in caption for caption in found)
-
-    def test_colorless_domains_name_no_color(self):
-        for name in ("pencil", "clay"):
-            text = " ".join(captions(PEOPLE[1], name, np.random.default_rng(2), 60))
-            assert " eyes" not in text
-            assert "clothes" not in text
-
-    def test_captions_are_deterministic(self):
-        a, b = (captions(PEOPLE[0], "clown", np.random.default_rng(3)) for _ in range(2))
-        assert a == b
-
-    @pytest.mark.parametrize(
-        ("rgb", "name"),
-        [((1, 0, 0), "red"), ((0.1, 0.2, 0.9), "blue"), ((0.5, 0.5, 0.5), "gray"),
-         ((0.95, 0.95, 0.95), "white"), ((0.05, 0.05, 0.05), "black"), ((0.4, 0.25, 0.1), "brown")],
-    )  # fmt: skip
-    def test_color_names(self, rgb, name):
-        assert color_name(torch.tensor(rgb, dtype=torch.float32)) == name
 
 
 def unproject(uv: np.ndarray, depth: np.ndarray, camera: torch.Tensor) -> np.ndarray:
