@@ -63,8 +63,8 @@ INVERSIONS: Registry[type[Inversion]] = Registry(
     group="itportrait.inversions",
     own={
         "pti": "itportrait.invert.pti:PivotalTuning",
-        "w": "itportrait.invert.codes:WInversion",
-        "w_plus": "itportrait.invert.codes:WPlusInversion",
+        "w": "itportrait.invert.w_plus:WInversion",
+        "w_plus": "itportrait.invert.w_plus:WPlusInversion",
     },
 )
 """Inversion methods by name; other packages add theirs through entry points."""

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 
 from itportrait.config import Settings
-from itportrait.invert.codes import WPlusInversion
 from itportrait.invert.methods import Inversion
 from itportrait.invert.problem import Problem, Solution
 from itportrait.invert.settings import InversionSettings
 from itportrait.invert.tuning import Tuner, TuningConfig
+from itportrait.invert.w_plus import WPlusInversion
 
 if TYPE_CHECKING:
     from itportrait.bundle import Bundle

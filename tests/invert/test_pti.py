@@ -11,11 +11,11 @@ from itportrait.errors import InvalidArgumentError, MissingModelError
 from itportrait.geometry.camera import camera_angles, look_at_camera
 from itportrait.image import to_tensor, to_uint8
 from itportrait.invert import InvertConfig, Inverter
-from itportrait.invert.codes import WPlusInversion
 from itportrait.invert.differences import Differences, tuned_parameters
 from itportrait.invert.problem import Problem, Target
 from itportrait.invert.pti import PivotalTuning
 from itportrait.invert.tuning import Tuner, TuningConfig
+from itportrait.invert.w_plus import WPlusInversion
 from itportrait.metrics import psnr
 from itportrait.records import Status
 from itportrait.styles import Codes, PreparedGenerator, WeightDelta

@@ -2,9 +2,9 @@
 
 import pytest
 
-from itportrait.invert.codes import WPlusInversion
 from itportrait.invert.config import InvertConfig
 from itportrait.invert.methods import INVERSIONS
+from itportrait.invert.w_plus import WPlusInversion
 from itportrait.stages.recipe import Recipe
 
 
