@@ -80,8 +80,10 @@ def run_data(job: StylizeJob, status: str) -> dict[str, Any]:
 def _stages(job: StylizeJob) -> dict[str, dict[str, Any]]:
     """Return the totals of every stage with what it took of the cluster."""
     stages, shares = {}, job.resources()
+    named = {recipe.name: recipe.stage for recipe in job.chain}
+    named |= {domain.stage_name: domain.stage for domain in job.domains}
     for name, totals in job.totals.stages.items():
-        share = shares[name.split()[0]]
+        share = shares[named[name]]
         stages[name] = {**totals.to_json(), **totals.cost(share.num_cpus, share.num_gpus)}
     return stages
 
