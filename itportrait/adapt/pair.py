@@ -11,6 +11,7 @@ rows.
 
 import math
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -25,6 +26,7 @@ from itportrait.bundle import Bundle
 from itportrait.generator.whitened import WhitenedSpace
 from itportrait.geometry.camera import camera_angles, look_at_camera
 from itportrait.image import resize
+from itportrait.learning.seeds import step_rng
 from itportrait.losses import PerceptualLoss, structure_loss
 
 _PRIOR_SAMPLES = 1024
@@ -92,6 +94,21 @@ class Pair:
 def code_prior(bundle: Bundle, rng: torch.Generator) -> WhitenedSpace:
     """Return the space of twins' codes: principal axes of w over 1,024 random portraits."""
     return WhitenedSpace.principal(random_codes(bundle, _PRIOR_SAMPLES, rng)[:, 0])
+
+
+def build_pairs(
+    bundle: Bundle, references: Sequence[Reference], config: PairConfig, seed: int
+) -> list[Pair]:
+    """Find the photo-realistic twin of every style image of a domain.
+
+    Args:
+        bundle: as for `build_pair`.
+        references: aligned style images.
+        config: weights and steps.
+        seed: of the domain.
+    """
+    prior = code_prior(bundle, step_rng(seed, 0, 0, "prior"))
+    return [build_pair(bundle, reference, config, prior) for reference in references]
 
 
 class _TwinSearch:

@@ -20,7 +20,7 @@ from itportrait.adapt.methods.itportrait.config import ItportraitConfig
 from itportrait.adapt.methods.itportrait.ite import ImageTextEmbedding
 from itportrait.adapt.methods.itportrait.scenes import SceneSource
 from itportrait.adapt.methods.itportrait.threshold import Threshold
-from itportrait.adapt.pair import Pair, build_pair, code_prior
+from itportrait.adapt.pair import Pair, build_pairs
 from itportrait.adapt.settings import MethodConfig
 from itportrait.learning.seeds import step_rng
 from itportrait.losses import text_change
@@ -70,11 +70,8 @@ class ItportraitMethod(FinetuningMethod[ItportraitConfig]):
         context = self.context
         if not context.spec.uses_images:
             return []
-        prior = code_prior(context.bundle, step_rng(context.spec.seed, 0, 0, "prior"))
-        return [
-            build_pair(context.bundle, reference, context.config.pair, prior)
-            for reference in context.references
-        ]
+        config, seed = context.config.pair, context.spec.seed
+        return build_pairs(context.bundle, context.references, config, seed)
 
     def _restored(self, state: Mapping[str, Any]) -> list[Pair]:
         device = self.context.bundle.generator.device
