@@ -110,7 +110,14 @@ def check_fit(spec: DomainSpec) -> None:
         UnknownNameError: no such method.
         InvalidArgumentError: the method takes no such input.
     """
-    accepted = config_of(spec.method).accepts
+    accepted, modes = config_of(spec.method).accepts, config_of(spec.method).modes
+    if spec.mode not in modes:
+        raise InvalidArgumentError(
+            f"mode of domain {spec.name!r}",
+            expected=f"{' or '.join(sorted(modes))} with method {spec.method!r}",
+            actual=repr(spec.mode),
+            remedy="choose another mode or method",
+        )
     if not spec.inputs <= accepted:
         raise InvalidArgumentError(
             f"mode of domain {spec.name!r}",

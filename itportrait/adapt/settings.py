@@ -5,11 +5,11 @@ defaults; nothing here loads torch, so that a configuration is checked at once.
 """
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, get_args
 
 from pydantic import Field, field_validator, model_validator
 
-from itportrait.adapt.domain import DomainSpec, Input
+from itportrait.adapt.domain import DomainSpec, Input, Mode
 from itportrait.config import Settings, is_section, merge
 from itportrait.errors import UnknownNameError
 
@@ -50,6 +50,8 @@ class MethodConfig(Settings):
 
     accepts: ClassVar[frozenset[Input]] = frozenset({"text", "image", "images"})
     """What may guide the method; a domain that gives it something else is refused."""
+    modes: ClassVar[frozenset[Mode]] = frozenset(get_args(Mode))
+    """Modes of a domain that the method has; some are guided by words or pictures, not by both."""
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "published": {},
         "mini": {"probe": {"every": 20, "count": 6}},

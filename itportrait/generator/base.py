@@ -1,7 +1,7 @@
 """What a generator of any family can do: everything that the rest of the package asks of one."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -88,6 +88,9 @@ class Generator(nn.Module, ABC):
     """Rows of a code by what they carry. `style_rows` carry color and texture; `preserve_color` are
     those among them whose exchange keeps the colors; `shape` are the first rows, which the twin of
     a style image gives."""
+    row_layers: Sequence[tuple[str, ...]] = ()
+    """For each row of a code, prefixes of the names of parameters: the layers that read it first,
+    without those that turn features into colors. A family that cannot tell has none."""
     parts: ClassVar[Mapping[str, tuple[str, ...]]]
     """Groups of parameters that adaptation may train, by name: prefixes of their names. Presets
     know `synthesis` (draws the scene), `decoder` (scene to density and color), `superresolution`

@@ -11,7 +11,7 @@ from itportrait.generator import renderer
 from itportrait.generator.backbone import NUM_PLANES, Backbone
 from itportrait.generator.base import Generator, NoiseMode, Rendering, Samples, Sampling
 from itportrait.generator.config import GeneratorConfig
-from itportrait.generator.rows import row_sets
+from itportrait.generator.rows import row_layers, row_sets
 from itportrait.generator.superresolution import SuperResolution
 from itportrait.geometry.camera import check_camera
 from itportrait.geometry.planes import PLANE_AXES
@@ -54,6 +54,9 @@ class TriPlaneGenerator(Generator):
         self.box_warp = config.rendering.box_warp
         self.density_gain = config.rendering.density_gain
         self.row_sets = row_sets(self.num_ws)
+        self.row_layers = row_layers(
+            self.backbone.synthesis.block_names, self.superresolution.num_blocks
+        )
 
     @property
     def w_avg(self) -> Tensor:

@@ -28,3 +28,27 @@ def row_sets(num_ws: int) -> dict[str, tuple[int, ...]]:
         "style_rows": scale_rows(_STYLE_ROWS, num_ws),
         "preserve_color": scale_rows(_COLOR_KEEPING_ROWS, num_ws),
     }
+
+
+def row_layers(backbone: Sequence[str], superresolution: int) -> tuple[tuple[str, ...], ...]:
+    """Return `Generator.row_layers` of a tri-plane generator.
+
+    The first block of the backbone has one convolution, every other has two, and each of them reads
+    a row of its own. The last row goes to the last to-RGB layer, to super-resolution, and to the
+    background network where there is one.
+
+    Args:
+        backbone: names of the blocks, coarse to fine.
+        superresolution: number of blocks.
+    """
+    layers = [
+        (f"backbone.synthesis.{block}.{conv}.",)
+        for block in backbone
+        for conv in (("conv1",) if block == backbone[0] else ("conv0", "conv1"))
+    ]
+    last = [
+        f"superresolution.block{index}.{conv}."
+        for index in range(superresolution)
+        for conv in ("conv0", "conv1")
+    ]
+    return (*layers, (*last, "background."))

@@ -14,13 +14,19 @@ if TYPE_CHECKING:
 METHODS: "Registry[type[AdaptationMethod[Any]]]" = Registry(
     "adaptation method",
     group="itportrait.adaptation_methods",
-    own={"itportrait": "itportrait.adapt.methods.itportrait.method:ItportraitMethod"},
+    own={
+        "itportrait": "itportrait.adapt.methods.itportrait.method:ItportraitMethod",
+        "stylegan_nada": "itportrait.adapt.methods.stylegan_nada.method:StyleganNadaMethod",
+    },
 )
 """Adaptation methods by name."""
 
 _OWN_CONFIGS: Registry[type[MethodConfig]] = Registry(
     "adaptation method",
-    own={"itportrait": "itportrait.adapt.methods.itportrait.config:ItportraitConfig"},
+    own={
+        "itportrait": "itportrait.adapt.methods.itportrait.config:ItportraitConfig",
+        "stylegan_nada": "itportrait.adapt.methods.stylegan_nada.config:StyleganNadaConfig",
+    },
 )
 """Settings of this package's methods, apart from them, so that checking them loads no torch."""
 

@@ -15,10 +15,11 @@ from itportrait.bundle import Bundle
 from itportrait.styles import PreparedStyle, Style
 
 C = TypeVar("C", bound=MethodConfig)
+Read = TypeVar("Read", bound=MethodConfig, covariant=True)
 
 
 @dataclass(frozen=True)
-class MethodContext(Generic[C]):
+class MethodContext(Generic[Read]):
     """What a method works with.
 
     Args:
@@ -31,7 +32,7 @@ class MethodContext(Generic[C]):
 
     bundle: Bundle
     spec: DomainSpec
-    config: C
+    config: Read
     references: Sequence[Reference]
     workers: Workers = field(default_factory=Workers)
 

@@ -2,7 +2,7 @@
 
 import copy
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, TypeVar
 
@@ -27,6 +27,11 @@ class StepLoss:
     student: str
     loss: Tensor
     log: dict[str, float]
+    trained: Collection[str] | None = None
+    """Names of the parameters that the loss trains in this step; None means all of the student's.
+    Parameters that no loss trains stay as they are."""
+    further: tuple["StepLoss", ...] = ()
+    """Losses of the same student that are added, each with parameters of its own."""
 
 
 class Student:
@@ -38,6 +43,7 @@ class Student:
         learning_rate: of Adam.
         betas: of Adam.
         ema: decay of the average; 0 for none.
+        among: names of the parameters that are trained if the preset has them; None means all.
     """
 
     def __init__(
@@ -48,9 +54,10 @@ class Student:
         learning_rate: float,
         betas: tuple[float, float],
         ema: float = 0.0,
+        among: Collection[str] | None = None,
     ) -> None:
         self.generator = copy.deepcopy(base).eval().requires_grad_(False)
-        names = trained_names(base, train)
+        names = [n for n in trained_names(base, train) if among is None or n in among]
         parameters = dict(self.generator.named_parameters())
         self.trained: dict[str, nn.Parameter] = {name: parameters[name] for name in names}
         for parameter in self.trained.values():
@@ -63,11 +70,20 @@ class Student:
             {name: value.detach().clone() for name, value in self.trained.items()} if ema else None
         )
 
-    def update(self, loss: Tensor, workers: Workers) -> None:
-        """Take one optimization step; gradients are averaged over the workers in between."""
+    def update(self, part: StepLoss, workers: Workers) -> None:
+        """Take one optimization step; gradients are averaged over the workers in between.
+
+        A parameter that no loss of the step trains gets no gradient, so Adam leaves it, and what
+        it remembers of it, alone.
+        """
         self.optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(loss)
-        workers.average_gradients(list(self.trained.values()))
+        moved: set[str] = set()
+        for each in (part, *part.further):
+            names = self.trained if each.trained is None else each.trained
+            moved.update(names)
+            chosen = None if each.trained is None else [self.trained[name] for name in names]
+            torch.autograd.backward(each.loss, inputs=chosen)
+        workers.average_gradients([p for name, p in self.trained.items() if name in moved])
         self.optimizer.step()
         if self._average is not None:
             move_average(self._average.values(), self.trained.values(), self.ema)
@@ -140,12 +156,19 @@ class FinetuningMethod(AdaptationMethod[C]):
     def loss(self, index: int) -> StepLoss:
         """Return the loss of a step, which counts from 0."""
 
-    def student(self, *, learning_rate: float, betas: tuple[float, float]) -> Student:
+    def student(
+        self,
+        *,
+        learning_rate: float,
+        betas: tuple[float, float],
+        among: Collection[str] | None = None,
+    ) -> Student:
         """Return a copy of the base generator whose layers `spec.train` are trained by Adam.
 
         Args:
             learning_rate: of Adam.
             betas: of Adam.
+            among: names of the parameters that are trained if the preset has them; None means all.
         """
         context = self.context
         return Student(
@@ -154,11 +177,12 @@ class FinetuningMethod(AdaptationMethod[C]):
             learning_rate=learning_rate,
             betas=betas,
             ema=context.config.ema,
+            among=among,
         )
 
     def step(self, index: int) -> dict[str, float]:
         part = self.loss(index)
-        self.students[part.student].update(part.loss, self.context.workers)
+        self.students[part.student].update(part, self.context.workers)
         return part.log
 
     def candidate(self) -> PreparedStyle:
