@@ -1,24 +1,30 @@
-"""Modulated convolution: scaled inputs and outputs against weights per sample.
+"""Modulated convolution against weights per sample, and tuned portraits in a batch.
 
     python benchmarks/bm_generator.py [--threads 2] [--batch 8] [--repeats 5]
 
 Prints, for the layers of the embedded generator's upper half, the time of the published form over
 the time of ours, forward alone and with the backward pass; above 1 ours is faster. The second table
-does the same for the native plane sampling over the library's grid sample.
+does the same for the native plane sampling over the library's grid sample. The last line is for
+portraits with weights of their own, whose scene is drawn once and seen from four cameras: the time
+one after the other takes over the time of the batch.
 """
 
 import argparse
 import time
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor
 
+from itportrait.generator import TriPlaneGenerator, mini_config
+from itportrait.geometry.camera import frontal_camera
 from itportrait.geometry.planes import PLANE_AXES
 from itportrait.ops.modulated_conv import modulated_conv2d
 from itportrait.ops.modulated_conv.reference import modulated_conv2d_reference
 from itportrait.ops.sample_planes import sample_planes
 from itportrait.ops.upfirdn2d import resample_filter
+from itportrait.styles import Codes, PreparedGenerator, WeightDelta
 
 LAYERS = ((96, 64, 16, 2), (64, 64, 32, 1), (64, 48, 32, 2), (48, 48, 64, 1), (64, 32, 64, 2))
 """Input channels, output channels, input side, upsampling."""
@@ -94,6 +100,29 @@ def bench_sampling(batch: int, repeats: int) -> None:
     print(f"{'plane sampling, grid_sample / native':53s}{ratios[0]:8.2f} {ratios[1]:14.2f}")
 
 
+@torch.no_grad()
+def bench_tuned(batch: int, repeats: int, views: int = 4) -> None:
+    """Print one line."""
+    generator = TriPlaneGenerator(mini_config()).eval().requires_grad_(False)
+    cameras = frontal_camera().expand(batch, -1)
+    ws = generator.mapping(torch.randn(batch, generator.z_dim), cameras)
+    parameters = generator.parameters_of(generator.parts)
+    deltas = tuple(
+        WeightDelta({name: 0.01 * torch.randn_like(value) for name, value in parameters.items()})
+        for _ in range(batch)
+    )
+    codes, prepared = Codes(ws, cameras, deltas), PreparedGenerator(generator)
+
+    def render(size: int) -> None:
+        for part in codes.split(size):
+            bound = prepared.bind(part)
+            for _ in range(views):
+                bound.render(part.cameras)
+
+    together, alone = (measure(partial(render, size), repeats) for size in (batch, 1))
+    print(f"{f'{batch} tuned portraits, one by one / batch':53s}{alone / together:8.2f}")
+
+
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
@@ -104,3 +133,4 @@ if __name__ == "__main__":
     torch.manual_seed(0)
     bench_convolution(arguments.batch, arguments.repeats)
     bench_sampling(arguments.batch, arguments.repeats)
+    bench_tuned(arguments.batch, arguments.repeats)

@@ -25,15 +25,19 @@ class PreparedGenerator(PreparedStyle):
         self.generator = generator
 
     def bind(self, codes: Codes, *, fitted: Sequence[bytes] | None = None) -> BoundStyle:
-        if codes.deltas is None:
+        each = codes.deltas or [None] * len(codes)
+        plain = [row for row, delta in enumerate(each) if delta is None]
+        own = [row for row, delta in enumerate(each) if delta is not None]
+        if not own:
             return BoundGenerator(self.generator, codes)
-        parts: list[BoundStyle] = []
-        for delta, code in zip(codes.deltas, codes.split(1), strict=True):
-            generator = self.generator
-            if delta is not None:
-                generator = tuned(generator, delta)
-            parts.append(BoundGenerator(generator, code))
-        return parts[0] if len(parts) == 1 else BoundTogether(parts, codes)
+        generator = tuned(self.generator, [delta for delta in each if delta is not None])
+        if not plain:
+            return BoundGenerator(generator, codes)
+        parts = [
+            BoundGenerator(generator, codes[own]),
+            BoundGenerator(self.generator, codes[plain]),
+        ]
+        return BoundTogether(parts, [own, plain], codes)
 
 
 class BoundGenerator(BoundStyle):
@@ -56,27 +60,46 @@ class BoundGenerator(BoundStyle):
 
 
 class BoundTogether(BoundStyle):
-    """Portraits that were bound one by one, since each has weights of its own."""
+    """Portraits of one batch in several parts, each drawn by a generator of its own.
 
-    def __init__(self, parts: Sequence[BoundStyle], codes: Codes) -> None:
-        self.parts, self.codes = list(parts), codes
-        self.volume = self.parts[0].volume if self.parts else None
+    Args:
+        parts: what is bound already.
+        rows: of each part, the positions of its portraits in the batch.
+        codes: the batch.
+    """
+
+    def __init__(
+        self, parts: Sequence[BoundStyle], rows: Sequence[Sequence[int]], codes: Codes
+    ) -> None:
+        self.parts, self.rows, self.codes = list(parts), list(rows), codes
+        self.volume = self.parts[0].volume
+        order = torch.tensor([row for part in rows for row in part], device=codes.device)
+        self.places = order.argsort()
 
     def render(self, cameras: Tensor, *, super_resolve: bool = True) -> Rendering:
-        if len(cameras) != len(self.parts):
+        if len(cameras) != len(self.codes):
             raise InvalidArgumentError(
-                "cameras", expected=f"{len(self.parts)}, one a portrait", actual=len(cameras)
+                "cameras", expected=f"{len(self.codes)}, one a portrait", actual=len(cameras)
             )
-        return join_renderings(
+        joined = join_renderings(
             [
-                part.render(cameras[row : row + 1], super_resolve=super_resolve)
-                for row, part in enumerate(self.parts)
+                part.render(cameras[rows], super_resolve=super_resolve)
+                for part, rows in zip(self.parts, self.rows, strict=True)
             ]
+        )
+        image = joined.image
+        return Rendering(
+            image=None if image is None else image[self.places],
+            image_raw=joined.image_raw[self.places],
+            image_depth=joined.image_depth[self.places],
+            image_alpha=joined.image_alpha[self.places],
         )
 
     def density(self, points: Tensor) -> tuple[Tensor, Tensor]:
-        each = [part.density(points[row : row + 1]) for row, part in enumerate(self.parts)]
-        return torch.cat([sigma for sigma, _ in each]), torch.cat([rgb for _, rgb in each])
+        parts = zip(self.parts, self.rows, strict=True)
+        each = [part.density(points[rows]) for part, rows in parts]
+        sigma, rgb = (torch.cat(values)[self.places] for values in zip(*each, strict=True))
+        return sigma, rgb
 
 
 def join_renderings(parts: Sequence[Rendering]) -> Rendering:
@@ -117,19 +140,27 @@ def changed(
 
 
 @torch.no_grad()
-def tuned(generator: Generator, delta: WeightDelta) -> Generator:
-    """Return a generator as one portrait changes it; what it leaves as it is, is shared.
+def tuned(generator: Generator, deltas: Sequence[WeightDelta]) -> Generator:
+    """Return a generator as portraits change it; what they leave as it is, is shared.
 
     Args:
         generator: the base, or a copy in a style. It is not changed, nor to be changed afterwards.
-        delta: of the portrait.
+        deltas: of N portraits. Where there is one, the result draws any number of samples; else
+            it draws N, each with its portrait's weights.
 
     Raises:
         InvalidArgumentError: the generator has no tensor of a name and shape.
     """
     parameters = dict(generator.named_parameters())
     remedy = "invert with the same bundle"
-    return substituted(generator, dict(_sums(parameters, delta.changes, 1.0, remedy)))
+    each = [dict(_sums(parameters, delta.changes, 1.0, remedy)) for delta in deltas]
+    if len(each) == 1:
+        return substituted(generator, each[0])
+    names = dict.fromkeys(name for values in each for name in values)
+    stacks = {
+        name: torch.stack([values.pop(name, parameters[name]) for values in each]) for name in names
+    }
+    return substituted(generator, stacks)
 
 
 def _sums(

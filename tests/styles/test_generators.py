@@ -68,6 +68,33 @@ def test_a_tuned_portrait_is_base_and_delta_and_strength_times_style(bundle, cod
     assert len(alone.image) == 3  # a tuned portrait turns, too
 
 
+@torch.no_grad()
+def test_views_of_tuned_portraits_do_not_depend_on_their_batch(bundle, codes):
+    rng = torch.Generator().manual_seed(3)
+    parameters = bundle.generator.parameters_of(bundle.generator.parts)
+    full = {n: 0.3 * torch.randn(p.shape, generator=rng) for n, p in parameters.items()}
+    some = {n: -change for n, change in full.items() if n.startswith("superresolution")}
+    deltas = (WeightDelta(full), None, WeightDelta(some))
+    batch = Codes(codes.ws, codes.cameras, deltas)
+    points = torch.rand(3, 7, 3, generator=rng) - 0.5
+    prepared = tint(bundle, 0).prepare(bundle.generator, 0.5)
+    together, turned = prepared.bind(batch), prepared.bind(batch[[2, 1, 0]])
+    views, mirrored = together.render(codes.cameras), turned.render(codes.cameras.flip(0))
+    sigma, rgb = together.density(points)
+    for row in range(3):
+        alone = prepared.bind(batch[[row]])
+        view = alone.render(codes.cameras[[row]])
+        for name in ("image", "image_raw", "image_depth", "image_alpha"):
+            mine = getattr(view, name)[0]
+            torch.testing.assert_close(getattr(views, name)[row], mine, atol=2e-5, rtol=1e-5)
+            torch.testing.assert_close(getattr(mirrored, name)[2 - row], mine, atol=2e-5, rtol=1e-5)
+        own = alone.density(points[[row]])
+        torch.testing.assert_close(sigma[[row]], own[0], atol=1e-5, rtol=1e-5)
+        torch.testing.assert_close(rgb[[row]], own[1], atol=1e-5, rtol=1e-5)
+    plain = PreparedGenerator(bundle.generator).render(Codes(codes.ws, codes.cameras))
+    assert ((views.image - plain.image).abs().amax((1, 2, 3)) > 0.1).all()
+
+
 def test_a_delta_of_another_generator_is_refused(bundle, codes):
     foreign = Codes(codes.ws[:1], codes.cameras[:1], (WeightDelta({"x": torch.ones(1)}),))
     with pytest.raises(InvalidArgumentError, match=r"a tensor x of shape.*invert with the same"):
