@@ -25,6 +25,7 @@ from itportrait.invert.pivots import Pivots, SideCheck
 from itportrait.invert.problem import Problem, Solution
 from itportrait.invert.rows import Plateau, RowAdam, RowSchedule
 from itportrait.invert.settings import LossWeights
+from itportrait.invert.views import DrawnViews
 from itportrait.learning.seeds import key_rng
 from itportrait.styles import WeightDelta
 
@@ -94,6 +95,7 @@ class Tuner(RowLoop):
         bundle: models.
         seed: of what is drawn, with the record's id.
         early_stop: whether a portrait that has converged ramps down early and leaves the batch.
+        views: further views of the portraits, of which every step looks at one.
     """
 
     def __init__(
@@ -105,9 +107,10 @@ class Tuner(RowLoop):
         bundle: "Bundle",
         seed: int,
         early_stop: bool,
+        views: DrawnViews | None = None,
     ) -> None:
         self.options, self.bundle, self.keys = options, bundle, problem.keys
-        self.early_stop = early_stop
+        self.early_stop, self.views = early_stop, views
         self.base = tuned_parameters(bundle.generator)
         self.differences = Differences(self.base, options.rank)
         values = self.differences.start(problem.keys, seed)
@@ -141,7 +144,11 @@ class Tuner(RowLoop):
 
     def parts(self) -> list[Kept]:
         """Return what holds values of every portrait; see `RowLoop.parts`."""
-        return [self.plateau, self.objective, self.pivots, self.check, self.random, self.passed]
+        views = [] if self.views is None else [self.views]
+        return [
+            *(self.plateau, self.objective, self.pivots, self.check, self.random, self.passed),
+            *views,
+        ]
 
     def generator(self) -> Generator:
         """Return the generator as it is tuned to the portraits of the batch."""
@@ -159,6 +166,8 @@ class Tuner(RowLoop):
         loss = picture = self.objective.pictures(renderings)
         if self.options.depth and self.schedule.step % self.options.depth_every == 0:
             loss = loss + self.options.depth * self._depth_error(generator, planes)
+        if self.views is not None:
+            loss = loss + self.views.loss(generator, planes, ws)
         broken = self.descend(loss)
         if self.early_stop:
             alike = self._alike(renderings[0].final_image.detach())
