@@ -137,6 +137,9 @@ class InvertedRecord(Record):
     perceptual: float | None = None
     identity: float | None = None
     steps: int | None = None
+    tuning: str | None = None
+    """What became of tuning the generator to the portrait: `tuned`, `good without`, `views did not
+    hold`, or `not finite`; absent where the method does not tune or was told not to."""
     pixels: np.ndarray | None = field(default=None, metadata=read_later(np.uint8), repr=False)
     """`[size, size, 3]` uint8 render of the code at its camera."""
     weights: bytes | None = field(default=None, metadata=read_later(), repr=False)

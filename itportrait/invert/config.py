@@ -10,6 +10,8 @@ from itportrait.invert.settings import InversionSettings
 
 LOW_QUALITY = "low_quality"
 """`error.type` of portraits whose inversion misses a threshold."""
+_OF_TUNING = ("tune", "good_perceptual", "good_identity")
+"""Settings that say nothing to a method that tunes no weights."""
 
 
 class InvertConfig(InversionSettings):
@@ -23,8 +25,16 @@ class InvertConfig(InversionSettings):
         # what a later release computes by other defaults is something else.
         data: dict[str, Any] = handler(self)
         del data["methods"]
+        if not self._tunes():
+            data = {name: value for name, value in data.items() if name not in _OF_TUNING}
         options = self._all_options()
         return data | ({"methods": {self.method: options}} if options else {})
+
+    def _tunes(self) -> bool:
+        try:
+            return INVERSIONS.get(self.method).tunes
+        except UnknownNameError:  # settings are also read where their method is not installed
+            return not self.model_fields_set.isdisjoint(_OF_TUNING)
 
     def _all_options(self) -> dict[str, Any]:
         try:

@@ -39,6 +39,7 @@ class Inverter:
 
     Raises:
         UnknownNameError: no inversion method of that name.
+        InvalidArgumentError: the method cannot work with the settings.
         MissingModelError: the encoder is asked for and the bundle has none.
     """
 
@@ -48,7 +49,9 @@ class Inverter:
         for model in (self.generator, bundle.perceptual, bundle.identity, bundle.encoder):
             if model is not None:
                 model.eval().requires_grad_(False)
-        self.method = INVERSIONS.get(config.method)(config, bundle)
+        method = INVERSIONS.get(config.method)
+        method.check(config, bundle)
+        self.method = method(config, bundle)
 
     def invert(self, records: list[AlignedRecord]) -> list[InvertedRecord]:
         """Invert portraits, `config.batch_size` at a time.
@@ -180,6 +183,7 @@ def _row(record: AlignedRecord, solution: Solution) -> InvertedRecord:
         w_plus=solution.w_plus.flatten().cpu().numpy().astype(np.float32),
         steps=solution.steps,
         weights=solution.delta and solution.delta.to_bytes(),
+        tuning=solution.tuning,
     )
 
 

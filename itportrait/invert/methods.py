@@ -4,6 +4,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
 from itportrait.config import Settings
+from itportrait.errors import InvalidArgumentError
 from itportrait.registry import Registry
 
 if TYPE_CHECKING:
@@ -28,6 +29,9 @@ class Inversion(ABC):
     by other versions are inverted anew."""
     Config: ClassVar[type[Settings]] = Settings
     """The method's own settings, given as `invert.methods.NAME`; none by default."""
+    tunes: ClassVar[bool] = False
+    """Whether the method can change the generator's weights for a portrait, and so heeds
+    `invert.tune`."""
 
     def __init__(self, config: "InversionSettings", bundle: "Bundle") -> None:
         self.config, self.bundle = config, bundle
@@ -47,10 +51,18 @@ class Inversion(ABC):
                 none.
 
         Raises:
-            InvalidArgumentError: `config.options` holds what the method's `Config` refuses.
+            InvalidArgumentError: `config.options` holds what the method's `Config` refuses, or
+                tuning is asked of a method that does none.
             MissingModelError: the bundle lacks what the settings ask for.
         """
         del bundle
+        if config.tune == "always" and not cls.tunes:
+            raise InvalidArgumentError(
+                "invert.tune",
+                expected=f"auto or never with invert.method {config.method}, which tunes nothing",
+                actual=config.tune,
+                remedy="choose invert.method pti to tune the generator to each portrait",
+            )
         cls.Config.parse(config.options, source=_section(config))
 
 

@@ -101,6 +101,7 @@ class Solution:
         failure: empty, or what went wrong.
         delta: what the method changes in the generator's weights for this portrait; None leaves
             the generator as it is.
+        tuning: what became of tuning, as `InvertedRecord.tuning` tells it.
     """
 
     w_plus: Tensor
@@ -109,3 +110,4 @@ class Solution:
     seconds: float
     failure: str = ""
     delta: WeightDelta | None = None
+    tuning: str | None = None

@@ -8,16 +8,14 @@ get worse (the paper looks at the input view alone); the mapping is not tuned; t
 of low rank.
 """
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
-import torch
-
 from itportrait.config import Settings
+from itportrait.invert.choice import tune_where_it_pays
 from itportrait.invert.methods import Inversion
 from itportrait.invert.problem import Problem, Solution
 from itportrait.invert.settings import InversionSettings
-from itportrait.invert.tuning import Tuner, TuningConfig
+from itportrait.invert.tuning import TuningConfig
 from itportrait.invert.w_plus import WPlusInversion
 
 if TYPE_CHECKING:
@@ -33,40 +31,27 @@ class PivotalTuning(Inversion):
     """
 
     Config: ClassVar[type[Settings]] = TuningConfig
+    tunes: ClassVar[bool] = True
 
     def __init__(self, config: InversionSettings, bundle: "Bundle") -> None:
         super().__init__(config, bundle)
-        self.pivot = WPlusInversion(_of_pivot(config), bundle)
+        self.pivot = WPlusInversion(of_pivot(config), bundle)
 
     @classmethod
     def check(cls, config: InversionSettings, bundle: "Bundle | None" = None) -> None:
         """Refuse settings that the method or its pivot cannot work with; see `Inversion.check`."""
         super().check(config, bundle)
-        WPlusInversion.check(_of_pivot(config), bundle)
+        WPlusInversion.check(of_pivot(config), bundle)
 
     def run(self, problem: Problem) -> list[Solution]:
         """Return one solution per portrait, in order; those whose tuning held have a delta."""
         solutions = self.pivot.run(problem)
-        good = [row for row, solution in enumerate(solutions) if not solution.failure]
-        if good:
-            cameras = torch.stack([solutions[row].camera for row in good])
-            keys = tuple(problem.keys[row] for row in good)
-            rows = torch.tensor(good, device=cameras.device)
-            portraits, *others = [target.keep(rows) for target in problem.targets]
-            portraits = replace(portraits, camera=cameras)
-            assert isinstance(self.options, TuningConfig)
-            tuned = Tuner(
-                Problem((portraits, *others), keys),
-                [solutions[row] for row in good],
-                options=self.options,
-                bundle=self.bundle,
-                seed=self.config.seed,
-                early_stop=self.config.early_stop,
-            ).run()
-            for row, solution in zip(good, tuned, strict=True):
-                solutions[row] = solution
-        return solutions
+        assert isinstance(self.options, TuningConfig)
+        return tune_where_it_pays(
+            problem, solutions, config=self.config, options=self.options, bundle=self.bundle
+        )
 
 
-def _of_pivot(config: InversionSettings) -> InversionSettings:
-    return config.model_copy(update={"method": "w_plus"})
+def of_pivot(config: InversionSettings) -> InversionSettings:
+    """Return the settings of the stage for the method that finds the code to tune around."""
+    return config.model_copy(update={"method": "w_plus", "tune": "never"})

@@ -66,6 +66,15 @@ class InversionSettings(Settings):
     """Number of steps within which `min_gain` must be reached."""
     target_psnr: float | None = None
     """PSNR of the input view, in dB, at which a portrait has converged; None is no such rule."""
+    tune: Literal["auto", "always", "never"] = "auto"
+    """Which portraits a method that tunes the generator tunes it for: those that their codes alone
+    do not show well (`auto`), all of them, or none. Rows say in `tuning` what became of it."""
+    good_perceptual: float = Field(default=0.08, ge=0)
+    """Largest perceptual distance of a code's render from the portrait that `tune: auto` counts as
+    shown well."""
+    good_identity: float = Field(default=0.95, ge=-1, le=1)
+    """Smallest identity cosine of a code's render with the portrait that `tune: auto` counts as
+    shown well."""
     refine_camera: bool = True
     """Whether turn, roll and shift of the camera are optimized with the code."""
     batch_size: int = Field(default=8, ge=1)

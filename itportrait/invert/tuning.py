@@ -187,13 +187,14 @@ class Tuner(RowLoop):
                 self.keys[self.index[position]],
                 failure,
             )
-        pivot = self.pivots.solutions[position]
+        pivot, delta = self.pivots.solutions[position], self._delta(position)
         return Solution(
             w_plus=pivot.w_plus,
             camera=pivot.camera,
             steps=pivot.steps + steps,
             seconds=pivot.seconds + seconds,
-            delta=self._delta(position),
+            delta=delta,
+            tuning="tuned" if delta else "not finite" if failure else "views did not hold",
         )
 
     def _delta(self, position: int) -> WeightDelta | None:

@@ -44,7 +44,6 @@ class WPlusInversion(Inversion):
 
     def __init__(self, config: InversionSettings, bundle: "Bundle") -> None:
         super().__init__(config, bundle)
-        self.check(config, bundle)
         self.encoder = config.start != "mean" and bundle.encoder is not None
         self.space = WhitenedSpace.of(
             bundle.generator,

@@ -47,7 +47,8 @@ def portraits(bundle):
 
 
 def make(bundle, *, method="pti", options=TUNED, **settings):
-    data = {**QUICK, "method": method, "methods": {"pti": options}, **settings}
+    tune = "always" if method == "pti" else "never"
+    data = {**QUICK, "method": method, "methods": {"pti": options}, "tune": tune, **settings}
     return Inverter(InvertConfig.parse(data), bundle)
 
 
@@ -70,7 +71,9 @@ def test_tuning_comes_nearer_to_the_input_than_the_code_alone(bundle, portraits,
         np.testing.assert_array_equal(tuned.camera, code.camera)
         assert tuned.psnr > code.psnr + 1
         assert tuned.steps == code.steps + 30
+        assert tuned.tuning == "tuned"
         assert code.weights is None
+        assert code.tuning is None
 
 
 def test_numbers_and_picture_are_of_what_is_stored(bundle, portraits, rows):
@@ -146,6 +149,7 @@ def test_views_that_do_not_hold_end_a_portrait_with_the_weights_that_passed_last
     for row, code in zip(make(bundle, options=strict).invert(portraits), codes, strict=True):
         assert row.steps == 20 + 2 * 4
         assert row.weights is None
+        assert row.tuning == "views did not hold"
         assert row.psnr == pytest.approx(code.psnr, abs=1e-4)
         assert np.abs(row.pixels.astype(int) - code.pixels).max() <= 1
 
@@ -199,6 +203,7 @@ def test_a_code_that_breaks_is_a_failed_row_alone(bundle, portraits):
     rows = make(bundle, options={**TUNED, "steps": 3}).invert(poisoned)
     assert [row.status for row in rows] == [Status.OK, Status.FAILED, Status.OK]
     assert rows[1].weights is None
+    assert rows[1].tuning is None
 
 
 @pytest.mark.parametrize("check_every", [2, 100])
@@ -221,6 +226,7 @@ def test_a_tuning_that_breaks_leaves_the_portrait_with_what_passed_last(
     assert [row.steps for row in rows] == [20 + 4, 20 + 8, 20 + 8]
     np.testing.assert_array_equal(rows[0].w_plus, codes[0].w_plus)
     assert (rows[0].weights is not None) == (check_every == 2)
+    assert rows[0].tuning == ("tuned" if check_every == 2 else "not finite")
     assert portraits[0].record_id in caplog.text
     assert "not finite after 4 steps" in caplog.text
 

@@ -211,12 +211,14 @@ class JobConfig(Settings):
             INVERSIONS.validated(self.invert.method)
         except ValueError as error:
             raise ValueError(f"invert.method: {error}") from None
+        INVERSIONS.get(self.invert.method).check(self.invert)
         for name in self.invert.methods:
             try:
                 INVERSIONS.validated(name)
             except ValueError as error:
                 raise ValueError(f"invert.methods: {error}") from None
-            INVERSIONS.get(name).check(self.invert.model_copy(update={"method": name}))
+            others = self.invert.model_copy(update={"method": name, "tune": "auto"})
+            INVERSIONS.get(name).check(others)
         return self
 
     @model_validator(mode="after")

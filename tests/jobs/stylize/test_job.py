@@ -175,6 +175,7 @@ def test_tuned_portraits_go_through_every_stage_and_are_resumed(place):
         "steps": 1,
         "statistics_samples": 64,
         "method": "pti",
+        "tune": "always",
         # Random pictures of a random generator: any change may count as worse from the side.
         "methods": {
             "pti": {"steps": 3, "lr": 0.02, "side_loss": 100, "depth_variance": [0, 100]},
@@ -196,6 +197,7 @@ def test_tuned_portraits_go_through_every_stage_and_are_resumed(place):
     for row in good:
         changes = WeightDelta.from_bytes(row.weights).changes
         assert max(float(change.abs().max()) for change in changes.values()) > 0
+        assert row.tuning == "tuned"
         assert row.psnr > read("plain", InvertedRecord, "inverted")[row.record_id].psnr
     styled, untuned = (
         read(folder, StylizedRecord, "stylized/domain=zombie") for folder in ("tuned", "plain")
