@@ -25,13 +25,13 @@ import torch
 import itportrait
 from itportrait.align import AlignConfig, Aligner
 from itportrait.bundle import load_bundle
+from itportrait.card.faces import measure_aligner
+from itportrait.card.inversion import choose_people, measure_inversion
+from itportrait.card.models import evaluate
+from itportrait.card.report import table, write_card, write_report
 from itportrait.invert import InvertConfig, Inverter
 from itportrait.jobs.endings import run_job
 from itportrait.portraits import HELD_OUT_SEED, TRAIN_SEED, sample_people
-from itportrait.pretrain.evaluation.faces import measure_aligner
-from itportrait.pretrain.evaluation.inversion import choose_people, measure_inversion
-from itportrait.pretrain.evaluation.models import evaluate
-from itportrait.pretrain.evaluation.report import table, write_card, write_report
 from itportrait.pretrain.training.data import read_portraits
 from itportrait.pretrain.training.loop import LoopConfig
 from itportrait.pretrain.training.run import (

@@ -1,1 +1,1 @@
-"""What makes the weights of the embedded family: datasets, training, evaluation."""
+"""What makes the weights of the embedded family: datasets and training."""

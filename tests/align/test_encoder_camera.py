@@ -7,11 +7,11 @@ import torch
 from itportrait.align import AlignConfig, Aligner
 from itportrait.align.encoder_camera import EncoderCamera
 from itportrait.bundle import load_bundle
+from itportrait.card.faces import rotation_angle_deg
 from itportrait.errors import MissingModelError
 from itportrait.image import encode
 from itportrait.mini.samples import draw_photo
 from itportrait.portraits import sample_people
-from itportrait.pretrain.evaluation.faces import rotation_angle_deg
 from itportrait.records import Source
 
 FAMILY = {"size": 256, "crop_scale": 0.932, "crop_shift": (0.0, 0.028)}

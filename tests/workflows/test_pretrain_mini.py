@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from itportrait.bundle import load_bundle
-from itportrait.pretrain.evaluation.report import BARS
+from itportrait.card.report import BARS
 from itportrait.pretrain.training.run import CLIPS, LICENSE
 from tests.conftest import REPOSITORY
 

@@ -2,7 +2,7 @@
 
 import json
 
-from itportrait.pretrain.evaluation.report import table, write_card, write_report
+from itportrait.card.report import table, write_card, write_report
 
 
 def test_the_table_shows_values_and_bars():

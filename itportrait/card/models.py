@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from itportrait.bundle import Bundle, load_bundle
+from itportrait.card.faces import measure_depth, measure_detector
 from itportrait.mini.attributes import ATTRIBUTES
 from itportrait.perception.clip import ImageTextModel
-from itportrait.pretrain.evaluation.faces import measure_depth, measure_detector
 from itportrait.pretrain.training.clip import measure_clip
 from itportrait.pretrain.training.data import PortraitData
 from itportrait.pretrain.training.encoder import measure_encoder

@@ -6,19 +6,19 @@ import numpy as np
 import pytest
 import torch
 
-from itportrait.generator.base import Rendering
-from itportrait.image import to_tensor
-from itportrait.mini.attributes import ATTRIBUTES
-from itportrait.portraits import HELD_OUT_SEED, sample_people
-from itportrait.portraits.prior import decode_traits
-from itportrait.pretrain.evaluation.inversion import (
+from itportrait.card.inversion import (
     KEPT,
     YAWS_DEG,
     choose_people,
     draw_views,
     measure_inversion,
 )
-from itportrait.pretrain.evaluation.report import BARS
+from itportrait.card.report import BARS
+from itportrait.generator.base import Rendering
+from itportrait.image import to_tensor
+from itportrait.mini.attributes import ATTRIBUTES
+from itportrait.portraits import HELD_OUT_SEED, sample_people
+from itportrait.portraits.prior import decode_traits
 from itportrait.records import InvertedRecord, Status
 
 SIZE = 16

@@ -8,14 +8,7 @@ import pytest
 import torch
 
 from itportrait.bundle.spec import CameraPrior
-from itportrait.generator.base import Rendering
-from itportrait.geometry.camera import look_at_camera
-from itportrait.geometry.orbit import FFHQ_ORBIT
-from itportrait.mini.samples import Photo, draw_photo
-from itportrait.perception.detector import Face
-from itportrait.portraits import HELD_OUT_SEED, Person, render_portrait, sample_people
-from itportrait.portraits.prior import INPUTS, LATENT_DIM
-from itportrait.pretrain.evaluation.faces import (
+from itportrait.card.faces import (
     DETECTION_SIZE,
     HEAD_DEPTH,
     crop_shift,
@@ -24,6 +17,13 @@ from itportrait.pretrain.evaluation.faces import (
     measure_detector,
     rotation_angle_deg,
 )
+from itportrait.generator.base import Rendering
+from itportrait.geometry.camera import look_at_camera
+from itportrait.geometry.orbit import FFHQ_ORBIT
+from itportrait.mini.samples import Photo, draw_photo
+from itportrait.perception.detector import Face
+from itportrait.portraits import HELD_OUT_SEED, Person, render_portrait, sample_people
+from itportrait.portraits.prior import INPUTS, LATENT_DIM
 from itportrait.pretrain.training.generator import truth
 from itportrait.records import AlignedRecord, Status
 from tests.helpers.tiny_training import fake_portraits

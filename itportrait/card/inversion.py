@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from itportrait.bundle import Bundle
+from itportrait.card.models import attribute_scores
 from itportrait.geometry.camera import look_at_camera
 from itportrait.image import to_tensor
 from itportrait.metrics import psnr
 from itportrait.mini.attributes import ATTRIBUTES
 from itportrait.portraits import ORBIT, Person, build_face, render_portrait
 from itportrait.portraits.prior import decode_traits
-from itportrait.pretrain.evaluation.models import attribute_scores
 from itportrait.records import AlignedRecord, InvertedRecord
 
 YAWS_DEG = (0.0, -30.0, 30.0)

@@ -6,8 +6,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from itportrait.card.models import attribute_accuracy, attribute_scores
 from itportrait.mini.attributes import ATTRIBUTES
-from itportrait.pretrain.evaluation.models import attribute_accuracy, attribute_scores
 from itportrait.pretrain.training.labels import attribute_labels
 from tests.helpers.tiny_training import fake_portraits
 

@@ -1,1 +1,0 @@
-"""Measure the embedded family on held-out people, whose truth is all known."""
