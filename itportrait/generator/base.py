@@ -86,8 +86,9 @@ class Generator(nn.Module, ABC):
     """Factor on the density, which is `density_gain * softplus(sigma - 1)` per world unit."""
     row_sets: Mapping[str, tuple[int, ...]]
     """Rows of a code by what they carry. `style_rows` carry color and texture; `preserve_color` are
-    those among them whose exchange keeps the colors; `shape` are the first rows, which the twin of
-    a style image gives."""
+    those among them that JoJoGAN exchanges to keep the colors, at the same depth; `color_rows` are
+    those that carry color, measured where the family's weights are at hand; `shape` are the first
+    rows, which the twin of a style image gives."""
     row_layers: Sequence[tuple[str, ...]] = ()
     """For each row of a code, prefixes of the names of parameters: the layers that read it first,
     without those that turn features into colors. A family that cannot tell has none."""

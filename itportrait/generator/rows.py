@@ -7,6 +7,9 @@ _STYLE_ROWS = tuple(range(7, 14))
 _COLOR_KEEPING_ROWS = (7, 9, 12, 13)
 """JoJoGAN's `preserve_color` rows (9, 11, 15, 16, 17 of 18) at the same depth of 14."""
 _SHAPE_ROWS = 9
+_MEASURED_COLOR_ROWS = {10: (9,)}
+"""Rows that carry color, by the number of rows: of the embedded family, by
+`benchmarks/bm_rows.py`."""
 
 
 def scale_rows(rows: Sequence[int], num_ws: int) -> tuple[int, ...]:
@@ -23,10 +26,13 @@ def scale_rows(rows: Sequence[int], num_ws: int) -> tuple[int, ...]:
 
 def row_sets(num_ws: int) -> dict[str, tuple[int, ...]]:
     """Return `Generator.row_sets` of a StyleGAN synthesis network with `num_ws` rows."""
+    style, keeping = scale_rows(_STYLE_ROWS, num_ws), scale_rows(_COLOR_KEEPING_ROWS, num_ws)
+    others = tuple(row for row in style if row not in keeping)
     return {
         "shape": tuple(range(round(_SHAPE_ROWS * num_ws / _PUBLISHED_ROWS))),
-        "style_rows": scale_rows(_STYLE_ROWS, num_ws),
-        "preserve_color": scale_rows(_COLOR_KEEPING_ROWS, num_ws),
+        "style_rows": style,
+        "preserve_color": keeping,
+        "color_rows": _MEASURED_COLOR_ROWS.get(num_ws, others),
     }
 
 

@@ -9,12 +9,14 @@ from itportrait.losses.directional import (
     text_change,
     unit,
 )
+from itportrait.losses.features import FeatureLoss
 from itportrait.losses.identity import IdentityLoss
 from itportrait.losses.perceptual import PerceptualLoss
 from itportrait.losses.pixel import l2_loss, luma, structure_loss
 
 __all__ = [
     "DirectionalLoss",
+    "FeatureLoss",
     "IdentityLoss",
     "PerceptualLoss",
     "cosine_loss",

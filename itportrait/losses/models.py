@@ -27,6 +27,14 @@ class Perceptual(Protocol):
         ...
 
 
+class Layered(Protocol):
+    """A network whose layers describe a picture: a perceptual one, or a discriminator."""
+
+    def features(self, image: Tensor) -> list[Tensor]:
+        """Return maps `[N, C, h, w]` of `[N, 3, H, W]` in [-1, 1]; differentiable."""
+        ...
+
+
 class Identity(Protocol):
     """A model that tells who is in a picture."""
 

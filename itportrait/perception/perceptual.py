@@ -121,8 +121,12 @@ class LpipsModel(nn.Module):
         _check_pair(a, b)
         return self.lpips(resize(a, size), resize(b, size)).flatten()
 
+    def features(self, image: Tensor, *, size: int = 256) -> list[Tensor]:
+        """Return the feature maps of `[N, 3, H, W]` in [-1, 1]; keep them for a fixed target."""
+        check_image(image)
+        return list(self.lpips.net(self.lpips.scaling_layer(resize(image, size))))
+
     def embed(self, image: Tensor, *, size: int = 256) -> Tensor:
         """Return pooled features `[N, 1024]` of the last two VGG stages."""
-        check_image(image)
-        features = self.lpips.net(self.lpips.scaling_layer(resize(image, size)))
+        features = self.features(image, size=size)
         return torch.cat([item.mean((2, 3)) for item in features[-2:]], dim=1)

@@ -9,6 +9,7 @@ from torch import nn
 from itportrait.errors import InvalidArgumentError
 from itportrait.losses import (
     DirectionalLoss,
+    FeatureLoss,
     IdentityLoss,
     PerceptualLoss,
     cosine_loss,
@@ -194,3 +195,24 @@ class TestDepth:
     def test_other_shapes_are_refused(self):
         with pytest.raises(InvalidArgumentError, match="like base"):
             depth_distance(torch.zeros(1, 1, 2, 2), torch.zeros(1, 1, 3, 3))
+
+
+class Layers:
+    """Two layers: the picture, and its doubled mean colors."""
+
+    def features(self, image):
+        return [image, 2 * image.mean((2, 3), keepdim=True)]
+
+
+def test_features_are_compared_as_they_are_and_layers_count_alike():
+    loss = FeatureLoss(Layers(), size=4)
+    image, target = (
+        torch.zeros(2, 3, 4, 4),
+        torch.stack([torch.zeros(3, 4, 4), torch.ones(3, 4, 4)]),
+    )
+    assert loss(image, loss.features(target)).tolist() == pytest.approx([0.0, 1.5])
+    large = torch.zeros(1, 3, 8, 8, requires_grad=True)
+    value = loss(large, loss.features(torch.ones(1, 3, 8, 8)))
+    assert [maps.shape[-1] for maps in loss.features(large)] == [4, 1]
+    value.sum().backward()
+    assert float(large.grad.abs().sum()) > 0

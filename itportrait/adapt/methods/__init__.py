@@ -16,6 +16,7 @@ METHODS: "Registry[type[AdaptationMethod[Any]]]" = Registry(
     group="itportrait.adaptation_methods",
     own={
         "itportrait": "itportrait.adapt.methods.itportrait.method:ItportraitMethod",
+        "jojogan": "itportrait.adapt.methods.jojogan.method:JojoganMethod",
         "stylegan_nada": "itportrait.adapt.methods.stylegan_nada.method:StyleganNadaMethod",
     },
 )
@@ -25,6 +26,7 @@ _OWN_CONFIGS: Registry[type[MethodConfig]] = Registry(
     "adaptation method",
     own={
         "itportrait": "itportrait.adapt.methods.itportrait.config:ItportraitConfig",
+        "jojogan": "itportrait.adapt.methods.jojogan.config:JojoganConfig",
         "stylegan_nada": "itportrait.adapt.methods.stylegan_nada.config:StyleganNadaConfig",
     },
 )

@@ -1,0 +1,125 @@
+"""What is characteristic of JoJoGAN: mixed rows, rows that are kept, all style pictures at once."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from itportrait.adapt import AdaptConfig, Reference, adapt_domain, misfits, resolve
+from itportrait.adapt.layers import trained_names
+from itportrait.adapt.methods import METHODS, MethodContext
+from itportrait.adapt.methods.jojogan.method import MixingGuide
+from itportrait.generator.rows import row_sets
+from itportrait.learning.seeds import step_rng
+from itportrait.losses import FeatureLoss
+
+FEW = {"pair.steps": 1, "learning_rate": 0.01}
+
+
+@pytest.fixture
+def references(reference):
+    turned = np.ascontiguousarray(reference.pixels[::-1, :, ::-1])
+    return [reference, Reference(turned, reference.camera, "blue.png")]
+
+
+@pytest.fixture
+def make_method(bundle, make_spec, references):
+    def make(count=1, **options):
+        spec = make_spec("image", method="jojogan", options={**FEW, **options})
+        context = MethodContext(bundle, spec, resolve(spec, AdaptConfig()), references[:count])
+        return METHODS.get("jojogan")(context)
+
+    return make
+
+
+@pytest.mark.parametrize(("preserve", "mixed"), [(False, {3, 4, 5}), (True, {3, 5})])
+def test_style_rows_are_random_and_all_others_are_the_pictures(make_method, preserve, mixed):
+    guide = make_method(preserve_color=preserve).guides["jojogan"]
+    first, second = (guide.codes([0], step_rng(5, 0, step)) for step in range(2))
+    code = guide.pairs[0].w_plus
+    for row in range(code.shape[1]):
+        assert torch.equal(first[:, row], code[:, row]) == (row not in mixed)
+        assert torch.equal(first[:, row], second[:, row]) == (row not in mixed)
+
+
+def test_mixing_is_the_random_codes_share(make_method):
+    ends = {}
+    for share in (0.0, 0.25, 1.0):
+        guide = make_method(mixing=share).guides["jojogan"]
+        ends[share] = guide.codes([0], step_rng(5, 0, 0))
+    assert torch.equal(ends[0.0], guide.pairs[0].w_plus)
+    torch.testing.assert_close(ends[0.25], 0.75 * ends[0.0] + 0.25 * ends[1.0])
+
+
+def test_colors_rows_are_measured_for_the_embedded_family_and_published_elsewhere():
+    assert row_sets(10)["color_rows"] == (9,)
+    assert row_sets(14)["color_rows"] == (8, 10, 11)
+
+
+def test_all_style_pictures_are_one_batch(make_method, bundle):
+    method = make_method(2)
+    student, guide = method.students["adapted"], method.guides["jojogan"]
+    seen = []
+
+    class Watched:
+        def synthesize(self, ws, cameras, **options):
+            seen.append((ws, cameras))
+            return student.generator.synthesize(ws, cameras, **options)
+
+    loss = guide.pull(SimpleNamespace(generator=Watched()), 0).loss
+    (ws, cameras), styles = seen[0], [pair.style for pair in guide.pairs]
+    assert len(ws) == len(cameras) == 2
+    assert not torch.equal(ws[0, 3:], ws[1, 3:])  # each has a random portrait of its own
+    with torch.no_grad():
+        image = student.generator.synthesize(ws, cameras).image
+        compare = FeatureLoss(bundle.perceptual)
+        alone = [
+            compare(image[n : n + 1], compare.features(style)) for n, style in enumerate(styles)
+        ]
+    assert float(loss.detach()) == pytest.approx(float(torch.cat(alone).mean()), rel=1e-4)
+    few = make_method(2, batch=1).guides["jojogan"]
+    drawn = {few.pull(student, index).log["jojogan_features"] for index in range(4)}
+    assert len(drawn) == 4
+
+
+def test_the_loss_falls_base_and_frozen_layers_stay_and_a_resumed_run_gives_the_same(
+    bundle, config, make_spec, reference
+):
+    before = {name: value.clone() for name, value in bundle.generator.state_dict().items()}
+    options = {**FEW, "probe.every": 4}
+    spec = make_spec("image", method="jojogan", options=options)
+    reports, states = [], []
+
+    def on_report(report):
+        reports.append(report)
+        states.append(report.state())
+
+    result = adapt_domain(bundle, spec, config, references=[reference], on_report=on_report)
+    losses = [report.metrics["train/jojogan_features"] for report in reports]
+    assert losses[-1] < 0.9 * losses[0]
+    assert reports[-1].metrics["clip_image_gain"] > 0.01
+    assert len(result.notes["pairs"]) == 1
+    for name, value in bundle.generator.state_dict().items():
+        assert torch.equal(value, before[name])
+    assert set(result.style.delta) == set(trained_names(bundle.generator, spec.train))
+    again = adapt_domain(bundle, spec, config, references=[reference], resume_state=states[0])
+    for name, delta in again.style.delta.items():
+        assert torch.equal(delta, result.style.delta[name])
+
+
+def test_a_resumed_run_seeks_no_twin_again(make_method, monkeypatch):
+    method = make_method()
+    state = method.state_dict()
+    monkeypatch.setattr(
+        "itportrait.adapt.methods.jojogan.method.build_pairs", lambda *_: pytest.fail("again")
+    )
+    guide = METHODS.get("jojogan")(method.context, state).guides["jojogan"]
+    assert isinstance(guide, MixingGuide)
+    assert torch.equal(guide.pairs[0].w_plus, method.guides["jojogan"].pairs[0].w_plus)
+
+
+def test_words_are_refused(make_spec):
+    problem = misfits(make_spec("text", method="jojogan"))["mode"]
+    assert "must be image with method 'jojogan'" in problem
+    assert misfits(make_spec("image", method="jojogan", references=["a.png", "b.png"])) == {}
