@@ -1,6 +1,7 @@
 """Chaos: a job that loses processes, nodes, its driver and writes must lose nothing else.
 
     python -m benchmarks.bm_chaos --records 2000 --every 20
+    python -m benchmarks.bm_chaos --records 200 --shard-size 20 --method pti
 
 Runs the job (real stages, tiny models, noise) once in peace and once with a fault every few
 seconds, in turn: a worker killed with -9; a node removed without notice and another one added;
@@ -10,7 +11,7 @@ once the job has ended by it. Three more are there all the time, and two turns a
 record ends every process that opens it (in the run in peace too); every 50th write of a worker
 fails, as does every 50th call of the driver, reading or writing; and the wall clock of all of them
 jumps by hours. Every eighth portrait (`--repeat-every`) has the picture of an earlier one. Compares
-the two outputs row by row.
+the two outputs row by row; with `--method pti`, the weights of portraits are part of a row.
 
 All of it runs in a control group of a few GB with a small disk of its own: this needs root.
 """
@@ -57,6 +58,12 @@ FAULTS = (
 )
 HOG_S, UNUSED = 12, 0.03
 DISK_MB = 256
+METHODS: dict[str, dict] = {
+    "w_plus": {},
+    # The pictures are noise: any change may count as worse from the side.
+    "pti": {"steps": 2, "lr": 0.02, "side_loss": 100, "depth_variance": [0, 100]},
+}
+"""Settings of the inversion methods that can be asked for."""
 STAGES = ((ALIGN, ""), (INVERT, ""), (STYLIZE, DOMAIN))
 
 
@@ -69,6 +76,7 @@ def main() -> None:
     parser.add_argument("--every", type=float, default=20, help="seconds between two faults")
     parser.add_argument("--shard-size", type=int, default=50)
     parser.add_argument("--repeat-every", type=int, default=8, help="0: no picture twice")
+    parser.add_argument("--method", choices=sorted(METHODS), default="w_plus", help="of inversion")
     parser.add_argument("--memory-gb", type=float, default=8.0)
     parser.add_argument("--log", help="file that gets all that the jobs say")
     parser.add_argument("--inside", action="store_true", help=argparse.SUPPRESS)
@@ -94,6 +102,7 @@ def run(arguments: argparse.Namespace) -> None:
             arguments.records,
             shard_size=arguments.shard_size,
             repeat_every=arguments.repeat_every,
+            invert=inversion_by(arguments.method),
         )
         if arguments.log:
             os.symlink(Path(arguments.log).absolute(), log_of(config))
@@ -105,6 +114,17 @@ def run(arguments: argparse.Namespace) -> None:
         faults = Chaos(config, wild, cluster, disk).run(arguments.every)
         print(f"in chaos: {time.perf_counter() - began:.0f} s, faults: {faults}", flush=True)
         compare(calm, wild, arguments.records)
+
+
+def inversion_by(method: str) -> dict:
+    """Return the settings of the invert stage."""
+    return {
+        "method": method,
+        "methods": {method: METHODS[method]},
+        "steps": 1,
+        "batch_size": 64,
+        "statistics_samples": 64,
+    }
 
 
 class Disk:
@@ -272,10 +292,16 @@ def compare(calm: str, wild: str, records: int) -> None:
         odd = [key for key in ours.keys() | theirs.keys() if differ(ours.get(key), theirs.get(key))]
         repeated = [key for key, rows in theirs.items() if len(rows) != 1]
         differing += len(odd) + len(repeated)
+        tuned = sum(
+            getattr(row.record, "weights", None) is not None
+            for rows in theirs.values()
+            for row in rows
+        )
         print(
             f"{stage}: {len(theirs)} inputs, {computed(calm, stage, domain)} computed in peace and "
             f"{computed(wild, stage, domain)} in chaos, {len(repeated)} without exactly one row, "
             f"{len(odd)} rows that differ from the run in peace"
+            + (f", {tuned} with weights of their own" if tuned else "")
         )
         for key in odd:
             tell(f"{stage}, shard {key[0]}, in peace", ours.get(key, []))

@@ -65,6 +65,22 @@ class Inversion(ABC):
             )
         cls.Config.parse(config.options, source=_section(config))
 
+    @classmethod
+    def weights_mb(cls, config: "InversionSettings") -> float:
+        """Return how many MiB the weights that are kept of a portrait take, by which shards shrink.
+
+        Settings do not say which model they are for, and shards must not depend on it: a method
+        that tunes weights returns what they take of the published generator of 512 pixels.
+
+        Args:
+            config: of the stage.
+
+        Raises:
+            InvalidArgumentError: `config.options` holds what the method's `Config` refuses.
+        """
+        del config
+        return 0.0
+
 
 def _section(config: "InversionSettings") -> str:
     return f"invert.methods.{config.method}"

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from itportrait.bundle import Bundle
 
 
+_FULL_MB, _MB_OF_A_RANK = 60.0, 0.19
+"""Sizes of differences of the published generator of 512 pixels: in full, and for each rank."""
+
+
 class PivotalTuning(Inversion):
     """W+ optimization of a batch, then tuning of the generator to each of its portraits.
 
@@ -42,6 +46,14 @@ class PivotalTuning(Inversion):
         """Refuse settings that the method or its pivot cannot work with; see `Inversion.check`."""
         super().check(config, bundle)
         WPlusInversion.check(of_pivot(config), bundle)
+
+    @classmethod
+    def weights_mb(cls, config: InversionSettings) -> float:
+        """Return how many MiB a portrait's difference takes; see `Inversion.weights_mb`."""
+        if config.tune == "never":
+            return 0.0
+        rank = TuningConfig.parse(config.options, source="invert.methods.pti").rank
+        return _FULL_MB if rank is None else min(rank * _MB_OF_A_RANK, _FULL_MB)
 
     def run(self, problem: Problem) -> list[Solution]:
         """Return one solution per portrait, in order; those whose tuning held have a delta."""

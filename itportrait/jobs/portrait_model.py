@@ -57,6 +57,7 @@ class ModelSettings(Settings):
     def params(self) -> dict[str, Any]:
         """Return the parameters of `predict` with their defaults."""
         return {
+            "method": self.invert.method,
             "steps": self.invert.steps,
             "strength": self.stylize.strength,
             "yaw_deg": [yaw_deg for yaw_deg, _ in self.stylize.views_deg],
@@ -91,8 +92,9 @@ class PortraitModel:
             model_input: one portrait or several: an encoded photo (bytes, or base64 text as JSON
                 carries it), which is aligned first; or an aligned picture, uint8 `[S, S, 3]`
                 (several: `[N, S, S, 3]`). Also a table with a column `image` of these.
-            params: `steps` of inversion, `strength` of the style, `yaw_deg` of the views that
-                follow the portrait's own.
+            params: `method` of inversion (`pti` also tunes the generator to each portrait) and its
+                `steps`, `strength` of the style, `yaw_deg` of the views that follow the portrait's
+                own.
 
         Returns:
             A pandas table, a row a portrait in order: `status` (`ok`, `rejected`, `failed`),
@@ -117,7 +119,12 @@ class PortraitModel:
         from itportrait.invert import Inverter
         from itportrait.stylize import Stylizer
 
-        invert = self.settings.invert.model_dump() | {"steps": params["steps"]}
+        invert = self.settings.invert
+        invert = invert.model_dump() | {
+            "method": params["method"],
+            "methods": invert.methods,  # of all methods: the dump has those of its own one alone
+            "steps": params["steps"],
+        }
         stylize = self.settings.stylize.model_dump() | {
             "strength": params["strength"],
             "views_deg": [(yaw_deg, 0.0) for yaw_deg in params["yaw_deg"]],

@@ -115,6 +115,8 @@ def test_configuration_does_not_load_the_models():
         (["stylize.views_deg=[]", "ingest.shard_mb=18", "pixels.format=webp"], 4),
         (["align.size=4096"], 2),
         (["ingest.shard_mb=1"], 1),
+        (["invert.method=pti"], 64),
+        (["invert.method=pti", "invert.methods.pti.rank=null"], 20),
     ],
 )
 def test_shard_has_as_many_photos_as_its_memory_holds(settings, expected):

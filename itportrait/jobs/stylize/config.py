@@ -33,6 +33,8 @@ _RUNS_MARK = "\ue000runs\ue000"
 COPIES = {"png": 6, "jpeg": 3, "webp": 3}
 """Largest memory of a shard while it is written, in sizes of its raw pictures: measured on noise,
 which no format makes smaller."""
+WEIGHT_COPIES = 3
+"""The same of the weights of portraits: in rows, in a table, and in the table's file."""
 
 
 class IngestConfig(Settings):
@@ -42,13 +44,13 @@ class IngestConfig(Settings):
     """File names that count as photos in a folder."""
     shard_size: int = Field(default=64, ge=1)
     """Largest number of photos in a shard. A shard is computed by one task and written to one file,
-    so this is also what a killed process can cost. Shards are smaller where their pictures would
-    not fit into `shard_mb`."""
+    so this is also what a killed process can cost. Shards are smaller where their pictures and the
+    weights that `invert.method` tunes for each portrait would not fit into `shard_mb`."""
     shard_mb: int = Field(default=4096, ge=1)
-    """Memory that the pictures of a shard may take in a task, in MiB. Models and the batch that is
-    being computed take memory besides, and so do the weights of portraits that `pti` tunes: of a
-    published generator of 512 pixels, 1.5 MB each by default and 60 MB each with
-    `invert.methods.pti.rank: null`, for which a smaller `shard_size` is advised."""
+    """Memory that the pictures and the weights of a shard's portraits may take in a task, in MiB.
+    Weights count as those of a published generator of 512 pixels: 0.19 MiB a portrait for each of
+    `invert.methods.pti.rank`, or 60 MiB without a rank. Models and the batch that is being computed
+    take memory besides."""
     camera_convention: CameraConvention = "eg3d"
     """Convention of cameras that tables and archives bring along: `eg3d` (camera to world, looking
     along +z, y down), `opengl` (camera to world, looking along -z, y up) or `w2c` (world to camera,
@@ -276,6 +278,8 @@ class JobConfig(Settings):
         """
         pictures = 2 + len(self.stylize.views_deg)  # the aligned one, its own view, the others
         each = pictures * 3 * self.align.size**2 * COPIES[self.pixels.format]
+        weights_mb = INVERSIONS.get(self.invert.method).weights_mb(self.invert)
+        each += int(weights_mb * 2**20) * WEIGHT_COPIES
         return min(self.ingest.shard_size, max(self.ingest.shard_mb * 2**20 // each, 1))
 
     def recipe(
