@@ -213,7 +213,8 @@ class JobConfig(Settings):
             INVERSIONS.validated(self.invert.method)
         except ValueError as error:
             raise ValueError(f"invert.method: {error}") from None
-        INVERSIONS.get(self.invert.method).check(self.invert)
+        if self.invert.tune == "always":  # else there is nothing to refuse, and nothing is loaded
+            INVERSIONS.get(self.invert.method).check(self.invert)
         for name in self.invert.methods:
             try:
                 INVERSIONS.validated(name)
