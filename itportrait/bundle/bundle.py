@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Self, TypeVar, cast
 import torch
 from torch import nn
 
-from itportrait.bundle.spec import BundleSpec, CameraPrior, ClipSpec, FileEntry, hash_file
+from itportrait.bundle.spec import BundleSpec, CameraPrior, ClipSpec, FileEntry
 from itportrait.documents import MOST_BYTES, parse_object
 from itportrait.errors import InvalidArgumentError, MissingModelError
 from itportrait.generator import Generator, load_generator
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from itportrait.perception.clip import ImageTextModel
     from itportrait.perception.detector import FaceDetector
     from itportrait.perception.encoder import EncoderModel
+    from itportrait.perception.hyper import HyperNetwork
     from itportrait.perception.identity import IdentityModel
     from itportrait.perception.perceptual import LpipsModel, PerceptualModel
 
@@ -108,6 +109,17 @@ class Bundle:
         return None if path is None else self._place(EncoderModel.load(path))
 
     @cached_property
+    def hyper(self) -> "HyperNetwork | None":
+        """The network of the inversion method `hyper`; None where the family has none."""
+        from itportrait.perception.hyper import HyperNetwork
+
+        part = self.spec.hyper
+        if part is None:
+            return None
+        self._verify(part.file)
+        return self._place(HyperNetwork.load(resolve_local(self.directory, part.file)))
+
+    @cached_property
     def detector(self) -> "FaceDetector":
         """The face detector."""
         from itportrait.perception.detector import FaceDetector
@@ -141,7 +153,7 @@ class Bundle:
         Raises:
             MissingModelError: a file is absent or altered.
         """
-        for name in self.spec.files:
+        for name in self.spec.all_files():
             self._verify(name)
 
     def _load_clip(self, item: ClipSpec) -> "ImageTextModel":
@@ -169,10 +181,10 @@ class Bundle:
 
     def _verify(self, name: str) -> None:
         path = resolve_local(self.directory, name, what="a file of the bundle")
-        entry = self.spec.files.get(name)
+        entry = self.spec.all_files().get(name)
         if not path.is_file():
             raise MissingModelError(f"{path} is absent; {self._remedy()}")
-        if entry is not None and hash_file(path) != entry:
+        if entry is not None and not entry.fits(path):
             raise MissingModelError(
                 f"{path} is altered: its sha256 is not that of {MODEL_FILE}; {self._remedy()}"
             )
@@ -254,9 +266,9 @@ def _fetch(uri: str) -> Path:
     key = hashlib.sha256(uri.encode() + b"\0" + text).hexdigest()[:16]
     directory = cache_folder() / "bundles" / key
     directory.mkdir(parents=True, exist_ok=True)
-    for name, entry in spec.files.items():
+    for name, entry in spec.all_files().items():
         target = resolve_local(directory, name, what="a file of the bundle")
-        if not (target.is_file() and hash_file(target) == entry):
+        if not (target.is_file() and entry.fits(target)):
             _fetch_file(resolve_under(uri, name), target, entry)
     _put_whole(directory / MODEL_FILE, lambda sink: sink.write(text))
     return directory

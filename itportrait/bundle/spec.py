@@ -146,6 +146,18 @@ class FileEntry(Settings):
     bytes: int = Field(ge=0)
     """Size of the file, in bytes."""
 
+    def fits(self, path: Path) -> bool:
+        """Return whether a file has this size and digest."""
+        found = hash_file(path)
+        return (found.sha256, found.bytes) == (self.sha256, self.bytes)
+
+
+class HyperPart(FileEntry):
+    """The hyper-network's file, which stands apart from the others; see `BundleSpec.hyper`."""
+
+    file: FileName
+    """Name of the file in the bundle."""
+
 
 class BundleSpec(Settings):
     """Content of `model.json`."""
@@ -167,7 +179,18 @@ class BundleSpec(Settings):
     perception: PerceptionSpec = PerceptionSpec()
     """Models that look at pictures."""
     files: dict[FileName, FileEntry] = Field(default_factory=dict)
-    """Digest and size of every file of the bundle except `model.json` and cards."""
+    """Digest and size of every file of the bundle except `model.json`, cards and `hyper`."""
+    hyper: HyperPart | None = None
+    """The hyper-network of the inversion method `hyper`; None where the family has none. It is no
+    part of `model_id`, because no result but that method's depends on it."""
+
+    @model_serializer(mode="wrap")
+    def _without_absent_hyper(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what earlier releases did not have, where there is none."""
+        data = handler(self)
+        if self.hyper is None:
+            data.pop("hyper", None)
+        return data
 
     @field_validator("generator", mode="before")
     @classmethod
@@ -182,19 +205,24 @@ class BundleSpec(Settings):
 
     @model_validator(mode="after")
     def _files_are_apart(self) -> Self:
-        for name in self.files:
+        for name in self.all_files():
             if Path(name).parts[0] == MODEL_FILE:
                 raise ValueError(f"files: {MODEL_FILE} cannot name itself")
             for folder in Path(name).parents:
-                if str(folder) in self.files:
+                if str(folder) in self.all_files():
                     raise ValueError(f"files: {str(folder)!r} is a file and the folder of {name!r}")
         return self
+
+    def all_files(self) -> dict[str, FileEntry]:
+        """Return digest and size of every file, by name."""
+        return self.files | ({} if self.hyper is None else {self.hyper.file: self.hyper})
 
     def named_paths(self) -> list[str]:
         """Return the paths of all models that are named."""
         perception = self.perception
         paths = [self.generator.file, perception.perceptual_path, perception.identity_path]
         paths += [perception.encoder_path, *(clip.path for clip in perception.clips)]
+        paths += [] if self.hyper is None else [self.hyper.file]
         return [path for path in paths if path is not None]
 
     def to_text(self) -> str:
@@ -203,10 +231,11 @@ class BundleSpec(Settings):
 
     @property
     def model_id(self) -> str:
-        """Name and fingerprint: changes with any weight or setting."""
+        """Name and fingerprint: changes with any weight or setting but those of `hyper`."""
         # Hashed under the keys of the first release, so that every bundle keeps its id.
         former = {name: key for key, name in self.former_names.items()}
         data = {former.get(key, key): value for key, value in self.model_dump(mode="json").items()}
+        data.pop("hyper", None)
         return f"{self.name}-{hashlib.sha256(_to_text(data).encode()).hexdigest()[:16]}"
 
 
@@ -233,6 +262,7 @@ def write_bundle(
     license: str,
     perception: PerceptionSpec,
     camera_prior: CameraPrior | None = None,
+    hyper: str | None = None,
 ) -> BundleSpec:
     """Complete a folder of model files to a bundle: hash everything and write `model.json`.
 
@@ -243,6 +273,7 @@ def write_bundle(
         license: terms of the weights.
         perception: the models by name.
         camera_prior: where training cameras stood; FFHQ's by default.
+        hyper: name of the hyper-network's file, if there is one.
 
     Returns:
         What was written.
@@ -257,6 +288,10 @@ def write_bundle(
         part = parse_object(path.read_bytes(), str(path), finite=True).get("generator")
     if part is None:
         raise MissingModelError(f"no generator in {directory}; write one with save_generator()")
+    files = hash_files(directory)
+    if hyper is not None and hyper not in files:
+        raise MissingModelError(f"{directory} lacks {hyper}")
+    apart = {} if hyper is None else {"hyper": {"file": hyper, **files.pop(hyper).model_dump()}}
     spec = BundleSpec.parse(
         {
             "name": name,
@@ -265,7 +300,8 @@ def write_bundle(
             "generator": part,
             "camera_prior": camera_prior or CameraPrior(),
             "perception": perception,
-            "files": hash_files(directory),
+            "files": files,
+            **apart,
         },
         source=str(path),
     )

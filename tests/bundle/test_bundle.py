@@ -20,6 +20,7 @@ from itportrait.errors import (
 from itportrait.generator import GeneratorConfig, TriPlaneGenerator, save_generator
 from itportrait.generator.io import MODEL_FILE
 from itportrait.geometry.camera import camera_angles, frontal_camera
+from itportrait.perception.hyper import HyperNetwork
 from itportrait.perception.identity import MiniIdentityModel
 from itportrait.perception.perceptual import PerceptualModel
 from itportrait.perception.trunk import ConvTrunk
@@ -75,6 +76,29 @@ def test_ready_made_domains_do_not_change_the_model_they_are_made_of(folder):
     (folder / "bank" / "bank.json").write_text("{}")
     write_bundle(folder, name="tiny", family="mini", license="none", perception=PERCEPTION)
     assert load_bundle(folder).model_id == first
+
+
+def test_a_hyper_network_stands_apart_and_is_verified(folder):
+    first = load_bundle(folder)
+    assert first.hyper is None
+    assert "hyper" not in first.spec.to_text()
+    HyperNetwork((4, 2), rank=2, passes=1, hidden=4).save(folder / "hyper.safetensors")
+    given = {"name": "tiny", "family": "mini", "license": "none", "perception": PERCEPTION}
+    spec = write_bundle(folder, **given, hyper="hyper.safetensors")
+    assert "hyper.safetensors" not in spec.files
+    bundle = load_bundle(folder)
+    assert bundle.model_id == first.model_id
+    assert bundle.hyper is not None
+    assert bundle.hyper.sizes == (4, 2)
+    bundle.verify()
+    path = folder / "hyper.safetensors"
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    for look in (load_bundle(folder).verify, lambda: load_bundle(folder).hyper):
+        with pytest.raises(MissingModelError, match=r"hyper\.safetensors is altered"):
+            look()
+    path.unlink()
+    with pytest.raises(MissingModelError, match=r"lacks hyper\.safetensors"):
+        write_bundle(folder, **given, hyper="hyper.safetensors")
 
 
 def test_components_are_loaded_when_asked_for(folder):
