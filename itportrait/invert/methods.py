@@ -30,7 +30,7 @@ class Inversion(ABC):
     Config: ClassVar[type[Settings]] = Settings
     """The method's own settings, given as `invert.methods.NAME`; none by default."""
     tunes: ClassVar[bool] = False
-    """Whether the method can change the generator's weights for a portrait, and so heeds
+    """Whether the method optimizes the generator's weights for a portrait, and so heeds
     `invert.tune`."""
 
     def __init__(self, config: "InversionSettings", bundle: "Bundle") -> None:
@@ -90,6 +90,7 @@ INVERSIONS: Registry[type[Inversion]] = Registry(
     "inversion method",
     group="itportrait.inversions",
     own={
+        "hyper": "itportrait.invert.hyper:HyperInversion",
         "pti": "itportrait.invert.pti:PivotalTuning",
         "w": "itportrait.invert.w_plus:WInversion",
         "w_plus": "itportrait.invert.w_plus:WPlusInversion",

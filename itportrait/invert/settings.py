@@ -35,11 +35,11 @@ class InversionSettings(Settings):
     """How portraits become W+ codes, as every method reads it."""
 
     method: str = "w_plus"
-    """Inversion method by name: `w_plus`, `w`, or `pti`, which also tunes the generator to each
-    portrait."""
+    """Inversion method by name: `w_plus`, `w`; `pti`, which also tunes the generator to each
+    portrait; or `hyper`, in which a network predicts code and weights without optimization."""
     methods: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Settings of single methods, by the method's name. Those of `pti` are listed at
-    `TuningConfig`; `w_plus` and `w` have none."""
+    `TuningConfig`, those of `hyper` at `HyperConfig`; `w_plus` and `w` have none."""
     start: Literal["auto", "encoder", "mean"] = "auto"
     """First code: the bundle's encoder, `w_avg`, or (`auto`) the encoder where there is one."""
     steps: int = Field(default=100, ge=1)
