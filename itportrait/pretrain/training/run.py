@@ -29,6 +29,7 @@ from itportrait.pretrain.training.clip import ClipTask, ClipTraining
 from itportrait.pretrain.training.data import read_portraits
 from itportrait.pretrain.training.encoder import EncoderTask, EncoderTraining
 from itportrait.pretrain.training.generator import GeneratorTask, GeneratorTraining
+from itportrait.pretrain.training.hyper import HyperTask, HyperTraining
 from itportrait.pretrain.training.identity import IdentityTask, IdentityTraining
 from itportrait.pretrain.training.loop import LoopConfig, TrainingLoop
 from itportrait.pretrain.training.perceptual import PerceptualTask, PerceptualTraining
@@ -193,6 +194,18 @@ def _encoder(paths: Paths, seed: int, device: str) -> EncoderTask:
     return EncoderTask(generator, inputs, config, perceptual=perceptual, start=start)
 
 
+def _hyper(paths: Paths, seed: int, device: str) -> HyperTask:
+    """Train the hyper-network for the generator and encoder that are exported already."""
+    for name in ("generator", "encoder"):
+        if not (paths.weights / f"{name}.safetensors").exists():
+            raise MissingModelError(
+                f"no {name} in {paths.weights}; train it first (--only {name} --only hyper)"
+            )
+    generator = load_generator(paths.weights)
+    encoder = EncoderModel.load(paths.weights / "encoder.safetensors")
+    return HyperTask(generator, encoder, _photos(paths, seed, device), HyperTraining())
+
+
 def _perceptual_model(paths: Paths) -> PerceptualModel | None:
     path = paths.weights / "perceptual.safetensors"
     return PerceptualModel.load(path) if path.exists() else None
@@ -220,6 +233,7 @@ def finish_bundle(paths: Paths) -> None:
             identity_path=present.get("identity"),
             encoder_path=present.get("encoder"),
         ),
+        hyper="hyper.safetensors" if (weights / "hyper.safetensors").exists() else None,
     )
     load_bundle(weights).verify()
 
@@ -229,7 +243,7 @@ class Network:
     """A network of the family."""
 
     share: float
-    """Share of the whole budget."""
+    """Part of the whole budget, beside those of the others that are trained."""
     task: Callable[[Paths, int, str], NetworkTask[Any, Any]]
     """Build its training from where it reads and writes, a seed and a device."""
 
@@ -241,6 +255,8 @@ NETWORKS = {
     "clip": Network(0.1, _clip),
     "clip-traits": Network(0.12, _clip_traits),
     "encoder": Network(0.12, _encoder),
+    "hyper": Network(0.3, _hyper),
 }
-"""In the order of training: the encoder needs the generator and the perceptual network, and the
-image-text model of traits begins as the model of styles (`clip`)."""
+"""In the order of training: the encoder needs the generator and the perceptual network, the
+hyper-network needs the generator and the encoder, and the image-text model of traits begins as the
+model of styles (`clip`)."""
