@@ -52,6 +52,8 @@ ALIGN = AlignConfig(
 """Crop and camera of the family, see `configs/demo.yaml`."""
 INVERT = InvertConfig(refine_camera=False)
 """Inversion from the true camera, because the aligner's error is a figure of its own."""
+HYPER = InvertConfig(method="hyper", refine_camera=False)
+"""The same by the hyper-network."""
 
 
 def parse_arguments() -> argparse.Namespace:
@@ -156,7 +158,11 @@ def measure(paths: Paths, *, people: int) -> dict[str, Any]:
     bundle, held_out = load_bundle(paths.weights), sample_people(2 * people, HELD_OUT_SEED)
     figures |= measure_aligner(Aligner.of_bundle(ALIGN, bundle).align, held_out[:people])
     inverted = choose_people(held_out, count=16, each=12)
-    return figures | measure_inversion(bundle, Inverter(INVERT, bundle).invert, inverted)
+    figures |= measure_inversion(bundle, Inverter(INVERT, bundle).invert, inverted)
+    if bundle.hyper is not None:
+        invert = Inverter(HYPER, bundle).invert
+        figures |= measure_inversion(bundle, invert, inverted, name="hyper")
+    return figures
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from itportrait.bundle import Bundle
 from itportrait.card.models import attribute_scores
+from itportrait.generator import Generator
 from itportrait.geometry.camera import look_at_camera
 from itportrait.image import to_tensor
 from itportrait.metrics import psnr
@@ -16,6 +17,8 @@ from itportrait.mini.attributes import ATTRIBUTES
 from itportrait.portraits import ORBIT, Person, build_face, render_portrait
 from itportrait.portraits.prior import decode_traits
 from itportrait.records import AlignedRecord, InvertedRecord
+from itportrait.styles import WeightDelta
+from itportrait.styles.generators import tuned
 
 YAWS_DEG = (0.0, -30.0, 30.0)
 """Yaw of the view that is inverted, then of the views that its code is rendered from."""
@@ -69,19 +72,23 @@ def draw_views(people: Sequence[Person], size: int) -> Views:
     return Views(np.stack(images), cameras)
 
 
-def measure_inversion(bundle: Bundle, invert: Invert, people: Sequence[Person]) -> dict[str, float]:
+def measure_inversion(
+    bundle: Bundle, invert: Invert, people: Sequence[Person], *, name: str = "inversion"
+) -> dict[str, float]:
     """Invert drawn people from their first view and compare with the truth.
 
     Args:
         bundle: bundle with the generator and the image-text models.
         invert: the invert stage for that bundle.
         people: held-out people, e.g. those of `choose_people`.
+        name: with which the names of the figures begin.
 
     Returns:
-        `inversion_psnr`, `inversion_psnr_novel`: means over people and views, dB;
-        `inversion_keeps_NAME`: of the people who have an attribute, and in whose portrait the
-        image-text model sees it, the share in whose inversion it sees it too (absent where there
-        is nobody); `inversion_people`: how many; `inversion_failed`: share without a code.
+        `inversion_psnr`, `inversion_psnr_novel`: means over people and views, dB; `inversion_s`:
+        mean seconds of a portrait; `inversion_keeps_NAME`: of the people who have an attribute, and
+        in whose portrait the image-text model sees it, the share in whose inversion it sees it too
+        (absent where there is nobody); `inversion_people`: how many; `inversion_failed`: share
+        without a code.
     """
     views = draw_views(people, bundle.generator.image_resolution)
     rows = invert([
@@ -90,29 +97,30 @@ def measure_inversion(bundle: Bundle, invert: Invert, people: Sequence[Person]) 
         )
         for person, image in zip(people, views.images[:, 0], strict=True)
     ])  # fmt: skip
-    codes = {n: torch.as_tensor(row.w_plus) for n, row in enumerate(rows) if row.w_plus is not None}
-    figures = {"inversion_people": len(rows), "inversion_failed": 1 - len(codes) / len(rows)}
-    return figures | (_compare(bundle, people, views, codes) if codes else {})
+    good = {number: row for number, row in enumerate(rows) if row.w_plus is not None}
+    figures: dict[str, float] = {"people": len(rows), "failed": 1 - len(good) / len(rows)}
+    if good:
+        figures["s"] = float(np.mean([row.seconds for row in good.values()]))
+        figures |= _compare(bundle, people, views, good)
+    return {f"{name}_{key}": value for key, value in figures.items()}
 
 
 @torch.no_grad()
 def _compare(
-    bundle: Bundle, people: Sequence[Person], views: Views, codes: dict[int, Tensor]
+    bundle: Bundle, people: Sequence[Person], views: Views, rows: dict[int, InvertedRecord]
 ) -> dict[str, float]:
-    """Compare the renders of codes, by the number of the person, with what was drawn."""
-    generator, good = bundle.generator, list(codes)
-    ws = torch.stack(list(codes.values())).view(-1, generator.num_ws, generator.w_dim)
-    renders = [
-        torch.cat([
-            generator.synthesize(part, camera.expand(len(part), -1)).final_image.clamp(-1, 1)
-            for part in ws.split(8)
-        ])
-        for camera in views.cameras
-    ]  # fmt: skip
+    """Compare the renders of rows, by the number of the person, with what was drawn."""
+    good = list(rows)
+    found = list(rows.values())
+    parts = [
+        shown(bundle.generator, found[start : start + 8], views.cameras)
+        for start in range(0, len(found), 8)
+    ]
+    renders = [torch.cat(images) for images in zip(*parts, strict=True)]
     quality = [psnr(image, views.floats(view)[good]) for view, image in enumerate(renders)]
     figures = {
-        "inversion_psnr": float(quality[0].mean()),
-        "inversion_psnr_novel": float(torch.cat(quality[1:]).mean()),
+        "psnr": float(quality[0].mean()),
+        "psnr_novel": float(torch.cat(quality[1:]).mean()),
     }
     before = attribute_scores(bundle.clips, views.floats(0)[good])
     after = attribute_scores(bundle.clips, renders[0])
@@ -122,5 +130,18 @@ def _compare(
         amount = torch.tensor([attribute.amount(t) for t in traits])
         seen = (amount >= attribute.high) & (before[name] > 0)
         if seen.any():
-            figures[f"inversion_keeps_{name}"] = float((after[name][seen] > 0).float().mean())
+            figures[f"keeps_{name}"] = float((after[name][seen] > 0).float().mean())
     return figures
+
+
+def shown(generator: Generator, rows: Sequence[InvertedRecord], cameras: Tensor) -> list[Tensor]:
+    """Return the pictures `[N, 3, S, S]` of rows from each camera."""
+    ws = torch.stack([torch.as_tensor(row.w_plus) for row in rows])
+    ws = ws.view(-1, generator.num_ws, generator.w_dim)
+    if any(row.weights for row in rows):
+        changes = [WeightDelta.from_bytes(row.weights) if row.weights else None for row in rows]
+        generator = tuned(generator, [change or WeightDelta({}) for change in changes])
+    return [
+        generator.synthesize(ws, camera.expand(len(ws), -1)).final_image.clamp(-1, 1)
+        for camera in cameras
+    ]

@@ -12,6 +12,7 @@ from itportrait.card.inversion import (
     choose_people,
     draw_views,
     measure_inversion,
+    shown,
 )
 from itportrait.card.report import BARS
 from itportrait.generator.base import Rendering
@@ -20,6 +21,8 @@ from itportrait.mini.attributes import ATTRIBUTES
 from itportrait.portraits import HELD_OUT_SEED, sample_people
 from itportrait.portraits.prior import decode_traits
 from itportrait.records import InvertedRecord, Status
+from itportrait.styles import WeightDelta
+from tests.helpers.tiny_family import own_samples, tiny_bundle
 
 SIZE = 16
 ERRORS = (0.02, 0.1, 0.1)
@@ -92,6 +95,27 @@ def test_people_without_a_code_are_left_out_and_counted(people):
     assert figures["inversion_failed"] == pytest.approx(1 / 3)
     assert figures["inversion_psnr"] == pytest.approx(40, abs=0.5)
     assert figures["inversion_keeps_glasses"] == 1
+
+
+def test_the_weights_of_a_row_are_in_its_renders():
+    bundle = tiny_bundle()
+    records, codes = own_samples(bundle, 2)
+    name = "superresolution.block1.torgb.bias"
+    change = WeightDelta({name: torch.tensor([0.5, 0.0, 0.0])})
+    rows = [
+        InvertedRecord(record_id="0", w_plus=codes[0].flatten().numpy()),
+        InvertedRecord(
+            record_id="1", w_plus=codes[1].flatten().numpy(), weights=change.to_bytes(), seconds=2
+        ),
+    ]
+    camera = torch.as_tensor(records[0].camera)[None]
+    (both,) = shown(bundle.generator, rows, camera)
+    plain = bundle.generator.synthesize(codes, camera.expand(2, -1)).final_image.clamp(-1, 1)
+    torch.testing.assert_close(both[0], plain[0])
+    inside = (plain[1, 0] > -1) & (plain[1, 0] < 0.5)
+    torch.testing.assert_close(
+        (both - plain)[1, 0][inside], torch.full_like(plain[1, 0], 0.5)[inside]
+    )
 
 
 def test_the_first_people_are_chosen_and_more_until_each_attribute_is_there():
