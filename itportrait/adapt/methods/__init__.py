@@ -21,6 +21,7 @@ METHODS: "Registry[type[AdaptationMethod[Any]]]" = Registry(
         "jojogan": "itportrait.adapt.methods.jojogan.method:JojoganMethod",
         "stylegan_nada": "itportrait.adapt.methods.stylegan_nada.method:StyleganNadaMethod",
         "stylegan_nada+jojogan": f"{_COUPLED}.method:StyleganNadaJojoganMethod",
+        "your3demoji": "itportrait.adapt.methods.your3demoji.method:Your3dEmojiMethod",
     },
 )
 """Adaptation methods by name."""
@@ -32,6 +33,7 @@ _OWN_CONFIGS: Registry[type[MethodConfig]] = Registry(
         "jojogan": "itportrait.adapt.methods.jojogan.config:JojoganConfig",
         "stylegan_nada": "itportrait.adapt.methods.stylegan_nada.config:StyleganNadaConfig",
         "stylegan_nada+jojogan": f"{_COUPLED}.config:StyleganNadaJojoganConfig",
+        "your3demoji": "itportrait.adapt.methods.your3demoji.config:Your3dEmojiConfig",
     },
 )
 """Settings of this package's methods, apart from them, so that checking them loads no torch."""
