@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from itportrait.bundle import Bundle
 
 
-_FULL_MB, _MB_OF_A_RANK = 60.0, 0.19
+_FULL_MB, _MB_OF_A_RANK = 60.0, 0.1
 """Sizes of differences of the published generator of 512 pixels: in full, and for each rank."""
 
 

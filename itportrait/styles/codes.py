@@ -36,7 +36,7 @@ class WeightDelta:
         return type(self)(changes, self.rank)
 
     def to_bytes(self) -> bytes:
-        """Return the file that records keep: half precision, and factors of what has low rank."""
+        """Return the file that records keep; `delta_file` says what it holds."""
         return encode_changes(self.changes, self.rank)
 
     @classmethod

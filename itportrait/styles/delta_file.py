@@ -1,10 +1,12 @@
-"""Files of what portraits change in a generator's weights: half precision, matrices of low rank.
+"""Files of what portraits change in a generator's weights: matrices of low rank, in 8 bits a value.
 
-A file is a safetensors file. Under a parameter's own name lies its difference; a matrix of low rank
-lies as two factors, `NAME:up [rows, rank]` and `NAME:down [rank, columns]`, whose product is the
-difference (rows are output channels, columns all else). The header has one entry, whose name is the
-format and whose value gives the shapes of these differences: several entries would stand in an
-order of chance, and equal differences must give equal bytes.
+A file is a safetensors file. Under a parameter's own name lies its difference, in half precision; a
+matrix of low rank lies as two factors of 8-bit integers, `NAME:up [rows, rank]` and
+`NAME:down [rank, columns]`, with a factor for each rank, `NAME:scale [rank]`: the difference is
+up @ diag(scale) @ down (rows are output channels, columns all else). In files of the first format
+the two factors are in half precision, and there are no scales. The header has one entry, whose name
+is the format and whose value gives the shapes of these differences: several entries would stand in
+an order of chance, and equal differences must give equal bytes.
 """
 
 import io
@@ -22,9 +24,13 @@ from itportrait.weights.limits import Limits
 from itportrait.weights.safetensors import open_safetensors, parse_json
 from itportrait.weights.windows import Window, fence
 
-FORMAT = "itportrait-delta-1"
+FORMATS = ("itportrait-delta-1", "itportrait-delta-2")
+"""Formats that are read; the last is written."""
 UP, DOWN = ":up", ":down"
 """Ends of the names of a low-rank difference's two factors."""
+_SCALE = ":scale"
+_LARGEST = 127
+"""Largest 8-bit integer of a factor."""
 _MOST_VALUES = 2**28
 """Largest number of values of one difference: a damaged shape must not take all memory."""
 
@@ -45,9 +51,9 @@ def encode_changes(changes: Mapping[str, Tensor], rank: int | None) -> bytes:
 
     Args:
         changes: parameter name -> difference.
-        rank: to which matrices are cut, keeping their largest singular values; nothing is lost of
-            one that has no higher rank. A matrix that takes fewer bytes as it is, and all that is
-            no matrix, stays as it is; so does everything with None.
+        rank: to which matrices are cut, keeping their largest singular values; of one that has no
+            higher rank, digits alone are lost. A matrix that has fewer values than its factors, and
+            all that is no matrix, stays as it is; so does everything with None.
     """
     tensors: dict[str, Tensor] = {}
     shapes: dict[str, list[int]] = {}
@@ -60,12 +66,12 @@ def encode_changes(changes: Mapping[str, Tensor], rank: int | None) -> bytes:
             "tuple[Tensor, Tensor, Tensor]",
             torch.linalg.svd(matrix, full_matrices=False),  # pyright: ignore[reportUnknownMemberType]
         )
-        # Each factor takes the root of the singular values, so that both stay in half's range.
-        roots = s[:rank].sqrt()
-        tensors[name + UP] = (u[:, :rank] * roots).half()
-        tensors[name + DOWN] = (roots[:, None] * v[:rank]).half()
+        up, of_up = _in_8_bits(u[:, :rank].T)
+        down, of_down = _in_8_bits(v[:rank])
+        tensors[name + UP], tensors[name + DOWN] = up.T, down
+        tensors[name + _SCALE] = s[:rank] * of_up * of_down
         shapes[name] = list(change.shape)
-    header = {FORMAT: json.dumps(shapes, sort_keys=True)}
+    header = {FORMATS[-1]: json.dumps(shapes, sort_keys=True)}
     return save({name: tensor.contiguous() for name, tensor in tensors.items()}, header)
 
 
@@ -81,14 +87,15 @@ def decode_changes(data: bytes, source: str) -> dict[str, Tensor]:
     """
     with fence(source):
         file = open_safetensors(Window(io.BytesIO(data), 0, len(data)), Limits(len(data)))
-        if FORMAT not in file.metadata:
+        known = [name for name in FORMATS if name in file.metadata]
+        if not known:
             raise CheckpointError(
-                f"not a difference of weights: its header has no entry {FORMAT!r}, but "
+                f"not a difference of weights: its header has no entry {' or '.join(FORMATS)}, but "
                 f"{', '.join(sorted(file.metadata)) or 'none'}"
             )
-        shapes = parse_json(file.metadata[FORMAT], "its shapes")
+        shapes = parse_json(file.metadata[known[-1]], "its shapes")
         tensors = {name: tensor.read().float() for name, tensor in file.tensors.items()}
-        names = [name.removesuffix(UP) for name in tensors if not name.endswith(DOWN)]
+        names = [name.removesuffix(UP) for name in tensors if not name.endswith((DOWN, _SCALE))]
         return {name: _change(name, tensors, shapes) for name in names}
 
 
@@ -96,6 +103,7 @@ def _change(name: str, tensors: Mapping[str, Tensor], shapes: Mapping[str, Any])
     if name in tensors:
         return tensors[name]
     up, down = tensors[name + UP], tensors.get(name + DOWN)
+    scale = tensors.get(name + _SCALE)
     listed = cast(
         "Sequence[object]", shapes.get(name) if isinstance(shapes.get(name), list) else []
     )
@@ -109,6 +117,13 @@ def _change(name: str, tensors: Mapping[str, Tensor], shapes: Mapping[str, Any])
         or shape[0] != len(up)
         or torch.Size(shape).numel() != len(up) * down.shape[1]
         or len(up) * down.shape[1] > _MOST_VALUES
+        or (scale is not None and scale.shape != up.shape[1:])
     ):
         raise CheckpointError(f"not a difference of weights: the factors of {name} do not fit")
-    return (up @ down).view(shape)
+    return ((up if scale is None else up * scale) @ down).view(shape)
+
+
+def _in_8_bits(rows: Tensor) -> tuple[Tensor, Tensor]:
+    """Return rows `[N, M]` as 8-bit integers, and the factor `[N]` of each that gives it back."""
+    scale = rows.abs().amax(1) / _LARGEST
+    return (rows / scale.clamp_min(1e-30)[:, None]).round().to(torch.int8), scale

@@ -48,7 +48,7 @@ class IngestConfig(Settings):
     weights that `invert.method` tunes for each portrait would not fit into `shard_mb`."""
     shard_mb: int = Field(default=4096, ge=1)
     """Memory that the pictures and the weights of a shard's portraits may take in a task, in MiB.
-    Weights count as those of a published generator of 512 pixels: 0.19 MiB a portrait for each of
+    Weights count as those of a published generator of 512 pixels: 0.1 MiB a portrait for each of
     `invert.methods.pti.rank`, or 60 MiB without a rank. Models and the batch that is being computed
     take memory besides."""
     camera_convention: CameraConvention = "eg3d"
