@@ -38,11 +38,11 @@ log = logging.getLogger(__name__)
 class TuningConfig(Settings):
     """How the generator is tuned to a portrait."""
 
-    steps: int = Field(default=80, ge=1)
+    steps: int = Field(default=100, ge=1)
     """Largest number of tuning steps."""
     lr: float = Field(default=4e-3, gt=0)
     """Learning rate of the weights' differences."""
-    rank: int | None = Field(default=8, ge=1)
+    rank: int | None = Field(default=12, ge=1)
     """Rank of the difference of each weight matrix; None tunes differences in full."""
     warm_up: float = Field(default=0.05, ge=0, le=1)
     """Share of the steps over which the learning rate rises linearly."""
@@ -58,7 +58,7 @@ class TuningConfig(Settings):
     """Largest yaw of the cameras that depth is compared from, to both sides, in radians."""
     pitch_rad: float = Field(default=0.25, ge=0)
     """Largest pitch of the cameras that depth is compared from, up and down, in radians."""
-    target_perceptual: float = Field(default=0.02, ge=0)
+    target_perceptual: float = Field(default=0.008, ge=0)
     """Perceptual distance of the input view at which a portrait has converged."""
     min_gain: float = Field(default=0.02, ge=0)
     """Relative fall of the loss within `patience` steps below which a portrait has converged."""
