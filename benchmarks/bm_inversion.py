@@ -1,6 +1,7 @@
 """Inversion of held-out drawn portraits against their truth: input view, novel views, time.
 
     python benchmarks/bm_inversion.py --count 16 --set steps=60 --sheet inversion.png
+    python benchmarks/bm_inversion.py --set method=pti --set tune=always
 
 Prints the PSNR of the input view and of the true views at yaw -30 and +30 deg, with the seconds a
 portrait took, and for comparison the same of the encoder's code alone where the bundle has one.
@@ -9,6 +10,7 @@ portrait took, and for comparison the same of the encoder's code alone where the
 import argparse
 import math
 import time
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +26,7 @@ from itportrait.metrics import psnr
 from itportrait.pages import contact_sheet
 from itportrait.portraits import HELD_OUT_SEED, render_portrait, sample_people
 from itportrait.records import AlignedRecord, InvertedRecord
+from itportrait.styles import Codes, PreparedGenerator
 
 NOVEL_DEG = (-30.0, 30.0)
 
@@ -49,6 +52,9 @@ def main() -> None:
     rows = inverter.invert(records)
     seconds = time.perf_counter() - began
     report("inversion", rows, novel_psnr(bundle, rows, truth))
+    tunings = Counter(row.tuning for row in rows if row.tuning is not None)
+    if tunings:
+        print("tuning:", ", ".join(f"{count} {what}" for what, count in tunings.items()))
     steps = [row.steps for row in rows if row.steps is not None]
     print(
         f"{seconds / len(rows):.2f} s a portrait, {np.mean(steps):.0f} steps (bound {config.steps})"
@@ -99,11 +105,10 @@ def displaced(records, cameras: torch.Tensor, error_deg: float) -> list[AlignedR
 
 @torch.no_grad()
 def views(bundle, row: InvertedRecord) -> torch.Tensor:
-    """Return the novel views `[V, 3, S, S]` of a code."""
-    generator = bundle.generator
-    ws = torch.from_numpy(row.w_plus).view(1, generator.num_ws, generator.w_dim)
-    cameras = novel_cameras()
-    return generator.synthesize(ws.expand(len(cameras), -1, -1), cameras).image
+    """Return the novel views `[V, 3, S, S]` of a portrait, tuned as its row says."""
+    codes = Codes.of([row], bundle.generator)
+    cameras = novel_cameras().to(codes.device)
+    return PreparedGenerator(bundle.generator).bind(codes).render(cameras).final_image
 
 
 def novel_psnr(bundle, rows, truth: torch.Tensor) -> list[float]:
@@ -122,8 +127,10 @@ def encoder_alone(bundle, records, cameras, truth) -> tuple[list[InvertedRecord]
     codes = bundle.encoder(images)[0]
     values = psnr(bundle.generator.synthesize(codes, cameras).image, images).tolist()
     rows = [
-        InvertedRecord(record_id=record.record_id, psnr=value, w_plus=code.flatten().numpy())
-        for record, value, code in zip(records, values, codes, strict=True)
+        InvertedRecord(
+            record_id=record.record_id, psnr=value, w_plus=code.flatten().numpy(), camera=camera
+        )
+        for record, value, code, camera in zip(records, values, codes, cameras.numpy(), strict=True)
     ]
     return rows, novel_psnr(bundle, rows, truth)
 
