@@ -90,6 +90,7 @@ INVERSIONS: Registry[type[Inversion]] = Registry(
     "inversion method",
     group="itportrait.inversions",
     own={
+        "encoder": "itportrait.invert.encoder:EncoderInversion",
         "hyper": "itportrait.invert.hyper:HyperInversion",
         "pti": "itportrait.invert.pti:PivotalTuning",
         "w": "itportrait.invert.w_plus:WInversion",

@@ -35,11 +35,12 @@ class InversionSettings(Settings):
     """How portraits become W+ codes, as every method reads it."""
 
     method: str = "w_plus"
-    """Inversion method by name: `w_plus`, `w`; `pti`, which also tunes the generator to each
-    portrait; or `hyper`, in which a network predicts code and weights without optimization."""
+    """Inversion method by name: `w_plus`, `w`; `encoder`, which optimizes nothing; `pti`, which
+    also tunes the generator to each portrait; or `hyper`, in which a network predicts code and
+    weights without optimization."""
     methods: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Settings of single methods, by the method's name. Those of `pti` are listed at
-    `TuningConfig`, those of `hyper` at `HyperConfig`; `w_plus` and `w` have none."""
+    `TuningConfig`, those of `hyper` at `HyperConfig`; `w_plus`, `w` and `encoder` have none."""
     start: Literal["auto", "encoder", "mean"] = "auto"
     """First code: the bundle's encoder, `w_avg`, or (`auto`) the encoder where there is one."""
     steps: int = Field(default=100, ge=1)
@@ -69,14 +70,15 @@ class InversionSettings(Settings):
     tune: Literal["auto", "always", "never"] = "auto"
     """Which portraits a method that tunes the generator tunes it for: those that their codes alone
     do not show well (`auto`), all of them, or none. Rows say in `tuning` what became of it."""
-    good_perceptual: float = Field(default=0.08, ge=0)
+    good_perceptual: float = Field(default=0.06, ge=0)
     """Largest perceptual distance of a code's render from the portrait that `tune: auto` counts as
     shown well."""
     good_identity: float = Field(default=0.95, ge=-1, le=1)
     """Smallest identity cosine of a code's render with the portrait that `tune: auto` counts as
     shown well."""
     refine_camera: bool = True
-    """Whether turn, roll and shift of the camera are optimized with the code."""
+    """Whether turn, roll and shift of the camera are optimized with the code. The method `encoder`
+    takes the camera that the encoder reads, where the code looks more like the portrait from it."""
     batch_size: int = Field(default=8, ge=1)
     """Number of portraits optimized at once; where memory does not suffice, it is halved."""
     min_psnr: float | None = None

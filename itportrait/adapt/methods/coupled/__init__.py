@@ -1,1 +1,0 @@
-"""Couplings: the guides of several methods train one copy of the generator together."""

@@ -1,1 +1,0 @@
-"""Your3dEmoji: paired pictures by style mixing, learned there and back."""
