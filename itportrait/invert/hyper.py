@@ -8,6 +8,7 @@ so that a picture of a kind that the network has not seen comes out no worse tha
 """
 
 import time
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, ClassVar
 
 import torch
@@ -128,9 +129,12 @@ class HyperInversion(Inversion):
                 steps=int(kept[row]),
                 seconds=seconds,
                 failure="" if good[row] else "the encoder's code has no finite picture",
-                delta=WeightDelta({name: change[row] for name, change in changes.items()})
-                if kept[row]
-                else None,
+                delta=_delta(changes, row) if kept[row] else None,
             )
             for row in range(len(codes))
         ]
+
+
+def _delta(changes: Mapping[str, Tensor], row: int) -> WeightDelta:
+    """Return a portrait's difference, which fades in styles: their layers read it otherwise."""
+    return WeightDelta({name: change[row] for name, change in changes.items()}, fades=True)

@@ -1,7 +1,7 @@
 """What is rendered: codes of the generator, the cameras they are seen from, and what was tuned."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 import numpy as np
@@ -19,25 +19,40 @@ from itportrait.styles.delta_file import decode_changes, encode_changes
 class WeightDelta:
     """What one portrait changes in the generator's weights, beyond its code.
 
-    A tuned portrait in a style of weights is rendered by base + this + strength * the style.
+    A tuned portrait in a style of weights is rendered by base + this + strength * the style. A
+    difference that fades is multiplied by 1 - strength there, and is gone at full strength.
 
     Args:
         changes: parameter name -> difference from the base generator.
         rank: of each weight matrix's difference, if that is low: files then keep two factors. None
             means that differences may have any rank.
+        fades: whether the difference fades as a style comes in, because adapted weights give it
+            another meaning.
     """
 
     changes: Mapping[str, Tensor] = field(repr=False)
     rank: int | None = None
+    fades: bool = False
 
     def to(self, device: torch.device | str) -> Self:
         """Return the same difference on another device."""
         changes = {name: change.to(device) for name, change in self.changes.items()}
-        return type(self)(changes, self.rank)
+        return replace(self, changes=changes)
+
+    def within(self, style: float) -> Self | None:
+        """Return what counts of it where a style is in, from 0 (not at all) to 1; None if nothing.
+
+        See `fades`.
+        """
+        left = min(max(1 - style, 0.0), 1.0) if self.fades else 1.0
+        if left == 1:
+            return self
+        changes = {name: left * change for name, change in self.changes.items()}
+        return replace(self, changes=changes) if left else None
 
     def to_bytes(self) -> bytes:
         """Return the file that records keep; `delta_file` says what it holds."""
-        return encode_changes(self.changes, self.rank)
+        return encode_changes(self.changes, self.rank, fades=self.fades)
 
     @classmethod
     def from_bytes(cls, data: bytes, *, source: str = "weights of a portrait") -> Self:
@@ -50,7 +65,8 @@ class WeightDelta:
         Raises:
             CheckpointError: truncated, or no such file.
         """
-        return cls(decode_changes(data, source))
+        changes, fades = decode_changes(data, source)
+        return cls(changes, fades=fades)
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ matrix of low rank lies as two factors of 8-bit integers, `NAME:up [rows, rank]`
 up @ diag(scale) @ down (rows are output channels, columns all else). In files of the first format
 the two factors are in half precision, and there are no scales. The header has one entry, whose name
 is the format and whose value gives the shapes of these differences: several entries would stand in
-an order of chance, and equal differences must give equal bytes.
+an order of chance, and equal differences must give equal bytes. Among the shapes
+stands `:fades`, with an empty list, where the differences fade as a style comes in.
 """
 
 import io
@@ -26,6 +27,8 @@ from itportrait.weights.windows import Window, fence
 
 FORMATS = ("itportrait-delta-1", "itportrait-delta-2")
 """Formats that are read; the last is written."""
+FADES = ":fades"
+"""What stands among the shapes of differences that fade in styles."""
 UP, DOWN = ":up", ":down"
 """Ends of the names of a low-rank difference's two factors."""
 _SCALE = ":scale"
@@ -46,7 +49,9 @@ def is_low_rank(shape: Sequence[int], rank: int | None) -> bool:
     return rank is not None and rank * (rows + columns) < rows * columns
 
 
-def encode_changes(changes: Mapping[str, Tensor], rank: int | None) -> bytes:
+def encode_changes(
+    changes: Mapping[str, Tensor], rank: int | None, *, fades: bool = False
+) -> bytes:
     """Return the file of differences.
 
     Args:
@@ -54,9 +59,10 @@ def encode_changes(changes: Mapping[str, Tensor], rank: int | None) -> bytes:
         rank: to which matrices are cut, keeping their largest singular values; of one that has no
             higher rank, digits alone are lost. A matrix that has fewer values than its factors, and
             all that is no matrix, stays as it is; so does everything with None.
+        fades: whether they fade as a style comes in.
     """
     tensors: dict[str, Tensor] = {}
-    shapes: dict[str, list[int]] = {}
+    shapes: dict[str, list[int]] = {FADES: []} if fades else {}
     for name, change in changes.items():
         matrix = change.detach().float().cpu().reshape(as_matrix(change.shape))
         if not is_low_rank(change.shape, rank):
@@ -75,8 +81,8 @@ def encode_changes(changes: Mapping[str, Tensor], rank: int | None) -> bytes:
     return save({name: tensor.contiguous() for name, tensor in tensors.items()}, header)
 
 
-def decode_changes(data: bytes, source: str) -> dict[str, Tensor]:
-    """Return the differences, float32, that `encode_changes` wrote.
+def decode_changes(data: bytes, source: str) -> tuple[dict[str, Tensor], bool]:
+    """Return the differences, float32, that `encode_changes` wrote, and whether they fade.
 
     Args:
         data: content of the file.
@@ -96,7 +102,7 @@ def decode_changes(data: bytes, source: str) -> dict[str, Tensor]:
         shapes = parse_json(file.metadata[known[-1]], "its shapes")
         tensors = {name: tensor.read().float() for name, tensor in file.tensors.items()}
         names = [name.removesuffix(UP) for name in tensors if not name.endswith((DOWN, _SCALE))]
-        return {name: _change(name, tensors, shapes) for name in names}
+        return {name: _change(name, tensors, shapes) for name in names}, FADES in shapes
 
 
 def _change(name: str, tensors: Mapping[str, Tensor], shapes: Mapping[str, Any]) -> Tensor:

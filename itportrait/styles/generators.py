@@ -19,13 +19,14 @@ class PreparedGenerator(PreparedStyle):
     Args:
         generator: the base, or a copy whose weights were changed. It is kept and not copied, so
             that a generator in training is seen as it is at each moment.
+        style: how much of a style is in it, from 0 to 1; see `WeightDelta.within`.
     """
 
-    def __init__(self, generator: Generator) -> None:
-        self.generator = generator
+    def __init__(self, generator: Generator, *, style: float = 0.0) -> None:
+        self.generator, self.style = generator, style
 
     def bind(self, codes: Codes, *, fitted: Sequence[bytes] | None = None) -> BoundStyle:
-        each = codes.deltas or [None] * len(codes)
+        each = [delta and delta.within(self.style) for delta in codes.deltas or [None] * len(codes)]
         plain = [row for row, delta in enumerate(each) if delta is None]
         own = [row for row, delta in enumerate(each) if delta is not None]
         if not own:

@@ -78,7 +78,7 @@ class WeightStyle(Style):
         return changed(generator, self.delta, strength, remedy=remedy)
 
     def prepare(self, base: Generator, strength: float = 1.0) -> PreparedStyle:
-        return PreparedGenerator(self.apply(base, strength))
+        return PreparedGenerator(self.apply(base, strength), style=strength)
 
     @classmethod
     def prepare_blend(cls, base: Generator, parts: Sequence[tuple[Style, float]]) -> PreparedStyle:
@@ -87,7 +87,7 @@ class WeightStyle(Style):
         for style, strength in parts:
             assert isinstance(style, cls)  # `style.prepare_blend` passes no other kind
             generator = style.apply(generator, strength)
-        return PreparedGenerator(generator)
+        return PreparedGenerator(generator, style=sum(strength for _, strength in parts))
 
     def scaled(self, strength: float) -> Self:
         """Return the style whose strength 1 is this one's `strength`."""

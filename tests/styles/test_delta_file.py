@@ -72,6 +72,11 @@ def test_a_matrix_of_a_higher_rank_keeps_its_largest_part(changes):
     assert error < 1.1 * noise.norm()
 
 
+def test_whether_it_fades_in_styles_comes_back(changes):
+    assert WeightDelta.from_bytes(WeightDelta(changes, 3, fades=True).to_bytes()).fades
+    assert not WeightDelta.from_bytes(WeightDelta(changes, 3).to_bytes()).fades
+
+
 def test_the_same_differences_give_the_same_bytes(changes):
     more = {**changes, "other.weight": changes["conv.weight"].clone()}
     assert len({WeightDelta(more, 3).to_bytes() for _ in range(8)}) == 1

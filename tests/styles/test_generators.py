@@ -7,7 +7,7 @@ import torch
 
 from itportrait.errors import InvalidArgumentError
 from itportrait.geometry.camera import frontal_camera, look_at_camera
-from itportrait.styles import Codes, PreparedGenerator, WeightDelta
+from itportrait.styles import Codes, PreparedGenerator, WeightDelta, WeightStyle
 from tests.helpers.tiny_family import tint, tiny_bundle
 
 
@@ -66,6 +66,24 @@ def test_a_tuned_portrait_is_base_and_delta_and_strength_times_style(bundle, cod
         bound.render(codes.cameras[:2])
     alone = style.prepare(bundle.generator, 0.5).bind(tuned[1:2]).render(codes.cameras)
     assert len(alone.image) == 3  # a tuned portrait turns, too
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("strength", "left"), [(0.0, 1.0), (0.25, 0.75), (1.0, 0.0), (1.5, 0.0)])
+def test_a_difference_that_fades_is_gone_at_full_strength(bundle, codes, strength, left):
+    style = tint(bundle, 0)
+    name = next(name for name in style.delta)
+    change = torch.tensor([0.0, 0.3, 0.0])
+    fading = (None, WeightDelta({name: change}, fades=True), None)
+    steady = (None, WeightDelta({name: left * change}), None)
+    found, expected = (
+        style.prepare(bundle.generator, strength).render(Codes(codes.ws, codes.cameras, deltas))
+        for deltas in (fading, steady)
+    )
+    torch.testing.assert_close(found.image, expected.image, atol=1e-5, rtol=0)
+    blend = WeightStyle.prepare_blend(bundle.generator, [(style, strength / 2)] * 2)
+    both = blend.render(Codes(codes.ws, codes.cameras, fading))
+    torch.testing.assert_close(both.image, expected.image, atol=1e-5, rtol=0)
 
 
 @torch.no_grad()
