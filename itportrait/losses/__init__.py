@@ -12,7 +12,7 @@ from itportrait.losses.directional import (
 from itportrait.losses.features import FeatureLoss
 from itportrait.losses.identity import IdentityLoss
 from itportrait.losses.perceptual import PerceptualLoss
-from itportrait.losses.pixel import l2_loss, luma, structure_loss
+from itportrait.losses.pixel import l1_loss, l2_loss, luma, structure_loss
 
 __all__ = [
     "DirectionalLoss",
@@ -23,6 +23,7 @@ __all__ = [
     "depth_distance",
     "depth_variance",
     "image_similarity",
+    "l1_loss",
     "l2_loss",
     "luma",
     "reach_loss",

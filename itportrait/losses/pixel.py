@@ -7,6 +7,16 @@ from itportrait.errors import InvalidArgumentError
 _LUMA = (0.299, 0.587, 0.114)
 
 
+def _check_shapes(image: Tensor, target: Tensor) -> None:
+    if image.shape[1:] != target.shape[1:]:
+        raise InvalidArgumentError(
+            "target",
+            expected=f"pictures of shape {list(image.shape[1:])}",
+            actual=list(target.shape[1:]),
+            remedy="resize one of them",
+        )
+
+
 def l2_loss(image: Tensor, target: Tensor) -> Tensor:
     """Return the mean squared difference of each pair of pictures, `[N]`.
 
@@ -17,14 +27,22 @@ def l2_loss(image: Tensor, target: Tensor) -> Tensor:
     Raises:
         InvalidArgumentError: shapes differ.
     """
-    if image.shape[1:] != target.shape[1:]:
-        raise InvalidArgumentError(
-            "target",
-            expected=f"pictures of shape {list(image.shape[1:])}",
-            actual=list(target.shape[1:]),
-            remedy="resize one of them",
-        )
+    _check_shapes(image, target)
     return (image - target).square().mean((1, 2, 3))
+
+
+def l1_loss(image: Tensor, target: Tensor) -> Tensor:
+    """Return the mean absolute difference of each pair of pictures, `[N]`.
+
+    Args:
+        image: `[N, 3, H, W]` in [-1, 1].
+        target: the same shape, or `[1, 3, H, W]`.
+
+    Raises:
+        InvalidArgumentError: shapes differ.
+    """
+    _check_shapes(image, target)
+    return (image - target).abs().mean((1, 2, 3))
 
 
 def luma(image: Tensor) -> Tensor:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from itportrait.adapt.methods.finetuning import FinetuningMethod, StepLoss, Student
     from itportrait.adapt.methods.itportrait.method import ItportraitMethod
 
+_COUPLED = "itportrait.adapt.methods.coupled"
+
 METHODS: "Registry[type[AdaptationMethod[Any]]]" = Registry(
     "adaptation method",
     group="itportrait.adaptation_methods",
@@ -18,6 +20,8 @@ METHODS: "Registry[type[AdaptationMethod[Any]]]" = Registry(
         "itportrait": "itportrait.adapt.methods.itportrait.method:ItportraitMethod",
         "jojogan": "itportrait.adapt.methods.jojogan.method:JojoganMethod",
         "stylegan_nada": "itportrait.adapt.methods.stylegan_nada.method:StyleganNadaMethod",
+        "stylegan_nada+jojogan": f"{_COUPLED}.method:StyleganNadaJojoganMethod",
+        "your3demoji": "itportrait.adapt.methods.your3demoji.method:Your3dEmojiMethod",
     },
 )
 """Adaptation methods by name."""
@@ -28,6 +32,8 @@ _OWN_CONFIGS: Registry[type[MethodConfig]] = Registry(
         "itportrait": "itportrait.adapt.methods.itportrait.config:ItportraitConfig",
         "jojogan": "itportrait.adapt.methods.jojogan.config:JojoganConfig",
         "stylegan_nada": "itportrait.adapt.methods.stylegan_nada.config:StyleganNadaConfig",
+        "stylegan_nada+jojogan": f"{_COUPLED}.config:StyleganNadaJojoganConfig",
+        "your3demoji": "itportrait.adapt.methods.your3demoji.config:Your3dEmojiConfig",
     },
 )
 """Settings of this package's methods, apart from them, so that checking them loads no torch."""

@@ -1,0 +1,1 @@
+"""Couplings: the guides of several methods train one copy of the generator together."""

@@ -1,0 +1,1 @@
+"""Your3dEmoji: paired pictures by style mixing, learned there and back."""
