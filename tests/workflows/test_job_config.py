@@ -54,7 +54,7 @@ def test_command_line_goes_over_the_file():
         ("domains=a", "expected a list"),
         (
             "invert.method=ptii",
-            "invert.method: unknown inversion method 'ptii'; known: hyper, pti, w, w_plus",
+            "invert.method: unknown inversion method 'ptii'; known: encoder, hyper",
         ),
         (
             "invert.methods.w.rank=4",
