@@ -32,7 +32,8 @@ class BackNetwork:
         encoder = bundle.encoder
         network = _new_encoder(bundle, seed) if encoder is None else copy.deepcopy(encoder)
         self.network = network.to(bundle.generator.device).eval().requires_grad_(True)
-        self.parameters = list(self.network.parameters())
+        self.network.angles.requires_grad_(False)  # the cameras of pairs are known
+        self.parameters = [p for p in self.network.parameters() if p.requires_grad]
         self.optimizer: torch.optim.Optimizer = torch.optim.Adam(
             self.parameters, lr=learning_rate, betas=betas
         )

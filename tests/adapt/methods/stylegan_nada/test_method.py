@@ -140,7 +140,7 @@ def test_the_direction_of_pictures_leads_from_random_portraits_to_them(make_meth
     assert torch.equal(again, direction)
 
 
-@pytest.mark.parametrize("mode", ["text", "image"])
+@pytest.mark.parametrize("mode", ["text", pytest.param("image", marks=pytest.mark.slow)])
 def test_the_loss_falls_and_a_resumed_run_gives_the_same(
     bundle, config, make_spec, reference, mode
 ):

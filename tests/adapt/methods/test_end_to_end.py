@@ -1,0 +1,63 @@
+"""Methods of this package from the command line to a champion, on a tiny bundle in a folder."""
+
+import numpy as np
+import pytest
+import torch
+from typer.testing import CliRunner
+
+from itportrait.bank.store import Bank
+from itportrait.bundle import load_bundle
+from itportrait.cli import app
+from itportrait.image import encode
+from itportrait.styles import WeightStyle, read_style
+from tests.helpers.tiny_folder import write_tiny_bundle
+
+SMALL = ("adapt.probe.count=2", "adapt.probe.every=2", "adapt.probe.images=1")
+WORDS, PICTURE = ("--prompt", "bronze"), ("--reference", "style.png")
+METHODS_AND_INPUTS = {
+    "stylegan_nada": (*WORDS, "--set", "adapt.methods.stylegan_nada.layer_rows=2"),
+    "jojogan": (*PICTURE, *PICTURE, "--set", "adapt.methods.jojogan.pair.steps=1"),
+    "stylegan_nada+jojogan": (
+        *(*WORDS, *PICTURE),
+        *("--set", "adapt.methods.stylegan_nada+jojogan.jojogan.pair.steps=1"),
+    ),
+    "your3demoji": (
+        *(*PICTURE, "--set", "adapt.methods.your3demoji.teacher.pair.steps=1"),
+        *("--set", "adapt.methods.your3demoji.teacher.steps=1"),
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    root = tmp_path_factory.mktemp("methods")
+    write_tiny_bundle(root / "bundle")
+    pixels = np.random.default_rng(3).integers(0, 255, (32, 32, 3)).astype(np.uint8)
+    (root / "style.png").write_bytes(encode(pixels))
+    return root
+
+
+def adapt(place, method):
+    inputs = [
+        str(place / "style.png") if i == "style.png" else i for i in METHODS_AND_INPUTS[method]
+    ]
+    settings = [part for item in (f"bundle={place / 'bundle'}", *SMALL) for part in ("--set", item)]
+    bank = ("--bank", str(place / "bank"), "--method", method, "--steps", "2")
+    return CliRunner().invoke(app, ["adapt", "red", *bank, *settings, *inputs])
+
+
+@pytest.mark.parametrize("method", METHODS_AND_INPUTS)
+def test_a_domain_is_adapted_published_and_found_again(place, method):
+    done = adapt(place, method)
+    assert done.exit_code == 0, done.output
+    version = Bank(str(place / "bank")).champion("red")
+    assert version.spec["method"] == method
+    style = read_style(version.style_bytes())
+    assert isinstance(style, WeightStyle)
+    assert any(bool(delta.any()) for delta in style.delta.values())
+    base = load_bundle(place / "bundle").generator
+    half, whole = (style.apply(base, strength) for strength in (0.5, 1.0))
+    for name in style.delta:
+        start, end = base.get_parameter(name), whole.get_parameter(name)
+        torch.testing.assert_close(half.get_parameter(name), (start + end) / 2)
+    assert "holds this very domain already" in adapt(place, method).output
