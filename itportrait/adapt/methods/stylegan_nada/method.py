@@ -12,7 +12,8 @@ Our reading, since the method has no published form for generators of tri-planes
   `views: frontal` it is Next3D's stylization (Sun et al., CVPR 2023): frontal supervision alone.
 - A change shorter than 0.05 is not stretched to length one: in the first step both renders are
   equal, so there is no direction (the official code adds 1e-6 to the picture there).
-- Words are averaged over the image-text model's own templates, in the choice of layers too.
+- Words are averaged over the image-text model's own templates, in the choice of layers too, and
+  both means are scaled to length one before the difference is taken.
 - With pictures, rows are chosen by the similarity to them.
 """
 
