@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from PIL import Image
@@ -65,9 +65,10 @@ def resize(image: Tensor, size: int) -> Tensor:
 def encode(
     pixels: np.ndarray, kind: str = "png", quality: int = 92, *, profile: bytes | None = None
 ) -> bytes:
-    """Encode uint8 `[H, W, 3]` as `png`, `jpeg` or `webp` (quality applies to the last two).
+    """Encode uint8 `[H, W, 3]`, or gray `[H, W]`, as `png`, `jpeg` or `webp`.
 
-    `profile` is the ICC profile that says what the values mean; without one they are sRGB.
+    `quality` applies to the last two. `profile` is the ICC profile that says what the values mean;
+    without one they are sRGB.
     """
     buffer = io.BytesIO()
     options: dict[str, Any] = {} if kind == "png" else {"quality": quality}
@@ -77,13 +78,15 @@ def encode(
     return buffer.getvalue()
 
 
-def decode(data: bytes) -> np.ndarray:
-    """Decode bytes that `encode` wrote into uint8 `[H, W, 3]`. Foreign photos: `itportrait.ingest`.
+def decode(data: bytes, mode: Literal["RGB", "L"] = "RGB") -> np.ndarray:
+    """Decode bytes that `encode` wrote into uint8 `[H, W, 3]`, or with mode `L` into `[H, W]`.
+
+    Foreign photos: `itportrait.ingest`.
 
     Raises:
         DecodeError: the bytes are not a picture.
     """
     try:
-        return np.asarray(Image.open(io.BytesIO(data), formats=_WRITTEN).convert("RGB"))
+        return np.asarray(Image.open(io.BytesIO(data), formats=_WRITTEN).convert(mode))
     except (OSError, SyntaxError) as error:
         raise DecodeError(f"{len(data)} bytes are not a picture: {error}") from error

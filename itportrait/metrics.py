@@ -66,8 +66,13 @@ class StyleTarget:
     references: Tensor | None = None
 
 
-def psnr(image: Tensor, target: Tensor) -> Tensor:
+def psnr(image: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
     """Return the peak signal-to-noise ratio in dB on the [0, 1] scale, `[N]`; images are clipped.
+
+    Args:
+        image: `[N, 3, H, W]`.
+        target: of the same shape.
+        mask: `[N, 1, H, W]` weight of each pixel in the mean; None weighs all alike.
 
     Raises:
         InvalidArgumentError: the shapes differ.
@@ -78,8 +83,17 @@ def psnr(image: Tensor, target: Tensor) -> Tensor:
             expected=f"of the target's shape {list(target.shape)}",
             actual=list(image.shape),
         )
-    error = (image.clamp(-1, 1) - target.clamp(-1, 1)).div(2).square().flatten(1).mean(1)
+    squares = (image.clamp(-1, 1) - target.clamp(-1, 1)).div(2).square()
+    error = weighted_mean(squares, mask)
     return -10 * torch.log10(error.clamp_min(1e-10))
+
+
+def weighted_mean(values: Tensor, mask: Tensor | None) -> Tensor:
+    """Return the mean `[N]` of `[N, C, H, W]` over what a mask `[N, 1, H, W]` shows; None: over
+    all."""
+    if mask is None:
+        return values.flatten(1).mean(1)
+    return (values * mask).flatten(1).mean(1) / mask.flatten(1).mean(1).clamp_min(1e-6)
 
 
 def clip_direction(

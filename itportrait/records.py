@@ -55,6 +55,11 @@ class Source:
     """URI of the tar file or Parquet table that holds the photo; `uri` then only names it."""
     span: tuple[int, int] | None = None
     """Where in the container: offset and length (tar), or row group and row (Parquet)."""
+    column: str = ""
+    """Column of the table that holds it; "" is the one of photos."""
+    mask: "Source | None" = None
+    """Where the photo's mask is: a gray picture, white (255) where the portrait is to be seen and
+    black (0) where it is hidden."""
     fault: RecordError | None = None
     """Why it could not be listed or cannot be read; it then becomes a failed row that says so."""
 
@@ -119,10 +124,19 @@ class AlignedRecord(Record):
     outside_srgb: float | None = None
     """Share of the photo's pixels whose colors sRGB cannot show, so that they were cut; absent
     where nothing was converted or it is unknown."""
+    mask_sha256: str | None = None
+    """Digest of the encoded mask that the input brought along; absent where it brought none."""
+    hidden: float | None = None
+    """Share of the face that the given mask or the photo's border hides; absent without a given
+    mask."""
     duplicate_of: str | None = None
     """URI of the input with the same content that was computed in place of this one."""
     pixels: np.ndarray | None = field(default=None, metadata=read_later(np.uint8), repr=False)
     """`[size, size, 3]` uint8: kept in the pixels table, not in the row."""
+    mask: np.ndarray | None = field(default=None, metadata=read_later(np.uint8), repr=False)
+    """`[size, size]` uint8, kept beside the pixels: 255 where they show the portrait, 0 beyond the
+    photo's border and where the given mask hides it. Absent where nothing is hidden, and in rows of
+    releases that knew no masks."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,20 +192,33 @@ def content_id(sha256: str, face_index: int = 0, given: str = "") -> str:
     return hashlib.sha256(":".join(parts).encode()).hexdigest()[:16]
 
 
-def given_digest(source: Source) -> str:
-    """Return a digest of an input's landmarks, camera and crop, or "" where it has none of them.
+def given_digest(source: Source, mask_sha256: str | None = None) -> str:
+    """Return a digest of what an input brought along, or "" where it brought nothing.
 
     Two rows of a table may show two people of one photo: only this tells them apart.
+
+    Args:
+        source: the input, with its landmarks, camera and crop.
+        mask_sha256: digest of its mask's content; None where it has none.
     """
     arrays = (source.landmarks, source.camera, source.crop)
-    if all(array is None for array in arrays):
+    if mask_sha256 is None and all(array is None for array in arrays):
         return ""
-    parts = [None if a is None else np.asarray(a, dtype=np.float64).tobytes() for a in arrays]
+    parts: list[bytes | str | None] = [
+        None if a is None else np.asarray(a, dtype=np.float64).tobytes() for a in arrays
+    ]
+    parts += [] if mask_sha256 is None else [mask_sha256]
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
 def unread_id(source: Source) -> str:
-    """Return the record id of an input whose content is unknown: it follows from its name.
+    """Return the record id of an input whose content is unknown: it follows from its name."""
+    mask = None if source.mask is None else _unread_digest(source.mask)
+    return content_id(_unread_digest(source), given=given_digest(source, mask))
+
+
+def _unread_digest(source: Source) -> str:
+    """Return what stands for the digest of content that is unknown.
 
     Parts of a container may share a name (a member that stands twice in an archive, rows of a table
     with one label), so their place in it counts too.
@@ -201,4 +228,4 @@ def unread_id(source: Source) -> str:
     else:
         place = "" if source.span is None else f"@{source.span[0]}:{source.span[1]}"
         data = name_bytes(source.uri + place)
-    return content_id(hashlib.sha256(data).hexdigest(), given=given_digest(source))
+    return hashlib.sha256(data).hexdigest()

@@ -11,6 +11,7 @@ import torch
 from itportrait.align.config import AlignConfig, Reason
 from itportrait.align.crop import TRAINED, CropPlan, cut, plan_crop, plan_given
 from itportrait.align.encoder_camera import EncoderCamera
+from itportrait.align.mask import cut_mask, hidden_share
 from itportrait.align.pose import estimate_pose, label_from_pose
 from itportrait.align.quality import covered, sharpness
 from itportrait.bundle import Bundle
@@ -18,6 +19,7 @@ from itportrait.errors import DecodeError, InvalidArgumentError, RecordRejectedE
 from itportrait.geometry.camera import camera_angles
 from itportrait.geometry.conventions import camera_fault
 from itportrait.geometry.orbit import FFHQ_ORBIT, Orbit
+from itportrait.io.masks import check_aspect, read_mask
 from itportrait.io.photos import Photo, read_photo
 from itportrait.io.uris import redact
 from itportrait.perception.detector import Face, FaceDetector
@@ -100,8 +102,9 @@ class Aligner:
             return [_timed(record, start)]
         blank = dataclasses.replace(
             blank,
-            record_id=content_id(photo.sha256, given=given_digest(source)),
+            record_id=_content_id(source, photo),
             sha256=photo.sha256,
+            mask_sha256=photo.mask and photo.mask.sha256,
             width=photo.width,
             height=photo.height,
             color_note=photo.colors.note,
@@ -120,13 +123,26 @@ class Aligner:
         return [dataclasses.replace(record, seconds=seconds) for record in records]
 
     def _read(self, source: Source) -> Photo:
-        config = self.config
+        """Return the photo, with its mask where one came along."""
+        limits = {"max_pixels": self.config.max_pixels, "max_bytes": self.config.max_bytes}
+        name = ""
         try:
-            return read_photo(source, max_pixels=config.max_pixels, max_bytes=config.max_bytes)
+            photo = read_photo(source, **limits)
+            if source.mask is None:
+                return photo
+            name = f"mask {redact(source.mask.uri)}: "
+            mask = read_mask(source, **limits)
+            if mask is not None:
+                check_aspect(mask, photo.width, photo.height)
+            return dataclasses.replace(photo, mask=mask)
         except DecodeError as error:
-            raise _ReadingError(Reason.DECODE, str(error)) from error
+            raise _ReadingError(
+                Reason.BAD_MASK if name else Reason.DECODE, name + str(error)
+            ) from error
+        except InvalidArgumentError as error:
+            raise _ReadingError(Reason.BAD_MASK, name + str(error)) from error
         except Exception as error:
-            message = f"{type(error).__name__}: {redact(str(error))}"
+            message = f"{name}{type(error).__name__}: {redact(str(error))}"
             raise _ReadingError(Reason.STORAGE, message, error) from error
 
     def _align_photo(
@@ -141,7 +157,7 @@ class Aligner:
             yield self._align_face(photo, blank, None, points, crop, camera)
             return
         for index, face in enumerate(self._find(photo, crop)):
-            record_id = content_id(photo.sha256, index, given_digest(source))
+            record_id = _content_id(source, photo, index)
             row = dataclasses.replace(blank, face_index=index, record_id=record_id)
             yield self._align_face(photo, row, face, face.landmarks, crop, camera)
 
@@ -218,7 +234,12 @@ class Aligner:
             self._check_pixels(row)
             if self.config.size != TRAINED:
                 pixels = cut(photo.pixels, plan, self.config.size)
-            return dataclasses.replace(row, pixels=pixels)
+            mask = cut_mask(photo.mask and photo.mask.values, plan, len(pixels))
+            if photo.mask is not None:
+                places = None if points is None else plan.to_crop(points)
+                row = dataclasses.replace(row, hidden=hidden_share(mask, places))
+            self._check_mask(row)
+            return dataclasses.replace(row, pixels=pixels, mask=mask)
         except RecordRejectedError as rejection:
             return _reject(row, rejection)
 
@@ -280,6 +301,15 @@ class Aligner:
                 f"{self.config.max_covered:.0%} is allowed (max_covered)",
             )
 
+    def _check_mask(self, row: AlignedRecord) -> None:
+        if (row.hidden or 0) > self.config.max_hidden:
+            raise RecordRejectedError(
+                Reason.HIDDEN_BY_MASK,
+                f"the mask hides {row.hidden:.0%} of the face, at most "
+                f"{self.config.max_hidden:.0%} is allowed (max_hidden); a mask is white (255) "
+                "where the portrait is",
+            )
+
 
 class _ReadingError(Exception):
     """Reading failed: the reason for the row, and the cause where it may pass."""
@@ -287,6 +317,11 @@ class _ReadingError(Exception):
     def __init__(self, reason: Reason, message: str, cause: Exception | None = None) -> None:
         super().__init__(message)
         self.reason, self.cause = reason, cause
+
+
+def _content_id(source: Source, photo: Photo, face_index: int = 0) -> str:
+    mask = photo.mask and photo.mask.sha256
+    return content_id(photo.sha256, face_index, given_digest(source, mask))
 
 
 def _given(value: np.ndarray | None, name: str, shape: tuple[int, ...]) -> np.ndarray | None:

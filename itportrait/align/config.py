@@ -20,6 +20,8 @@ class Reason(StrEnum):
     EXTREME_YAW = "extreme_yaw"
     BLURRED = "blurred"
     OCCLUDED = "occluded"
+    HIDDEN_BY_MASK = "hidden_by_mask"
+    """The mask that the input brought along hides the face, or nearly all of it."""
     BAD_LANDMARKS = "bad_landmarks"
     """The five points lie on a line or in one place, so that they give no pose."""
     BAD_CAMERA = "bad_camera"
@@ -33,6 +35,9 @@ class Reason(StrEnum):
     BAD_COLUMNS = "bad_columns"
     """The row failed because the landmarks, crop, camera or name that came with the input are
     malformed."""
+    BAD_MASK = "bad_mask"
+    """The row failed because the mask that came with the input is no gray picture, is damaged, or
+    has another aspect than the photo."""
     UNLISTED = "unlisted"
     """The row stands for a folder, list, table or archive that could not be listed, at least in
     part; how many inputs it holds is unknown."""
@@ -75,6 +80,9 @@ class AlignConfig(Settings):
     rejected as `occluded`; 1 accepts all, and 0.25 is a good first value. The share counts pixels
     whose color is not the face's own. Beards and hard shadows count as covered and hands do not, so
     look at the review page first."""
+    max_hidden: float = Field(default=0.9, ge=0, le=1)
+    """Faces of which a mask that came with the photo hides a larger share are rejected as
+    `hidden_by_mask`; 1 accepts all. What lies beyond the photo's border counts as hidden."""
     confident_yaw_deg: float = Field(default=28, gt=0, le=90)
     """Largest estimated yaw, in degrees, at which `pose_confident` is true. For a head turned by 35
     degrees the five points give 28. Beyond that the error of the estimate grows: it is 6 degrees at
@@ -91,13 +99,17 @@ class AlignConfig(Settings):
 
     @model_serializer(mode="wrap")
     def _without_later_settings(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out a setting that is off and came later than the others.
+        """Leave out a setting that has its default and came later than the others.
 
         Fingerprints are made of this: with it, every table and every domain with a reference
         picture that was made before the setting existed would be computed again.
         """
         data = handler(self)
-        for name, off in {"max_covered": 1, "encoder_camera_distance": 0}.items():
-            if data.get(name) == off:
+        for name, default in {
+            "max_covered": 1,
+            "max_hidden": 0.9,
+            "encoder_camera_distance": 0,
+        }.items():
+            if data.get(name) == default:
                 del data[name]
         return data

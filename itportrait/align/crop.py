@@ -76,6 +76,10 @@ class CropPlan:
         high = np.clip(np.array(self.resized) - np.array(self.corner), low, self.side)
         return int(low[0]), int(low[1]), int(high[0]), int(high[1])
 
+    def of_size(self, width: int, height: int) -> "CropPlan":
+        """Return the plan of the same crop for the photo in another size."""
+        return CropPlan((width, height), self.resized, self.corner, self.side)
+
     def adjusted(self, scale: float, shift: tuple[float, float]) -> "CropPlan":
         """Return a plan `scale` times as wide, moved by `shift` (x right, y down) of the side."""
         side = round(self.side * scale)
@@ -129,14 +133,14 @@ def cut(pixels: np.ndarray, plan: CropPlan, size: int = TRAINED) -> np.ndarray:
     """Make the crop of a photo.
 
     Args:
-        pixels: `[H, W, 3]` uint8.
+        pixels: `[H, W, 3]` uint8, or `[H, W]`.
         plan: where it lies; black outside the photo.
         size: side of the result; the crop is made at 512 (Lanczos), then resized if it differs.
 
     Returns:
-        `[size, size, 3]` uint8.
+        `[size, size, 3]` uint8, or `[size, size]`.
     """
-    canvas = Image.new("RGB", (plan.side, plan.side))
+    canvas = Image.new("RGB" if pixels.ndim == 3 else "L", (plan.side, plan.side))
     x0, y0, x1, y1 = plan.inside
     if x1 > x0 and y1 > y0:
         # Only this part of the resized photo is computed; Pillow's filter reads past the box, so

@@ -56,7 +56,31 @@ def covered(pixels: np.ndarray, points: np.ndarray) -> float:
     Returns:
         In [0, 1]; 0 where the face lies outside the picture.
     """
-    height, width = pixels.shape[:2]
+    colors = pixels[::_STEP, ::_STEP][_face(pixels.shape[:2], points)].astype(np.float32) + _FLOOR
+    if len(colors) == 0:
+        return 0.0
+    hue = colors[:, :2] / colors.sum(1, keepdims=True)
+    distance = np.linalg.norm(hue - np.median(hue, axis=0), axis=1)
+    return float((distance > _OTHER_COLOR).mean())
+
+
+def hidden(mask: np.ndarray, points: np.ndarray) -> float:
+    """Return the share of the face that a mask hides.
+
+    Args:
+        mask: `[H, W]` uint8, 0 where it hides.
+        points: `[5, 2]` of the face as fractions of the picture's sides; see `covered`.
+
+    Returns:
+        In [0, 1]; 1 where the face lies outside the picture.
+    """
+    shown = mask[::_STEP, ::_STEP][_face(mask.shape[:2], points)]
+    return float(1 - shown.mean() / 255) if len(shown) else 1.0
+
+
+def _face(size: tuple[int, ...], points: np.ndarray) -> np.ndarray:
+    """Return where the face is, as a boolean mask of every `_STEP`th pixel of a picture."""
+    height, width = size
     eyes, mouth = points[:2].mean(0), points[3:].mean(0)
     down = (mouth - eyes) * (width, height)
     # Seen from the side the eyes come together, but the face does not become narrower than this.
@@ -65,13 +89,7 @@ def covered(pixels: np.ndarray, points: np.ndarray) -> float:
     y, x = np.mgrid[0:height:_STEP, 0:width:_STEP] + 0.5
     along = ((x - middle[0]) * down[0] + (y - middle[1]) * down[1]) / max(np.hypot(*down), 1e-6)
     across = np.hypot(x - middle[0], y - middle[1]) ** 2 - along**2
-    inside = along**2 + across / _FACE_WIDTH**2 < (_FACE_LENGTH * reach) ** 2
-    colors = pixels[::_STEP, ::_STEP][inside].astype(np.float32) + _FLOOR
-    if len(colors) == 0:
-        return 0.0
-    hue = colors[:, :2] / colors.sum(1, keepdims=True)
-    distance = np.linalg.norm(hue - np.median(hue, axis=0), axis=1)
-    return float((distance > _OTHER_COLOR).mean())
+    return along**2 + across / _FACE_WIDTH**2 < (_FACE_LENGTH * reach) ** 2
 
 
 def _within(low: float, high: float, size: int) -> tuple[int, int]:

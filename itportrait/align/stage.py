@@ -44,6 +44,7 @@ class AlignStage(Stage):
             Reason.BLURRED, "sharpness", "min_sharpness", lower_is_worse, "sharpness {:.1f}".format
         ),
         Gate(Reason.OCCLUDED, "covered", "max_covered", abs, "{:.0%} covered".format),
+        Gate(Reason.HIDDEN_BY_MASK, "hidden", "max_hidden", abs, "{:.0%} hidden".format),
     )
     # The detector is the same in all bundles. The prior's orbit and, where it is asked for, the
     # encoder's camera are not, and rows do not know them: docs/decisions.md says why.

@@ -116,7 +116,7 @@ def _is_duplicate(row: Row) -> bool:
 def _without_pictures(row: Row) -> Row:
     """Return a duplicate as it was computed: tables find its pictures by the id that it shares."""
     assert isinstance(row.record, AlignedRecord)
-    return Row(row.key, replace(row.record, pixels=None))
+    return Row(row.key, replace(row.record, pixels=None, mask=None))
 
 
 def lacks_faces(commit: Commit) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 from itportrait.engine.repeats import NO_PORTRAIT
 from itportrait.io import uris
 from itportrait.io.parquet import Row
-from itportrait.io.photos import read_source
+from itportrait.io.photos import read_mask_bytes, read_source
 from itportrait.records import AlignedRecord, Record, Source, Status
 from itportrait.stages.recipe import Recipe
 from itportrait.stages.shards import Item, source_key
@@ -29,14 +29,15 @@ def same_content(
     for item in items:
         first = kept[item.key][0].record if item.key in kept else None
         if isinstance(first, AlignedRecord) and first.duplicate_of is None:
-            known = _content(item.value, first.sha256) if first.sha256 else source_key(item.value)
+            known = _content(item.value, first) if first.sha256 else source_key(item.value)
             seen[known] = item
     firsts: list[Item] = []
     repeats: dict[str, Item] = {}
     for item in todo:
         try:
-            data = read_source(item.value)
-            content = _content(item.value, hashlib.sha256(data).hexdigest())
+            data, mask = read_source(item.value), read_mask_bytes(item.value)
+            digests = [None if d is None else hashlib.sha256(d).hexdigest() for d in (data, mask)]
+            content = _digest(item.value, *digests)
         except MemoryError:
             raise  # the driver splits the shard, in a process that has its memory back
         except Exception:  # stores raise nearly anything for a name that they cannot hold
@@ -50,22 +51,30 @@ def same_content(
     return firsts, repeats
 
 
-def _content(source: Source, sha256: str) -> str:
+def _content(source: Source, row: AlignedRecord) -> str:
+    """Return a digest of what decided the rows of a photo, by one of them."""
+    return _digest(source, row.sha256, row.mask_sha256)
+
+
+def _digest(source: Source, sha256: str | None, mask_sha256: str | None) -> str:
     """Return a digest of what decides a photo's rows: its bytes, and what came along with them."""
     arrays = (source.landmarks, source.camera, source.crop)
     given = (None if a is None else np.asarray(a, dtype=np.float64).tobytes() for a in arrays)
-    return hashlib.sha256(repr([sha256, *given]).encode()).hexdigest()
+    mask = [] if mask_sha256 is None else [mask_sha256]
+    return hashlib.sha256(repr([sha256, *given, *mask]).encode()).hexdigest()
 
 
 def photos_of(items: Sequence[Item], rows: Sequence[Row]) -> str:
     """Return the contents of a shard's photos for its commit, by which repeats are found."""
     contents = {
-        row.key: row.record.sha256
+        row.key: row.record
         for row in rows
-        if isinstance(row.record, AlignedRecord) and row.record.status is Status.OK
+        if isinstance(row.record, AlignedRecord)
+        and row.record.status is Status.OK
+        and row.record.sha256
     }
     return "".join(
-        _content(item.value, contents[item.key])[:16] if contents.get(item.key) else NO_PORTRAIT
+        _content(item.value, contents[item.key])[:16] if item.key in contents else NO_PORTRAIT
         for item in items
     )
 
@@ -78,4 +87,5 @@ def repeated(item: Item, original: Item, record: Record) -> Record:
         duplicate_of=uris.redact(original.value.uri),
         seconds=0.0,
         pixels=None,
+        mask=None,
     )

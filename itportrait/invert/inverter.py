@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from itportrait.errors import InvalidArgumentError, ItportraitError, RecordRejectedError
 from itportrait.image import resize, to_tensor, to_uint8
 from itportrait.invert.config import LOW_QUALITY, InvertConfig
 from itportrait.invert.methods import INVERSIONS
-from itportrait.invert.problem import Problem, Solution
+from itportrait.invert.objective import where_seen
+from itportrait.invert.problem import Problem, Solution, Target
 from itportrait.invert.rows import numbers
-from itportrait.invert.target import fill_outside
+from itportrait.invert.target import target_of
 from itportrait.metrics import identity, psnr
 from itportrait.records import AlignedRecord, InvertedRecord, RecordError, Status
 from itportrait.styles import Codes, PreparedGenerator
@@ -64,7 +64,7 @@ class Inverter:
             One record per input, in order: `ok`, `rejected` (`low_quality`) or `failed`.
         """
         results: dict[int, InvertedRecord] = {}
-        batch: list[tuple[int, AlignedRecord, Tensor, Tensor]] = []
+        batch: list[tuple[int, AlignedRecord, Target]] = []
         for position, record in enumerate(records):
             try:
                 if record.status is not Status.OK:
@@ -72,27 +72,26 @@ class Inverter:
                         record_id=record.record_id, status=record.status, error=record.error
                     )
                 else:
-                    batch.append((position, record, *self._inputs(record)))
+                    batch.append((position, record, self._target(record)))
             except Exception as error:
                 results[position] = _failed(record, error)
         for start in range(0, len(batch), self.config.batch_size):
             part = batch[start : start + self.config.batch_size]
             rows = self._invert_batch(
-                [record for _, record, _, _ in part],
-                torch.stack([image for _, _, image, _ in part]),
-                torch.stack([camera for _, _, _, camera in part]),
+                [record for _, record, _ in part], _together([target for _, _, target in part])
             )
             results.update(zip((position for position, *_ in part), rows, strict=True))
         return [results[position] for position in range(len(records))]
 
-    def _inputs(self, record: AlignedRecord) -> tuple[Tensor, Tensor]:
-        """Return the target image `[3, S, S]` and the camera `[25]` of a record."""
+    def _target(self, record: AlignedRecord) -> Target:
+        """Return the view of a record, as a batch of one."""
         if record.pixels is None or record.camera is None:
             missing = "pixels" if record.pixels is None else "camera"
             raise InvalidArgumentError(
                 "record", expected="the align stage's pixels and camera", actual=f"no {missing}"
             )
-        image = to_tensor(fill_outside(record))
+        pixels, mask = target_of(record)
+        image = to_tensor(pixels)
         camera = torch.as_tensor(np.asarray(record.camera), dtype=torch.float32)
         if image.shape[-1] != image.shape[-2] or camera.shape != (25,):
             raise InvalidArgumentError(
@@ -102,33 +101,37 @@ class Inverter:
             )
         if not bool(torch.isfinite(camera).all()):
             raise InvalidArgumentError("camera", expected="finite numbers", actual=numbers(camera))
-        image = resize(image[None], self.generator.image_resolution)[0]
-        device = self.generator.device
-        return image.to(device), camera.to(device)
+        size, device = self.generator.image_resolution, self.generator.device
+        image = resize(image[None], size).to(device)
+        if mask is None:
+            return Target(image, camera[None].to(device))
+        shown = torch.as_tensor(mask)[None, None].float() / 255
+        return Target(image, camera[None].to(device), resize(shown, size).clamp(0, 1).to(device))
 
     def _invert_batch(
-        self, records: list[AlignedRecord], images: Tensor, cameras: Tensor
+        self, records: list[AlignedRecord], portraits: Target
     ) -> list[InvertedRecord]:
         """Invert a batch; where it fails as a whole, halve it until the culprit stands alone."""
-        problem = Problem.of(images, cameras, tuple(record.record_id for record in records))
+        problem = Problem((portraits,), tuple(record.record_id for record in records))
         try:
             solutions = self.method.run(problem)
-            return self._measure(records, solutions, images)
+            return self._measure(records, solutions, portraits)
         except Exception as error:
             if len(records) == 1:
                 return [_failed(records[0], error)]
             log.warning("inversion of %d portraits failed (%s); halving", len(records), error)
-        if images.is_cuda:
+        if portraits.image.is_cuda:
             torch.cuda.empty_cache()
         half = len(records) // 2
+        places = torch.arange(len(records), device=portraits.image.device)
         return [
-            *self._invert_batch(records[:half], images[:half], cameras[:half]),
-            *self._invert_batch(records[half:], images[half:], cameras[half:]),
+            *self._invert_batch(records[:half], portraits.keep(places[:half])),
+            *self._invert_batch(records[half:], portraits.keep(places[half:])),
         ]
 
     @torch.no_grad()
     def _measure(
-        self, records: list[AlignedRecord], solutions: list[Solution], images: Tensor
+        self, records: list[AlignedRecord], solutions: list[Solution], portraits: Target
     ) -> list[InvertedRecord]:
         rows = [
             _failed(record, NonFiniteError(solution.failure), solution)
@@ -141,13 +144,16 @@ class Inverter:
         found = [_row(records[position], solutions[position]) for position in good]
         codes = Codes.of(found, self.generator)
         renders = PreparedGenerator(self.generator).render(codes).final_image
-        targets = images[good]
+        target = portraits.keep(torch.tensor(good, device=renders.device))
+        image, mask = target.image, target.mask
+        # What is hidden is the same in both, so that no network sees a difference in it.
+        seen = where_seen(renders, image, mask)
         table = zip(
             good,
             found,
-            numbers(psnr(renders, targets)),
-            numbers(self.bundle.perceptual.distance(renders, targets)),
-            numbers(identity(renders, targets, self.bundle.identity)),
+            numbers(psnr(renders, image, mask)),
+            numbers(self.bundle.perceptual.distance(seen, image)),
+            numbers(identity(seen, image, self.bundle.identity)),
             to_uint8(renders),
             strict=True,
         )
@@ -172,6 +178,20 @@ class Inverter:
                 status, reason = RecordError.of(STAGE, error)
                 return replace(row, status=status, error=reason)
         return row
+
+
+def _together(targets: list[Target]) -> Target:
+    """Return the views of single portraits as a batch; without a mask, all of a view is shown."""
+    mask = None
+    if any(target.mask is not None for target in targets):
+        mask = torch.cat(
+            [torch.ones_like(t.image[:, :1]) if t.mask is None else t.mask for t in targets]
+        )
+    return Target(
+        torch.cat([target.image for target in targets]),
+        torch.cat([target.camera for target in targets]),
+        mask,
+    )
 
 
 def _row(record: AlignedRecord, solution: Solution) -> InvertedRecord:

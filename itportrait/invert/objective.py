@@ -12,6 +12,7 @@ from itportrait.image import resize
 from itportrait.invert.camera import correct_camera
 from itportrait.invert.problem import Target
 from itportrait.invert.settings import LossWeights
+from itportrait.metrics import weighted_mean
 from itportrait.perception.perceptual import PerceptualModel, feature_distance
 
 if TYPE_CHECKING:
@@ -151,6 +152,6 @@ def finite_rows(*tensors: Tensor) -> Tensor:
     return torch.stack(masks).all(0)
 
 
-def squared_error(image: Tensor, target: Tensor) -> Tensor:
-    """Return the mean squared error `[N]` on the [0, 1] scale."""
-    return F.mse_loss(image / 2, target / 2, reduction="none").flatten(1).mean(1)
+def squared_error(image: Tensor, target: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Return the mean squared error `[N]` on the [0, 1] scale, of what the mask shows."""
+    return weighted_mean(F.mse_loss(image / 2, target / 2, reduction="none"), mask)

@@ -112,8 +112,9 @@ class BatchOptimizer(RowLoop):
     def _converged(self, loss: Tensor, image: Tensor) -> Tensor:
         converged = self.plateau.update(loss)
         if self.config.target_psnr is not None:
-            target = 10 ** (-self.config.target_psnr / 10)
-            converged = converged | (squared_error(image, self.objective.portraits.image) <= target)
+            portraits = self.objective.portraits
+            error = squared_error(image, portraits.image, portraits.mask)
+            converged = converged | (error <= 10 ** (-self.config.target_psnr / 10))
         return converged
 
     def _noise(self, u: Tensor) -> Tensor | float:

@@ -243,14 +243,17 @@ class StageTable:
         Raises:
             OSError: a file is missing, truncated, or not what was committed.
         """
-        pictures = weights = None
+        pictures = weights = masks = None
         if pixels and "pixels" in commit.files:
-            pictures = parquet.read_pictures(self._read(commit.files["pixels"]))
+            data = self._read(commit.files["pixels"])
+            pictures, masks = parquet.read_pictures(data), parquet.read_masks(data)
         if "weights" in commit.files:
             weights = parquet.read_weights(self._read(commit.files["weights"]))
         try:
             data = self._read(commit.files["records"])
-            return parquet.decode_records(data, self.record_type, pictures, weights, keys=keys)
+            return parquet.decode_records(
+                data, self.record_type, pictures, weights, masks, keys=keys
+            )
         except pa.ArrowInvalid as error:
             raise OSError(f"{uris.redact(self.root)}: {error}") from error
 

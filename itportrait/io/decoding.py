@@ -40,7 +40,11 @@ def decode_photo(data: bytes, max_pixels: int = MAX_PIXELS) -> np.ndarray:
 
 
 def decode_picture(
-    data: bytes, max_pixels: int = MAX_PIXELS, *, convert_colors: bool = True
+    data: bytes,
+    max_pixels: int = MAX_PIXELS,
+    *,
+    convert_colors: bool = True,
+    behind: str = "white",
 ) -> Picture:
     """Decode a foreign picture.
 
@@ -49,6 +53,7 @@ def decode_picture(
         max_pixels: larger pictures are refused from their header, before memory is taken.
         convert_colors: make sRGB of the values, by the color profile that the picture carries;
             else they stay what they are in the file.
+        behind: name of the color that transparent pixels lie over.
 
     Returns:
         Pixels, and what became of their colors.
@@ -59,27 +64,28 @@ def decode_picture(
     """
     if not data:
         raise DecodeError("empty: the file has no bytes")
+    how = (max_pixels, convert_colors, behind)
     try:
-        return _attempt(data, max_pixels, convert_colors)
+        return _attempt(data, *how)
     except DecodeError as error:
         plain, had_profile = without_notes(data)
         if plain == data:
             raise
         reason = error
     try:
-        picture = _attempt(plain, max_pixels, convert_colors)
+        picture = _attempt(plain, *how)
     except DecodeError:
         raise reason from None
     note = "profile ignored: the file's notes are damaged" if had_profile else None
     return replace(picture, colors=Colors(note))
 
 
-def _attempt(data: bytes, max_pixels: int, convert_colors: bool) -> Picture:
+def _attempt(data: bytes, max_pixels: int, convert_colors: bool, behind: str) -> Picture:
     try:
         with warnings.catch_warnings():
             # Of damaged tags and large sizes: what matters of them is an error below.
             warnings.simplefilter("ignore")
-            return _decode(data, max_pixels, convert_colors)
+            return _decode(data, max_pixels, convert_colors, behind)
     except (DecodeError, MemoryError):
         raise
     except UnidentifiedImageError:
@@ -93,7 +99,7 @@ def _attempt(data: bytes, max_pixels: int, convert_colors: bool) -> Picture:
         raise DecodeError(f"{kind}: {type(error).__name__}: {error}") from error
 
 
-def _decode(data: bytes, max_pixels: int, convert_colors: bool) -> Picture:
+def _decode(data: bytes, max_pixels: int, convert_colors: bool, behind: str) -> Picture:
     for size in icon_sizes(data):
         _check_size(size, max_pixels)
     image = Image.open(io.BytesIO(data), formats=decoders())
@@ -101,7 +107,7 @@ def _decode(data: bytes, max_pixels: int, convert_colors: bool) -> Picture:
     if _is_preview(image, data):
         raise DecodeError(f"not a picture: {_advice(RAW)}")
     image.load()
-    return _to_rgb(_upright(image), profile_of(image) if convert_colors else b"")
+    return _to_rgb(_upright(image), profile_of(image) if convert_colors else b"", behind)
 
 
 def _check_size(size: tuple[int, int], max_pixels: int) -> None:
@@ -142,7 +148,7 @@ def _upright(image: Image.Image) -> Image.Image:
         return image
 
 
-def _to_rgb(image: Image.Image, profile: bytes) -> Picture:
+def _to_rgb(image: Image.Image, profile: bytes, behind: str) -> Picture:
     if image.mode == "F":
         raise DecodeError("floating-point pictures have no agreed range; convert it to 8 or 16 bit")
     if image.mode.startswith("I"):
@@ -153,7 +159,7 @@ def _to_rgb(image: Image.Image, profile: bytes) -> Picture:
         if was_converted(colors.note):
             rgb.putalpha(picture.getchannel("A"))
             picture = rgb
-        page = Image.new("RGBA", picture.size, "white")
+        page = Image.new("RGBA", picture.size, behind)
         rgb = Image.alpha_composite(page, picture).convert("RGB")
     return Picture(np.array(rgb), colors)
 

@@ -1,9 +1,9 @@
 """Records, pixels and weights as Parquet: schemas from the record types, rows to bytes and back.
 
 Up to three tables a shard: `records` (nothing large, so that a million rows are read in seconds),
-`pixels` (record_id, view, encoded picture), and `weights` (record_id, what the portrait changes in
-the generator's weights) where a stage tunes them. A file is built in memory, checked, and put in
-one piece.
+`pixels` (record_id, view, encoded picture, and the picture's mask in shards that have masks), and
+`weights` (record_id, what the portrait changes in the generator's weights) where a stage tunes
+them. A file is built in memory, checked, and put in one piece.
 """
 
 import dataclasses
@@ -41,6 +41,9 @@ PIXEL_SCHEMA = pa.schema(
     ]
 )
 
+MASK_FIELD = pa.field("mask", pa.binary())
+"""Column of the pixels table, in shards where a picture has a mask: a gray PNG, or null."""
+
 WEIGHT_SCHEMA = pa.schema(
     [
         pa.field("record_id", pa.string(), nullable=False),
@@ -51,6 +54,7 @@ WEIGHT_SCHEMA = pa.schema(
 WEIGHT_FORMAT = "safetensors"
 APART = ("pixels", "weights")
 """Fields of records that have a table of their own."""
+_NO_COLUMNS = (*APART, "mask")
 
 
 @dataclass(frozen=True)
@@ -79,7 +83,7 @@ def record_schema(
     """Return the Arrow schema of a record type.
 
     Args:
-        record_type: dataclass whose fields become columns, but for those in `APART`.
+        record_type: dataclass whose fields become columns, but for those in `APART` and masks.
         metadata: schema version, stage and fingerprints, kept under the key `itportrait`.
 
     Convention: vectors (camera [25], landmarks [10], w_plus [num_ws * w_dim]) are plain lists.
@@ -88,7 +92,7 @@ def record_schema(
     hints = typing.get_type_hints(record_type)
     columns = [pa.field("input_key", pa.string(), nullable=False)]
     for field in dataclasses.fields(record_type):
-        if field.name not in APART:
+        if field.name not in _NO_COLUMNS:
             columns.append(_column(field.name, hints[field.name]))
     stored = {"schema_version": SCHEMA_VERSION, **(metadata or {})}
     return pa.schema(columns, metadata={METADATA_KEY: json.dumps(stored, sort_keys=True).encode()})
@@ -148,23 +152,28 @@ def _plain(name: str, value: Any) -> Any:
 
 def encode_pixels(rows: Iterable[Row], pixel_format: PixelFormat) -> bytes | None:
     """Return a Parquet file of all pictures of the rows, or None if there is none."""
-    columns: dict[str, list] = {name: [] for name in PIXEL_SCHEMA.names}
+    schema = PIXEL_SCHEMA.append(MASK_FIELD)
+    columns: dict[str, list] = {name: [] for name in schema.names}
     for row in rows:
+        mask = getattr(row.record, "mask", None)
         for view, data in enumerate(row.pictures or _encoded(row.record, pixel_format)):
+            columns["mask"].append(None if mask is None or view else encode(mask))
             columns["record_id"].append(row.record.record_id)
             columns["view"].append(view)
             columns["format"].append(pixel_format.kind)
             columns["data"].append(data)
     if not columns["data"]:
         return None
-    table = pa.Table.from_pydict(columns, schema=PIXEL_SCHEMA)
+    if not any(columns["mask"]):
+        schema = PIXEL_SCHEMA
+    table = pa.Table.from_pydict(columns, schema=schema)
     # Pictures are compressed already, and statistics of blobs would copy them into the footer.
     return _write(
         table,
         _PIXEL_ROWS_PER_GROUP,
         use_dictionary=False,
         write_statistics=["record_id", "view"],
-        compression={"data": "NONE", "record_id": "ZSTD", "view": "ZSTD", "format": "ZSTD"},
+        compression={name: "NONE" if name in ("data", "mask") else "ZSTD" for name in schema.names},
     )
 
 
@@ -209,6 +218,7 @@ def decode_records(
     record_type: type[Record],
     pictures: dict[str, list[bytes]] | None = None,
     weights: dict[str, bytes] | None = None,
+    masks: dict[str, bytes] | None = None,
     *,
     keys: Container[str] | None = None,
 ) -> list[Row]:
@@ -219,6 +229,7 @@ def decode_records(
         record_type: type that the rows become; columns it does not know are ignored.
         pictures: encoded, by record_id, in the order of the views, from `read_pictures`.
         weights: by record_id, from `read_weights`.
+        masks: by record_id, from `read_masks`.
         keys: of the rows that are wanted; None: all. Pictures of others are not decoded.
 
     Raises:
@@ -236,6 +247,8 @@ def decode_records(
         if views:
             decoded = tuple(decode(view) for view in views)
             values["pixels"] = decoded if several else decoded[0]
+        if views and masks and item["record_id"] in masks:
+            values["mask"] = decode(masks[item["record_id"]], "L")
         if weights and item["record_id"] in weights:
             values["weights"] = weights[item["record_id"]]
         rows.append(Row(item["input_key"], record_type(**values), tuple(views)))
@@ -272,6 +285,15 @@ def read_pictures(data: bytes) -> dict[str, list[bytes]]:
     for item in pq.read_table(io.BytesIO(data), columns=["record_id", "view", "data"]).to_pylist():
         pictures.setdefault(item["record_id"], []).append(item["data"])
     return pictures
+
+
+def read_masks(data: bytes) -> dict[str, bytes]:
+    """Return the encoded masks of a pixels file by record_id; a file without any has no column."""
+    file = pq.ParquetFile(io.BytesIO(data))
+    if MASK_FIELD.name not in file.schema_arrow.names:
+        return {}
+    items = file.read(columns=["record_id", MASK_FIELD.name]).to_pylist()
+    return {item["record_id"]: item["mask"] for item in items if item["mask"] is not None}
 
 
 def read_weights(data: bytes) -> dict[str, bytes]:

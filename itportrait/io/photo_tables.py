@@ -54,18 +54,18 @@ def bytes_column(schema: pa.Schema) -> str:
     """Return the name of a table's column of encoded pictures, or "" if it has none."""
     for name in _BYTES_COLUMNS:
         index = schema.get_field_index(name)
-        if index >= 0 and _holds_bytes(schema.field(index).type):
+        if index >= 0 and holds_bytes(schema.field(index).type):
             return name
     return ""
 
 
-def _holds_bytes(kind: pa.DataType) -> bool:
+def holds_bytes(kind: pa.DataType) -> bool:
     """Tell whether cells of a type are bytes, or structs with `bytes` as Hugging Face has them."""
     if isinstance(kind, pa.StructType):
         index = kind.get_field_index("bytes")
-        return index >= 0 and _holds_bytes(kind.field(index).type)
+        return index >= 0 and holds_bytes(kind.field(index).type)
     if isinstance(kind, pa.BaseExtensionType):
-        return _holds_bytes(kind.storage_type)
+        return holds_bytes(kind.storage_type)
     plain = kind.value_type if isinstance(kind, pa.DictionaryType) else kind
     types = pa.types
     return (
@@ -76,7 +76,9 @@ def _holds_bytes(kind: pa.DataType) -> bool:
     )
 
 
-def read_cell(container: str, version: str, group: int, row: int) -> bytes:
+def read_cell(
+    container: str, version: str, group: int, row: int, *, column: str = ""
+) -> bytes | None:
     """Return the encoded picture of a row; the row group is kept for the rows beside it.
 
     Args:
@@ -84,12 +86,18 @@ def read_cell(container: str, version: str, group: int, row: int) -> bytes:
         version: of the table; another one is read again.
         group: row group.
         row: within the group.
+        column: that holds the picture; "" is the one of photos.
+
+    Returns:
+        The bytes; None for an empty cell.
 
     Raises:
         DecodeError: the row group is damaged, or the row is not there.
         OSError: the table cannot be read.
     """
-    pictures = _row_group(container, version, group)
+    # Photos and masks are read in turns, and each read must not cost the other its row group.
+    read = _row_group_of_masks if column else _row_group
+    pictures = read(container, version, group, column)
     if isinstance(pictures, str):
         raise DecodeError(pictures)
     if row >= len(pictures):
@@ -97,23 +105,30 @@ def read_cell(container: str, version: str, group: int, row: int) -> bytes:
     return pictures[row]
 
 
-@lru_cache(maxsize=1)
-def _row_group(container: str, version: str, group: int) -> list[bytes] | str:
+def _read_row_group(
+    container: str, version: str, group: int, column: str
+) -> list[bytes | None] | str:
     """Return the pictures of a row group, or what is damaged: as many rows ask for that."""
     fs, path = open_fs(container)
     with fs.open(path, "rb") as file:
         try:
             table = open_table(file, container)
             with damage_of(f"row group {group} of {redact(container)}"):
-                name = bytes_column(table.schema_arrow)
+                name = column or bytes_column(table.schema_arrow)
                 values = table.read_row_group(group, columns=[name]).column(0).to_pylist()
                 return [_picture_bytes(value) for value in values]
         except DecodeError as error:
             return str(error)
 
 
-def _picture_bytes(value: Any) -> bytes:
+_row_group = lru_cache(maxsize=1)(_read_row_group)
+_row_group_of_masks = lru_cache(maxsize=1)(_read_row_group)
+
+
+def _picture_bytes(value: Any) -> bytes | None:
     """Return the bytes of a table's cell: plain, or the `bytes` of a Hugging Face struct."""
     if isinstance(value, dict):
+        empty = not value.get("path")  # a struct that names a file holds a picture, but not here
         value = value.get("bytes")
-    return value if isinstance(value, bytes) else b""
+        return value if isinstance(value, bytes) else None if empty else b""
+    return value if isinstance(value, bytes) else None

@@ -21,6 +21,15 @@ MAX_BYTES = 256 * 1024**2
 
 
 @dataclass(frozen=True)
+class Mask:
+    """A decoded mask of a photo and the digest of the bytes it came from."""
+
+    values: np.ndarray = field(repr=False)
+    """`[H, W]` uint8, upright: 255 where the portrait is to be seen, 0 where it is hidden."""
+    sha256: str
+
+
+@dataclass(frozen=True)
 class Photo:
     """A decoded photo and the digest of the bytes it came from."""
 
@@ -31,12 +40,14 @@ class Photo:
     height: int
     colors: Colors
     """How its colors were treated."""
+    mask: Mask | None = None
+    """The mask that came with it, in any size of the photo's aspect."""
 
 
 def read_photo(
     source: Source, *, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_BYTES
 ) -> Photo:
-    """Read and decode the photo of a source.
+    """Read and decode the photo of a source, without its mask (see `itportrait.io.masks`).
 
     Raises:
         DecodeError: it is not a picture, damaged, or over a limit; the message says which.
@@ -64,10 +75,8 @@ def read_source(source: Source, *, max_bytes: int = MAX_BYTES) -> bytes:
     elif source.container is None or source.span is None:
         with _open(source.uri) as file:
             data = file.read(max_bytes + 1)
-    elif suffix(source.container) in (".parquet", ".pq"):
-        group, row = source.span
-        table_version = source.version.rpartition(":")[0]  # without the row: one entry a table
-        data = read_cell(source.container, table_version, group, row)
+    elif _in_table(source):
+        data = _cell(source) or b""
     else:
         offset, size = source.span
         fs, path = open_fs(source.container)
@@ -79,6 +88,32 @@ def read_source(source: Source, *, max_bytes: int = MAX_BYTES) -> bytes:
     if len(data) > max_bytes:
         raise DecodeError(f"too large: more than {max_bytes} bytes")
     return data  # type: ignore[return-value]
+
+
+def read_mask_bytes(source: Source, *, max_bytes: int = MAX_BYTES) -> bytes | None:
+    """Return the encoded bytes of a photo's mask; None where none came with it.
+
+    Raises:
+        InputFaultError: the mask is no regular file.
+        DecodeError: more than `max_bytes`.
+        OSError: the bytes cannot be read.
+    """
+    mask = source.mask
+    if mask is None or (_in_table(mask) and _cell(mask) is None):
+        return None
+    return read_source(mask, max_bytes=max_bytes)
+
+
+def _in_table(source: Source) -> bool:
+    return source.span is not None and suffix(source.container or "") in (".parquet", ".pq")
+
+
+def _cell(source: Source) -> bytes | None:
+    """Return what a table's cell holds; None for an empty one."""
+    assert source.container is not None
+    assert source.span is not None
+    version = source.version.rpartition(":")[0]  # without the row: one entry a table
+    return read_cell(source.container, version, *source.span, column=source.column)
 
 
 def _open(uri: str) -> Any:

@@ -47,7 +47,8 @@ def source_key(source: Source) -> str:
     parts = [source.uri, source.version, arrays, data, source.container, source.span]
     # An input that was mended has no fault any more, and so another key.
     fault = [] if source.fault is None else [source.fault.type, source.fault.message]
-    return fingerprint(*parts, *fault)
+    mask = [] if source.mask is None else ["mask", source_key(source.mask)]
+    return fingerprint(*parts, *fault, *mask)
 
 
 def iter_shards(sources: Iterable[Source], size: int) -> Iterator[Shard]:

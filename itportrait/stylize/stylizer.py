@@ -290,7 +290,12 @@ class Stylizer:
         """Return the metrics of the input's own view, each `[N]`."""
         plain = self._base.render(codes)
         size = plain.final_image.shape[-1]
-        photos = torch.stack([self._photo(record, size) for record, _ in pairs])
+        photos = torch.stack(
+            [
+                self._photo(record, size, render)
+                for (record, _), render in zip(pairs, plain.final_image, strict=True)
+            ]
+        )
         scores = {
             "identity": metrics.identity(styled.final_image, photos, self.bundle.identity),
             "depth_distance": metrics.depth_distance(
@@ -315,14 +320,18 @@ class Stylizer:
             )
         return scores
 
-    def _photo(self, record: AlignedRecord, size: int) -> Tensor:
-        """Return the aligned photo `[3, size, size]`."""
+    def _photo(self, record: AlignedRecord, size: int, render: Tensor) -> Tensor:
+        """Return the aligned photo `[3, size, size]`; what its mask hides is taken from a render of
+        the portrait."""
         if record.pixels is None:
             raise InvalidArgumentError(
                 "aligned", expected="records with pixels", actual=f"none in {record.record_id}"
             )
-        photo = to_tensor(record.pixels)[None].to(self.generator.device)
-        return resize(photo, size)[0]
+        photo = resize(to_tensor(record.pixels)[None].to(self.generator.device), size)[0]
+        if record.mask is None:
+            return photo
+        mask = resize(torch.as_tensor(record.mask)[None, None].to(photo) / 255, size)[0]
+        return render.lerp(photo, mask.clamp(0, 1).expand_as(photo))
 
     def _row(self, record: InvertedRecord, domain: str, **values: Any) -> StylizedRecord:
         version = self.versions.get(domain, "local")

@@ -143,3 +143,22 @@ def test_footer_of_other_rows_is_told():
         parquet.check_footer(data, len(data), 2)
     with pytest.raises(OSError, match="truncated"):
         parquet.check_footer(data[-20:], len(data), 1)
+
+
+def test_masks_stand_beside_their_pictures_and_old_files_have_none():
+    mask = RNG.integers(0, 255, (12, 12), np.uint8)
+    plain = AlignedRecord(record_id="a", uri="a.png", pixels=PICTURE)
+    hidden = AlignedRecord(record_id="b", uri="b.png", pixels=PICTURE, mask=mask)
+    again = AlignedRecord(record_id="b", uri="c.png", duplicate_of="b.png")
+    rows = [Row("k1", plain), Row("k2", hidden), Row("k3", again)]
+    pixels = parquet.encode_pixels(rows, PixelFormat("jpeg"))
+    records = parquet.encode_records(rows, parquet.record_schema(AlignedRecord))
+    pictures, masks = parquet.read_pictures(pixels), parquet.read_masks(pixels)
+    found = parquet.decode_records(records, AlignedRecord, pictures, masks=masks)
+    assert found[0].record.mask is None
+    np.testing.assert_array_equal(found[1].record.mask, mask)  # lossless, whatever pictures are
+    np.testing.assert_array_equal(found[2].record.mask, mask)
+    assert "mask" not in pq.read_schema(io.BytesIO(records)).names
+    former = parquet.encode_pixels(rows[:1], PixelFormat())
+    assert pq.read_schema(io.BytesIO(former)).names == parquet.PIXEL_SCHEMA.names
+    assert parquet.read_masks(former) == {}
