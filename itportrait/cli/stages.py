@@ -30,8 +30,9 @@ def align(
     from itportrait.stages.shards import iter_shards
 
     job = load_job(config or None, set_, input=photos, output=out)
-    listing = list_sources(job.input, patterns=job.ingest.patterns)
-    sources = in_eg3d_convention(listing, job.ingest.camera_convention)
+    ingest = job.ingest
+    listing = list_sources(job.input, patterns=ingest.patterns, mask_suffix=ingest.mask_suffix)
+    sources = in_eg3d_convention(listing, ingest.camera_convention)
     shards = iter_shards(sources, job.shard_size())
     _run_stage(job.recipe(AlignStage.name, "", device=device_of(device)), shards)
     if listing.skipped.counts:

@@ -14,6 +14,7 @@ from typing import Any
 from itportrait.errors import InvalidArgumentError, NoInputError
 from itportrait.ingest.columns import given_columns
 from itportrait.ingest.faults import BAD_COLUMNS, DECODE, STORAGE, UNLISTED, faulty
+from itportrait.ingest.masks import MASK_SUFFIX, stem_of_mask
 from itportrait.ingest.skipped import Skip, Skipped, reason_of_other, reason_to_pass
 from itportrait.ingest.tar_headers import Damage, NotTarError, tar_headers
 from itportrait.io.formats import format_of_name
@@ -25,7 +26,9 @@ _LINKS_FOLLOWED = 40
 _DAMAGE_SHOWN = 3
 
 
-def list_archive(uri: str, version: str, skipped: Skipped) -> Iterator[Source]:
+def list_archive(
+    uri: str, version: str, skipped: Skipped, mask_suffix: str = MASK_SUFFIX
+) -> Iterator[Source]:
     """Stream the photos of an uncompressed tar file, without reading them.
 
     Links come after all other members, since what they lead to may lie anywhere in the archive.
@@ -33,9 +36,10 @@ def list_archive(uri: str, version: str, skipped: Skipped) -> Iterator[Source]:
     Args:
         uri: the archive. Files that share a name up to its first dot are one sample: pictures and,
             optionally, a `.json` with `landmarks`, `crop` or `camera` of all of them, or one for
-            each picture (`NAME.json` for `NAME.png`).
+            each picture (`NAME.json` for `NAME.png`), and in the same way masks (`NAME.mask.png`).
         version: of the archive.
-        skipped: counts the members that are no pictures.
+        skipped: counts the members that are no pictures, and the masks.
+        mask_suffix: ending of the names of masks; "" for none.
 
     Raises:
         NoInputError: the file is not a tar archive.
@@ -43,7 +47,7 @@ def list_archive(uri: str, version: str, skipped: Skipped) -> Iterator[Source]:
     fs, path = open_fs(uri)
     file: Any = fs.open(path, "rb")
     with file:
-        archive = _Archive(uri, version, skipped, file, file.seek(0, 2))
+        archive = _Archive(uri, version, skipped, mask_suffix, file, file.seek(0, 2))
         try:
             yield from archive.sources()
         except NotTarError as error:
@@ -62,13 +66,32 @@ class _Sample:
     pictures: list[tarfile.TarInfo] = field(default_factory=list)
     given: dict[str, Given] = field(default_factory=dict)
     """Contents of JSON members, by their names without `.json`."""
+    masks: dict[str, tarfile.TarInfo] = field(default_factory=dict)
+    """Members that may be masks, by their names without the ending of masks."""
 
     def given_to(self, picture: str) -> Given:
         """Return what belongs to a picture: of the JSON whose name is closest to its own."""
-        for stem in (picture, posixpath.splitext(picture)[0], self.name):
-            if stem in self.given:
-                return self.given[stem]
-        return {}
+        return next((self.given[stem] for stem in self._stems(picture) if stem in self.given), {})
+
+    def mask_of(self, picture: tarfile.TarInfo) -> tarfile.TarInfo | None:
+        """Return the mask whose name is closest to a picture's own; a mask itself has none."""
+        if picture not in self.pictures:
+            return None
+        stems = self._stems(picture.name)
+        return next((self.masks[stem] for stem in stems if stem in self.masks), None)
+
+    def without_masks(self) -> tuple[set[str], list[tarfile.TarInfo]]:
+        """Return the names of members that are masks of pictures, and all pictures in order.
+
+        A member that has the name of a mask, and no picture beside it, is a picture itself.
+        """
+        found = (self.mask_of(member) for member in self.pictures)
+        names = {mask.name for mask in found if mask is not None}
+        lone = [mask for mask in self.masks.values() if mask.name not in names]
+        return names, sorted([*self.pictures, *lone], key=lambda member: member.offset)
+
+    def _stems(self, picture: str) -> tuple[str, ...]:
+        return picture, posixpath.splitext(picture)[0], self.name
 
 
 @dataclass
@@ -76,6 +99,7 @@ class _Archive:
     uri: str
     version: str
     skipped: Skipped
+    mask_suffix: str
     file: Any
     size: int
     links: list[tuple[tarfile.TarInfo, Given]] = field(default_factory=list)
@@ -89,7 +113,7 @@ class _Archive:
                 places += 1
                 damage += [member.message] if places <= _DAMAGE_SHOWN else []
                 continue
-            stem = _sample_name(member.name)
+            stem = _sample_name(stem_of_mask(member.name, self.mask_suffix) or member.name)
             if stem != sample.name:
                 yield from self._of_sample(sample)
                 sample = _Sample(stem)
@@ -107,7 +131,11 @@ class _Archive:
         names = [name for name in member.name.split("/") if name.strip(".")]
         reason = next(filter(None, map(reason_to_pass, names)), None)
         if reason is None and format_of_name(member.name) is not None:
-            sample.pictures.append(member)
+            mask = stem_of_mask(member.name, self.mask_suffix)
+            if mask and mask not in sample.masks:
+                sample.masks[mask] = member
+            else:
+                sample.pictures.append(member)
             return
         if reason is None and member.name.lower().endswith(".json"):
             sample.given[member.name[: -len(".json")]] = self._read_given(member)
@@ -130,11 +158,14 @@ class _Archive:
             return f"{member.name} is no JSON: {error}"
 
     def _of_sample(self, sample: _Sample) -> Iterator[Source]:
-        if not sample.pictures:
+        masks, pictures = sample.without_masks()
+        for name in masks:
+            self.skipped.add(Skip.MASK, f"{self.uri}#{name}")
+        if not pictures:
             for name in sample.given:
                 self.skipped.add(Skip.SIDECAR, f"{self.uri}#{name}.json")
-        for member in sample.pictures:
-            given = sample.given_to(member.name)
+        for member in pictures:
+            given = self._given(sample, member)
             if member.islnk() or member.issym():
                 self.links.append((member, given))
             elif not member.isreg() or member.issparse():
@@ -142,6 +173,20 @@ class _Archive:
                 yield self._faulty(member, STORAGE, message)
             else:
                 yield self._source(member, (member.offset_data, member.size), given)
+
+    def _given(self, sample: _Sample, picture: tarfile.TarInfo) -> Given:
+        """Return what belongs to a picture, its mask included, or why that cannot be taken."""
+        given, mask = sample.given_to(picture.name), sample.mask_of(picture)
+        if mask is None or isinstance(given, str):
+            return given
+        if not mask.isreg() or mask.issparse():
+            return f"{mask.name} is stored as no plain file; store its bytes themselves"
+        if mask.offset_data + mask.size > self.size:
+            return f"{mask.name} is truncated: the archive ends in it"
+        span = (mask.offset_data, mask.size)
+        version = f"{self.version}:{span[0]}:{span[1]}"
+        uri = f"{self.uri}#{mask.name}"
+        return given | {"mask": Source(uri=uri, version=version, container=self.uri, span=span)}
 
     def _source(self, member: tarfile.TarInfo, span: tuple[int, int], given: Given) -> Source:
         """Return the source of a picture whose bytes lie at `span`."""

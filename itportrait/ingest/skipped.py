@@ -31,6 +31,8 @@ class Skip(StrEnum):
     `__MACOSX`."""
     SIDECAR = "sidecar"
     """The file is text beside pictures: labels, captions, metadata."""
+    MASK = "mask"
+    """The file is the mask of a photo beside it, and is read with the photo."""
     CONTAINER = "container"
     """The file is an archive, a table or a list in a folder; it is opened only where it is named
     itself or by a glob."""

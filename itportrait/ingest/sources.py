@@ -9,6 +9,7 @@ no picture is counted, with its reason.
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from glob import escape
 
 from fsspec.implementations.local import LocalFileSystem
@@ -20,11 +21,12 @@ from itportrait.ingest.archives import list_archive
 from itportrait.ingest.braces import expand_braces, standing_folder
 from itportrait.ingest.faults import STORAGE, faulty, reason_of, sentence_of, unlisted
 from itportrait.ingest.lists import list_lines
+from itportrait.ingest.masks import MASK_SUFFIX, stems_of_photo
 from itportrait.ingest.skipped import Skip, Skipped, reason_of_other
 from itportrait.ingest.tables import list_table
 from itportrait.ingest.walk import Found, found_at, version_of, walk
 from itportrait.io.formats import PATTERNS
-from itportrait.io.uris import is_local, open_fs, redact, scheme, suffix, without_query
+from itportrait.io.uris import is_local, local_path, open_fs, redact, scheme, suffix, without_query
 from itportrait.records import Source
 
 _READERS = {
@@ -37,15 +39,22 @@ _COMPRESSED = re.compile(r"\.(tar\.(gz|zst|bz2|xz)|tgz)$", re.IGNORECASE)
 _PATTERNS_SHOWN = 12
 
 
-def list_sources(uri: str | Sequence[str], *, patterns: Sequence[str] = PATTERNS) -> "Listing":
+def list_sources(
+    uri: str | Sequence[str],
+    *,
+    patterns: Sequence[str] = PATTERNS,
+    mask_suffix: str = MASK_SUFFIX,
+) -> "Listing":
     """Stream the inputs of one URI or several.
 
     Args:
         uri: a folder (searched through), a glob, a picture, a list file (`.txt`, `.lst`: one URI a
             line, relative ones beside it, `#` begins a comment), a Parquet table (`.parquet`: a
-            column `uri` or one of encoded bytes, optionally `landmarks`, `crop`, `camera`) or a
-            WebDataset archive (`.tar`, also `shard-{000..017}.tar`), on any storage fsspec knows.
+            column `uri` or one of encoded bytes, optionally `landmarks`, `crop`, `camera`, `mask`)
+            or a WebDataset archive (`.tar`, also `shard-{000..017}.tar`), on any storage fsspec
+            knows.
         patterns: file names that count in a folder.
+        mask_suffix: ending of the names of masks beside photos; "" takes all pictures for photos.
 
     Returns:
         Sources in an order that is the same in every run. One that could not be listed or read has
@@ -54,7 +63,7 @@ def list_sources(uri: str | Sequence[str], *, patterns: Sequence[str] = PATTERNS
     Raises:
         ItportraitError: nothing at all could be listed; names the URI and what was found there.
     """
-    return Listing([uri] if isinstance(uri, str) else list(uri), patterns)
+    return Listing([uri] if isinstance(uri, str) else list(uri), patterns, mask_suffix)
 
 
 class Listing(Iterator[Source]):
@@ -63,10 +72,13 @@ class Listing(Iterator[Source]):
     Args:
         uris: inputs of the call.
         patterns: file names that count in a folder.
+        mask_suffix: ending of the names of masks beside photos; "" for none.
     """
 
-    def __init__(self, uris: Sequence[str], patterns: Sequence[str]) -> None:
-        self.uris, self.patterns = uris, patterns
+    def __init__(
+        self, uris: Sequence[str], patterns: Sequence[str], mask_suffix: str = MASK_SUFFIX
+    ) -> None:
+        self.uris, self.patterns, self.mask_suffix = uris, patterns, mask_suffix
         self.skipped = Skipped()
         """Grows while the stream is read."""
         self._wanted = _any_of([pattern.lower() for pattern in patterns])
@@ -120,13 +132,13 @@ class Listing(Iterator[Source]):
             path = escape(path[:named]) + path[named:]
             match = _any_of([path])
             # A glob says itself what is wanted: what else is there needs no mention.
-            for found in walk(fs, root, Skipped(), _may_hold(path)):
+            for found in walk(fs, root, Skipped(), _may_hold(path), self.mask_suffix):
                 # A key with `//` lies in a folder without a name, which no glob can write.
                 plain = re.sub(r"(?<!:)//+", "/", found.path)
                 if found.path.endswith("/") or match(found.path) or match(plain):
                     yield from self._file(_full(fs, found.path, uri), found)
         elif fs.isdir(path):
-            for found in walk(fs, path, self.skipped):
+            for found in walk(fs, path, self.skipped, mask_suffix=self.mask_suffix):
                 name = found.path.rpartition("/")[2]
                 if not name or self._wanted(name.lower()):
                     yield from self._file(_full(fs, found.path, uri), found)
@@ -141,6 +153,9 @@ class Listing(Iterator[Source]):
 
     def _file(self, uri: str, found: Found) -> Iterator[Source]:
         """Stream what a file of a folder or glob holds; its faults stay its own."""
+        if found.is_mask:
+            self.skipped.add(Skip.MASK, uri)
+            return
         try:
             yield from self._open(uri, found)
         except Exception as error:
@@ -162,11 +177,27 @@ class Listing(Iterator[Source]):
                 remedy="unpack it, or store it uncompressed (photos are compressed already)",
             )
         elif kind == ".tar":
-            yield from list_archive(uri, found.version, self.skipped)
+            yield from list_archive(uri, found.version, self.skipped, self.mask_suffix)
         elif kind in _READERS:
-            yield from _READERS[kind](uri, found.version)
+            yield from map(self._with_mask, _READERS[kind](uri, found.version))
+        elif found.mask is not None:
+            folder, name = uri.rpartition("/")[0], found.mask.path.rpartition("/")[2]
+            mask = Source(uri=f"{folder}/{name}", version=found.mask.version)
+            yield Source(uri=uri, version=found.version, mask=mask)
         else:
-            yield Source(uri=uri, version=found.version)
+            yield self._with_mask(Source(uri=uri, version=found.version))
+
+    def _with_mask(self, source: Source) -> Source:
+        """Return a photo that was named itself with the mask that lies beside it, if one does."""
+        if source.fault is not None or source.container is not None or source.mask is not None:
+            return source
+        if not self.mask_suffix or not is_local(source.uri):  # stores are not asked for each photo
+            return source
+        for stem in stems_of_photo(local_path(source.uri)):
+            path = stem + self.mask_suffix
+            if os.path.lexists(path):
+                return replace(source, mask=Source(uri=path, version=found_at(path).version))
+        return source
 
     def _nothing(self, error: Exception | None, held: Sequence[Source]) -> ItportraitError:
         """Return what is to be said where nothing was listed.

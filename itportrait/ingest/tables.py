@@ -6,10 +6,12 @@ from typing import Any
 from itportrait.errors import DecodeError, InvalidArgumentError
 from itportrait.ingest.columns import SHAPES, given_columns
 from itportrait.ingest.faults import BAD_COLUMNS, UNLISTED, faulty, reason_of
-from itportrait.io.photo_tables import bytes_column, open_table
+from itportrait.io.photo_tables import bytes_column, holds_bytes, open_table
 from itportrait.io.uris import beside, open_fs, redact
 from itportrait.records import Source
 
+MASK = "mask"
+"""Column of masks."""
 URI_COLUMNS = ("uri", "url", "path", "file_name")
 _ROWS_AT_ONCE = 1024
 _ROWS_PER_BYTE = 8
@@ -25,7 +27,8 @@ def list_table(uri: str, version: str = "") -> Iterator[Source]:
     Args:
         uri: the table. Columns: `uri` (or `url`, `path`, `file_name`; relative ones lie beside the
             table), or encoded pictures (`image`, `bytes`, `data`, `jpg`, ...: binary, or a struct
-            with `bytes`); optional `landmarks` (10 numbers), `crop` (3), `camera` (25).
+            with `bytes`); optional `landmarks` (10 numbers), `crop` (3), `camera` (25), and `mask`
+            (an encoded picture, or its URI; relative ones lie beside the table).
         version: of the table.
 
     Raises:
@@ -58,7 +61,11 @@ class _Table:
                 expected=f"one with a column {', '.join(URI_COLUMNS)} or one of encoded pictures",
                 actual=f"columns {', '.join(schema.names)}",
             )
-        self.columns = [name for name in (self.place, *SHAPES) if name in schema.names]
+        names = (self.place, *SHAPES, MASK)
+        self.columns = [name for name in names if name in schema.names]
+        self.masks_inside = MASK in schema.names and holds_bytes(schema.field(MASK).type)
+        if self.masks_inside:
+            self.columns.remove(MASK)  # they stay in the table until they are read
         self.first = 0
         """Number of the next row group's first row in the table."""
 
@@ -96,9 +103,24 @@ class _Table:
             return faulty(f"{self.uri}#{row}", BAD_COLUMNS, message, version, **place)
         try:
             given = given_columns(cells, f"row {row} of {redact(self.uri)}")
+            given["mask"] = self._mask(cells.get(MASK), row, {**place, "version": version})
         except InvalidArgumentError as error:
             name = name if self.blob else beside(self.uri, str(label))
             return faulty(name, BAD_COLUMNS, str(error), version, **place)
         if self.blob:
             return Source(uri=name, version=version, **place, **given)
         return Source(uri=beside(self.uri, str(label)), **given)
+
+    def _mask(self, value: Any, row: int, place: dict[str, Any]) -> Source | None:
+        """Return where the mask of a row is; None where it has none."""
+        if self.masks_inside:
+            return Source(uri=f"{self.uri}#{row}.{MASK}", column=MASK, **place)
+        if value is None:
+            return None
+        if not isinstance(value, str) or not value:
+            raise InvalidArgumentError(
+                f"{MASK} of row {row} of {redact(self.uri)}",
+                expected="an encoded picture, its URI, or an empty cell",
+                actual=repr(value) if isinstance(value, str) else f"a {type(value).__name__}",
+            )
+        return Source(uri=beside(self.uri, value))

@@ -9,12 +9,14 @@ import contextlib
 import os
 import stat
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.spec import AbstractFileSystem
 
+from itportrait.ingest.masks import pair_masks
 from itportrait.ingest.skipped import Skip, Skipped, reason_to_pass
 
 _MOST_LEVELS = 100
@@ -38,6 +40,10 @@ class Found:
     version: str = ""
     error: Exception | None = None
     """Why the file cannot be read, or the folder not be listed; None where there is no fault."""
+    mask: "Found | None" = None
+    """The mask file of a photo, beside it."""
+    is_mask: bool = False
+    """Whether it is the mask of a photo beside it."""
 
 
 def walk(
@@ -45,6 +51,7 @@ def walk(
     root: str,
     skipped: Skipped,
     enter: Callable[[str], bool] = lambda folder: True,
+    mask_suffix: str = "",
 ) -> Iterator[Found]:
     """Stream the files at and below a folder.
 
@@ -53,6 +60,7 @@ def walk(
         root: the folder's path.
         skipped: counts what is passed over: hidden names, those of the system, loops of links.
         enter: tells whether a folder below is looked into.
+        mask_suffix: ending of the names of masks; "" for none.
 
     Raises:
         OSError: the folder itself cannot be listed. Folders below it that cannot are `Found`.
@@ -68,7 +76,8 @@ def walk(
                 continue
             if not local and len(above) > _MOST_LEVELS:
                 raise OSError(f"more than {_MOST_LEVELS} folders lie in each other")
-            files, folders = _scan_disk(folder, skipped) if local else _scan(fs, folder, skipped)
+            scan = partial(_scan_disk, folder) if local else partial(_scan, fs, folder)
+            files, folders = scan(skipped, mask_suffix)
         except Exception as error:  # whatever a disk or a store does costs one folder, not the job
             if not above:
                 raise
@@ -108,7 +117,9 @@ def _identity(folder: str) -> tuple[int, int]:
     return about.st_dev, about.st_ino
 
 
-def _scan_disk(folder: str, skipped: Skipped) -> tuple[Iterable[Found], list[str]]:
+def _scan_disk(
+    folder: str, skipped: Skipped, mask_suffix: str
+) -> tuple[Iterable[Found], list[str]]:
     """Return the files and the folders in a folder, each sorted; a file is looked at when it is
     its turn."""
     files, folders = [], []
@@ -121,15 +132,30 @@ def _scan_disk(folder: str, skipped: Skipped) -> tuple[Iterable[Found], list[str
             with contextlib.suppress(OSError):  # a link to itself: a file that cannot be read
                 is_folder = entry.is_dir()
             (folders if is_folder else files).append(entry.name)
-    return map(found_at, _paths(folder, files)), _paths(folder, folders)
+    paths = _paths(folder, files)
+    pairs = pair_masks(paths, mask_suffix)
+    return _paired(map(found_at, paths), pairs, found_at), _paths(folder, folders)
 
 
 def _paths(folder: str, names: list[str]) -> list[str]:
     return [os.path.join(folder, name) for name in sorted(names)]
 
 
+def _paired(
+    files: Iterable[Found], pairs: dict[str, str], at: Callable[[str], Found]
+) -> Iterator[Found]:
+    """Yield the files of a folder, photos with their masks; `at` returns a file by its path."""
+    masks = set(pairs.values())
+    for found in files:
+        mask = pairs.get(found.path)
+        if found.path in masks:
+            yield replace(found, is_mask=True)
+        else:
+            yield found if mask is None else replace(found, mask=at(mask))
+
+
 def _scan(
-    fs: AbstractFileSystem, folder: str, skipped: Skipped
+    fs: AbstractFileSystem, folder: str, skipped: Skipped, mask_suffix: str
 ) -> tuple[Iterable[Found], list[str]]:
     """Return the files and the folders in a folder of a store, each sorted."""
     files: list[Found] = []
@@ -150,7 +176,9 @@ def _scan(
             folders.append(f"{base}/{name}")
         else:
             files.append(Found(f"{base}/{name}", version_of(info)))
-    return sorted(files, key=lambda found: found.path), sorted(folders)
+    by_path = {found.path: found for found in sorted(files, key=lambda found: found.path)}
+    pairs = pair_masks(by_path.keys(), mask_suffix)
+    return _paired(by_path.values(), pairs, by_path.__getitem__), sorted(folders)
 
 
 def _nameless(fs: AbstractFileSystem, base: str, skipped: Skipped) -> Iterator[Found]:

@@ -81,7 +81,7 @@ def test_every_picture_of_a_sample_is_an_input(tmp_path):
         ("photo.v1.2.png", b"1"),
         ("photo.v1.3.png", b"2"),
         ("s0.face.png", b"3"),
-        ("s0.mask.png", b"4"),
+        ("s0.half.png", b"4"),
         ("s0.png", b"5"),
         ("s0.png", b"6"),
         ("s1.PNG", b"7"),

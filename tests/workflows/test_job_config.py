@@ -46,7 +46,7 @@ def test_command_line_goes_over_the_file():
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("ingest.shard=7", "unknown key 'shard'; known: camera_convention, patterns, shard_mb"),
+        ("ingest.shard=7", "unknown key 'shard'; known: camera_convention, mask_suffix, patterns"),
         ("nothing=1", "unknown key 'nothing'; known: adapt, align"),
         ("invert.steps=many", "invert.steps: Input should be a valid integer"),
         ("domains=[{name: a, mode: text}]", "needs a prompt"),

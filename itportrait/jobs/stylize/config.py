@@ -11,6 +11,7 @@ from itportrait.bank.store import BankVersion
 from itportrait.config import Settings, apply_overrides
 from itportrait.errors import InvalidArgumentError, ItportraitError, NoInputError, UnknownNameError
 from itportrait.geometry.conventions import CameraConvention
+from itportrait.ingest.masks import MASK_SUFFIX
 from itportrait.invert.config import InvertConfig
 from itportrait.invert.methods import INVERSIONS
 from itportrait.io import uris
@@ -51,6 +52,11 @@ class IngestConfig(Settings):
     Weights count as those of a published generator of 512 pixels: 0.1 MiB a portrait for each of
     `invert.methods.pti.rank`, or 60 MiB without a rank. Models and the batch that is being computed
     take memory besides."""
+    mask_suffix: str = Field(default=MASK_SUFFIX, pattern=r"^[^/]*$")
+    """Ending of the names of masks: the mask of `NAME.jpg` is `NAME.jpg.mask.png` or
+    `NAME.mask.png`, beside it or in its sample of an archive. A mask is gray, white (255) where the
+    portrait is and black (0) where something hides it. An empty text takes all pictures for
+    photos."""
     camera_convention: CameraConvention = "eg3d"
     """Convention of cameras that tables and archives bring along: `eg3d` (camera to world, looking
     along +z, y down), `opengl` (camera to world, looking along -z, y up) or `w2c` (world to camera,

@@ -64,7 +64,9 @@ class StylizeJob:
             ItportraitError: nothing was found; names the URI and the patterns tried.
         """
         ingest = self.config.ingest
-        listing = list_sources(self.config.input, patterns=ingest.patterns)
+        listing = list_sources(
+            self.config.input, patterns=ingest.patterns, mask_suffix=ingest.mask_suffix
+        )
         self.skipped = listing.skipped
         sources = in_eg3d_convention(listing, ingest.camera_convention)
         return iter_shards(sources, self.config.shard_size())
