@@ -30,6 +30,10 @@ if TYPE_CHECKING:
     from itportrait.bundle import Bundle
 
 
+_MB = 0.06
+"""MiB of the biases and the constant input of the published generator, in half precision."""
+
+
 class HyperConfig(Settings):
     """How a hyper-network is run."""
 
@@ -99,6 +103,12 @@ class HyperInversion(Inversion):
                 "train one with `python workflows/pretrain_mini.py --only encoder`, or set "
                 "invert.method to w_plus or pti"
             )
+
+    @classmethod
+    def weights_mb(cls, config: InversionSettings) -> float:
+        """Return how many MiB a portrait's difference takes; see `Inversion.weights_mb`."""
+        del config
+        return _MB
 
     @torch.no_grad()
     def run(self, problem: Problem) -> list[Solution]:

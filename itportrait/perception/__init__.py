@@ -1,1 +1,1 @@
-"""Models that look at pictures: image-text, perceptual, identity, encoder, face detector."""
+"""Models that look at pictures: image-text, perceptual, identity, encoder, hyper, face detector."""
