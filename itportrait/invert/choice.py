@@ -5,7 +5,7 @@ the identity cosine of its render. People that the generator knows how to draw a
 are, and photos of other people are tuned.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,6 @@ import torch
 from itportrait.invert.objective import where_seen
 from itportrait.invert.problem import Problem, Solution, Target
 from itportrait.invert.settings import InversionSettings
-from itportrait.invert.tuning import Tuner, TuningConfig
 from itportrait.metrics import identity
 
 if TYPE_CHECKING:
@@ -24,9 +23,9 @@ if TYPE_CHECKING:
 def tune_where_it_pays(
     problem: Problem,
     solutions: Sequence[Solution],
+    tune: Callable[[Problem, list[Solution]], list[Solution]],
     *,
     config: InversionSettings,
-    options: TuningConfig,
     bundle: "Bundle",
 ) -> list[Solution]:
     """Tune the generator to those portraits of a batch that `config.tune` names.
@@ -34,8 +33,8 @@ def tune_where_it_pays(
     Args:
         problem: the batch. The first target's cameras are replaced by the solutions'.
         solutions: a code for each portrait, or its failure, which is passed on.
+        tune: tunes the generator to all portraits of a batch, whose codes and cameras are found.
         config: of the stage.
-        options: how the generator is tuned.
         bundle: models.
 
     Returns:
@@ -55,15 +54,8 @@ def tune_where_it_pays(
         if not rows:
             return found
         chosen = _rows_of(problem, found, rows)
-    tuner = Tuner(
-        chosen,
-        [found[row] for row in rows],
-        options=options,
-        bundle=bundle,
-        seed=config.seed,
-        early_stop=config.early_stop,
-    )
-    for row, solution in zip(rows, tuner.run(), strict=True):
+    tuned = tune(chosen, [found[row] for row in rows])
+    for row, solution in zip(rows, tuned, strict=True):
         found[row] = solution
     return found
 

@@ -8,14 +8,16 @@ get worse (the paper looks at the input view alone); the mapping is not tuned; t
 of low rank.
 """
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar
 
 from itportrait.config import Settings
 from itportrait.invert.choice import tune_where_it_pays
 from itportrait.invert.methods import Inversion
-from itportrait.invert.problem import Problem, Solution
+from itportrait.invert.problem import Problem, Solution, Target
 from itportrait.invert.settings import InversionSettings
-from itportrait.invert.tuning import TuningConfig
+from itportrait.invert.tuning import Tuner, TuningConfig
+from itportrait.invert.views import DrawnViews
 from itportrait.invert.w_plus import WPlusInversion
 
 if TYPE_CHECKING:
@@ -57,10 +59,50 @@ class PivotalTuning(Inversion):
 
     def run(self, problem: Problem) -> list[Solution]:
         """Return one solution per portrait, in order; those whose tuning held have a delta."""
-        solutions = self.pivot.run(problem)
-        assert isinstance(self.options, TuningConfig)
+        solutions = self.codes(problem)
         return tune_where_it_pays(
-            problem, solutions, config=self.config, options=self.options, bundle=self.bundle
+            problem, solutions, self.tune, config=self.config, bundle=self.bundle
+        )
+
+    def codes(self, problem: Problem) -> list[Solution]:
+        """Return the code and camera of each portrait, which its tuning starts from."""
+        return self.pivot.run(problem)
+
+    def tune(self, problem: Problem, solutions: list[Solution]) -> list[Solution]:
+        """Tune the generator to portraits, seen from the cameras that were found with their codes.
+
+        Args:
+            problem: the portraits.
+            solutions: their codes, none of them a failure.
+        """
+        assert isinstance(self.options, TuningConfig)
+        return self.tuner(problem, solutions, self.options).run()
+
+    def tuner(
+        self,
+        problem: Problem,
+        solutions: list[Solution],
+        options: TuningConfig,
+        views: Sequence[Target] = (),
+    ) -> Tuner:
+        """Return what tunes the generator to portraits, and to further views of them."""
+        drawn = None
+        if views:
+            drawn = DrawnViews(
+                views,
+                problem.keys,
+                weights=options.weights,
+                bundle=self.bundle,
+                seed=self.config.seed,
+            )
+        return Tuner(
+            problem,
+            solutions,
+            options=options,
+            bundle=self.bundle,
+            seed=self.config.seed,
+            early_stop=self.config.early_stop,
+            views=drawn,
         )
 
 
