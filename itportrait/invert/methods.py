@@ -92,7 +92,9 @@ INVERSIONS: Registry[type[Inversion]] = Registry(
     own={
         "encoder": "itportrait.invert.encoder:EncoderInversion",
         "hyper": "itportrait.invert.hyper:HyperInversion",
+        "multiview": "itportrait.invert.multiview:MultiviewTuning",
         "pti": "itportrait.invert.pti:PivotalTuning",
+        "symmetry": "itportrait.invert.symmetry:SymmetryTuning",
         "w": "itportrait.invert.w_plus:WInversion",
         "w_plus": "itportrait.invert.w_plus:WPlusInversion",
     },

@@ -1,6 +1,7 @@
 """The loss of an inversion, one value per portrait."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -8,8 +9,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from itportrait.generator.generator import Rendering
+from itportrait.geometry.warp import mirror_camera
 from itportrait.image import resize
 from itportrait.invert.camera import correct_camera
+from itportrait.invert.mirror import in_light_of
 from itportrait.invert.problem import Target
 from itportrait.invert.settings import LossWeights
 from itportrait.metrics import weighted_mean
@@ -45,6 +48,9 @@ class PictureLoss:
     def __call__(self, rendering: Rendering) -> Tensor:
         """Return the loss of renders against the view, `[N]`."""
         weights, target = self.weights, self.target
+        if target.light_cells is not None:
+            lit = _in_the_renders_light(target, target.light_cells, rendering)
+            return PictureLoss(weights, self.bundle, lit)(rendering)
         image = where_seen(rendering.final_image, target.image, target.mask)
         error = image - target.image
         loss = image.new_zeros(len(image))
@@ -83,6 +89,8 @@ class PictureLoss:
         model = self.bundle.perceptual
         if not self.weights.perceptual or not isinstance(model, PerceptualModel):
             return None
+        if self.target.light_cells is not None:  # what it is compared with follows each render
+            return None
         return model.features(self.target.image)
 
 
@@ -109,6 +117,9 @@ class Objective:
         cameras = [view.target.camera for view in self.views]
         if correction is not None:
             cameras[0] = correct_camera(cameras[0], correction, self.orbit)
+        for number, view in enumerate(self.views):
+            if view.target.light_cells is not None:
+                cameras[number] = mirror_camera(cameras[0])
         return cameras
 
     def keep(self, rows: Tensor) -> None:
@@ -139,6 +150,16 @@ class Objective:
         if correction is not None:
             loss = loss + weights.camera * correction.square().mean(1)
         return loss
+
+
+@torch.no_grad()
+def _in_the_renders_light(target: Target, cells: int, rendering: Rendering) -> Target:
+    """Return mirror images in the light of renders, without what lies behind the head."""
+    size = target.image.shape[-1]
+    alpha = F.interpolate(rendering.image_alpha, (size, size), mode="bilinear")
+    mask = alpha if target.mask is None else alpha * target.mask
+    image = in_light_of(target.image, rendering.final_image, mask, cells)
+    return replace(target, image=image, mask=mask, light_cells=None)
 
 
 def where_seen(image: Tensor, target: Tensor, mask: Tensor | None) -> Tensor:

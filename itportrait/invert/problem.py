@@ -20,12 +20,17 @@ class Target:
         camera: `[N, 25]` that the view is rendered from.
         mask: `[N, 1, S, S]` in [0, 1]: 0 where the view is not to be compared. None compares all.
         weight: `[N]` factor on the view's loss. None is 1.
+        light_cells: given for the portraits' mirror images, and None for other views: number of
+            cells along each side in which the view takes the render's mean color, since light is
+            not mirrored. The camera of such a view is the mirrored one of the first target, and
+            what lies behind the head is not compared.
     """
 
     image: Tensor
     camera: Tensor
     mask: Tensor | None = None
     weight: Tensor | None = None
+    light_cells: int | None = None
 
     def keep(self, rows: Tensor) -> Self:
         """Return the view of the portraits of index tensor `rows`."""
@@ -34,6 +39,7 @@ class Target:
             camera=self.camera[rows],
             mask=None if self.mask is None else self.mask[rows],
             weight=None if self.weight is None else self.weight[rows],
+            light_cells=self.light_cells,
         )
 
 
@@ -43,7 +49,8 @@ class Problem:
 
     Args:
         targets: views of the batch. The first is the portraits themselves, with the cameras that
-            the aligner gave them; only its camera is ever refined.
+            the aligner gave them; only its camera is ever refined, and with it those of mirror
+            images.
         keys: N record ids: they seed what is random, so that a portrait's result does not depend
             on the batch it comes in.
 

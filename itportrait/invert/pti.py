@@ -54,7 +54,9 @@ class PivotalTuning(Inversion):
         """Return how many MiB a portrait's difference takes; see `Inversion.weights_mb`."""
         if config.tune == "never":
             return 0.0
-        rank = TuningConfig.parse(config.options, source="invert.methods.pti").rank
+        options = cls.Config.parse(config.options, source=f"invert.methods.{config.method}")
+        assert isinstance(options, TuningConfig)
+        rank = options.rank
         return _FULL_MB if rank is None else min(rank * _MB_OF_A_RANK, _FULL_MB)
 
     def run(self, problem: Problem) -> list[Solution]:

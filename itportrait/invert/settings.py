@@ -36,11 +36,13 @@ class InversionSettings(Settings):
 
     method: str = "w_plus"
     """Inversion method by name: `w_plus`, `w`; `encoder`, which optimizes nothing; `pti`, which
-    also tunes the generator to each portrait; or `hyper`, in which a network predicts code and
-    weights without optimization."""
+    also tunes the generator to each portrait; `multiview` and `symmetry`, which tune it to views
+    made of the portrait as well; or `hyper`, in which a network predicts code and weights without
+    optimization."""
     methods: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Settings of single methods, by the method's name. Those of `pti` are listed at
-    `TuningConfig`, those of `hyper` at `HyperConfig`; `w_plus`, `w` and `encoder` have none."""
+    `TuningConfig`, those of `multiview`, `symmetry` and `hyper` at `MultiviewConfig`,
+    `SymmetryConfig` and `HyperConfig`; `w_plus`, `w` and `encoder` have none."""
     start: Literal["auto", "encoder", "mean"] = "auto"
     """First code: the bundle's encoder, `w_avg`, or (`auto`) the encoder where there is one."""
     steps: int = Field(default=100, ge=1)

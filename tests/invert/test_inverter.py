@@ -204,7 +204,9 @@ def test_codes_start_where_the_encoder_says(portraits):
 def test_impossible_wishes_are_refused_at_once(bundle):
     with pytest.raises(MissingModelError, match="no encoder"):
         make(bundle, start="encoder")
-    with pytest.raises(UnknownNameError, match=r"known: encoder, .*pti, .*w, w_plus"):
+    with pytest.raises(
+        UnknownNameError, match=r"known: encoder, .*multiview, pti, symmetry, w, w_plus"
+    ):
         make(bundle, method="w++")
 
 
