@@ -13,7 +13,7 @@ from itportrait.invert.views import DrawnViews
 from tests.helpers.tiny_family import tiny_bundle
 
 KEYS = ("a", "b", "c")
-TUNED = {"steps": 12, "lr": 0.01, "depth": 0, "side_loss": 1e6, "depth_variance": [0, 100]}
+TUNED = {"steps": 6, "lr": 0.01, "depth": 0, "side_loss": 1e6, "depth_variance": [0, 100]}
 
 
 @pytest.fixture(scope="module")
