@@ -20,7 +20,7 @@ from itportrait.config import Settings
 from itportrait.geometry.warp import mirror_camera
 from itportrait.invert.loop import RowRandom
 from itportrait.invert.mirror import in_light_of, mirror_image, yaw_weight
-from itportrait.invert.neighbors import Model, WarpConfig, beside, warped
+from itportrait.invert.neighbors import Model, Shape, WarpConfig, beside, warped
 from itportrait.invert.problem import Problem, Solution, Target
 from itportrait.invert.pti import PivotalTuning
 from itportrait.invert.tuning import TuningConfig
@@ -103,6 +103,7 @@ class SymmetryTuning(PivotalTuning):
         model, portraits = Model(self.bundle.generator, ws), problem.targets[0]
         weight = yaw_weight(portraits.camera)
         turned = mirror_image(portraits, factor=1, light_cells=self.light_cells)
+        shape, turned_shape = model.shape(portraits.camera), model.shape(turned.camera)
         random = RowRandom([key_rng(self.config.seed, f"{key}:neighbors") for key in problem.keys])
         views: list[Target] = []
         for _ in range(self.symmetry.neighbors):
@@ -114,23 +115,32 @@ class SymmetryTuning(PivotalTuning):
                 orbit=self.bundle.orbit,
             )
             own = torch.full_like(weight, self.symmetry.view_weight)
-            views.append(self._neighbor(portraits, camera, own, model, mirrored=False))
+            views.append(self._neighbor(portraits, shape, camera, own, model))
             factor = self.symmetry.mirror_weight * weight
             camera = mirror_camera(camera)
-            views.append(self._neighbor(turned, camera, factor, model, mirrored=True))
+            views.append(self._neighbor(turned, turned_shape, camera, factor, model))
         return views
 
     def _neighbor(
-        self, source: Target, camera: Tensor, weight: Tensor, model: Model, *, mirrored: bool
+        self, source: Target, shape: Shape, camera: Tensor, weight: Tensor, model: Model
     ) -> Target:
+        """Return what a view shows of another one from cameras `[N, 25]`.
+
+        Args:
+            source: the portraits, or their mirror images.
+            shape: depth from the source's cameras.
+            camera: of the view that is returned.
+            weight: `[N]` of that view.
+            model: the portraits as their codes are drawn.
+        """
         seen, trust = warped(
             source.image,
             source.mask,
-            model.shape(source.camera),
+            shape,
             model.shape(camera),
             config=self.symmetry.warp,
             orbit=self.bundle.orbit,
         )
-        if mirrored:
-            seen = in_light_of(seen, model.picture(camera), trust, self.light_cells)
+        if source.light_cells is not None:
+            seen = in_light_of(seen, model.picture(camera), trust, source.light_cells)
         return Target(seen, camera, mask=trust, weight=weight)
