@@ -13,14 +13,16 @@ from itportrait.generator import Generator
 from itportrait.geometry.camera import check_camera
 from itportrait.records import InvertedRecord
 from itportrait.styles.delta_file import decode_changes, encode_changes
+from itportrait.styles.shares import share_within
 
 
 @dataclass(frozen=True)
 class WeightDelta:
     """What one portrait changes in the generator's weights, beyond its code.
 
-    A tuned portrait in a style of weights is rendered by base + this + strength * the style. A
-    difference that fades is multiplied by 1 - strength there, and is gone at full strength.
+    A tuned portrait in a style of weights is rendered by base + this + strength * the style, but
+    for those layers whose share falls as the style comes in (`itportrait.styles.shares`). A
+    difference that fades is multiplied by 1 - strength as a whole, and is gone at full strength.
 
     Args:
         changes: parameter name -> difference from the base generator.
@@ -42,13 +44,14 @@ class WeightDelta:
     def within(self, style: float) -> Self | None:
         """Return what counts of it where a style is in, from 0 (not at all) to 1; None if nothing.
 
-        See `fades`.
+        See `fades` and `itportrait.styles.shares`.
         """
-        left = min(max(1 - style, 0.0), 1.0) if self.fades else 1.0
-        if left == 1:
+        left = min(max(1 - style, 0.0), 1.0)
+        shares = {name: left if self.fades else share_within(name, style) for name in self.changes}
+        if all(share == 1 for share in shares.values()):
             return self
-        changes = {name: left * change for name, change in self.changes.items()}
-        return replace(self, changes=changes) if left else None
+        changes = {name: shares[name] * c for name, c in self.changes.items() if shares[name]}
+        return replace(self, changes=changes) if changes else None
 
     def to_bytes(self) -> bytes:
         """Return the file that records keep; `delta_file` says what it holds."""

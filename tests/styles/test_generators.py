@@ -87,6 +87,42 @@ def test_a_difference_that_fades_is_gone_at_full_strength(bundle, codes, strengt
 
 
 @torch.no_grad()
+@pytest.mark.parametrize(("strength", "style"), [(0.0, 0.0), (0.5, 0.5), (1.0, 1.0), (1.5, 1.0)])
+def test_layers_that_a_style_paints_anew_keep_a_share_of_a_difference(
+    bundle, codes, strength, style
+):
+    parameters = bundle.generator.parameters_of(bundle.generator.parts)
+    rng = torch.Generator().manual_seed(3)
+    full = {n: 0.2 * torch.randn(p.shape, generator=rng) for n, p in parameters.items()}
+    at_full = {"background": 0.0, "decoder": 0.5}
+    shared = {
+        name: change * (1 + style * (at_full.get(name.partition(".")[0], of_colors(name)) - 1))
+        for name, change in full.items()
+    }
+    generator = copy.deepcopy(bundle.generator)
+    tinted = tint(bundle, 0)
+    for name, parameter in generator.named_parameters():
+        if name in shared:
+            parameter.add_(shared[name])
+        if name in tinted.delta:
+            parameter.add_(strength * tinted.delta[name])
+    own = generator.synthesize(codes.ws[:1], codes.cameras[:1])
+    tuned = Codes(codes.ws[:1], codes.cameras[:1], (WeightDelta(full),))
+    view = tinted.prepare(bundle.generator, strength).render(tuned)
+    torch.testing.assert_close(view.image, own.image, atol=2e-5, rtol=1e-5)
+    torch.testing.assert_close(view.image_depth, own.image_depth, atol=2e-5, rtol=1e-5)
+    parts = [(tinted, strength / 2)] * 2
+    blend = WeightStyle.prepare_blend(bundle.generator, parts).render(tuned)
+    torch.testing.assert_close(blend.image, own.image, atol=2e-5, rtol=1e-5)
+
+
+def of_colors(name):
+    """Return the share of a layer of the planes or of super-resolution."""
+    planes = name.startswith("backbone") and name.endswith(("torgb.weight", "torgb.bias"))
+    return 0.5 if planes or (name.startswith("superres") and ".affine." in name) else 1.0
+
+
+@torch.no_grad()
 def test_views_of_tuned_portraits_do_not_depend_on_their_batch(bundle, codes):
     rng = torch.Generator().manual_seed(3)
     parameters = bundle.generator.parameters_of(bundle.generator.parts)

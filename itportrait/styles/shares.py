@@ -1,0 +1,30 @@
+"""Which share of a tuned portrait's difference counts in a style of weights, by what a layer does.
+
+A layer whose weights a style has changed gives a portrait's difference another meaning, and what a
+style paints anew is not the portrait's: background and colors above all. The shares were measured
+(`benchmarks/bm_stylized_truth.py`); docs/decisions.md has the figures.
+"""
+
+from fnmatch import fnmatchcase
+
+SHARES = (
+    ("background.*", 0.0),
+    ("decoder.*", 0.5),
+    ("backbone.*.torgb.weight", 0.5),
+    ("backbone.*.torgb.bias", 0.5),
+    ("superresolution.*.affine.*", 0.5),
+)
+"""Patterns of parameters' names, with their share where a style is in at full strength; all others
+have 1. The first pattern that fits counts. A generator of another family, whose parameters have
+other names, keeps all of a difference."""
+
+
+def share_within(name: str, style: float) -> float:
+    """Return the share of a parameter's difference that counts.
+
+    Args:
+        name: of the parameter.
+        style: how much of a style is in, from 0 (not at all) to 1; what is beyond counts as 1.
+    """
+    at_full = next((share for pattern, share in SHARES if fnmatchcase(name, pattern)), 1.0)
+    return 1 + min(max(style, 0.0), 1.0) * (at_full - 1)
