@@ -9,6 +9,13 @@ import torch
 
 import itportrait
 from itportrait.bundle import load_bundle
+from itportrait.card.inversion import draw_views
+from itportrait.invert import InvertConfig
+from itportrait.invert.hyper import HyperInversion
+from itportrait.invert.problem import Problem
+from itportrait.metrics import psnr
+from itportrait.portraits import HELD_OUT_SEED, sample_people
+from itportrait.styles.generators import tuned
 
 FOLDER = Path(itportrait.__file__).parent / "mini" / "weights"
 
@@ -46,6 +53,21 @@ def test_clip_encodes_to_unit_vectors_with_gradients(bundle):
     prompt = model.encode_prompt("bronze statue")
     assert prompt.ndim == 1
     assert prompt.norm() == pytest.approx(1, abs=1e-5)
+
+
+def test_the_hyper_network_shows_people_whom_it_has_not_seen(bundle):
+    views = draw_views(sample_people(4, HELD_OUT_SEED), 128)
+    images, cameras = views.floats(0), views.cameras[:1].expand(4, -1)
+    method = HyperInversion(InvertConfig(method="hyper", refine_camera=False), bundle)
+    solutions = method.run(Problem.of(images, cameras, tuple("abcd")))
+    ws = torch.stack([solution.w_plus for solution in solutions])
+    generator = tuned(bundle.generator, [solution.delta for solution in solutions])
+    codes, _ = bundle.encoder(images)
+    for view, least, gain in ((0, 25.5, 2.5), (1, 24.0, 0.5), (2, 24.0, 0.5)):
+        camera, truth = views.cameras[view].expand(4, -1), views.floats(view)
+        found = psnr(generator.synthesize(ws, camera).image, truth).mean()
+        start = psnr(bundle.generator.synthesize(codes, camera).image, truth).mean()
+        assert found > max(least, start + gain)
 
 
 def test_open_clip_itself_opens_the_image_text_models(bundle):
