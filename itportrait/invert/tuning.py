@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 class TuningConfig(Settings):
     """How the generator is tuned to a portrait."""
 
-    steps: int = Field(default=100, ge=1)
+    steps: int = Field(default=90, ge=1)
     """Largest number of tuning steps."""
     lr: float = Field(default=4e-3, gt=0)
     """Learning rate of the weights' differences."""
