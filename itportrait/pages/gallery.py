@@ -218,6 +218,8 @@ def _inverted_caption(row: InvertedRecord) -> str:
         parts.append(f"{row.psnr:.1f} dB")
     if row.identity is not None:
         parts.append(f"identity {row.identity:.2f}")
+    if row.tuning == "tuned":
+        parts.append("tuned")
     return " · ".join(parts)
 
 

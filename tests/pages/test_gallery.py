@@ -24,7 +24,11 @@ def portraits():
         photo=picture(),
         aligned=AlignedRecord(record_id="a" * 16, uri="x", pixels=picture(), yaw_rad=0.3),
         inverted=InvertedRecord(
-            record_id="a" * 16, psnr=25.31, identity=0.91, pixels=picture(side=128)
+            record_id="a" * 16,
+            psnr=25.31,
+            identity=0.91,
+            tuning="tuned",
+            pixels=picture(side=128),
         ),
         stylized={
             "bronze": StylizedRecord(
@@ -97,7 +101,7 @@ def test_page_shows_every_input_with_its_numbers_or_its_reason():
     for needed in (
         "anna & <b>bob</b>.jpg",  # escaped in the source, shown as it is
         "25.3 dB",
-        "identity 0.91",
+        "identity 0.91 · tuned",
         "yaw +17°",
         "CLIP direction 0.41",
         "own view",

@@ -5,8 +5,6 @@ import json
 from dataclasses import replace
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 import torch
 from PIL import Image
@@ -15,15 +13,12 @@ from typer.testing import CliRunner
 from itportrait.bank.store import Bank, BankVersion
 from itportrait.bundle import load_bundle
 from itportrait.cli import app
-from itportrait.geometry.camera import frontal_camera
 from itportrait.image import encode
 from itportrait.jobs.portrait_model import load_portrait_model
 from itportrait.jobs.stylize.config import load_job
 from itportrait.records import InvertedRecord
 from itportrait.results.delivery import DeliveryTask, deliver
 from itportrait.results.gallery import GalleryJob, make_gallery
-from itportrait.stages.digests import row_digest
-from itportrait.stages.recipe import stage_table
 from itportrait.stages.shards import Shard
 from itportrait.styles import Codes, WeightDelta
 from itportrait.stylize import DeliverablesConfig
@@ -166,48 +161,6 @@ def test_the_gallery_turns_the_portrait_with_its_weights(runs):
         assert "turntable_red.mp4" in make_gallery(shown)
         films[kind] = read(f"{job.output}/gallery/turntable_red.mp4")
     assert films["tuned"] != films["plain"]
-
-
-def test_weights_are_copied_for_repeats_and_made_again_after_a_kill(base, tmp_path):
-    rng = np.random.default_rng(1)
-    photos = [encode(rng.integers(0, 255, (48, 48, 3)).astype(np.uint8)) for _ in range(3)]
-    columns = {
-        "uri": [f"{number}.png" for number in range(4)],
-        "image": [photos[0], photos[1], photos[0], photos[2]],  # a photo in two shards
-        "crop": [[0.0, 0.0, 48.0]] * 4,
-        "camera": [frontal_camera()[0].tolist()] * 4,
-    }
-    pq.write_table(pa.table(columns), tmp_path / "photos.parquet")
-    config, output = tmp_path / "job.json", str(tmp_path / "out")
-    invert = {"method": "pti", "tune": "always", "methods": {"pti": PTI}}
-    invert |= {"steps": 1, "statistics_samples": 64}
-    settings = {"ingest": {"shard_size": 2}, "align": {"size": 32}, "invert": invert}
-    config.write_text(json.dumps({"bundle": str(base), **settings}))
-
-    def call(*command):
-        command = [*command, output, "--config", str(config), "--device", "cpu"]
-        done = CliRunner().invoke(app, command, catch_exceptions=False)
-        assert done.exit_code == 0, done.output
-
-    def read():
-        table = stage_table(output, "invert")
-        commits = {commit.shard: commit for commit in table.commits()}
-        return commits, [row for commit in commits.values() for row in table.read_rows(commit)]
-
-    call("align", str(tmp_path / "photos.parquet"))
-    call("invert")
-    commits, rows = read()
-    assert [commit.computed for commit in commits.values()] == [2, 1]
-    weights = [row.record.weights for row in rows]
-    assert all(weights)
-    assert weights[0] == weights[2]
-    assert len(set(weights)) == 3
-    (tmp_path / "out" / "inverted" / "_commits" / "00001.json").unlink()  # killed before the commit
-    call("invert")
-    again, made = read()
-    assert again[0] == commits[0]
-    assert [row_digest(row.record) for row in made] == [row_digest(row.record) for row in rows]
-    assert [row.record.weights for row in made] == weights
 
 
 @pytest.mark.parametrize("domain", ["", "red"])
