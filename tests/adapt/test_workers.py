@@ -115,7 +115,7 @@ OTHER_METHODS = {
         "stylegan_nada": {"layer_rows": 2, "choice_codes": 1},
         "jojogan": {"pair": {"steps": 1}},
     },
-    "your3demoji": {"teacher": {"steps": 1, "pair": {"steps": 1}}, "batch": 1},
+    "your3demoji": {"teacher": {"steps": 1, "pair": {"steps": 1}}},
 }
 
 

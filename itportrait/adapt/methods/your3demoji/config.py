@@ -12,7 +12,6 @@ from itportrait.adapt.settings import FinetuningConfig
 MINI: dict[str, Any] = {
     "teacher": {**JOJOGAN_MINI, "steps": 60, "learning_rate": 6e-3},
     "pairs": 256,
-    "batch": 1,
     "size": 128,
     "learning_rate": 6e-3,
     "back_learning_rate": 1e-3,
@@ -48,8 +47,9 @@ class Your3dEmojiConfig(FinetuningConfig):
     """Largest yaw of a pair's camera to either side, in radians (uniform)."""
     pitch_rad: float = Field(default=0.1, ge=0)
     """Largest pitch of a pair's camera up or down, in radians (uniform)."""
-    batch: int = Field(default=2, ge=1)
-    """Number of pairs in a step."""
+    batch: int = Field(default=1, ge=1)
+    """Number of pairs in a step. Each is rendered with gradients three times: there, back, and
+    around the cycle."""
     size: int = Field(default=256, ge=16)
     """Side in pixels to which both pictures are shrunk before the perceptual distance."""
     perceptual: float = Field(default=1.0, ge=0)

@@ -15,7 +15,6 @@ FEW = {
     "teacher.pair.steps": 1,
     "teacher.learning_rate": 0.03,
     "learning_rate": 0.01,
-    "batch": 1,
     "pairs": 4,
 }
 
