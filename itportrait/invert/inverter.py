@@ -105,7 +105,7 @@ class Inverter:
         image = resize(image[None], size).to(device)
         if mask is None:
             return Target(image, camera[None].to(device))
-        shown = torch.as_tensor(mask)[None, None].float() / 255
+        shown = torch.tensor(mask, dtype=torch.float32)[None, None] / 255
         return Target(image, camera[None].to(device), resize(shown, size).clamp(0, 1).to(device))
 
     def _invert_batch(

@@ -330,7 +330,7 @@ class Stylizer:
         photo = resize(to_tensor(record.pixels)[None].to(self.generator.device), size)[0]
         if record.mask is None:
             return photo
-        mask = resize(torch.as_tensor(record.mask)[None, None].to(photo) / 255, size)[0]
+        mask = resize(torch.tensor(record.mask)[None, None].to(photo) / 255, size)[0]
         return render.lerp(photo, mask.clamp(0, 1).expand_as(photo))
 
     def _row(self, record: InvertedRecord, domain: str, **values: Any) -> StylizedRecord:
