@@ -1,7 +1,9 @@
 """Which share of a tuned portrait's difference counts in a style of weights, by what a layer does.
 
 A layer whose weights a style has changed gives a portrait's difference another meaning, and what a
-style paints anew is not the portrait's: background and colors above all. The shares were measured
+style paints anew is not the portrait's. What tells the code to the layers (their affine maps) and
+what turns features into colors (to-RGB) carries over; convolutions do by half, and background and
+decoder do not. The shares were measured
 (`benchmarks/bm_stylized_truth.py`); docs/decisions.md has the figures.
 """
 
@@ -9,10 +11,11 @@ from fnmatch import fnmatchcase
 
 SHARES = (
     ("background.*", 0.0),
-    ("decoder.*", 0.5),
-    ("backbone.*.torgb.weight", 0.5),
-    ("backbone.*.torgb.bias", 0.5),
-    ("superresolution.*.affine.*", 0.5),
+    ("decoder.*", 0.0),
+    ("*.affine.*", 1.0),
+    ("*.torgb.*", 1.0),
+    ("backbone.*", 0.5),
+    ("superresolution.*", 0.5),
 )
 """Patterns of parameters' names, with their share where a style is in at full strength; all others
 have 1. The first pattern that fits counts. A generator of another family, whose parameters have

@@ -94,10 +94,8 @@ def test_layers_that_a_style_paints_anew_keep_a_share_of_a_difference(
     parameters = bundle.generator.parameters_of(bundle.generator.parts)
     rng = torch.Generator().manual_seed(3)
     full = {n: 0.2 * torch.randn(p.shape, generator=rng) for n, p in parameters.items()}
-    at_full = {"background": 0.0, "decoder": 0.5}
     shared = {
-        name: change * (1 + style * (at_full.get(name.partition(".")[0], of_colors(name)) - 1))
-        for name, change in full.items()
+        name: change * (1 + style * (share_at_full(name) - 1)) for name, change in full.items()
     }
     generator = copy.deepcopy(bundle.generator)
     tinted = tint(bundle, 0)
@@ -116,10 +114,11 @@ def test_layers_that_a_style_paints_anew_keep_a_share_of_a_difference(
     torch.testing.assert_close(blend.image, own.image, atol=2e-5, rtol=1e-5)
 
 
-def of_colors(name):
-    """Return the share of a layer of the planes or of super-resolution."""
-    planes = name.startswith("backbone") and name.endswith(("torgb.weight", "torgb.bias"))
-    return 0.5 if planes or (name.startswith("superres") and ".affine." in name) else 1.0
+def share_at_full(name):
+    """Return what counts of a layer's difference where a style is in at full strength."""
+    if name.startswith(("background", "decoder")):
+        return 0.0
+    return 1.0 if ".affine." in name or ".torgb." in name else 0.5
 
 
 @torch.no_grad()
