@@ -52,8 +52,12 @@ class TuningConfig(Settings):
     """Weights of the loss of the input view; those of the code and the camera do not count."""
     depth: float = Field(default=10.0, ge=0)
     """Weight of the squared difference of depth from the untuned generator's in other views."""
+    colors: float = Field(default=0.0, ge=0)
+    """Weight of the squared difference of colors from the untuned generator's in the same views, in
+    [-1, 1] and before super-resolution. It keeps views that the code shows well; the input's view
+    gets more alike more slowly."""
     depth_every: int = Field(default=2, ge=1)
-    """Steps between those that compare depth."""
+    """Steps between those that compare depth and colors."""
     yaw_rad: float = Field(default=0.6, gt=0)
     """Largest yaw of the cameras that depth is compared from, to both sides, in radians."""
     pitch_rad: float = Field(default=0.25, ge=0)
@@ -164,8 +168,9 @@ class Tuner(RowLoop):
             generator.render(planes, ws, camera) for camera in self.objective.cameras(None)
         ]
         loss = picture = self.objective.pictures(renderings)
-        if self.options.depth and self.schedule.step % self.options.depth_every == 0:
-            loss = loss + self.options.depth * self._depth_error(generator, planes)
+        holds = self.options.depth or self.options.colors
+        if holds and self.schedule.step % self.options.depth_every == 0:
+            loss = loss + self._change_of_views(generator, planes)
         if self.views is not None:
             loss = loss + self.views.loss(generator, planes, ws)
         broken = self.descend(loss)
@@ -207,8 +212,8 @@ class Tuner(RowLoop):
         }
         return WeightDelta(changes, self.options.rank) if changes else None
 
-    def _depth_error(self, generator: Generator, planes: Tensor) -> Tensor:
-        """Return the mean squared difference of depth from cameras at random, `[N]`."""
+    def _change_of_views(self, generator: Generator, planes: Tensor) -> Tensor:
+        """Return the weighted change of depth and colors seen from cameras at random, `[N]`."""
         angles = self.random.uniform(2).to(planes)
         cameras = look_at_camera(
             angles[:, 0] * self.options.yaw_rad,
@@ -216,9 +221,14 @@ class Tuner(RowLoop):
             self.bundle.orbit,
         )
         with torch.no_grad():
-            untuned = self.pivots.render(cameras, super_resolve=False).image_depth
-        tuned = generator.render(planes, self.pivots.ws, cameras, super_resolve=False).image_depth
-        return (tuned - untuned).square().flatten(1).mean(1)
+            untuned = self.pivots.render(cameras, super_resolve=False)
+        tuned = generator.render(planes, self.pivots.ws, cameras, super_resolve=False)
+        depth = (tuned.image_depth - untuned.image_depth).square().flatten(1).mean(1)
+        loss = self.options.depth * depth
+        if self.options.colors:
+            colors = (tuned.image_raw - untuned.image_raw).square().flatten(1).mean(1)
+            loss = loss + self.options.colors * colors
+        return loss
 
     @torch.no_grad()
     def _alike(self, image: Tensor) -> Tensor:

@@ -210,15 +210,15 @@ def test_a_code_that_breaks_is_a_failed_row_alone(bundle, portraits):
 def test_a_tuning_that_breaks_leaves_the_portrait_with_what_passed_last(
     bundle, portraits, monkeypatch, caplog, check_every
 ):
-    depth_error = Tuner._depth_error
+    change_of_views = Tuner._change_of_views
 
     def breaks(tuner, *args):
-        error = depth_error(tuner, *args)
+        error = change_of_views(tuner, *args)
         if tuner.schedule.step >= 4 and tuner.keys[tuner.index[0]] == portraits[0].record_id:
             error = error * torch.tensor([math.nan] + [1.0] * (len(error) - 1))
         return error
 
-    monkeypatch.setattr(Tuner, "_depth_error", breaks)
+    monkeypatch.setattr(Tuner, "_change_of_views", breaks)
     options = {**TUNED, "steps": 8, "check_every": check_every}
     rows = make(bundle, options=options).invert(portraits)
     codes = make(bundle, method="w_plus").invert(portraits)
@@ -251,7 +251,7 @@ def test_depth_is_compared_from_both_sides_and_from_above_and_below(bundle, port
     monkeypatch.setattr(type(generator), "render", spy)
     planes = generator.planes(tuner.pivots.ws).detach()
     for _ in range(40):
-        tuner._depth_error(generator, planes)
+        tuner._change_of_views(generator, planes)
     untuned, tuned = (
         torch.stack([camera for rendered, camera in seen if rendered is one])
         for one in (bundle.generator, generator)
@@ -268,14 +268,18 @@ def test_depth_is_compared_from_both_sides_and_from_above_and_below(bundle, port
 
 
 @pytest.mark.slow
-def test_the_depth_term_reaches_the_weights(bundle, portraits):
-    plain = make(bundle, options={**TUNED, "depth": 0.0}).invert(portraits)
-    held = make(bundle, options={**TUNED, "depth": 3000.0}).invert(portraits)
+@pytest.mark.parametrize(("term", "picture"), [("depth", "image_depth"), ("colors", "image_raw")])
+def test_what_holds_other_views_reaches_the_weights(bundle, portraits, term, picture):
+    plain = make(bundle, options={**TUNED, "steps": 15, "depth": 0.0}).invert(portraits)
+    held = make(bundle, options={**TUNED, "steps": 15, "depth": 0.0, term: 3000.0}).invert(
+        portraits
+    )
+    side = look_at_camera(torch.full((3,), 0.3), torch.zeros(3))
 
     def moved(rows):
-        codes = Codes.of(rows, bundle.generator)
-        tuned = PreparedGenerator(bundle.generator).render(codes).image_depth
-        base = bundle.generator.synthesize(codes.ws, codes.cameras).image_depth
+        codes = Codes.of(rows, bundle.generator).seen_from(side)
+        tuned = getattr(PreparedGenerator(bundle.generator).render(codes), picture)
+        base = getattr(bundle.generator.synthesize(codes.ws, codes.cameras), picture)
         return float((tuned - base).abs().mean())
 
     assert moved(held) < 0.7 * moved(plain)
