@@ -91,7 +91,7 @@ INVERSIONS: Registry[type[Inversion]] = Registry(
     group="itportrait.inversions",
     own={
         "encoder": "itportrait.invert.encoder:EncoderInversion",
-        "hyper": "itportrait.invert.hyper:HyperInversion",
+        "hyper": "itportrait.hyper.method:HyperInversion",
         "multiview": "itportrait.invert.multiview:MultiviewTuning",
         "pti": "itportrait.invert.pti:PivotalTuning",
         "symmetry": "itportrait.invert.symmetry:SymmetryTuning",

@@ -10,8 +10,8 @@ import torch
 import itportrait
 from itportrait.bundle import load_bundle
 from itportrait.card.inversion import draw_views
+from itportrait.hyper.method import HyperInversion
 from itportrait.invert import InvertConfig
-from itportrait.invert.hyper import HyperInversion
 from itportrait.invert.problem import Problem
 from itportrait.metrics import psnr
 from itportrait.portraits import HELD_OUT_SEED, sample_people

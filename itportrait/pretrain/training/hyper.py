@@ -17,10 +17,10 @@ import torch
 from torch import Tensor
 
 from itportrait.generator.base import Generator
+from itportrait.hyper.passes import Passes
+from itportrait.hyper.small_changes import SmallChanges
 from itportrait.invert.camera import CORRECTIONS, correct_camera
-from itportrait.invert.passes import Passes
 from itportrait.invert.problem import Target
-from itportrait.invert.small_changes import SmallChanges
 from itportrait.learning.muon import Muon
 from itportrait.learning.seeds import device_rng
 from itportrait.metrics import psnr

@@ -17,13 +17,13 @@ from torch import Tensor
 
 from itportrait.config import Settings
 from itportrait.errors import CheckpointError, InvalidArgumentError, MissingModelError
+from itportrait.hyper.passes import Look, Passes
+from itportrait.hyper.small_changes import SmallChanges
 from itportrait.invert.camera import correct_camera
 from itportrait.invert.methods import Inversion
 from itportrait.invert.objective import finite_rows
-from itportrait.invert.passes import Look, Passes
 from itportrait.invert.problem import Problem, Solution
 from itportrait.invert.settings import InversionSettings
-from itportrait.invert.small_changes import SmallChanges
 from itportrait.styles import WeightDelta
 
 if TYPE_CHECKING:

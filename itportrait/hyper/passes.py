@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 
 from itportrait.geometry.camera import camera_angles
+from itportrait.hyper.small_changes import SmallChanges
 from itportrait.image import resize
 from itportrait.invert.objective import where_seen
 from itportrait.invert.problem import Target
-from itportrait.invert.small_changes import SmallChanges
 from itportrait.perception.encoder import EncoderModel
 from itportrait.perception.hyper import PICTURE_SIZE, Evidence
 

@@ -8,12 +8,12 @@ import pytest
 import torch
 
 from itportrait.errors import CheckpointError, InvalidArgumentError, MissingModelError
+from itportrait.hyper.method import HyperInversion
+from itportrait.hyper.passes import Passes
+from itportrait.hyper.small_changes import SmallChanges
 from itportrait.image import to_tensor
 from itportrait.invert import InvertConfig, Inverter
-from itportrait.invert.hyper import HyperInversion
-from itportrait.invert.passes import Passes
 from itportrait.invert.problem import Problem, Target
-from itportrait.invert.small_changes import SmallChanges
 from itportrait.metrics import psnr
 from itportrait.perception.hyper import HyperNetwork
 from itportrait.records import Status
