@@ -6,7 +6,6 @@ one shard cannot overwrite each other: the loser finds the marker taken and remo
 Readers take their files from markers, never from a listing.
 """
 
-import contextlib
 import hashlib
 from collections.abc import Container, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
@@ -146,13 +145,10 @@ class StageTable:
 
     def sizes(self) -> dict[str, int]:
         """Return the size of every file of the table, committed or not, by path under the root."""
-        found = {}
+        found: dict[str, int] = {}
         for kind in ("records", *parquet.APART):
-            fs, path = uris.open_fs(uris.join(self.root, kind))
-            fs.invalidate_cache(path)
-            with contextlib.suppress(FileNotFoundError):
-                for item in fs.ls(path, detail=True):
-                    found[f"{kind}/{item['name'].rstrip('/').rsplit('/', 1)[-1]}"] = item["size"]
+            sizes = uris.list_sizes(uris.join(self.root, kind))
+            found.update({f"{kind}/{name}": size for name, size in sizes.items()})
         return found
 
     def write_rows(

@@ -371,6 +371,15 @@ def list_names(uri: str) -> list[str]:
 
 
 @_patient
+def list_sizes(uri: str) -> dict[str, int]:
+    """Return the bytes of what a folder holds, by name; see `list_names`."""
+    fs, path = open_fs(uri)
+    fs.invalidate_cache(path)
+    items = fs.ls(path, detail=True) if fs.isdir(path) else []
+    return {item["name"].rstrip("/").rsplit("/", 1)[-1]: item["size"] for item in items}
+
+
+@_patient
 def list_tree(uri: str) -> list[str]:
     """Return the sorted paths of all files below a folder, past any cache."""
     fs, path = open_fs(uri)

@@ -135,6 +135,7 @@ CALLS = {
     "read_json": uris.read_json,
     "exists": uris.exists,
     "list_names": lambda uri: uris.list_names(uri.rpartition("/")[0]),
+    "list_sizes": lambda uri: uris.list_sizes(uri.rpartition("/")[0]),
     "read_tree": lambda uri: uris.read_tree(uri.rpartition("/")[0]),
     "remove": uris.remove,
 }
