@@ -11,17 +11,17 @@ if TYPE_CHECKING:
     from itportrait.adapt.methods.finetuning import FinetuningMethod, StepLoss, Student
     from itportrait.adapt.methods.itportrait.method import ItportraitMethod
 
-_COUPLED = "itportrait.adapt.methods.coupled"
+_COUPLED = "itportrait.compared.coupled"
 
 METHODS: "Registry[type[AdaptationMethod[Any]]]" = Registry(
     "adaptation method",
     group="itportrait.adaptation_methods",
     own={
         "itportrait": "itportrait.adapt.methods.itportrait.method:ItportraitMethod",
-        "jojogan": "itportrait.adapt.methods.jojogan.method:JojoganMethod",
-        "stylegan_nada": "itportrait.adapt.methods.stylegan_nada.method:StyleganNadaMethod",
+        "jojogan": "itportrait.compared.jojogan.method:JojoganMethod",
+        "stylegan_nada": "itportrait.compared.stylegan_nada.method:StyleganNadaMethod",
         "stylegan_nada+jojogan": f"{_COUPLED}.method:StyleganNadaJojoganMethod",
-        "your3demoji": "itportrait.adapt.methods.your3demoji.method:Your3dEmojiMethod",
+        "your3demoji": "itportrait.compared.your3demoji.method:Your3dEmojiMethod",
     },
 )
 """Adaptation methods by name."""
@@ -30,10 +30,10 @@ _OWN_CONFIGS: Registry[type[MethodConfig]] = Registry(
     "adaptation method",
     own={
         "itportrait": "itportrait.adapt.methods.itportrait.config:ItportraitConfig",
-        "jojogan": "itportrait.adapt.methods.jojogan.config:JojoganConfig",
-        "stylegan_nada": "itportrait.adapt.methods.stylegan_nada.config:StyleganNadaConfig",
+        "jojogan": "itportrait.compared.jojogan.config:JojoganConfig",
+        "stylegan_nada": "itportrait.compared.stylegan_nada.config:StyleganNadaConfig",
         "stylegan_nada+jojogan": f"{_COUPLED}.config:StyleganNadaJojoganConfig",
-        "your3demoji": "itportrait.adapt.methods.your3demoji.config:Your3dEmojiConfig",
+        "your3demoji": "itportrait.compared.your3demoji.config:Your3dEmojiConfig",
     },
 )
 """Settings of this package's methods, apart from them, so that checking them loads no torch."""

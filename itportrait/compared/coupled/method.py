@@ -11,16 +11,16 @@ settings of each part under its name.
 
 from typing import ClassVar
 
-from itportrait.adapt.methods.coupled.config import (
+from itportrait.adapt.methods.finetuning import Student
+from itportrait.adapt.settings import MethodConfig
+from itportrait.compared.coupled.config import (
     CoupledConfig,
     Part,
     StyleganNadaJojoganConfig,
 )
-from itportrait.adapt.methods.finetuning import Student
-from itportrait.adapt.methods.guided import ADAPTED, GuidedMethod
-from itportrait.adapt.methods.jojogan.method import JojoganMethod
-from itportrait.adapt.methods.stylegan_nada.method import StyleganNadaMethod
-from itportrait.adapt.settings import MethodConfig
+from itportrait.compared.guided import ADAPTED, GuidedMethod
+from itportrait.compared.jojogan.method import JojoganMethod
+from itportrait.compared.stylegan_nada.method import StyleganNadaMethod
 
 
 class CoupledMethod(GuidedMethod[CoupledConfig]):

@@ -105,7 +105,7 @@ def test_losses_fall_and_a_resumed_run_trains_no_teacher_again(
     assert reports[-1].metrics["clip_image_gain"] > 0
     assert len(result.notes["pairs"]) == 1
     monkeypatch.setattr(
-        "itportrait.adapt.methods.your3demoji.method.Teacher.train", lambda _: pytest.fail("again")
+        "itportrait.compared.your3demoji.method.Teacher.train", lambda _: pytest.fail("again")
     )
     again = adapt_domain(bundle, spec, config, references=[reference], resume_state=states[0])
     for name, delta in again.style.delta.items():

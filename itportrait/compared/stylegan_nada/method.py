@@ -26,11 +26,11 @@ from torch import Tensor
 from itportrait.adapt.layers import trained_names
 from itportrait.adapt.methods.base import MethodContext
 from itportrait.adapt.methods.finetuning import Student
-from itportrait.adapt.methods.guided import ADAPTED, Guide, GuidedMethod, Pull
-from itportrait.adapt.methods.stylegan_nada.config import NadaTerms, StyleganNadaConfig
-from itportrait.adapt.methods.stylegan_nada.rows import AdaptiveRows, row_movements
 from itportrait.adapt.sampling import random_codes
 from itportrait.adapt.settings import FinetuningConfig, MethodConfig
+from itportrait.compared.guided import ADAPTED, Guide, GuidedMethod, Pull
+from itportrait.compared.stylegan_nada.config import NadaTerms, StyleganNadaConfig
+from itportrait.compared.stylegan_nada.rows import AdaptiveRows, row_movements
 from itportrait.generator import Generator
 from itportrait.geometry.camera import frontal_camera
 from itportrait.image import resize

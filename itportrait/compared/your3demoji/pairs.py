@@ -8,10 +8,10 @@ from torch import Tensor
 
 from itportrait.adapt.methods.base import MethodContext
 from itportrait.adapt.methods.finetuning import StepLoss, Student, with_weights
-from itportrait.adapt.methods.jojogan.method import MixingGuide, mix, mixed_rows
-from itportrait.adapt.methods.your3demoji.config import Your3dEmojiConfig
 from itportrait.adapt.sampling import random_codes
 from itportrait.adapt.workers import Workers
+from itportrait.compared.jojogan.method import MixingGuide, mix, mixed_rows
+from itportrait.compared.your3demoji.config import Your3dEmojiConfig
 from itportrait.geometry.camera import look_at_camera
 from itportrait.learning.seeds import step_rng
 

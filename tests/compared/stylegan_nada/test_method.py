@@ -9,7 +9,7 @@ import torch
 from itportrait.adapt import AdaptConfig, adapt_domain, misfits, resolve
 from itportrait.adapt.layers import trained_names
 from itportrait.adapt.methods import METHODS, MethodContext
-from itportrait.adapt.methods.stylegan_nada.rows import AdaptiveRows, row_movements
+from itportrait.compared.stylegan_nada.rows import AdaptiveRows, row_movements
 from itportrait.errors import InvalidArgumentError
 from itportrait.geometry.camera import frontal_camera
 

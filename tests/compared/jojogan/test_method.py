@@ -9,7 +9,7 @@ import torch
 from itportrait.adapt import AdaptConfig, Reference, adapt_domain, misfits, resolve
 from itportrait.adapt.layers import trained_names
 from itportrait.adapt.methods import METHODS, MethodContext
-from itportrait.adapt.methods.jojogan.method import MixingGuide
+from itportrait.compared.jojogan.method import MixingGuide
 from itportrait.generator.rows import row_sets
 from itportrait.learning.seeds import step_rng
 from itportrait.losses import FeatureLoss
@@ -112,7 +112,7 @@ def test_a_resumed_run_seeks_no_twin_again(make_method, monkeypatch):
     method = make_method()
     state = method.state_dict()
     monkeypatch.setattr(
-        "itportrait.adapt.methods.jojogan.method.build_pairs", lambda *_: pytest.fail("again")
+        "itportrait.compared.jojogan.method.build_pairs", lambda *_: pytest.fail("again")
     )
     guide = METHODS.get("jojogan")(method.context, state).guides["jojogan"]
     assert isinstance(guide, MixingGuide)

@@ -5,9 +5,9 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from itportrait.adapt.methods.jojogan.config import MINI as JOJOGAN_MINI
-from itportrait.adapt.methods.jojogan.config import JojoTerms
 from itportrait.adapt.settings import FinetuningConfig
+from itportrait.compared.jojogan.config import MINI as JOJOGAN_MINI
+from itportrait.compared.jojogan.config import JojoTerms
 
 MINI: dict[str, Any] = {
     "teacher": {**JOJOGAN_MINI, "steps": 60, "learning_rate": 6e-3},

@@ -6,11 +6,11 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from itportrait.adapt.domain import DomainSpec
-from itportrait.adapt.methods.jojogan.config import MINI as JOJOGAN_MINI
-from itportrait.adapt.methods.jojogan.config import JojoTerms
-from itportrait.adapt.methods.stylegan_nada.config import MINI as NADA_MINI
-from itportrait.adapt.methods.stylegan_nada.config import NadaTerms
 from itportrait.adapt.settings import FinetuningConfig
+from itportrait.compared.jojogan.config import MINI as JOJOGAN_MINI
+from itportrait.compared.jojogan.config import JojoTerms
+from itportrait.compared.stylegan_nada.config import MINI as NADA_MINI
+from itportrait.compared.stylegan_nada.config import NadaTerms
 from itportrait.config import Settings
 
 

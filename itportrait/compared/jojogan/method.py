@@ -25,11 +25,11 @@ from torch import Tensor
 from itportrait.adapt.layers import row_set
 from itportrait.adapt.methods.base import MethodContext
 from itportrait.adapt.methods.finetuning import Student
-from itportrait.adapt.methods.guided import ADAPTED, Guide, GuidedMethod, Pull
-from itportrait.adapt.methods.jojogan.config import JojoganConfig, JojoTerms
 from itportrait.adapt.pair import Pair, build_pairs
 from itportrait.adapt.sampling import random_codes
 from itportrait.adapt.settings import FinetuningConfig, MethodConfig
+from itportrait.compared.guided import ADAPTED, Guide, GuidedMethod, Pull
+from itportrait.compared.jojogan.config import JojoganConfig, JojoTerms
 from itportrait.learning.seeds import step_rng
 from itportrait.losses import FeatureLoss
 

@@ -20,10 +20,10 @@ from torch import Tensor
 
 from itportrait.adapt.methods.base import MethodContext
 from itportrait.adapt.methods.finetuning import FinetuningMethod, StepLoss, Student
-from itportrait.adapt.methods.your3demoji.back import BackNetwork
-from itportrait.adapt.methods.your3demoji.config import Your3dEmojiConfig
-from itportrait.adapt.methods.your3demoji.pairs import PairSource, Teacher
 from itportrait.adapt.settings import MethodConfig
+from itportrait.compared.your3demoji.back import BackNetwork
+from itportrait.compared.your3demoji.config import Your3dEmojiConfig
+from itportrait.compared.your3demoji.pairs import PairSource, Teacher
 from itportrait.generator import Generator
 from itportrait.learning.seeds import step_rng
 from itportrait.losses import PerceptualLoss, l1_loss

@@ -1,0 +1,1 @@
+"""Adaptation methods that ITportrait is compared with, and what they share."""
