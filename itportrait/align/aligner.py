@@ -139,9 +139,9 @@ class Aligner:
             raise _ReadingError(
                 Reason.BAD_MASK if name else Reason.DECODE, name + str(error)
             ) from error
-        except InvalidArgumentError as error:
-            raise _ReadingError(Reason.BAD_MASK, name + str(error)) from error
         except Exception as error:
+            if name and isinstance(error, InvalidArgumentError):
+                raise _ReadingError(Reason.BAD_MASK, name + str(error)) from error
             message = f"{name}{type(error).__name__}: {redact(str(error))}"
             raise _ReadingError(Reason.STORAGE, message, error) from error
 
