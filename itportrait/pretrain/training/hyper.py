@@ -26,6 +26,7 @@ from itportrait.learning.seeds import device_rng
 from itportrait.metrics import psnr
 from itportrait.perception.encoder import EncoderModel
 from itportrait.perception.hyper import HyperNetwork
+from itportrait.portraits import ORBIT
 from itportrait.pretrain.training.augment import recolor, soften
 from itportrait.pretrain.training.data import PortraitData
 from itportrait.pretrain.training.task import NetworkTask, NetworkTraining, TaskInputs
@@ -159,7 +160,8 @@ class HyperTask(NetworkTask[HyperNetwork, HyperTraining]):
         image = torch.where(which[:, None, None, None], changed, image)
         refined = (torch.rand(count, generator=rng) < config.refined_share).float()
         off = config.camera_error * torch.randn(count, len(CORRECTIONS), generator=rng)
-        camera = correct_camera(camera, (refined[:, None] * off).to(self.device))
+        off = (refined[:, None] * off).to(self.device)
+        camera = correct_camera(camera, off, ORBIT)
         passes = self._passes(Target(image, camera), refined.to(self.device))
 
         def look_aside(vector: Tensor) -> Tensor:
