@@ -52,7 +52,7 @@ class TuningConfig(Settings):
     """Weights of the loss of the input view; those of the code and the camera do not count."""
     depth: float = Field(default=10.0, ge=0)
     """Weight of the squared difference of depth from the untuned generator's in other views."""
-    colors: float = Field(default=8.0, ge=0)
+    colors: float = Field(default=0.0, ge=0)
     """Weight of the squared difference of colors from the untuned generator's in the same views, in
     [-1, 1] and before super-resolution. It keeps views that the code shows well; the input's view
     gets more alike more slowly."""
