@@ -116,12 +116,7 @@ class HyperInversion(Inversion):
         start, count = time.monotonic(), len(problem.keys)
         refined = problem.cameras.new_full((count,), float(self.config.refine_camera))
         passes = Passes(self.changes, problem.targets[0], self.encoder, refined)
-        look, former = passes.first(), self.network.nothing_yet(count)
-        kept = torch.zeros(count, dtype=torch.long, device=refined.device)
-        for number in range(self.passes):
-            change, former = self.network(number, passes.evidence(look), former)
-            look, taken = look.better(passes.look(look.vector + change * passes.allowed))
-            kept += taken
+        look, kept = passes.run(self.network, self.passes)
         seconds = (time.monotonic() - start) / count
         return self._solutions(passes, look, kept, seconds)
 

@@ -14,7 +14,7 @@ from itportrait.image import resize
 from itportrait.invert.objective import where_seen
 from itportrait.invert.problem import Target
 from itportrait.perception.encoder import EncoderModel
-from itportrait.perception.hyper import PICTURE_SIZE, Evidence
+from itportrait.perception.hyper import PICTURE_SIZE, Evidence, HyperNetwork
 
 
 @dataclass(frozen=True)
@@ -74,6 +74,25 @@ class Passes:
     def first(self) -> Look:
         """Return how the portraits look with the encoder's codes alone."""
         return self.look(torch.zeros_like(self.allowed))
+
+    @torch.no_grad()
+    def run(self, network: HyperNetwork, count: int) -> tuple[Look, Tensor]:
+        """Run passes of a network; one that makes a portrait's error larger is not kept.
+
+        Args:
+            network: predicts the changes.
+            count: number of passes.
+
+        Returns:
+            The last look, and how many passes of each portrait were kept, `[N]`.
+        """
+        look, former = self.first(), network.nothing_yet(len(self.ws))
+        kept = torch.zeros(len(self.ws), dtype=torch.long, device=self.ws.device)
+        for number in range(count):
+            change, former = network(number, self.evidence(look), former)
+            look, taken = look.better(self.look(look.vector + change * self.allowed))
+            kept += taken
+        return look, kept
 
     @torch.enable_grad()
     def look(self, vector: Tensor) -> Look:

@@ -239,12 +239,8 @@ def measure_hyper(
         image, camera = data.floats(seen, device), data.camera[seen].to(device)
         refined = torch.zeros(len(seen), device=device)
         passes = Passes(changes, Target(image, camera), encoder, refined)
-        look, former = passes.first(), network.nothing_yet(len(seen))
-        vectors = [look.vector]
-        for number in range(network.passes):
-            change, former = network(number, passes.evidence(look), former)
-            look, _ = look.better(passes.look(look.vector + change * passes.allowed))
-        vectors.append(look.vector)
+        look, _ = passes.run(network, network.passes)
+        vectors = (torch.zeros_like(look.vector), look.vector)
         for end, vector in zip(("_before", ""), vectors, strict=True):
             for name, view in (("psnr", seen), ("psnr_novel", other)):
                 render = changes.render(passes.ws, vector, data.camera[view].to(device))
