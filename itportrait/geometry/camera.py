@@ -142,6 +142,23 @@ def frontal_camera(orbit: Orbit = FFHQ_ORBIT, device: torch.device | str | None 
     return camera
 
 
+def mirror_camera(camera: Tensor) -> Tensor:
+    """Return the cameras `[N, 25]` that see a mirrored head in mirrored pictures.
+
+    The head is mirrored at the world's plane x = 0, and the picture left for right.
+
+    Raises:
+        InvalidArgumentError: not of shape `[N, 25]`.
+    """
+    cam2world, intrinsics = unpack_camera(camera)
+    world = torch.diag(camera.new_tensor([-1.0, 1.0, 1.0, 1.0]))
+    pose = world @ cam2world @ world
+    mirrored = intrinsics.clone()
+    mirrored[:, 0, 2] = 1 - intrinsics[:, 0, 2]
+    mirrored[:, 0, 1] = -intrinsics[:, 0, 1]
+    return pack_camera(pose, mirrored)
+
+
 def camera_angles(camera: Tensor) -> tuple[Tensor, Tensor]:
     """Return `(yaw_rad [N], pitch_rad [N])` of where cameras stand: `look_at_camera`'s inverse.
 

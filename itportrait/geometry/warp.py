@@ -156,23 +156,6 @@ def foreshortening(depth: Tensor, camera: Tensor, other: Tensor) -> Tensor:
     return (sign * there / here.abs().clamp_min(_MIN_COSINE))[:, None]
 
 
-def mirror_camera(camera: Tensor) -> Tensor:
-    """Return the cameras `[N, 25]` that see a mirrored head in mirrored pictures.
-
-    The head is mirrored at the world's plane x = 0, and the picture left for right.
-
-    Raises:
-        InvalidArgumentError: not of shape `[N, 25]`.
-    """
-    cam2world, intrinsics = unpack_camera(camera)
-    world = torch.diag(camera.new_tensor([-1.0, 1.0, 1.0, 1.0]))
-    pose = world @ cam2world @ world
-    mirrored = intrinsics.clone()
-    mirrored[:, 0, 2] = 1 - intrinsics[:, 0, 2]
-    mirrored[:, 0, 1] = -intrinsics[:, 0, 1]
-    return torch.cat([pose.flatten(1), mirrored.flatten(1)], 1)
-
-
 def _side(depth: Tensor, camera: Tensor) -> int:
     if depth.ndim != 4 or depth.shape[1] != 1 or depth.shape[2] != depth.shape[3]:
         raise InvalidArgumentError("depth", expected="[N, 1, R, R]", actual=list(depth.shape))

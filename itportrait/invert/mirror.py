@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from itportrait.geometry.camera import camera_angles
-from itportrait.geometry.warp import mirror_camera
+from itportrait.geometry.camera import camera_angles, mirror_camera
 from itportrait.image import resize
 from itportrait.invert.problem import Target
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from itportrait.generator.generator import Rendering
-from itportrait.geometry.warp import mirror_camera
+from itportrait.geometry.camera import mirror_camera
 from itportrait.image import resize
 from itportrait.invert.camera import correct_camera
 from itportrait.invert.mirror import in_light_of

@@ -17,7 +17,7 @@ from pydantic import Field
 from torch import Tensor
 
 from itportrait.config import Settings
-from itportrait.geometry.warp import mirror_camera
+from itportrait.geometry.camera import mirror_camera
 from itportrait.invert.loop import RowRandom
 from itportrait.invert.mirror import in_light_of, mirror_image, yaw_weight
 from itportrait.invert.neighbors import Model, Shape, WarpConfig, beside, warped

@@ -14,9 +14,8 @@ from itportrait.align.pose import (
     label_from_pose,
     rotation_of,
 )
-from itportrait.geometry.camera import camera_angles
+from itportrait.geometry.camera import camera_angles, mirror_camera
 from itportrait.geometry.orbit import FFHQ_ORBIT, Orbit
-from tests.helpers.mirror import mirror_camera
 
 FLIP = np.diag([1.0, -1.0, -1.0])
 

@@ -11,13 +11,15 @@ from itportrait.geometry.camera import (
     fov_to_focal,
     frontal_camera,
     look_at_camera,
+    make_intrinsics,
+    mirror_camera,
     pack_camera,
     unpack_camera,
 )
 from itportrait.geometry.orbit import FFHQ_ORBIT, Orbit
 from itportrait.geometry.planes import PLANE_AXES
 from itportrait.geometry.rays import box_limits, camera_rays
-from tests.helpers.mirror import mirror_camera
+from itportrait.geometry.warp import project
 
 FRONTAL = [1, 0, 0, 0, 0, -1, 0, 0, 0, 0, -1, 2.7, 0, 0, 0, 1]
 FRONTAL += [4.2647, 0, 0.5, 0, 4.2647, 0.5, 0, 0, 1]
@@ -88,6 +90,27 @@ def test_mirror_mirrors_rays_of_skewed_intrinsics():
     mirrored = camera_rays(mirror_camera(camera), 5)[1].view(5, 5, 3)
     flip = torch.tensor([-1.0, 1.0, 1.0])
     assert torch.allclose(mirrored, directions.flip(1) * flip, atol=1e-6)
+
+
+def test_a_mirrored_camera_sees_mirrored_points_at_mirrored_places():
+    focal = make_intrinsics(torch.tensor([4.0]))
+    focal[0, 0, 1], focal[0, 0, 2], focal[0, 1, 2] = 0.02, 0.47, 0.52
+    camera = pack_camera(unpack_camera(look_at_camera(0.5, -0.2))[0], focal)
+    points = 0.2 * torch.randn(1, 20, 3, generator=torch.Generator().manual_seed(0))
+    places, z = project(points, camera)
+    mirrored, mirrored_z = project(points * torch.tensor([-1.0, 1, 1]), mirror_camera(camera))
+    expected = torch.stack([1 - places[..., 0], places[..., 1]], 2)
+    torch.testing.assert_close(mirrored, expected)
+    torch.testing.assert_close(mirrored_z, z)
+    torch.testing.assert_close(mirror_camera(mirror_camera(camera)), camera)
+
+
+def test_a_mirrored_camera_has_the_published_signs():
+    camera = look_at_camera(0.5, -0.2)
+    signs = torch.ones(25)
+    signs[[1, 2, 3, 4, 8]] = -1
+    torch.testing.assert_close(mirror_camera(camera), camera * signs)
+    torch.testing.assert_close(mirror_camera(camera), look_at_camera(-0.5, -0.2))
 
 
 def test_pack_and_unpack_invert_each_other():

@@ -10,8 +10,6 @@ from itportrait.errors import InvalidArgumentError
 from itportrait.geometry.camera import (
     frontal_camera,
     look_at_camera,
-    make_intrinsics,
-    pack_camera,
     unpack_camera,
 )
 from itportrait.geometry.rays import camera_rays
@@ -19,7 +17,6 @@ from itportrait.geometry.warp import (
     depth_to_z,
     foreshortening,
     lift,
-    mirror_camera,
     project,
     ray_cosines,
     turn_between,
@@ -163,27 +160,6 @@ def test_turn_between_cameras_is_their_yaw_seen_from_the_middle():
     turn = turn_between(middle, look_at_camera(0.2, 0.0), look_at_camera(-0.4, 0.0))
     assert float(turn) == pytest.approx(0.6, abs=1e-5)
     assert float(turn_between(middle, FRONT, FRONT)) == 0
-
-
-def test_a_mirrored_camera_sees_mirrored_points_at_mirrored_places():
-    focal = make_intrinsics(torch.tensor([4.0]))
-    focal[0, 0, 1], focal[0, 0, 2], focal[0, 1, 2] = 0.02, 0.47, 0.52
-    camera = pack_camera(unpack_camera(look_at_camera(0.5, -0.2))[0], focal)
-    points = 0.2 * torch.randn(1, 20, 3, generator=torch.Generator().manual_seed(0))
-    places, z = project(points, camera)
-    mirrored, mirrored_z = project(points * torch.tensor([-1.0, 1, 1]), mirror_camera(camera))
-    expected = torch.stack([1 - places[..., 0], places[..., 1]], 2)
-    torch.testing.assert_close(mirrored, expected)
-    torch.testing.assert_close(mirrored_z, z)
-    torch.testing.assert_close(mirror_camera(mirror_camera(camera)), camera)
-
-
-def test_a_mirrored_camera_has_the_published_signs():
-    camera = look_at_camera(0.5, -0.2)
-    signs = torch.ones(25)
-    signs[[1, 2, 3, 4, 8]] = -1
-    torch.testing.assert_close(mirror_camera(camera), camera * signs)
-    torch.testing.assert_close(mirror_camera(camera), look_at_camera(-0.5, -0.2))
 
 
 @pytest.mark.parametrize("shape", [(1, 8, 8), (1, 2, 8, 8), (1, 1, 8, 4), (2, 1, 8, 8)])

@@ -5,8 +5,7 @@ import torch
 from torch.nn import functional as F
 
 from itportrait.generator.base import Rendering
-from itportrait.geometry.camera import look_at_camera
-from itportrait.geometry.warp import mirror_camera
+from itportrait.geometry.camera import look_at_camera, mirror_camera
 from itportrait.invert.camera import correct_camera
 from itportrait.invert.mirror import in_light_of, mirror_image, yaw_weight
 from itportrait.invert.objective import Objective, PictureLoss

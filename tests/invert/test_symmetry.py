@@ -5,8 +5,7 @@ import pytest
 import torch
 
 from itportrait.errors import InvalidArgumentError
-from itportrait.geometry.camera import camera_angles, look_at_camera
-from itportrait.geometry.warp import mirror_camera
+from itportrait.geometry.camera import camera_angles, look_at_camera, mirror_camera
 from itportrait.image import to_tensor, to_uint8
 from itportrait.invert import InvertConfig, Inverter
 from itportrait.invert.problem import Problem, Solution
