@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from itportrait.generator.base import Generator
+from itportrait.geometry.camera import mirror_camera
 from itportrait.hyper.passes import Passes
 from itportrait.hyper.small_changes import SmallChanges
 from itportrait.invert.camera import CORRECTIONS, correct_camera
@@ -32,10 +33,6 @@ from itportrait.pretrain.training.data import PortraitData
 from itportrait.pretrain.training.task import NetworkTask, NetworkTraining, TaskInputs
 
 logger = logging.getLogger(__name__)
-
-_MIRRORED = (1, 2, 3, 4, 8)
-"""Entries of a camera that change their sign in the mirror: those of one x axis and not the other,
-and the position's x."""
 
 
 class HyperTraining(NetworkTraining):
@@ -177,10 +174,8 @@ class HyperTask(NetworkTask[HyperNetwork, HyperTraining]):
     def _view(self, rows: Tensor, flipped: Tensor) -> tuple[Tensor, Tensor]:
         """Return pictures and cameras of rows, mirrored where asked."""
         image, camera = self.train.floats(rows), self.train.camera[rows]
-        sign = torch.ones(camera.shape[1])
-        sign[list(_MIRRORED)] = -1
         image = torch.where(flipped[:, None, None, None], image.flip(-1), image)
-        camera = torch.where(flipped[:, None], camera * sign, camera)
+        camera = torch.where(flipped[:, None], mirror_camera(camera), camera)
         return image.to(self.device), camera.to(self.device)
 
     def _passes(self, target: Target, refined: Tensor) -> Passes:
