@@ -156,7 +156,8 @@ class MlflowStore:
         if found:
             run_id = found.info.run_id
             self._resumed.add(run_id)
-            self.client.update_run(run_id, status="RUNNING")
+            if not _ended_since(found, run["time"]):
+                self.client.update_run(run_id, status="RUNNING")
             if parent and PARENT_TAG not in found.data.tags:  # was made for its model
                 self.client.set_tag(run_id, PARENT_TAG, parent)
             return run_id
@@ -290,6 +291,16 @@ class MlflowStore:
 
     def _send_finish(self, run_id: str, event: Event) -> None:
         self.client.set_terminated(run_id, event["status"], end_time=event["time"])
+
+
+def _ended_since(found: Any, time_ms: int) -> bool:
+    """Return whether a run has ended after it was opened by whom an event comes from.
+
+    What a worker has left in the spool may be sent after the job has ended its run, and is no
+    reason to open that again; one that goes on with a run opens it after its end.
+    """
+    ended = found.info.end_time
+    return ended is not None and time_ms < ended
 
 
 def _check(event: Event) -> None:

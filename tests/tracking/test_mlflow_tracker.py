@@ -1,5 +1,7 @@
 """Against a real MLflow on sqlite."""
 
+import time
+
 import numpy as np
 import pytest
 
@@ -148,6 +150,30 @@ def test_a_service_away_from_start_to_end_is_replayed_later(uri, client, monkeyp
     assert runs["bronze"].info.status == "FINISHED"
     assert [file.path for file in client.list_artifacts(runs["bronze"].info.run_id)] == ["card.md"]
     assert not list((default_spool(uri) / "files").iterdir())
+
+
+def test_what_a_worker_left_does_not_open_the_ended_run_again(uri, client, monkeypatch):
+    from itportrait.tracking.mlflow_store import MlflowStore
+
+    with monkeypatch.context() as patch:
+
+        def send(self, event):
+            raise ConnectionError("connection refused")
+
+        patch.setattr(MlflowStore, "send", send)
+        child = open_tracker(uri, "bank").child("bronze")
+        child.finish()
+    time.sleep(0.01)  # runs are told apart by milliseconds
+    job = open_tracker(uri, "bank")
+    job.finish()
+    ended = client.get_run(job.run_id).info
+    assert ended.status == "FINISHED"
+
+    assert not replay_spool(uri)
+    assert client.get_run(job.run_id).info.status == "FINISHED"
+    (bronze,) = client.search_runs([ended.experiment_id], "tags.mlflow.runName = 'bronze'")
+    assert bronze.info.status == "FINISHED"
+    assert bronze.data.tags["mlflow.parentRunId"] == job.run_id
 
 
 def test_a_run_that_was_made_for_its_model_alone_finds_its_parent(uri, client):
