@@ -92,9 +92,9 @@ class PortraitModel:
             model_input: one portrait or several: an encoded photo (bytes, or base64 text as JSON
                 carries it), which is aligned first; or an aligned picture, uint8 `[S, S, 3]`
                 (several: `[N, S, S, 3]`). Also a table with a column `image` of these.
-            params: `method` of inversion (`pti` also tunes the generator to each portrait) and its
-                `steps`, `strength` of the style, `yaw_deg` of the views that follow the portrait's
-                own.
+            params: `method` of inversion (`pti` also tunes the generator to the portraits that
+                `invert.tune` names) and its `steps`, `strength` of the style, `yaw_deg` of the
+                views that follow the portrait's own.
 
         Returns:
             A pandas table, a row a portrait in order: `status` (`ok`, `rejected`, `failed`),
@@ -119,12 +119,9 @@ class PortraitModel:
         from itportrait.invert import Inverter
         from itportrait.stylize import Stylizer
 
-        invert = self.settings.invert
-        invert = invert.model_dump() | {
-            "method": params["method"],
-            "methods": invert.methods,  # of all methods: the dump has those of its own one alone
-            "steps": params["steps"],
-        }
+        # The fields themselves: a dump is for fingerprints and leaves out what other methods read.
+        chosen = {"method": params["method"], "steps": params["steps"]}
+        invert = dict(self.settings.invert) | chosen
         stylize = self.settings.stylize.model_dump() | {
             "strength": params["strength"],
             "views_deg": [(yaw_deg, 0.0) for yaw_deg in params["yaw_deg"]],

@@ -195,3 +195,8 @@ def test_a_saved_model_tunes_where_it_is_asked(bundle, base, bank, tmp_path):
         for method in ("pti", "w_plus")
     ]
     assert without[0] != without[1]
+
+    never = {**about, "invert": {**invert, "tune": "never"}}
+    (tmp_path / "about.json").write_text(json.dumps(never))
+    views = load_portrait_model(tmp_path, device="cpu").predict(pixels, params=PARAMS).views
+    assert views[0] == plain.views[0]
