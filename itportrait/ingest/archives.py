@@ -73,22 +73,19 @@ class _Sample:
         """Return what belongs to a picture: of the JSON whose name is closest to its own."""
         return next((self.given[stem] for stem in self._stems(picture) if stem in self.given), {})
 
-    def mask_of(self, picture: tarfile.TarInfo) -> tarfile.TarInfo | None:
-        """Return the mask whose name is closest to a picture's own; a mask itself has none."""
-        if picture not in self.pictures:
-            return None
-        stems = self._stems(picture.name)
-        return next((self.masks[stem] for stem in stems if stem in self.masks), None)
-
-    def without_masks(self) -> tuple[set[str], list[tarfile.TarInfo]]:
-        """Return the names of members that are masks of pictures, and all pictures in order.
+    def with_masks(self) -> list[tuple[tarfile.TarInfo, tarfile.TarInfo | None]]:
+        """Return all pictures in order, each with the mask whose name is closest to its own.
 
         A member that has the name of a mask, and no picture beside it, is a picture itself.
         """
-        found = (self.mask_of(member) for member in self.pictures)
-        names = {mask.name for mask in found if mask is not None}
-        lone = [mask for mask in self.masks.values() if mask.name not in names]
-        return names, sorted([*self.pictures, *lone], key=lambda member: member.offset)
+        pairs = [(member, self._mask_of(member.name)) for member in self.pictures]
+        taken = {mask.name for _, mask in pairs if mask is not None}
+        pairs += [(mask, None) for mask in self.masks.values() if mask.name not in taken]
+        return sorted(pairs, key=lambda pair: pair[0].offset)
+
+    def _mask_of(self, picture: str) -> tarfile.TarInfo | None:
+        stems = self._stems(picture)
+        return next((self.masks[stem] for stem in stems if stem in self.masks), None)
 
     def _stems(self, picture: str) -> tuple[str, ...]:
         return picture, posixpath.splitext(picture)[0], self.name
@@ -158,14 +155,14 @@ class _Archive:
             return f"{member.name} is no JSON: {error}"
 
     def _of_sample(self, sample: _Sample) -> Iterator[Source]:
-        masks, pictures = sample.without_masks()
-        for name in masks:
+        pictures = sample.with_masks()
+        for name in {mask.name for _, mask in pictures if mask is not None}:
             self.skipped.add(Skip.MASK, f"{self.uri}#{name}")
         if not pictures:
             for name in sample.given:
                 self.skipped.add(Skip.SIDECAR, f"{self.uri}#{name}.json")
-        for member in pictures:
-            given = self._given(sample, member)
+        for member, mask in pictures:
+            given = self._with_mask(sample.given_to(member.name), mask)
             if member.islnk() or member.issym():
                 self.links.append((member, given))
             elif not member.isreg() or member.issparse():
@@ -174,9 +171,8 @@ class _Archive:
             else:
                 yield self._source(member, (member.offset_data, member.size), given)
 
-    def _given(self, sample: _Sample, picture: tarfile.TarInfo) -> Given:
+    def _with_mask(self, given: Given, mask: tarfile.TarInfo | None) -> Given:
         """Return what belongs to a picture, its mask included, or why that cannot be taken."""
-        given, mask = sample.given_to(picture.name), sample.mask_of(picture)
         if mask is None or isinstance(given, str):
             return given
         if not mask.isreg() or mask.issparse():
