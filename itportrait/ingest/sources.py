@@ -149,7 +149,10 @@ class Listing(Iterator[Source]):
         else:
             local = isinstance(fs, LocalFileSystem)
             found = found_at(path) if local else Found(path, version_of(fs.info(path)))
-            yield from self._open(_full(fs, path, uri), found)
+            full = _full(fs, path, uri)
+            opened = self._open(full, found)
+            # Photos of a folder have been paired with their masks; rows of a table are, one by one.
+            yield from opened if suffix(full) in _READERS else map(self._with_mask, opened)
 
     def _file(self, uri: str, found: Found) -> Iterator[Source]:
         """Stream what a file of a folder or glob holds; its faults stay its own."""
@@ -185,7 +188,7 @@ class Listing(Iterator[Source]):
             mask = Source(uri=f"{folder}/{name}", version=found.mask.version)
             yield Source(uri=uri, version=found.version, mask=mask)
         else:
-            yield self._with_mask(Source(uri=uri, version=found.version))
+            yield Source(uri=uri, version=found.version)
 
     def _with_mask(self, source: Source) -> Source:
         """Return a photo that was named itself with the mask that lies beside it, if one does."""
