@@ -34,7 +34,7 @@ class Reason(StrEnum):
     """The row failed because the bytes could not be read."""
     BAD_COLUMNS = "bad_columns"
     """The row failed because the landmarks, crop, camera or name that came with the input are
-    malformed."""
+    malformed, or because its mask cannot be taken from its cell or archive."""
     BAD_MASK = "bad_mask"
     """The row failed because the mask that came with the input is no gray picture, is damaged, or
     has another aspect than the photo."""

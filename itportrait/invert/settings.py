@@ -36,9 +36,9 @@ class InversionSettings(Settings):
 
     method: str = "w_plus"
     """Inversion method by name: `w_plus`, `w`; `encoder`, which optimizes nothing; `pti`, which
-    also tunes the generator to each portrait; `multiview` and `symmetry`, which tune it to views
-    made of the portrait as well; or `hyper`, in which a network predicts code and weights without
-    optimization."""
+    also tunes the generator to the portraits that `tune` names; `multiview` and `symmetry`, which
+    tune it to views made of the portrait as well; or `hyper`, in which a network predicts code and
+    weights without optimization."""
     methods: dict[str, dict[str, Any]] = Field(default_factory=dict)
     """Settings of single methods, by the method's name. Those of `pti` are listed at
     `TuningConfig`, those of `multiview`, `symmetry` and `hyper` at `MultiviewConfig`,
