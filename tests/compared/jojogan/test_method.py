@@ -81,6 +81,8 @@ def test_all_style_pictures_are_one_batch(make_method, bundle):
     few = make_method(2, batch=1).guides["jojogan"]
     drawn = {few.pull(student, index).log["jojogan_features"] for index in range(4)}
     assert len(drawn) == 4
+    few.pull(SimpleNamespace(generator=Watched()), 0)
+    assert len(seen[-1][0]) == len(seen[-1][1]) == 1
 
 
 def test_the_loss_falls_base_and_frozen_layers_stay_and_a_resumed_run_gives_the_same(
