@@ -63,7 +63,11 @@ class BackNetwork:
 
 
 def _new_encoder(bundle: Bundle, seed: int) -> EncoderModel:
-    """Return an encoder with random weights that depend on the seed alone, at the mean code."""
+    """Return an encoder with random weights, which depend on the seed alone.
+
+    It gives one w for all rows of a code at first: the mean of random codes, plus their spread
+    times what the network says of the picture.
+    """
     generator = bundle.generator
     encoder = EncoderModel(ConvTrunk(), generator.num_ws, generator.w_dim)
     rng = step_rng(seed, 0, 0, "back-weights")

@@ -8,6 +8,7 @@ import torch
 from itportrait.adapt import AdaptConfig, adapt_domain, misfits, resolve
 from itportrait.adapt.layers import row_set
 from itportrait.adapt.methods import METHODS, MethodContext
+from itportrait.adapt.sampling import random_codes
 from itportrait.learning.seeds import step_rng
 
 FEW = {
@@ -77,13 +78,17 @@ def test_the_cycle_reaches_both_networks(make_method):
         assert any(p.grad is not None and bool(p.grad.any()) for p in parameters)
 
 
-def test_without_an_encoder_a_new_one_learns_from_the_mean_code(make_method, bundle):
+def test_without_an_encoder_a_new_one_begins_with_one_w_for_all_rows(make_method, bundle):
     poor = SimpleNamespace(**{**vars(bundle), "encoder": None})
     first, second = make_method(poor), make_method(poor)
     weights, again = snapshot(first.back.network), second.back.network
     assert not changed(again, weights)  # the seed alone decides
     code = first.back.codes(first.pairs.draw(step_rng(5, 0, 0)).toon)
     assert code.shape == (1, bundle.generator.num_ws, bundle.generator.w_dim)
+    assert torch.equal(code, code[:, :1].expand_as(code))
+    w = random_codes(bundle, 4096, step_rng(6, 0, 0))[:, 0]  # others than the encoder's
+    assert ((again.w_avg - w.mean(0)).abs() < 0.15 * w.std(0)).all()
+    torch.testing.assert_close(again.w_std, w.std(0), rtol=0.15, atol=0)
     first.step(0)
     assert changed(first.back.network, weights)
 
