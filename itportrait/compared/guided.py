@@ -14,10 +14,11 @@ from torch import Tensor
 from itportrait.adapt.methods.base import MethodContext
 from itportrait.adapt.methods.finetuning import FinetuningMethod, StepLoss, Student
 from itportrait.adapt.settings import FinetuningConfig
+from itportrait.compared.settings import GuidedConfig
 from itportrait.config import Settings
 
 T = TypeVar("T", bound=Settings)
-C = TypeVar("C", bound=FinetuningConfig)
+C = TypeVar("C", bound=GuidedConfig)
 
 ADAPTED = "adapted"
 """Name of the trained copy."""
@@ -80,6 +81,20 @@ class GuidedMethod(FinetuningMethod[C]):
             name: guide(context, self.terms(name), None if state is None else state["guides"][name])
             for name, guide in self.GUIDES.items()
         }
+
+    def make_students(self) -> dict[str, Student]:
+        config = self.context.config
+        student = self.student(
+            learning_rate=config.learning_rate, betas=config.betas, among=self.among()
+        )
+        return {ADAPTED: student}
+
+    def among(self) -> Collection[str] | None:
+        """Return the names of the parameters that are trained if the preset has them.
+
+        None means all of the preset's.
+        """
+        return None
 
     def terms(self, guide: str) -> Settings:
         """Return the settings of a guide: those of the method itself, where it has one guide."""

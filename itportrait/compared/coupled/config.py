@@ -6,15 +6,15 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from itportrait.adapt.domain import DomainSpec
-from itportrait.adapt.settings import FinetuningConfig
 from itportrait.compared.jojogan.config import MINI as JOJOGAN_MINI
 from itportrait.compared.jojogan.config import JojoTerms
+from itportrait.compared.settings import GuidedConfig
 from itportrait.compared.stylegan_nada.config import MINI as NADA_MINI
 from itportrait.compared.stylegan_nada.config import NadaTerms
 from itportrait.config import Settings
 
 
-class CoupledConfig(FinetuningConfig):
+class CoupledConfig(GuidedConfig):
     """What every coupling reads besides the settings of its parts."""
 
     modes: ClassVar = frozenset({"image_text"})

@@ -11,25 +11,19 @@ settings of each part under its name.
 
 from typing import ClassVar
 
-from itportrait.adapt.methods.finetuning import Student
 from itportrait.adapt.settings import MethodConfig
 from itportrait.compared.coupled.config import (
     CoupledConfig,
     Part,
     StyleganNadaJojoganConfig,
 )
-from itportrait.compared.guided import ADAPTED, GuidedMethod
+from itportrait.compared.guided import GuidedMethod
 from itportrait.compared.jojogan.method import JojoganMethod
 from itportrait.compared.stylegan_nada.method import StyleganNadaMethod
 
 
 class CoupledMethod(GuidedMethod[CoupledConfig]):
     """The guides of several methods on one copy."""
-
-    def make_students(self) -> dict[str, Student]:
-        config = self.context.config
-        student = self.student(learning_rate=config.learning_rate, betas=config.betas)
-        return {ADAPTED: student}
 
     def terms(self, guide: str) -> Part:
         part = getattr(self.context.config, guide)

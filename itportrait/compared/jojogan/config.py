@@ -5,7 +5,8 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
-from itportrait.adapt.settings import FinetuningConfig, PairConfig
+from itportrait.adapt.settings import PairConfig
+from itportrait.compared.settings import GuidedConfig
 from itportrait.config import Settings
 
 MINI: dict[str, Any] = {"pair": {"steps": 50}, "size": 128}
@@ -30,14 +31,9 @@ class JojoTerms(Settings):
     """Side in pixels to which pictures are shrunk before their features are compared."""
 
 
-class JojoganConfig(JojoTerms, FinetuningConfig):
+class JojoganConfig(JojoTerms, GuidedConfig):
     """Everything that the jojogan method reads."""
 
     accepts: ClassVar = frozenset({"image", "images"})
     modes: ClassVar = frozenset({"image"})
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"mini": {**MINI, "learning_rate": 6e-3}}
-
-    learning_rate: float = Field(default=2e-3, gt=0)
-    """Learning rate of Adam."""
-    betas: tuple[float, float] = (0.0, 0.99)
-    """Decay rates of Adam's two averages."""

@@ -28,7 +28,7 @@ from itportrait.adapt.methods.finetuning import Student
 from itportrait.adapt.pair import Pair, build_pairs
 from itportrait.adapt.sampling import random_codes
 from itportrait.adapt.settings import FinetuningConfig, MethodConfig
-from itportrait.compared.guided import ADAPTED, Guide, GuidedMethod, Pull
+from itportrait.compared.guided import Guide, GuidedMethod, Pull
 from itportrait.compared.jojogan.config import JojoganConfig, JojoTerms
 from itportrait.learning.seeds import step_rng
 from itportrait.losses import FeatureLoss
@@ -106,8 +106,3 @@ class JojoganMethod(GuidedMethod[JojoganConfig]):
 
     Config: ClassVar[type[MethodConfig]] = JojoganConfig
     GUIDES: ClassVar = {"jojogan": MixingGuide}
-
-    def make_students(self) -> dict[str, Student]:
-        config = self.context.config
-        student = self.student(learning_rate=config.learning_rate, betas=config.betas)
-        return {ADAPTED: student}

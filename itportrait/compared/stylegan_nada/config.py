@@ -6,7 +6,7 @@ from typing import Any, ClassVar, Literal
 from pydantic import Field
 
 from itportrait.adapt.domain import DomainSpec
-from itportrait.adapt.settings import FinetuningConfig
+from itportrait.compared.settings import GuidedConfig
 from itportrait.config import Settings
 
 MINI: dict[str, Any] = {"layer_rows": 7, "choice_codes": 2}
@@ -47,7 +47,7 @@ class NadaTerms(Settings):
         )
 
 
-class StyleganNadaConfig(NadaTerms, FinetuningConfig):
+class StyleganNadaConfig(NadaTerms, GuidedConfig):
     """Everything that the stylegan_nada method reads."""
 
     modes: ClassVar = frozenset({"text", "image"})

@@ -17,20 +17,19 @@ Our reading, since the method has no published form for generators of tri-planes
 - With pictures, rows are chosen by the similarity to them.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor
 
-from itportrait.adapt.layers import trained_names
 from itportrait.adapt.methods.base import MethodContext
 from itportrait.adapt.methods.finetuning import Student
 from itportrait.adapt.sampling import random_codes
 from itportrait.adapt.settings import FinetuningConfig, MethodConfig
-from itportrait.compared.guided import ADAPTED, Guide, GuidedMethod, Pull
+from itportrait.compared.guided import Guide, GuidedMethod, Pull
 from itportrait.compared.stylegan_nada.config import NadaTerms, StyleganNadaConfig
-from itportrait.compared.stylegan_nada.rows import AdaptiveRows, row_movements
+from itportrait.compared.stylegan_nada.rows import adaptive_rows, row_movements
 from itportrait.generator import Generator
 from itportrait.geometry.camera import frontal_camera
 from itportrait.image import resize
@@ -51,29 +50,37 @@ class DirectionGuide(Guide[NadaTerms]):
         bundle, spec = context.bundle, context.spec
         self.base = bundle.generator
         self.clip = DirectionalLoss(bundle.clips, terms.clip_weights or bundle.clip_weights)
-        self.rows = AdaptiveRows(self.base, trained_names(self.base, spec.train), terms.layer_rows)
+        self.rows = adaptive_rows(self.base, spec.train, terms.layer_rows)
+        self.goals: list[Tensor] = []  # what rows are chosen by, where there is a choice
         with torch.no_grad():
             if spec.uses_text:
                 words = str(spec.prompt)
-                self.goals = [clip.encode_prompt(words) for clip in bundle.clips]
                 self.directions = [
                     text_change(clip, words, spec.source_prompt) for clip in bundle.clips
                 ]
+                if self.rows.chooses:
+                    self.goals = [clip.encode_prompt(words) for clip in bundle.clips]
             else:
-                self.goals, self.directions = self._towards_pictures()
+                styled = self._pictures_features()
+                self.directions = self._towards(styled)
+                if self.rows.chooses:
+                    self.goals = [unit(mean) for mean in styled]
 
-    def _towards_pictures(self) -> tuple[list[Tensor], list[Tensor]]:
-        """Return the pictures' mean feature, and the way to it from random portraits' mean."""
+    def _pictures_features(self) -> list[Tensor]:
+        """Return the style pictures' mean feature, one a model."""
         side = self.base.image_resolution
         pictures = [
             resize(reference.image(self.base.device), side) for reference in self.context.references
         ]
+        return [features.mean(0) for features in self.clip.encode(torch.cat(pictures))]
+
+    def _towards(self, styled: list[Tensor]) -> list[Tensor]:
+        """Return the way to the pictures' mean features from those of random portraits."""
         rng = step_rng(self.context.spec.seed, 0, 0, "direction")
         ws, cameras = self._scene(self.terms.direction_samples, rng)
         portraits = self._image(self.base, ws, cameras)
-        styled = [features.mean(0) for features in self.clip.encode(torch.cat(pictures))]
         plain = [features.mean(0) for features in self.clip.encode(portraits)]
-        return [unit(mean) for mean in styled], [a - b for a, b in zip(styled, plain, strict=True)]
+        return [a - b for a, b in zip(styled, plain, strict=True)]
 
     def pull(self, student: Student, index: int) -> Pull:
         rng = step_rng(self.context.spec.seed, self.context.workers.rank, index, "nada")
@@ -122,12 +129,6 @@ class StyleganNadaMethod(GuidedMethod[StyleganNadaConfig]):
     Config: ClassVar[type[MethodConfig]] = StyleganNadaConfig
     GUIDES: ClassVar = {"stylegan_nada": DirectionGuide}
 
-    def make_students(self) -> dict[str, Student]:
-        config, base = self.context.config, self.context.bundle.generator
-        rows = AdaptiveRows(base, trained_names(base, self.context.spec.train), None)
-        student = self.student(
-            learning_rate=config.learning_rate,
-            betas=config.betas,
-            among=rows.parameters(list(rows.names)),
-        )
-        return {ADAPTED: student}
+    def among(self) -> Collection[str]:
+        rows = adaptive_rows(self.context.bundle.generator, self.context.spec.train)
+        return rows.parameters(list(rows.names))

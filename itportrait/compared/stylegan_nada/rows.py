@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 import torch
 from torch import Tensor
 
+from itportrait.adapt.layers import trained_names
 from itportrait.errors import InvalidArgumentError
 from itportrait.generator import Generator
 
@@ -58,6 +59,21 @@ class AdaptiveRows:
             moved: how far each row of the code moved.
         """
         return sorted(sorted(self.names, key=lambda row: -moved[row])[: self.count])
+
+
+def adaptive_rows(generator: Generator, train: str, count: int | None = None) -> AdaptiveRows:
+    """Return the rows of a preset of trained layers.
+
+    Args:
+        generator: the base.
+        train: name of the preset.
+        count: number of rows that are chosen; None means all.
+
+    Raises:
+        UnknownNameError: no such preset.
+        InvalidArgumentError: the preset's layers do not fit, see `AdaptiveRows`.
+    """
+    return AdaptiveRows(generator, trained_names(generator, train), count)
 
 
 def row_movements(
