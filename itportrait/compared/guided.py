@@ -6,10 +6,8 @@ has the guides of its parts, which train one copy together.
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any, ClassVar, Generic, TypeVar
-
-from torch import Tensor
 
 from itportrait.adapt.methods.base import MethodContext
 from itportrait.adapt.methods.finetuning import FinetuningMethod, StepLoss, Student
@@ -22,16 +20,6 @@ C = TypeVar("C", bound=GuidedConfig)
 
 ADAPTED = "adapted"
 """Name of the trained copy."""
-
-
-@dataclass(frozen=True)
-class Pull:
-    """What a guide asks of a step: a loss, numbers for the log, and which parameters it trains."""
-
-    loss: Tensor
-    log: dict[str, float]
-    trained: Collection[str] | None = None
-    """None means all that the copy trains."""
 
 
 class Guide(ABC, Generic[T]):
@@ -52,8 +40,8 @@ class Guide(ABC, Generic[T]):
         self.context, self.terms = context, terms
 
     @abstractmethod
-    def pull(self, student: Student, index: int) -> Pull:
-        """Return the loss of a step, which counts from 0."""
+    def pull(self, student: Student, index: int) -> StepLoss:
+        """Return the loss of a step, which counts from 0, of the copy `ADAPTED`."""
 
     def notes(self) -> dict[str, Any]:
         """Return JSON data about the run that is kept with its styles."""
@@ -105,14 +93,13 @@ class GuidedMethod(FinetuningMethod[C]):
         return 1.0
 
     def loss(self, index: int) -> StepLoss:
-        student, parts = self.students[ADAPTED], list[StepLoss]()
-        log: dict[str, float] = {}
-        for name, guide in self.guides.items():
-            pull = guide.pull(student, index)
-            parts.append(StepLoss(ADAPTED, self.weight(name) * pull.loss, {}, pull.trained))
-            log |= pull.log
-        first, *others = parts
-        return StepLoss(ADAPTED, first.loss, log, first.trained, tuple(others))
+        student = self.students[ADAPTED]
+        pulls = {name: guide.pull(student, index) for name, guide in self.guides.items()}
+        first, *others = (
+            replace(pull, loss=self.weight(name) * pull.loss) for name, pull in pulls.items()
+        )
+        log = {key: value for pull in pulls.values() for key, value in pull.log.items()}
+        return replace(first, log=log, further=tuple(others))
 
     def notes(self) -> dict[str, Any]:
         return {key: value for each in self.guides.values() for key, value in each.notes().items()}

@@ -24,11 +24,11 @@ from torch import Tensor
 
 from itportrait.adapt.layers import row_set
 from itportrait.adapt.methods.base import MethodContext
-from itportrait.adapt.methods.finetuning import Student
+from itportrait.adapt.methods.finetuning import StepLoss, Student
 from itportrait.adapt.pair import Pair, build_pairs
 from itportrait.adapt.sampling import random_codes
 from itportrait.adapt.settings import FinetuningConfig, MethodConfig
-from itportrait.compared.guided import Guide, GuidedMethod, Pull
+from itportrait.compared.guided import ADAPTED, Guide, GuidedMethod
 from itportrait.compared.jojogan.config import JojoganConfig, JojoTerms
 from itportrait.learning.seeds import step_rng
 from itportrait.losses import FeatureLoss
@@ -55,7 +55,7 @@ class MixingGuide(Guide[JojoTerms]):
             styles = torch.cat([pair.style for pair in self.pairs])
             self.wanted = self.compare.features(styles)
 
-    def pull(self, student: Student, index: int) -> Pull:
+    def pull(self, student: Student, index: int) -> StepLoss:
         rng = step_rng(self.context.spec.seed, self.context.workers.rank, index, "jojogan")
         drawn = torch.randperm(len(self.pairs), generator=rng)[: self.terms.batch]
         chosen = sorted(int(number) for number in drawn)
@@ -65,7 +65,7 @@ class MixingGuide(Guide[JojoTerms]):
         render = student.generator.synthesize(ws, cameras, neural_rendering_resolution=resolution)
         wanted = [maps[chosen] for maps in self.wanted]
         loss = self.compare(render.final_image, wanted).mean()
-        return Pull(loss, {"jojogan_features": float(loss.detach())})
+        return StepLoss(ADAPTED, loss, {"jojogan_features": float(loss.detach())})
 
     def codes(self, chosen: list[int], rng: torch.Generator) -> Tensor:
         """Return the codes of some pairs with rows that are mixed with a random portrait's each.

@@ -24,10 +24,10 @@ import torch
 from torch import Tensor
 
 from itportrait.adapt.methods.base import MethodContext
-from itportrait.adapt.methods.finetuning import Student
+from itportrait.adapt.methods.finetuning import StepLoss, Student
 from itportrait.adapt.sampling import random_codes
 from itportrait.adapt.settings import FinetuningConfig, MethodConfig
-from itportrait.compared.guided import Guide, GuidedMethod, Pull
+from itportrait.compared.guided import ADAPTED, Guide, GuidedMethod
 from itportrait.compared.stylegan_nada.config import NadaTerms, StyleganNadaConfig
 from itportrait.compared.stylegan_nada.rows import adaptive_rows, row_movements
 from itportrait.generator import Generator
@@ -82,7 +82,7 @@ class DirectionGuide(Guide[NadaTerms]):
         plain = [features.mean(0) for features in self.clip.encode(portraits)]
         return [a - b for a, b in zip(styled, plain, strict=True)]
 
-    def pull(self, student: Student, index: int) -> Pull:
+    def pull(self, student: Student, index: int) -> StepLoss:
         rng = step_rng(self.context.spec.seed, self.context.workers.rank, index, "nada")
         rows = self._chosen_rows(student.generator, index)
         ws, cameras = self._scene(self.terms.batch, rng)
@@ -90,7 +90,8 @@ class DirectionGuide(Guide[NadaTerms]):
             before = self.clip.encode(self._image(self.base, ws, cameras))
         after = self.clip.encode(self._image(student.generator, ws, cameras))
         loss = self.clip(after, before, self.directions).mean()
-        return Pull(loss, {"nada_clip": float(loss.detach())}, self.rows.parameters(rows))
+        log = {"nada_clip": float(loss.detach())}
+        return StepLoss(ADAPTED, loss, log, self.rows.parameters(rows))
 
     def _chosen_rows(self, student: Generator, index: int) -> list[int]:
         """Return the rows whose layers a step trains; all workers choose the same ones."""

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from itportrait.adapt.methods.base import MethodContext
-from itportrait.adapt.methods.finetuning import StepLoss, Student, with_weights
+from itportrait.adapt.methods.finetuning import Student, with_weights
 from itportrait.adapt.sampling import random_codes
 from itportrait.adapt.workers import Workers
 from itportrait.compared.jojogan.method import MixingGuide, mix, mixed_rows
@@ -42,8 +42,7 @@ class Teacher:
             betas=terms.betas,
         )
         for index in range(terms.steps):
-            pull = guide.pull(student, index)
-            student.update(StepLoss("teacher", pull.loss, pull.log), Workers())
+            student.update(guide.pull(student, index), Workers())
         pair = guide.pairs[0]
         return cls(student.weights(), pair.w_plus, pair.report.to_dict())
 
