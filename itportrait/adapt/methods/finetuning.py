@@ -13,7 +13,7 @@ from itportrait.adapt.layers import trained_names
 from itportrait.adapt.methods.base import AdaptationMethod, MethodContext
 from itportrait.adapt.settings import FinetuningConfig, MethodConfig
 from itportrait.adapt.workers import Workers
-from itportrait.generator import Generator
+from itportrait.generator import Generator, Rendering
 from itportrait.learning.averages import move_average
 from itportrait.styles import PreparedGenerator, PreparedStyle, Style, WeightStyle
 
@@ -129,6 +129,21 @@ def with_weights(base: Generator, weights: dict[str, Tensor]) -> Generator:
     for name, value in weights.items():
         parameters[name].copy_(value)
     return generator
+
+
+def training_render(
+    config: FinetuningConfig, generator: Generator, ws: Tensor, cameras: Tensor
+) -> Rendering:
+    """Render codes as steps see them: at the resolution that the settings give for training.
+
+    Args:
+        config: settings of the method.
+        generator: a copy, or the base.
+        ws: `[N, num_ws, w_dim]`.
+        cameras: `[N, 25]`.
+    """
+    resolution = config.neural_rendering_resolution
+    return generator.synthesize(ws, cameras, neural_rendering_resolution=resolution)
 
 
 class FinetuningMethod(AdaptationMethod[C]):

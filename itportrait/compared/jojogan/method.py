@@ -24,7 +24,7 @@ from torch import Tensor
 
 from itportrait.adapt.layers import row_set
 from itportrait.adapt.methods.base import MethodContext
-from itportrait.adapt.methods.finetuning import StepLoss, Student
+from itportrait.adapt.methods.finetuning import StepLoss, Student, training_render
 from itportrait.adapt.pair import Pair, build_pairs
 from itportrait.adapt.sampling import random_codes
 from itportrait.adapt.settings import FinetuningConfig, MethodConfig
@@ -61,8 +61,7 @@ class MixingGuide(Guide[JojoTerms]):
         chosen = sorted(int(number) for number in drawn)
         ws = self.codes(chosen, rng)
         cameras = torch.cat([self.pairs[number].camera for number in chosen])
-        resolution = self.context.config.neural_rendering_resolution
-        render = student.generator.synthesize(ws, cameras, neural_rendering_resolution=resolution)
+        render = training_render(self.context.config, student.generator, ws, cameras)
         wanted = [maps[chosen] for maps in self.wanted]
         loss = self.compare(render.final_image, wanted).mean()
         return StepLoss(ADAPTED, loss, {"jojogan_features": float(loss.detach())})

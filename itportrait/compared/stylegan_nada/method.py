@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 
 from itportrait.adapt.methods.base import MethodContext
-from itportrait.adapt.methods.finetuning import StepLoss, Student
+from itportrait.adapt.methods.finetuning import StepLoss, Student, training_render
 from itportrait.adapt.sampling import random_codes
 from itportrait.adapt.settings import FinetuningConfig, MethodConfig
 from itportrait.compared.guided import ADAPTED, Guide, GuidedMethod
@@ -120,8 +120,7 @@ class DirectionGuide(Guide[NadaTerms]):
         return ws, bundle.camera_prior.sample(count, rng).to(ws.device)
 
     def _image(self, generator: Generator, ws: Tensor, cameras: Tensor) -> Tensor:
-        resolution = self.context.config.neural_rendering_resolution
-        return generator.synthesize(ws, cameras, neural_rendering_resolution=resolution).final_image
+        return training_render(self.context.config, generator, ws, cameras).final_image
 
 
 class StyleganNadaMethod(GuidedMethod[StyleganNadaConfig]):

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from itportrait.adapt.methods.base import MethodContext
-from itportrait.adapt.methods.finetuning import FinetuningMethod, StepLoss, Student
+from itportrait.adapt.methods.finetuning import FinetuningMethod, StepLoss, Student, training_render
 from itportrait.adapt.settings import MethodConfig
 from itportrait.compared.your3demoji.back import BackNetwork
 from itportrait.compared.your3demoji.config import Your3dEmojiConfig
@@ -80,8 +80,7 @@ class Your3dEmojiMethod(FinetuningMethod[Your3dEmojiConfig]):
         return StepLoss(_THERE, total, log)
 
     def _image(self, generator: Generator, ws: Tensor, cameras: Tensor) -> Tensor:
-        resolution = self.context.config.neural_rendering_resolution
-        return generator.synthesize(ws, cameras, neural_rendering_resolution=resolution).final_image
+        return training_render(self.context.config, generator, ws, cameras).final_image
 
     def _distance(self, image: Tensor, wanted: Tensor) -> Tensor:
         config = self.context.config

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from itportrait.adapt.methods.base import MethodContext
-from itportrait.adapt.methods.finetuning import Student, with_weights
+from itportrait.adapt.methods.finetuning import Student, training_render, with_weights
 from itportrait.adapt.sampling import random_codes
 from itportrait.adapt.workers import Workers
 from itportrait.compared.jojogan.method import MixingGuide, mix, mixed_rows
@@ -95,10 +95,9 @@ class PairSource:
     def pictures(self, ws: Tensor, cameras: Tensor) -> PairedPictures:
         """Render both pictures of some codes from the same cameras."""
         config = self.context.config
-        resolution = config.neural_rendering_resolution
         styled = mix(ws, self.style.expand_as(ws), self.rows, config.style_share)
         photo, toon = (
-            generator.synthesize(codes, cameras, neural_rendering_resolution=resolution).final_image
+            training_render(config, generator, codes, cameras).final_image
             for generator, codes in ((self.base, ws), (self.teacher, styled))
         )
         return PairedPictures(ws, cameras, photo, toon)

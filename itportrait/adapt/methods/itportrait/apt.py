@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 
 from itportrait.adapt.layers import row_set
+from itportrait.adapt.methods.finetuning import training_render
 from itportrait.adapt.methods.itportrait.config import ItportraitConfig
 from itportrait.adapt.methods.itportrait.ite import ImageTextEmbedding
 from itportrait.adapt.methods.itportrait.scenes import SceneSource
@@ -66,20 +67,18 @@ class PairedTransfer:
             student: the image-adapted copy.
             rng: of this step.
         """
-        apt, resolution = self.config.apt, self.config.neural_rendering_resolution
+        apt = self.config.apt
         pair = self.pairs[int(torch.randint(len(self.pairs), (), generator=rng))]
         ws = self.codes(pair, rng)
         camera = pair.camera.expand(len(ws), -1)
-        render = student.synthesize(ws, camera, neural_rendering_resolution=resolution)
+        render = training_render(self.config, student, ws, camera)
         image, style = render.final_image, pair.style.expand(len(ws), -1, -1, -1)
         parts = {"perceptual": apt.perceptual * self.perceptual(image, style).mean()}
         if apt.l2:
             parts["l2"] = apt.l2 * l2_loss(image, style).mean()
         if apt.identity or apt.depth:
             with torch.no_grad():
-                base = self.bundle.generator.synthesize(
-                    ws, camera, neural_rendering_resolution=resolution
-                )
+                base = training_render(self.config, self.bundle.generator, ws, camera)
             if self.identity is not None:
                 target = self.identity.embed(base.final_image)
                 parts["identity"] = apt.identity * self.identity(image, target).mean()
