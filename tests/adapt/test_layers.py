@@ -50,6 +50,11 @@ def test_rows_scale_to_the_embedded_generator(bundle):
     assert bundle.generator.row_sets == row_sets(bundle.generator.num_ws)
 
 
+def test_colors_rows_are_measured_for_the_embedded_family_and_published_elsewhere():
+    assert row_sets(10)["color_rows"] == (9,)
+    assert row_sets(14)["color_rows"] == (8, 10, 11)
+
+
 def test_own_rows_are_checked():
     ten = rows_of(10)
     assert row_set([0, 3], ten) == (0, 3)

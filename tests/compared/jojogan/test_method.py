@@ -10,7 +10,6 @@ from itportrait.adapt import AdaptConfig, Reference, adapt_domain, misfits, reso
 from itportrait.adapt.layers import trained_names
 from itportrait.adapt.methods import METHODS, MethodContext
 from itportrait.compared.jojogan.method import MixingGuide
-from itportrait.generator.rows import row_sets
 from itportrait.learning.seeds import step_rng
 from itportrait.losses import FeatureLoss
 
@@ -50,11 +49,6 @@ def test_mixing_is_the_random_codes_share(make_method):
         ends[share] = guide.codes([0], step_rng(5, 0, 0))
     assert torch.equal(ends[0.0], guide.pairs[0].w_plus)
     torch.testing.assert_close(ends[0.25], 0.75 * ends[0.0] + 0.25 * ends[1.0])
-
-
-def test_colors_rows_are_measured_for_the_embedded_family_and_published_elsewhere():
-    assert row_sets(10)["color_rows"] == (9,)
-    assert row_sets(14)["color_rows"] == (8, 10, 11)
 
 
 def test_all_style_pictures_are_one_batch(make_method, bundle):
