@@ -1,5 +1,5 @@
-"""The fixtures of the adaptation's tests: a tiny family, a reference picture, specifications."""
+"""The fixtures of an adaptation."""
 
-from tests.adapt.conftest import bundle, config, make_spec, reference
+from tests.helpers.adaptation import bundle, config, make_spec, reference
 
 __all__ = ["bundle", "config", "make_spec", "reference"]
