@@ -66,16 +66,12 @@ def main() -> None:
             inverter = inverter or Inverter(config, bundle)
             people = [sample_people(n + 1, arguments.seed)[n] for n in numbers]
             known.add(name, numbers, measure(inverter, people, numbers))
-        report(method, known.of(name, arguments.first, arguments.count))
+        scores = known.of(name, arguments.first, arguments.count)
+        report(method, scores)
         if method == arguments.methods[0]:
-            baseline = known.of(name, arguments.first, arguments.count)
+            baseline = scores
         else:
-            compare(
-                method,
-                arguments.methods[0],
-                known.of(name, arguments.first, arguments.count),
-                baseline,
-            )
+            compare(method, arguments.methods[0], scores, baseline)
 
 
 def measure(inverter: Inverter, people, numbers: list[int]) -> list[list[float]]:
@@ -92,10 +88,10 @@ def measure(inverter: Inverter, people, numbers: list[int]) -> list[list[float]]
     began = time.perf_counter()
     rows = inverter.invert(records)
     seconds = (time.perf_counter() - began) / len(rows)
-    codes = Codes.of(rows, inverter.generator)
     scores = [[row.psnr] for row in rows if row.psnr is not None]
     if len(scores) < len(rows):
         sys.exit(f"an inversion failed: {next(row.error for row in rows if row.psnr is None)}")
+    codes = Codes.of(rows, inverter.generator)
     for side in (1, -1):
         views = look_at_camera(side * yaws.sign() * math.radians(NOVEL_DEG), 0.0, ORBIT)
         true = [render_portrait(face, view, size).image for face, view in zip(faces, views)]
