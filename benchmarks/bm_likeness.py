@@ -23,10 +23,11 @@ from itportrait.bundle import Bundle, load_bundle
 from itportrait.config import apply_overrides
 from itportrait.geometry.camera import look_at_camera
 from itportrait.image import encode, resize, to_tensor, to_uint8
+from itportrait.ingest import list_sources
 from itportrait.invert import InvertConfig, Inverter
 from itportrait.metrics import depth_variance_ratio
 from itportrait.pages import contact_sheet
-from itportrait.records import AlignedRecord, InvertedRecord, Source, Status
+from itportrait.records import AlignedRecord, InvertedRecord, Status
 from itportrait.styles import Codes, PreparedGenerator
 
 SIDES_RAD = (-0.4, 0.4)
@@ -54,7 +55,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("photos", nargs="+", help="folders of pictures, or pictures")
+    parser.add_argument("photos", nargs="+", help="folders, globs or files")
     parser.add_argument("--bundle", default="mini")
     parser.add_argument("--align", default=str(DEMO), help="job whose align settings are used")
     parser.add_argument("--method", default="pti")
@@ -81,10 +82,7 @@ def main() -> None:
 def align(bundle: Bundle, config: AlignConfig, photos: Sequence[str]) -> list[AlignedRecord]:
     """Return the faces of pictures; says which pictures have none."""
     aligner = Aligner.of_bundle(config, bundle)
-    files: list[Path] = []
-    for photo in map(Path, photos):
-        files += sorted(photo.iterdir()) if photo.is_dir() else [photo]
-    rows = [row for file in files for row in aligner.align(Source(uri=str(file)))]
+    rows = [row for source in list_sources(photos) for row in aligner.align(source)]
     for row in rows:
         if row.status is not Status.OK and row.error is not None:
             print(f"left out: {Path(row.uri).name}: {row.error.message}")
