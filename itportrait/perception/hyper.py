@@ -12,7 +12,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor, nn
@@ -197,11 +197,7 @@ class HyperNetwork(nn.Module):
             MissingModelError: no such file.
             CheckpointError: the file does not hold this network.
         """
-
-        def build(config: dict[str, Any]) -> Self:
-            return cls(**config)
-
-        return read_network(path, build)
+        return read_network(path, lambda config: cls(**config))
 
 
 def _factor(rate: Tensor) -> Tensor:
