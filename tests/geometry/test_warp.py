@@ -10,6 +10,8 @@ from itportrait.errors import InvalidArgumentError
 from itportrait.geometry.camera import (
     frontal_camera,
     look_at_camera,
+    make_intrinsics,
+    pack_camera,
     unpack_camera,
 )
 from itportrait.geometry.rays import camera_rays
@@ -140,6 +142,18 @@ def test_what_lies_behind_the_source_or_beyond_its_picture_is_not_visible():
         tolerance=100,
     )
     assert visible.max() == 0
+    wider = pack_camera(unpack_camera(FRONT)[0], make_intrinsics(FRONT[:, 16] / 2))
+    _, visible = warp(
+        torch.ones(1, 3, SIZE, SIZE),
+        source_depth=torch.full((1, 1, SIZE, SIZE), 2.7),
+        source_camera=FRONT,
+        target_depth=torch.full((1, 1, SIZE, SIZE), 6.0),
+        target_camera=wider,
+        tolerance=100,
+    )
+    shown = torch.zeros_like(visible)  # the source's picture is the middle half of the wider one
+    shown[..., SIZE // 4 : -SIZE // 4, SIZE // 4 : -SIZE // 4] = 1
+    assert torch.equal(visible, shown)
 
 
 @pytest.mark.parametrize("camera", [FRONT, ASIDE])
