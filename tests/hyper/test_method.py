@@ -127,6 +127,22 @@ def test_hidden_pixels_change_nothing(bundle, portraits):
         assert (one.w_plus - all_seen.w_plus).abs().max() > 1e-2
 
 
+def test_hidden_pixels_count_neither_in_the_error_nor_in_its_gradient(bundle, portraits):
+    images, cameras = views(portraits)
+    mask = torch.ones_like(images[:, :1])
+    mask[:, :, :8] = 0
+    changes = SmallChanges(bundle.generator, bundle.encoder.w_std)
+    looks = []
+    for shown in (images, torch.where(mask > 0, images, images + 1), images + 1):
+        passes = Passes(changes, Target(shown, cameras, mask), bundle.encoder, torch.ones(3))
+        passes.ws = bundle.encoder(images)[0]
+        looks.append(passes.first())
+    one, hidden, seen = looks
+    assert torch.equal(one.error, hidden.error)
+    assert torch.equal(one.gradient, hidden.gradient)
+    assert (one.error != seen.error).all()
+
+
 class Uphill(HyperNetwork):
     """Follows the gradient to where the error is larger."""
 
