@@ -139,8 +139,8 @@ def shown(generator: Generator, rows: Sequence[InvertedRecord], cameras: Tensor)
     ws = torch.stack([torch.as_tensor(row.w_plus) for row in rows])
     ws = ws.view(-1, generator.num_ws, generator.w_dim)
     if any(row.weights for row in rows):
-        changes = [WeightDelta.from_bytes(row.weights) if row.weights else None for row in rows]
-        generator = tuned(generator, [change or WeightDelta({}) for change in changes])
+        deltas = [WeightDelta.from_bytes(row.weights) if row.weights else None for row in rows]
+        generator = tuned(generator, deltas)
     return [
         generator.synthesize(ws, camera.expand(len(ws), -1)).final_image.clamp(-1, 1)
         for camera in cameras

@@ -21,7 +21,6 @@ from itportrait.invert.problem import Problem, Solution, Target
 from itportrait.invert.pti import PivotalTuning
 from itportrait.invert.tuning import TuningConfig
 from itportrait.learning.seeds import key_rng
-from itportrait.styles import WeightDelta
 from itportrait.styles.generators import tuned
 
 if TYPE_CHECKING:
@@ -68,8 +67,7 @@ class MultiviewTuning(PivotalTuning):
         if options.first_steps:
             brief = options.model_copy(update={"steps": options.first_steps})
             solutions = self.tuner(problem, solutions, brief).run()
-            deltas = [solution.delta or WeightDelta({}) for solution in solutions]
-            generator = tuned(generator, deltas)
+            generator = tuned(generator, [solution.delta for solution in solutions])
         views = self.pseudo_views(problem, solutions, generator)
         return self.tuner(problem, solutions, options, views).run()
 

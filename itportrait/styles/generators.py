@@ -141,20 +141,23 @@ def changed(
 
 
 @torch.no_grad()
-def tuned(generator: Generator, deltas: Sequence[WeightDelta]) -> Generator:
+def tuned(generator: Generator, deltas: Sequence[WeightDelta | None]) -> Generator:
     """Return a generator as portraits change it; what they leave as it is, is shared.
 
     Args:
         generator: the base, or a copy in a style. It is not changed, nor to be changed afterwards.
-        deltas: of N portraits. Where there is one, the result draws any number of samples; else
-            it draws N, each with its portrait's weights.
+        deltas: of N portraits; None leaves the generator as it is. Where there is one, the result
+            draws any number of samples; else it draws N, each with its portrait's weights.
 
     Raises:
         InvalidArgumentError: the generator has no tensor of a name and shape.
     """
     parameters = dict(generator.named_parameters())
     remedy = "invert with the same bundle"
-    each = [dict(_sums(parameters, delta.changes, 1.0, remedy)) for delta in deltas]
+    each: list[dict[str, Tensor]] = [
+        {} if delta is None else dict(_sums(parameters, delta.changes, 1.0, remedy))
+        for delta in deltas
+    ]
     if len(each) == 1:
         return substituted(generator, each[0])
     names = dict.fromkeys(name for values in each for name in values)

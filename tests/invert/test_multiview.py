@@ -6,7 +6,6 @@ import pytest
 import torch
 
 from itportrait.errors import InvalidArgumentError
-from itportrait.generator.substitutes import substituted
 from itportrait.geometry.camera import camera_angles
 from itportrait.image import to_tensor
 from itportrait.invert import InvertConfig, Inverter
@@ -14,6 +13,7 @@ from itportrait.invert.multiview import MultiviewTuning
 from itportrait.invert.neighbors import Model
 from itportrait.invert.problem import Problem, Solution
 from itportrait.records import Status
+from itportrait.styles.generators import tuned
 from tests.helpers.tiny_family import own_samples, tiny_bundle
 
 QUICK = {"steps": 4, "early_stop": False, "statistics_samples": 256, "tune": "always"}
@@ -151,15 +151,11 @@ def test_views_from_aside_hold_where_tuning_to_the_portrait_alone_loses_them(bun
     ):
         options = {**TUNED, "first_steps": 0, "steps": 12, "depth": 0, **changes}
         method = MultiviewTuning(config_of(options=options), bundle)
-        tuned = method.tune(problem, solutions)
+        found = method.tune(problem, solutions)
         views = pseudo_views(bundle, samples, near_views=0, wide_views=4)
         total = 0.0
-        for row, solution in enumerate(tuned):
-            values = {
-                name: bundle.generator.get_parameter(name) + change
-                for name, change in solution.delta.changes.items()
-            }
-            model = Model(substituted(bundle.generator, values), solution.w_plus[None])
+        for row, solution in enumerate(found):
+            model = Model(tuned(bundle.generator, [solution.delta]), solution.w_plus[None])
             for view in views:
                 shown = model.picture(view.camera[row : row + 1])
                 total += float((shown - view.image[row : row + 1]).square().mean())

@@ -4,12 +4,12 @@ import pytest
 import torch
 
 from itportrait.errors import InvalidArgumentError
-from itportrait.generator.substitutes import substituted
 from itportrait.geometry.camera import look_at_camera
 from itportrait.invert.problem import Problem, Solution, Target
 from itportrait.invert.settings import LossWeights
 from itportrait.invert.tuning import Tuner, TuningConfig
 from itportrait.invert.views import DrawnViews
+from itportrait.styles.generators import tuned
 from tests.helpers.tiny_family import tiny_bundle
 
 KEYS = ("a", "b", "c")
@@ -102,9 +102,7 @@ def test_views_pull_at_the_weights_as_far_as_their_mask_and_weight_let_them(bund
             .run()[0]
             .delta
         )
-        changes = {} if delta is None else delta.changes
-        values = {name: generator.get_parameter(name) + c for name, c in changes.items()}
-        shown = substituted(generator, values).synthesize(ws, side).image
+        shown = tuned(generator, [delta]).synthesize(ws, side).image
         brightness[name] = float(shown.mean())
     assert brightness["seen"] > brightness["none"] + 0.1
     assert brightness["hidden"] == brightness["weightless"] == brightness["none"]

@@ -8,6 +8,7 @@ import torch
 from itportrait.errors import InvalidArgumentError
 from itportrait.geometry.camera import frontal_camera, look_at_camera
 from itportrait.styles import Codes, PreparedGenerator, WeightDelta, WeightStyle
+from itportrait.styles.generators import tuned
 from tests.helpers.tiny_family import tint, tiny_bundle
 
 
@@ -161,3 +162,17 @@ def test_a_generator_in_training_is_seen_as_it_is(bundle, codes):
     before = prepared.render(codes).image
     next(p for n, p in generator.named_parameters() if n.endswith("torgb.bias")).add_(1.0)
     assert not torch.equal(prepared.render(codes).image, before)
+
+
+@torch.no_grad()
+def test_a_portrait_without_a_delta_is_drawn_with_the_weights_as_they_are(bundle, codes):
+    name = next(iter(tint(bundle, 0).delta))
+    change = WeightDelta({name: torch.tensor([0.0, 0.3, 0.0])})
+    image, plain = (
+        tuned(bundle.generator, deltas).synthesize(codes.ws[:2], codes.cameras[:2]).image
+        for deltas in ([change, None], [None, None])
+    )
+    own = bundle.generator.synthesize(codes.ws[:2], codes.cameras[:2]).image
+    assert torch.equal(plain, own)
+    torch.testing.assert_close(image[1], own[1], atol=1e-5, rtol=0)
+    assert (image[0] - own[0]).abs().max() > 0.1
