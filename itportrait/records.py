@@ -201,14 +201,19 @@ def given_digest(source: Source, mask_sha256: str | None = None) -> str:
         source: the input, with its landmarks, camera and crop.
         mask_sha256: digest of its mask's content; None where it has none.
     """
-    arrays = (source.landmarks, source.camera, source.crop)
-    if mask_sha256 is None and all(array is None for array in arrays):
+    parts = given_parts(source, mask_sha256)
+    if all(part is None for part in parts):
         return ""
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def given_parts(source: Source, mask_sha256: str | None) -> list[bytes | str | None]:
+    """Return what an input brought along to be hashed: three arrays, and its mask if it has one."""
+    arrays = (source.landmarks, source.camera, source.crop)
     parts: list[bytes | str | None] = [
         None if a is None else np.asarray(a, dtype=np.float64).tobytes() for a in arrays
     ]
-    parts += [] if mask_sha256 is None else [mask_sha256]
-    return hashlib.sha256(repr(parts).encode()).hexdigest()
+    return parts if mask_sha256 is None else [*parts, mask_sha256]
 
 
 def unread_id(source: Source) -> str:

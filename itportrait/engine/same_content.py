@@ -5,13 +5,11 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 
-import numpy as np
-
 from itportrait.engine.repeats import NO_PORTRAIT
 from itportrait.io import uris
 from itportrait.io.parquet import Row
 from itportrait.io.photos import read_mask_bytes, read_source
-from itportrait.records import AlignedRecord, Record, Source, Status
+from itportrait.records import AlignedRecord, Record, Source, Status, given_parts
 from itportrait.stages.recipe import Recipe
 from itportrait.stages.shards import Item, source_key
 
@@ -58,10 +56,7 @@ def _content(source: Source, row: AlignedRecord) -> str:
 
 def _digest(source: Source, sha256: str | None, mask_sha256: str | None) -> str:
     """Return a digest of what decides a photo's rows: its bytes, and what came along with them."""
-    arrays = (source.landmarks, source.camera, source.crop)
-    given = (None if a is None else np.asarray(a, dtype=np.float64).tobytes() for a in arrays)
-    mask = [] if mask_sha256 is None else [mask_sha256]
-    return hashlib.sha256(repr([sha256, *given, *mask]).encode()).hexdigest()
+    return hashlib.sha256(repr([sha256, *given_parts(source, mask_sha256)]).encode()).hexdigest()
 
 
 def photos_of(items: Sequence[Item], rows: Sequence[Row]) -> str:
