@@ -372,10 +372,16 @@ def list_names(uri: str) -> list[str]:
 
 @_patient
 def list_sizes(uri: str) -> dict[str, int]:
-    """Return the bytes of what a folder holds, by name; see `list_names`."""
+    """Return the bytes of what a folder holds by name, files that are being written included.
+
+    It is past any cache, and empty for a missing folder.
+    """
     fs, path = open_fs(uri)
     fs.invalidate_cache(path)
-    items = fs.ls(path, detail=True) if fs.isdir(path) else []
+    try:
+        items = fs.ls(path, detail=True)
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
     return {item["name"].rstrip("/").rsplit("/", 1)[-1]: item["size"] for item in items}
 
 
