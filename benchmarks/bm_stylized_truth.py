@@ -36,6 +36,7 @@ from itportrait.pages import contact_sheet
 from itportrait.portraits import HELD_OUT_SEED, build_face, render_portrait, sample_people
 from itportrait.portraits.domains import get_domain
 from itportrait.records import AlignedRecord, InvertedRecord, Status
+from itportrait.stages.registry import stage_named
 from itportrait.styles import Codes, PreparedGenerator, PreparedStyle
 
 BAR_IDENTITY, BAR_DIRECTION = 0.05, -0.05
@@ -136,7 +137,9 @@ def inverted(
 ) -> list[InvertedRecord]:
     """Return the inverted portraits: those that are kept from an earlier run, or new ones."""
     pixels = [portrait.pixels for portrait in portraits]
-    key = fingerprint(bundle.model_id, config, [p is not None and p.tobytes() for p in pixels])
+    version = stage_named("invert").version_under(config.model_dump_json())
+    shown = [p is not None and p.tobytes() for p in pixels]
+    key = fingerprint(bundle.model_id, config, version, shown)
     files = keep and {part: Path(keep) / f"{name}-{part}.parquet" for part in ("rows", "weights")}
     if files and files["rows"].exists():
         found = files["weights"]
