@@ -28,7 +28,8 @@ def list_table(uri: str, version: str = "") -> Iterator[Source]:
         uri: the table. Columns: `uri` (or `url`, `path`, `file_name`; relative ones lie beside the
             table), or encoded pictures (`image`, `bytes`, `data`, `jpg`, ...: binary, or a struct
             with `bytes`); optional `landmarks` (10 numbers), `crop` (3), `camera` (25), and `mask`
-            (an encoded picture, or its URI; relative ones lie beside the table).
+            (an encoded picture, or its URI; relative ones lie beside the table). A photo by URI
+            whose cell of `mask` is empty has the mask beside it on a local disk, if one lies there.
         version: of the table.
 
     Raises:
