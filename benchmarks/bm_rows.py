@@ -11,7 +11,8 @@ after are compared, as shares of what the exchange of all rows changes:
     identity   1 - cosine of identity embeddings
 
 A row of the style rows carries color where its share of color is at least SHARE and is larger
-than its shares of structure and depth together. The rows `preserve_color` are the other style rows.
+than its shares of structure and depth together. To exchange another style row keeps color: those
+rows are mixed where colors are preserved. The set `preserve_color` is not measured so.
 """
 
 import argparse
@@ -55,7 +56,7 @@ def main() -> None:
         found = changes(bundle, before, render(bundle, mixed))
         share = {name: float(found[name] / whole[name]) for name in MEASURES}
         colors = share["color"] >= SHARE and share["color"] > share["structure"] + share["depth"]
-        kind = "" if row not in style else "color" if colors else "preserve_color"
+        kind = "" if row not in style else "color" if colors else "keeps color"
         print(f"{row:3d}    {'  '.join(f'{share[name]:9.3f}' for name in MEASURES)}   {kind}")
 
 
