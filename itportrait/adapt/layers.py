@@ -43,7 +43,7 @@ def row_set(rows: str | Sequence[int], generator: "Generator") -> tuple[int, ...
     """Return row indices of a named set, or check a list.
 
     Args:
-        rows: `style_rows`, `preserve_color`, or indices of the generator's own rows.
+        rows: a name of `Generator.row_sets`, or indices of the generator's own rows.
         generator: whose codes have the rows.
 
     Raises:

@@ -87,8 +87,9 @@ class Generator(nn.Module, ABC):
     row_sets: Mapping[str, tuple[int, ...]]
     """Rows of a code by what they carry. `style_rows` carry color and texture; `preserve_color` are
     those among them that JoJoGAN exchanges to keep the colors, at the same depth; `color_rows` are
-    those that carry color, measured where the family's weights are at hand; `shape` are the first
-    rows, which the twin of a style image gives."""
+    those that carry color. In StyleGAN networks of ten rows these are as measured on the embedded
+    family, and with other numbers of rows the style rows that are not in `preserve_color`. `shape`
+    are the first rows, which the twin of a style image gives."""
     row_layers: Sequence[tuple[str, ...]] = ()
     """For each row of a code, prefixes of the names of parameters: the layers that read it first,
     without those that turn features into colors. A family that cannot tell has none."""

@@ -8,8 +8,8 @@ _COLOR_KEEPING_ROWS = (7, 9, 12, 13)
 """JoJoGAN's `preserve_color` rows (9, 11, 15, 16, 17 of 18) at the same depth of 14."""
 _SHAPE_ROWS = 9
 _MEASURED_COLOR_ROWS = {10: (9,)}
-"""Rows that carry color, by the number of rows: of the embedded family, by
-`benchmarks/bm_rows.py`."""
+"""Rows that carry color, by the number of rows. They were measured on the embedded family by
+`benchmarks/bm_rows.py`, and hold for every generator that has as many rows."""
 
 
 def scale_rows(rows: Sequence[int], num_ws: int) -> tuple[int, ...]:
