@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from itportrait.image import resize
 from itportrait.losses.models import Layered
+from itportrait.losses.pixel import l1_loss
 
 
 class FeatureLoss(nn.Module):
@@ -34,7 +35,10 @@ class FeatureLoss(nn.Module):
 
         Args:
             image: `[N, 3, H, W]` in [-1, 1], with gradient.
-            target: `features` of as many pictures of the same side.
+            target: `features` of as many pictures of the same side, or of one.
+
+        Raises:
+            InvalidArgumentError: the pictures have another side.
         """
         pairs = zip(self.features(image), target, strict=True)
-        return torch.stack([(a - b).abs().mean((1, 2, 3)) for a, b in pairs]).mean(0)
+        return torch.stack([l1_loss(ours, wanted) for ours, wanted in pairs]).mean(0)

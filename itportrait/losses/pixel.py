@@ -7,7 +7,8 @@ from itportrait.errors import InvalidArgumentError
 _LUMA = (0.299, 0.587, 0.114)
 
 
-def _check_shapes(image: Tensor, target: Tensor) -> None:
+def _difference(image: Tensor, target: Tensor) -> Tensor:
+    """Return `image - target`; one target may stand for all."""
     if image.shape[1:] != target.shape[1:]:
         raise InvalidArgumentError(
             "target",
@@ -15,34 +16,33 @@ def _check_shapes(image: Tensor, target: Tensor) -> None:
             actual=list(target.shape[1:]),
             remedy="resize one of them",
         )
+    return image - target
 
 
 def l2_loss(image: Tensor, target: Tensor) -> Tensor:
     """Return the mean squared difference of each pair of pictures, `[N]`.
 
     Args:
-        image: `[N, 3, H, W]` in [-1, 1].
-        target: the same shape, or `[1, 3, H, W]`.
+        image: `[N, C, H, W]`.
+        target: the same shape, or `[1, C, H, W]`.
 
     Raises:
         InvalidArgumentError: shapes differ.
     """
-    _check_shapes(image, target)
-    return (image - target).square().mean((1, 2, 3))
+    return _difference(image, target).square().mean((1, 2, 3))
 
 
 def l1_loss(image: Tensor, target: Tensor) -> Tensor:
-    """Return the mean absolute difference of each pair of pictures, `[N]`.
+    """Return the mean absolute difference of each pair of pictures, or of feature maps, `[N]`.
 
     Args:
-        image: `[N, 3, H, W]` in [-1, 1].
-        target: the same shape, or `[1, 3, H, W]`.
+        image: `[N, C, H, W]`.
+        target: the same shape, or `[1, C, H, W]`.
 
     Raises:
         InvalidArgumentError: shapes differ.
     """
-    _check_shapes(image, target)
-    return (image - target).abs().mean((1, 2, 3))
+    return _difference(image, target).abs().mean((1, 2, 3))
 
 
 def luma(image: Tensor) -> Tensor:

@@ -216,3 +216,5 @@ def test_features_are_compared_as_they_are_and_layers_count_alike():
     assert [maps.shape[-1] for maps in loss.features(large)] == [4, 1]
     value.sum().backward()
     assert float(large.grad.abs().sum()) > 0
+    with pytest.raises(InvalidArgumentError, match="shape"):
+        loss(image, loss.features(torch.ones(2, 3, 2, 2)))
