@@ -13,7 +13,7 @@ from itportrait.generator import Generator
 from itportrait.geometry.camera import check_camera
 from itportrait.records import InvertedRecord
 from itportrait.styles.delta_file import decode_changes, encode_changes
-from itportrait.styles.shares import share_within
+from itportrait.styles.shares import share_at_full, share_within
 
 
 @dataclass(frozen=True)
@@ -46,8 +46,10 @@ class WeightDelta:
 
         See `fades` and `itportrait.styles.shares`.
         """
-        left = min(max(1 - style, 0.0), 1.0)
-        shares = {name: left if self.fades else share_within(name, style) for name in self.changes}
+        shares = {
+            name: share_within(0.0 if self.fades else share_at_full(name), style)
+            for name in self.changes
+        }
         if all(share == 1 for share in shares.values()):
             return self
         changes = {name: shares[name] * c for name, c in self.changes.items() if shares[name]}
