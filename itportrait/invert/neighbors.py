@@ -121,7 +121,7 @@ def around(
     """Draw cameras `[N, 25]` all around the front of the head, to both sides.
 
     Args:
-        like: `[N, 25]`, gives type and device.
+        like: gives type and device.
         random: of the portraits.
         yaw_rad: largest yaw (uniform).
         pitch_rad: largest pitch, up or down (uniform).

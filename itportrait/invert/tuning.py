@@ -17,9 +17,9 @@ from torch import Tensor
 from itportrait.config import Settings
 from itportrait.generator import Generator
 from itportrait.generator.substitutes import substituted
-from itportrait.geometry.camera import look_at_camera
 from itportrait.invert.differences import Differences, tuned_parameters
 from itportrait.invert.loop import Kept, RowLoop, RowRandom
+from itportrait.invert.neighbors import around
 from itportrait.invert.objective import Objective, where_seen
 from itportrait.invert.pivots import Pivots, SideCheck
 from itportrait.invert.problem import Problem, Solution
@@ -59,9 +59,11 @@ class TuningConfig(Settings):
     depth_every: int = Field(default=2, ge=1)
     """Steps between those that compare depth and colors."""
     yaw_rad: float = Field(default=0.6, gt=0)
-    """Largest yaw of the cameras that depth is compared from, to both sides, in radians."""
+    """Largest yaw of the cameras that depth and colors are compared from, to both sides, in
+    radians."""
     pitch_rad: float = Field(default=0.25, ge=0)
-    """Largest pitch of the cameras that depth is compared from, up and down, in radians."""
+    """Largest pitch of the cameras that depth and colors are compared from, up and down, in
+    radians."""
     target_perceptual: float = Field(default=0.008, ge=0)
     """Perceptual distance of the input view at which a portrait has converged."""
     min_gain: float = Field(default=0.02, ge=0)
@@ -214,11 +216,12 @@ class Tuner(RowLoop):
 
     def _change_of_views(self, generator: Generator, planes: Tensor) -> Tensor:
         """Return the weighted change of depth and colors seen from cameras at random, `[N]`."""
-        angles = self.random.uniform(2).to(planes)
-        cameras = look_at_camera(
-            angles[:, 0] * self.options.yaw_rad,
-            angles[:, 1] * self.options.pitch_rad,
-            self.bundle.orbit,
+        cameras = around(
+            planes,
+            self.random,
+            yaw_rad=self.options.yaw_rad,
+            pitch_rad=self.options.pitch_rad,
+            orbit=self.bundle.orbit,
         )
         with torch.no_grad():
             untuned = self.pivots.render(cameras, super_resolve=False)
