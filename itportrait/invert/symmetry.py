@@ -19,7 +19,7 @@ from torch import Tensor
 from itportrait.config import Settings
 from itportrait.geometry.camera import mirror_camera
 from itportrait.invert.loop import RowRandom
-from itportrait.invert.mirror import in_light_of, mirror_image, yaw_weight
+from itportrait.invert.mirror import in_light_of, mirror_image
 from itportrait.invert.neighbors import Model, Shape, WarpConfig, beside, warped
 from itportrait.invert.problem import Problem, Solution, Target
 from itportrait.invert.pti import PivotalTuning
@@ -101,8 +101,11 @@ class SymmetryTuning(PivotalTuning):
         """
         ws = torch.stack([solution.w_plus for solution in solutions])
         model, portraits = Model(self.bundle.generator, ws), problem.targets[0]
-        weight = yaw_weight(portraits.camera)
-        turned = mirror_image(portraits, factor=1, light_cells=self.light_cells)
+        turned = mirror_image(
+            portraits, factor=self.symmetry.mirror_weight, light_cells=self.light_cells
+        )
+        counts = portraits.camera.new_full((len(ws),), self.symmetry.view_weight)
+        portraits = replace(portraits, weight=counts)
         shape, turned_shape = model.shape(portraits.camera), model.shape(turned.camera)
         random = RowRandom([key_rng(self.config.seed, f"{key}:neighbors") for key in problem.keys])
         views: list[Target] = []
@@ -114,23 +117,17 @@ class SymmetryTuning(PivotalTuning):
                 pitch_rad=self.symmetry.pitch_rad_beside,
                 orbit=self.bundle.orbit,
             )
-            own = torch.full_like(weight, self.symmetry.view_weight)
-            views.append(self._neighbor(portraits, shape, camera, own, model))
-            factor = self.symmetry.mirror_weight * weight
-            camera = mirror_camera(camera)
-            views.append(self._neighbor(turned, turned_shape, camera, factor, model))
+            views.append(self._neighbor(portraits, shape, camera, model))
+            views.append(self._neighbor(turned, turned_shape, mirror_camera(camera), model))
         return views
 
-    def _neighbor(
-        self, source: Target, shape: Shape, camera: Tensor, weight: Tensor, model: Model
-    ) -> Target:
+    def _neighbor(self, source: Target, shape: Shape, camera: Tensor, model: Model) -> Target:
         """Return what a view shows of another one from cameras `[N, 25]`.
 
         Args:
-            source: the portraits, or their mirror images.
+            source: the portraits, or their mirror images, with the weight of their neighbors.
             shape: depth from the source's cameras.
             camera: of the view that is returned.
-            weight: `[N]` of that view.
             model: the portraits as their codes are drawn.
         """
         seen, trust = warped(
@@ -143,4 +140,4 @@ class SymmetryTuning(PivotalTuning):
         )
         if source.light_cells is not None:
             seen = in_light_of(seen, model.picture(camera), trust, source.light_cells)
-        return Target(seen, camera, mask=trust, weight=weight)
+        return Target(seen, camera, mask=trust, weight=source.weight)
