@@ -184,9 +184,7 @@ def _together(targets: list[Target]) -> Target:
     """Return the views of single portraits as a batch; without a mask, all of a view is shown."""
     mask = None
     if any(target.mask is not None for target in targets):
-        mask = torch.cat(
-            [torch.ones_like(t.image[:, :1]) if t.mask is None else t.mask for t in targets]
-        )
+        mask = torch.cat([target.shown for target in targets])
     return Target(
         torch.cat([target.image for target in targets]),
         torch.cat([target.camera for target in targets]),

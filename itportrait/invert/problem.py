@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Self
 
+import torch
 from torch import Tensor
 
 from itportrait.errors import InvalidArgumentError
@@ -31,6 +32,11 @@ class Target:
     mask: Tensor | None = None
     weight: Tensor | None = None
     light_cells: int | None = None
+
+    @property
+    def shown(self) -> Tensor:
+        """The mask `[N, 1, S, S]`: of ones where none is given."""
+        return torch.ones_like(self.image[:, :1]) if self.mask is None else self.mask
 
     def keep(self, rows: Tensor) -> Self:
         """Return the view of the portraits of index tensor `rows`."""

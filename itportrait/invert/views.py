@@ -49,7 +49,7 @@ class DrawnViews:
         self.weights, self.bundle = weights, bundle
         self.images = torch.stack([target.image for target in targets], 1)
         self.cameras = torch.stack([target.camera for target in targets], 1)
-        self.masks = torch.stack([_mask(target) for target in targets], 1)
+        self.masks = torch.stack([target.shown for target in targets], 1)
         self.factors = torch.stack([_weight(target) for target in targets], 1)
         self.random = RowRandom([key_rng(seed, f"{key}:drawn views") for key in keys])
 
@@ -78,10 +78,6 @@ class DrawnViews:
         target = self.draw()
         rendering = generator.render(planes, ws, target.camera)
         return PictureLoss(self.weights, self.bundle, target)(rendering)
-
-
-def _mask(target: Target) -> Tensor:
-    return torch.ones_like(target.image[:, :1]) if target.mask is None else target.mask
 
 
 def _weight(target: Target) -> Tensor:
