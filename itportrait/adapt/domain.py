@@ -33,7 +33,8 @@ class DomainSpec(Settings):
     options: dict[str, Any] = Field(default_factory=dict)
     """Overrides of the method's settings for this domain alone, nested or with dotted keys."""
     steps: int = Field(default=401, ge=1)
-    """Upper bound of the optimization steps; the best one is chosen, see `SelectionConfig`."""
+    """Upper bound of the optimization steps; the best one is chosen, see `SelectionConfig`. Methods
+    that train nothing for the domain take one step, whatever stands here."""
     train: str = "synthesis_sr"
     """Preset of the layers that are trained: synthesis_sr, planes_only, decoder_sr or all."""
     seed: int = Field(default=0, ge=0)

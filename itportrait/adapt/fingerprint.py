@@ -77,7 +77,7 @@ def _digest(
     references: Sequence[Reference | bytes],
     align: Settings | Sequence[Any] | None,
 ) -> str:
-    plain = spec.model_dump(mode="json", exclude=_FREE)
+    plain = spec.model_dump(mode="json", exclude=_FREE) | {"steps": resolved.run_steps(spec)}
     resolved.name_as_first(settings)
     contents = [_content(reference) for reference in references]
     return fingerprint(plain, settings, align, model_id, contents, _versions(spec.method))

@@ -132,6 +132,7 @@ class _Run:
         resume_state: Mapping[str, Any] | None,
     ) -> None:
         self.spec, self.config, self.workers = context.spec, context.config, context.workers
+        self.steps = self.config.run_steps(self.spec)
         self.base, self.fingerprint = context.bundle.generator, fingerprint
         self.step, self.seconds = 0, 0.0
         self._started = time.perf_counter()
@@ -176,11 +177,14 @@ class _Run:
     def train(self, on_report: Callable[[AdaptReport], None] | None) -> None:
         """Run to the last step, or until nothing improves."""
         terms: dict[str, list[float]] = defaultdict(list)
-        while self.step < self.spec.steps and not self.selection.exhausted:
+        if self.steps != self.spec.steps:
+            name, own, asked = self.spec.name, self.steps, self.spec.steps
+            logger.info("%s: %s takes %d steps, not %d", name, self.spec.method, own, asked)
+        while self.step < self.steps and not self.selection.exhausted:
             for name, value in self.method.step(self.step).items():
                 terms[name].append(value)
             self.step += 1
-            if self.step % self.config.probe.every == 0 or self.step == self.spec.steps:
+            if self.step % self.config.probe.every == 0 or self.step == self.steps:
                 self._report(terms, on_report)
                 terms.clear()
 
@@ -195,14 +199,14 @@ class _Run:
             "%s step %d/%d: style %.3f identity %.3f depth variance %.2f%s",
             self.spec.name,
             self.step,
-            self.spec.steps,
+            self.steps,
             scores["style"],
             scores["identity"],
             scores["depth_variance"],
             " (kept)" if kept else "",
         )
         if on_report is not None:
-            last = self.step >= self.spec.steps or self.selection.exhausted
+            last = self.step >= self.steps or self.selection.exhausted
             pictures = self.probe.pictures(images)
             metrics = scores | means
             on_report(AdaptReport(self.step, metrics, pictures, kept, self.state_dict, last))

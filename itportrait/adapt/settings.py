@@ -96,6 +96,17 @@ class MethodConfig(Settings):
         """
         return ()
 
+    def run_steps(self, spec: DomainSpec) -> int:
+        """Return how many steps a run of such a domain takes at most: those that the domain asks.
+
+        A method that trains nothing for the domain takes one, whatever the domain says; the
+        domain's fingerprint then does not depend on what it says.
+
+        Args:
+            spec: the domain, whose options are laid over these settings already.
+        """
+        return spec.steps
+
     def name_as_first(self, settings: dict[str, Any]) -> None:
         """Put settings under the names by which they were hashed first.
 

@@ -215,3 +215,16 @@ def test_settings_of_this_packages_methods_are_known_without_them():
         assert METHODS.get(name).Config is config_of(name)
         assert issubclass(config_of(name), MethodConfig)
     assert issubclass(config_of("itportrait"), FinetuningConfig)
+
+
+def test_a_method_that_says_how_many_steps_it_takes_takes_no_more(base, settings, monkeypatch):
+    monkeypatch.setattr(looking_method.LookingConfig, "run_steps", lambda self, spec: 1)
+    result, reports, states = run(base, settings)
+    assert [(report.step, report.last) for report in reports] == [(1, True)]
+    assert result.step == 1
+    again, later, _ = run(base, settings, resume_state=states[0])
+    assert later == []
+    assert torch.equal(again.style.direction, result.style.direction)
+    assert digest({**LOOKING, "steps": 9}, settings) == digest(LOOKING, settings)
+    monkeypatch.undo()
+    assert digest({**LOOKING, "steps": 9}, settings) != digest(LOOKING, settings)
