@@ -12,6 +12,7 @@ from itportrait.adapt.references import Reference
 from itportrait.adapt.sampling import random_codes
 from itportrait.adapt.settings import MethodConfig
 from itportrait.bundle import Bundle
+from itportrait.generator import Rendering
 from itportrait.geometry.camera import look_at_camera
 from itportrait.image import resize, to_uint8
 from itportrait.learning.seeds import step_rng
@@ -69,7 +70,9 @@ class StepProbe:
             with references, `identity`, `depth_distance`, `depth_variance` as a ratio, `diversity`,
             `style`), and the renders `[count, 3, S, S]`.
         """
-        render = style.render(self.codes)
+        return self._judge(style.render(self.codes))
+
+    def _judge(self, render: Rendering) -> tuple[dict[str, float], Tensor]:
         image = render.final_image
         base, bundle = self.base, self.bundle
         scores: dict[str, float] = {}
@@ -102,8 +105,8 @@ class StepProbe:
     @torch.no_grad()
     def final(self, style: PreparedStyle) -> tuple[dict[str, float], Tensor]:
         """Judge the chosen style: `score`, and `view_consistency` over 0 and +-30 degrees."""
-        scores, image = self.score(style)
         bound, count = style.bind(self.codes), len(self.codes)
+        scores, image = self._judge(bound.render(self.codes.cameras))
         views: list[Tensor] = []
         for yaw in (0.0, -_SIDE_YAW_RAD, _SIDE_YAW_RAD):
             camera = look_at_camera(torch.full((count,), yaw), 0.0, self.bundle.orbit)
