@@ -1,0 +1,44 @@
+"""The page of a comparison of methods: pictures that turn, scores, a scatter, costs, failures."""
+
+from typing import TYPE_CHECKING
+
+from itportrait.lazy import lazy_exports
+
+if TYPE_CHECKING:
+    from itportrait.pages.comparison.data import (
+        ComparedDomain,
+        ComparedFailure,
+        ComparedMethod,
+        ComparedPicture,
+        ComparedPortrait,
+        ComparedScore,
+        Comparison,
+        Views,
+    )
+    from itportrait.pages.comparison.measures import MEASURES, Measure, measure_of
+    from itportrait.pages.comparison.views import encode_views
+
+__all__ = [
+    "MEASURES",
+    "ComparedDomain",
+    "ComparedFailure",
+    "ComparedMethod",
+    "ComparedPicture",
+    "ComparedPortrait",
+    "ComparedScore",
+    "Comparison",
+    "Measure",
+    "Views",
+    "encode_views",
+    "measure_of",
+]
+
+__getattr__ = lazy_exports(
+    __name__,
+    {
+        "data": "ComparedDomain ComparedFailure ComparedMethod ComparedPicture ComparedPortrait "
+        "ComparedScore Comparison Views",
+        "measures": "MEASURES Measure measure_of",
+        "views": "encode_views",
+    },
+)

@@ -1,0 +1,85 @@
+"""Names of the compared metrics for people, and which direction is better."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Measure:
+    """How a metric is shown.
+
+    Args:
+        name: of the metric.
+        label: for people.
+        better: whether `more` or `less` is better; None where it is no merit.
+        meaning: one sentence on what it says.
+    """
+
+    name: str
+    label: str
+    better: Literal["more", "less"] | None = None
+    meaning: str = ""
+
+    def beats(self, value: float, other: float) -> bool:
+        """Tell whether `value` is better than `other`; never where neither direction is better."""
+        if self.better is None:
+            return False
+        return value > other if self.better == "more" else value < other
+
+
+MEASURES = (
+    Measure(
+        "clip_direction",
+        "CLIP direction",
+        "more",
+        "Cosine of the picture's change with the change of the words.",
+    ),
+    Measure("clip_reach", "CLIP reach", None, "Share of the words' change that the picture made."),
+    Measure("clip_image", "CLIP to reference", "more", "Cosine to the reference images."),
+    Measure(
+        "clip_image_gain",
+        "CLIP to reference, gain",
+        "more",
+        "How much nearer to the references than the unstylized render.",
+    ),
+    Measure(
+        "truth_distance",
+        "Distance to truth",
+        "less",
+        "Perceptual distance of a portrait to its own true stylization.",
+    ),
+    Measure(
+        "truth_distance_base",
+        "Same, unstylized",
+        None,
+        "Perceptual distance of the unstylized render to the true stylization.",
+    ),
+    Measure("kid", "KID", "less", "Kernel distance to the set of the domain's pictures."),
+    Measure("kid_ratio", "KID, share of base", "less", "KID divided by that of the base."),
+    Measure("fid", "FID", "less", "Fréchet distance to the set of the domain's pictures."),
+    Measure("identity", "Identity", "more", "Cosine of identity features to the input."),
+    Measure(
+        "view_consistency",
+        "View consistency",
+        "more",
+        "Cosine of identity features between views of one portrait.",
+    ),
+    Measure("depth_distance", "Depth distance", "less", "Distance of depth maps to the base's."),
+    Measure(
+        "depth_variance",
+        "Depth variance",
+        "more",
+        "Variance of depth as a share of the base's; far below 1 the head is flat.",
+    ),
+    Measure("diversity", "Diversity", "more", "Mean perceptual distance between portraits."),
+    Measure("adapt_seconds", "Seconds to adapt", "less", "Time to make one style."),
+    Measure("portrait_seconds", "Seconds a portrait", "less", "Time to stylize one portrait."),
+    Measure("style_bytes", "Size of a style", "less", "Bytes of the saved style."),
+)
+"""Metrics that the page knows, in the order in which it shows them."""
+
+
+def measure_of(name: str) -> Measure:
+    """Return how a metric is shown; one that is not in `MEASURES` gets its own name as label."""
+    known = {measure.name: measure for measure in MEASURES}
+    return known.get(name) or Measure(name, name.replace("_", " "))
