@@ -3,9 +3,9 @@
     python benchmarks/bm_likeness.py photos paintings --method pti --sheet likeness.png
 
 Takes folders of pictures, which have no truth but themselves. Prints for every face that is found,
-and on average: PSNR and perceptual distance of the input view, identity cosine, perceptual distance
-of the views at both sides from the input, variance of depth there over that of the code alone,
-stored bytes as a share of the generator's, and seconds.
+and on average with its 95 % interval: PSNR and perceptual distance of the input view, identity
+cosine, perceptual distance of the views at both sides from the input, variance of depth there over
+that of the code alone, stored bytes as a share of the generator's, and seconds.
 """
 
 import argparse
@@ -25,6 +25,7 @@ from itportrait.geometry.camera import look_at_camera
 from itportrait.image import encode, resize, to_tensor, to_uint8
 from itportrait.ingest import list_sources
 from itportrait.invert import InvertConfig, Inverter
+from itportrait.learning.bootstrap import bootstrap_mean
 from itportrait.metrics import depth_variance_ratio
 from itportrait.pages import contact_sheet
 from itportrait.records import AlignedRecord, InvertedRecord, Status
@@ -145,6 +146,10 @@ def report(
         print(_line(name, lines[-1]) + f"  {row.tuning or '-'}")
     if lines:
         print(_line("mean", np.mean(lines, 0)))
+    if len(lines) > 1:
+        found = [bootstrap_mean(values) for values in np.transpose(lines)]
+        print(_line("95 % interval from", [each.low or 0.0 for each in found]))
+        print(_line("to", [each.high or 0.0 for each in found]))
 
 
 def _line(name: str, values: Sequence[float]) -> str:

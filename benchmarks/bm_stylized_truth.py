@@ -32,6 +32,7 @@ from itportrait.ingest import list_sources
 from itportrait.invert import InvertConfig, Inverter
 from itportrait.io import parquet
 from itportrait.jobs.stylize.config import JobConfig, load_job
+from itportrait.learning.bootstrap import bootstrap_mean
 from itportrait.pages import contact_sheet
 from itportrait.portraits import HELD_OUT_SEED, build_face, render_portrait, sample_people
 from itportrait.portraits.domains import get_domain
@@ -209,9 +210,10 @@ def against_truth(
         changes.append(tuned - plain)
         told(look.name, plain, tuned, tuned - plain)
     mean = np.mean(changes, axis=0)
-    low, high = interval(mean)
-    verdict = "" if high < 0 else " MISSED: the interval must be below 0"
-    print(f"  mean of {len(looks)} domains: {mean.mean():+.4f} [{low:+.4f}, {high:+.4f}]{verdict}")
+    found = bootstrap_mean(mean)
+    below = found.high is not None and found.high < 0
+    verdict = "" if below else " MISSED: the interval must be below 0"
+    print(f"  mean of {len(looks)} domains: {found:+.4f}{verdict}")
     lines = []
     for row, portrait in enumerate(portraits):
         lines.append((portrait.uri, pictures.line(looks, row, portrait.pixels)))
@@ -258,19 +260,7 @@ def on_photos(
 
 def told(name: str, plain: np.ndarray, tuned: np.ndarray, change: np.ndarray) -> None:
     """Print a line: means without and with weights, their difference and its interval."""
-    low, high = interval(change)
-    print(
-        f"  {name:24s} {plain.mean():.4f} -> {tuned.mean():.4f}  "
-        f"{change.mean():+.4f} [{low:+.4f}, {high:+.4f}]"
-    )
-
-
-def interval(values: np.ndarray, draws: int = 10_000) -> tuple[float, float]:
-    """Return the 95 % interval of the mean of paired differences, by bootstrap."""
-    rng = np.random.default_rng(0)
-    means = values[rng.integers(0, len(values), (draws, len(values)))].mean(1)
-    low, high = np.percentile(means, (2.5, 97.5))
-    return float(low), float(high)
+    print(f"  {name:24s} {plain.mean():.4f} -> {tuned.mean():.4f}  {bootstrap_mean(change):+.4f}")
 
 
 if __name__ == "__main__":

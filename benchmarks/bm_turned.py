@@ -23,6 +23,7 @@ from itportrait.config import apply_overrides
 from itportrait.geometry.camera import look_at_camera
 from itportrait.image import to_tensor
 from itportrait.invert import InvertConfig, Inverter
+from itportrait.learning.bootstrap import bootstrap_mean
 from itportrait.metrics import psnr
 from itportrait.portraits import HELD_OUT_SEED, ORBIT, build_face, render_portrait, sample_people
 from itportrait.records import AlignedRecord
@@ -32,8 +33,6 @@ INPUT_DEG = (20.0, 35.0)
 NOVEL_DEG = 45.0
 PITCH_RAD = 0.05
 """Of the inputs; novel views are level."""
-DRAWS = 10_000
-"""Number of samples of the bootstrap."""
 
 
 def main() -> None:
@@ -147,14 +146,10 @@ def report(method: str, scores: np.ndarray) -> None:
 
 def compare(method: str, other: str, scores: np.ndarray, baseline: np.ndarray) -> None:
     """Print the difference of the views at 45 deg with its interval."""
-    rng = np.random.default_rng(0)
     differences = scores[:, 1:3].mean(1) - baseline[:, 1:3].mean(1)
-    chosen = rng.integers(len(differences), size=(DRAWS, len(differences)))
-    low, high = np.percentile(differences[chosen].mean(1), [2.5, 97.5])
     print(
-        f"{method} - {other}: {differences.mean():+.2f} dB at 45 deg "
-        f"(95 % interval {low:+.2f} to {high:+.2f}), better for "
-        f"{(differences > 0).sum()} of {len(differences)}",
+        f"{method} - {other}: {bootstrap_mean(differences):+.2f} dB at 45 deg "
+        f"(95 % interval), better for {(differences > 0).sum()} of {len(differences)}",
         flush=True,
     )
 

@@ -1,1 +1,2 @@
-"""What everything that trains or fits shares: seeded randomness, averages, distortions."""
+"""What everything that trains, fits or compares shares: seeded randomness, averages, distortions,
+intervals."""
