@@ -2,8 +2,9 @@
 
 Rows of one portrait resemble each other, and so do rows of one training's seed. A bootstrap that
 drew rows would take them for independent, and its interval would be too narrow. Here portraits are
-drawn with replacement, and seeds as well, each as a whole; a row counts as often as its portrait was
-drawn times as often as its seed was (the "pigeonhole bootstrap" of Owen, 2007, for crossed factors).
+drawn with replacement, and seeds as well, each as a whole; a row counts as often as its portrait
+was drawn times as often as its seed was (the "pigeonhole bootstrap" of Owen, 2007, for crossed
+factors).
 
 From few units an interval is rough: with three seeds it is somewhat too narrow.
 """
