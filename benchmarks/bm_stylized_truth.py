@@ -144,9 +144,9 @@ def inverted(
     files = keep and {part: Path(keep) / f"{name}-{part}.parquet" for part in ("rows", "weights")}
     if files and files["rows"].exists():
         found = files["weights"]
-        weights = parquet.read_weights(found.read_bytes()) if found.exists() else None
+        blobs = {"weights": parquet.read_blobs(found.read_bytes())} if found.exists() else None
         data = files["rows"].read_bytes()
-        rows = parquet.decode_records(data, InvertedRecord, weights=weights, keys={key})
+        rows = parquet.decode_records(data, InvertedRecord, blobs=blobs, keys={key})
         if len(rows) == len(portraits):
             return [row.record for row in rows if isinstance(row.record, InvertedRecord)]
     records = Inverter(config, bundle).invert(portraits)
@@ -155,7 +155,7 @@ def inverted(
         files["rows"].parent.mkdir(parents=True, exist_ok=True)
         schema = parquet.record_schema(InvertedRecord)
         files["rows"].write_bytes(parquet.encode_records(rows, schema))
-        if (weights := parquet.encode_weights(rows)) is not None:
+        if (weights := parquet.encode_blobs(rows, "weights")) is not None:
             files["weights"].write_bytes(weights)
     return records
 

@@ -178,6 +178,9 @@ class StylizedRecord(Record):
     """Ratio to the base generator's."""
     pixels: tuple[np.ndarray, ...] = field(default=(), metadata=read_later(np.uint8), repr=False)
     """uint8 views, the input's own first."""
+    fitted: bytes | None = field(default=None, metadata=read_later(), repr=False)
+    """What the style has fitted to the portrait, where it fits something: `BoundStyle.fitted`, kept
+    in the fitted table, not in the row, so that films do not fit it again."""
 
 
 def content_id(sha256: str, face_index: int = 0, given: str = "") -> str:

@@ -46,7 +46,8 @@ class Commit:
     outputs: str
     """Digest of the rows' content without timings, which are inputs of the next stage."""
     files: dict[str, FileEntry] = field(default_factory=dict)
-    """The files: `records`; `pixels` unless there are no pictures; `weights` if rows have any."""
+    """The files: `records`; `pixels` unless there are no pictures; `weights` and `fitted` if rows
+    have any."""
     inputs: int = 0
     """Number of distinct inputs; `ok + rejected + failed` equals it."""
     ok: int = 0
@@ -172,10 +173,11 @@ class StageTable:
         pixels = parquet.encode_pixels(rows, pixel_format)
         if pixels is not None:
             files["pixels"] = self._put(shard, "pixels", pixels, _picture_count(rows))
-        weights = parquet.encode_weights(rows)
-        if weights is not None:
-            count = sum(getattr(row.record, "weights", None) is not None for row in rows)
-            files["weights"] = self._put(shard, "weights", weights, count)
+        for kind in parquet.BLOBS:
+            data = parquet.encode_blobs(rows, kind)
+            if data is not None:
+                count = sum(getattr(row.record, kind, None) is not None for row in rows)
+                files[kind] = self._put(shard, kind, data, count)
         return files
 
     def _put(self, shard: int, kind: str, data: bytes, rows: int) -> FileEntry:
@@ -229,7 +231,7 @@ class StageTable:
     def read_rows(
         self, commit: Commit, *, pixels: bool = True, keys: Container[str] | None = None
     ) -> list[Row]:
-        """Return the rows of a commit, with their weights, and with their pictures where asked.
+        """Return the rows of a commit, with what they keep in tables apart; pictures where asked.
 
         Args:
             commit: with its files.
@@ -239,17 +241,18 @@ class StageTable:
         Raises:
             OSError: a file is missing, truncated, or not what was committed.
         """
-        pictures = weights = masks = None
+        pictures = masks = None
         if pixels and "pixels" in commit.files:
             data = self._read(commit.files["pixels"])
             pictures, masks = parquet.read_pictures(data), parquet.read_masks(data)
-        if "weights" in commit.files:
-            weights = parquet.read_weights(self._read(commit.files["weights"]))
+        blobs = {
+            kind: parquet.read_blobs(self._read(commit.files[kind]))
+            for kind in parquet.BLOBS
+            if kind in commit.files
+        }
         try:
             data = self._read(commit.files["records"])
-            return parquet.decode_records(
-                data, self.record_type, pictures, weights, masks, keys=keys
-            )
+            return parquet.decode_records(data, self.record_type, pictures, blobs, masks, keys=keys)
         except pa.ArrowInvalid as error:
             raise OSError(f"{uris.redact(self.root)}: {error}") from error
 

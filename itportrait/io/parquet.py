@@ -1,9 +1,10 @@
 """Records, pixels and weights as Parquet: schemas from the record types, rows to bytes and back.
 
 Up to three tables a shard: `records` (nothing large, so that a million rows are read in seconds),
-`pixels` (record_id, view, encoded picture, and the picture's mask in shards that have masks), and
-`weights` (record_id, what the portrait changes in the generator's weights) where a stage tunes
-them. A file is built in memory, checked, and put in one piece.
+`pixels` (record_id, view, encoded picture, and the picture's mask in shards that have masks), and,
+where a stage has them, `weights` (record_id, what the portrait changes in the generator's weights)
+or `fitted` (record_id, what a style has fitted to the portrait). A file is built in memory,
+checked, and put in one piece.
 """
 
 import dataclasses
@@ -11,7 +12,7 @@ import io
 import json
 import types
 import typing
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,15 +45,17 @@ PIXEL_SCHEMA = pa.schema(
 MASK_FIELD = pa.field("mask", pa.binary())
 """Column of the pixels table, in shards where a picture has a mask: a gray PNG, or null."""
 
-WEIGHT_SCHEMA = pa.schema(
+BLOB_SCHEMA = pa.schema(
     [
         pa.field("record_id", pa.string(), nullable=False),
         pa.field("format", pa.string(), nullable=False),
         pa.field("data", pa.binary(), nullable=False),
     ]
 )
-WEIGHT_FORMAT = "safetensors"
-APART = ("pixels", "weights")
+BLOBS = {"weights": "safetensors", "fitted": "style"}
+"""Fields of records that are bytes, each with a table of its name, and what the table says of their
+format: `style` is known to the kind of style alone."""
+APART = ("pixels", *BLOBS)
 """Fields of records that have a table of their own."""
 _NO_COLUMNS = (*APART, "mask")
 
@@ -177,20 +180,20 @@ def encode_pixels(rows: Iterable[Row], pixel_format: PixelFormat) -> bytes | Non
     )
 
 
-def encode_weights(rows: Iterable[Row]) -> bytes | None:
-    """Return a Parquet file of the weights of all rows that have some, or None if none has."""
-    found = [(row.record.record_id, getattr(row.record, "weights", None)) for row in rows]
+def encode_blobs(rows: Iterable[Row], field: str) -> bytes | None:
+    """Return a Parquet file of a field in `BLOBS` of all rows that have it, or None if none has."""
+    found = [(row.record.record_id, getattr(row.record, field, None)) for row in rows]
     found = [(record_id, data) for record_id, data in found if data is not None]
     if not found:
         return None
     columns = {
         "record_id": [record_id for record_id, _ in found],
-        "format": [WEIGHT_FORMAT] * len(found),
+        "format": [BLOBS[field]] * len(found),
         "data": [data for _, data in found],
     }
-    # Half-precision differences hardly compress, and statistics of blobs would copy them.
+    # Half-precision numbers hardly compress, and statistics of blobs would copy them.
     return _write(
-        pa.Table.from_pydict(columns, schema=WEIGHT_SCHEMA),
+        pa.Table.from_pydict(columns, schema=BLOB_SCHEMA),
         _PIXEL_ROWS_PER_GROUP,
         use_dictionary=False,
         write_statistics=["record_id"],
@@ -217,7 +220,7 @@ def decode_records(
     data: bytes,
     record_type: type[Record],
     pictures: dict[str, list[bytes]] | None = None,
-    weights: dict[str, bytes] | None = None,
+    blobs: Mapping[str, dict[str, bytes]] | None = None,
     masks: dict[str, bytes] | None = None,
     *,
     keys: Container[str] | None = None,
@@ -228,7 +231,7 @@ def decode_records(
         data: content of the file.
         record_type: type that the rows become; columns it does not know are ignored.
         pictures: encoded, by record_id, in the order of the views, from `read_pictures`.
-        weights: by record_id, from `read_weights`.
+        blobs: by field and record_id, from `read_blobs`.
         masks: by record_id, from `read_masks`.
         keys: of the rows that are wanted; None: all. Pictures of others are not decoded.
 
@@ -249,8 +252,9 @@ def decode_records(
             values["pixels"] = decoded if several else decoded[0]
         if views and masks and item["record_id"] in masks:
             values["mask"] = decode(masks[item["record_id"]], "L")
-        if weights and item["record_id"] in weights:
-            values["weights"] = weights[item["record_id"]]
+        for name, found in (blobs or {}).items():
+            if item["record_id"] in found:
+                values[name] = found[item["record_id"]]
         rows.append(Row(item["input_key"], record_type(**values), tuple(views)))
     return rows
 
@@ -296,8 +300,8 @@ def read_masks(data: bytes) -> dict[str, bytes]:
     return {item["record_id"]: item["mask"] for item in items if item["mask"] is not None}
 
 
-def read_weights(data: bytes) -> dict[str, bytes]:
-    """Return what the rows of a weights file hold, by record_id."""
+def read_blobs(data: bytes) -> dict[str, bytes]:
+    """Return what the rows of a file of `encode_blobs` hold, by record_id."""
     table = pq.read_table(io.BytesIO(data), columns=["record_id", "data"])
     return {item["record_id"]: item["data"] for item in table.to_pylist()}
 

@@ -273,17 +273,18 @@ def _good_rows(table: StageTable, shard: int) -> list[Row]:
 def _makers(task: DeliveryTask, portrait: _Portrait) -> Iterator[tuple[str, Callable[[], bytes]]]:
     """Yield the name of each file that is wanted, and what makes it."""
     config, domain, code = task.config, task.recipe.domain, portrait.code
+    fitted = portrait.styled.fitted
     if config.pasted:
         yield "pasted.png", partial(_pasted, portrait, config.feather)
     if config.kinds == config.pasted:
         return  # no models are loaded
     stylizer = build_stylizer(task.recipe)
     films: list[tuple[str, tuple[str, ...], Callable[[], Any]]] = [
-        ("turntable", config.turntable, partial(stylizer.turntable, code, domain)),
+        ("turntable", config.turntable, partial(stylizer.turntable, code, domain, fitted=fitted)),
         (
             "strength",
             config.strength,
-            partial(stylizer.interpolate, code, None, domain, config.frames),
+            partial(stylizer.interpolate, code, None, domain, config.frames, fitted=fitted),
         ),
     ]
     if task.before is not None:
@@ -293,8 +294,8 @@ def _makers(task: DeliveryTask, portrait: _Portrait) -> Iterator[tuple[str, Call
         for kind in kinds:
             yield f"{name}.{kind}", partial(_film, kept, kind)
     if config.depth:
-        yield "depth.png", lambda: encode_depth(stylizer.depth_map(code, domain))
-    surface = _Once(partial(_surface, stylizer, code, domain, config.mesh_resolution))
+        yield "depth.png", lambda: encode_depth(stylizer.depth_map(code, domain, fitted=fitted))
+    surface = _Once(partial(_surface, stylizer, portrait, domain, config.mesh_resolution))
     for kind in config.mesh:
         yield f"mesh.{kind}", partial(_mesh, surface, kind)
 
@@ -349,11 +350,12 @@ def _film(frames: Callable[[], Any], kind: str) -> bytes:
 
 
 def _surface(
-    stylizer: "Stylizer", code: InvertedRecord, domain: str, resolution: int
+    stylizer: "Stylizer", portrait: _Portrait, domain: str, resolution: int
 ) -> "trimesh.Trimesh":
     from itportrait.pages.mesh import MeshOptions, extract_mesh
 
-    return extract_mesh(stylizer.bind(code, domain), MeshOptions(resolution=resolution))
+    bound = stylizer.bind(portrait.code, domain, fitted=portrait.styled.fitted)
+    return extract_mesh(bound, MeshOptions(resolution=resolution))
 
 
 def _mesh(surface: Callable[[], Any], kind: str) -> bytes:

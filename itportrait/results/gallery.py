@@ -148,9 +148,12 @@ def _turntables(
     films: dict[str, tuple[str, str, bytes]] = {}
     for recipe in job.stylize:
         for number, portrait in enumerate(portraits):
-            if recipe.domain not in portrait.stylized or portrait.inverted is None:
+            styled = portrait.stylized.get(recipe.domain)
+            if styled is None or portrait.inverted is None:
                 continue
-            frames = build_stylizer(recipe).turntable(portrait.inverted, recipe.domain)
+            frames = build_stylizer(recipe).turntable(
+                portrait.inverted, recipe.domain, fitted=styled.fitted
+            )
             suffix = "" if number == 0 else f"_{number}"
             name, record_id = f"turntable_{recipe.domain}{suffix}", portrait.aligned.record_id
             films[f"{name}.mp4"] = (record_id, recipe.domain, encode_mp4(frames))

@@ -97,19 +97,24 @@ class Stylizer:
             self._prepared[domain] = style.prepare(self.generator, self.config.strength)
         return self._prepared[domain]
 
-    def bind(self, record: InvertedRecord, domain: str | None) -> BoundStyle:
+    def bind(
+        self, record: InvertedRecord, domain: str | None, *, fitted: bytes | None = None
+    ) -> BoundStyle:
         """Return one portrait in a domain, to be rendered from any camera.
 
         Args:
             record: with a code and a camera.
             domain: name of a style; None is the base generator as it is.
+            fitted: what the domain's style has fitted to the portrait (`StylizedRecord.fitted`);
+                None: it is fitted here, if the style fits anything.
 
         Raises:
             UnknownNameError: no such domain.
             InvalidArgumentError: the record has no code, or one of another generator.
         """
         with torch.no_grad():
-            return self.prepared(domain).bind(Codes.of([record], self.generator))
+            codes = Codes.of([record], self.generator)
+            return self.prepared(domain).bind(codes, fitted=None if fitted is None else [fitted])
 
     def stylize(
         self, aligned: list[AlignedRecord], inverted: list[InvertedRecord], domain: str
@@ -151,7 +156,12 @@ class Stylizer:
         return [rows[position] for position in range(len(inverted))]
 
     def turntable(
-        self, record: InvertedRecord, domain: str | None, frames: int | None = None
+        self,
+        record: InvertedRecord,
+        domain: str | None,
+        frames: int | None = None,
+        *,
+        fitted: bytes | None = None,
     ) -> np.ndarray:
         """Render a portrait all around the front.
 
@@ -159,6 +169,7 @@ class Stylizer:
             record: with a code and a camera.
             domain: name of a style; None renders the base generator.
             frames: number of frames; None takes the configuration's.
+            fitted: see `bind`.
 
         Returns:
             `[T, S, S, 3]` uint8, a loop.
@@ -169,11 +180,17 @@ class Stylizer:
             yaw_deg=self.config.turntable_yaw_deg,
             pitch_deg=self.config.turntable_pitch_deg,
         )
-        return render_frames(self.bind(record, domain), cameras)
+        return render_frames(self.bind(record, domain, fitted=fitted), cameras)
 
     @torch.no_grad()
     def interpolate(
-        self, record: InvertedRecord, first: str | None, second: str, frames: int
+        self,
+        record: InvertedRecord,
+        first: str | None,
+        second: str,
+        frames: int,
+        *,
+        fitted: bytes | None = None,
     ) -> np.ndarray:
         """Render a portrait on the way from one domain to another, in its own view.
 
@@ -185,6 +202,8 @@ class Stylizer:
             first: where it starts; None is the base generator.
             second: where it ends.
             frames: number of frames, both ends included.
+            fitted: what the second domain's style has fitted to the portrait; it serves where the
+                first is the base generator.
 
         Returns:
             `[frames, S, S, 3]` uint8.
@@ -196,24 +215,27 @@ class Stylizer:
         """
         ends = [self.style(name) for name in (first, second) if name is not None]
         codes = Codes.of([record], self.generator)
-        fitted: tuple[bytes, ...] | None = None
+        known = None if first is not None or fitted is None else (fitted,)
         pictures: list[np.ndarray] = []
         for t in map(float, torch.linspace(0, 1, frames)):
             shares = [t] if first is None else [1 - t, t]
             parts = [(style, share * self.config.strength) for style, share in zip(ends, shares)]
-            bound = prepare_blend(self.generator, parts).bind(codes, fitted=fitted)
+            bound = prepare_blend(self.generator, parts).bind(codes, fitted=known)
             if first is None:  # what one style has fitted to a portrait serves all its strengths
-                fitted = bound.fitted
+                known = bound.fitted
             pictures.append(to_uint8(bound.render(codes.cameras).final_image)[0])
         return np.stack(pictures)
 
     @torch.no_grad()
-    def depth_map(self, record: InvertedRecord, domain: str | None) -> np.ndarray:
+    def depth_map(
+        self, record: InvertedRecord, domain: str | None, *, fitted: bytes | None = None
+    ) -> np.ndarray:
         """Render how far the portrait's surface is along each ray of its own view.
 
         Args:
             record: with a code and a camera.
             domain: name of a style; None renders the base generator.
+            fitted: see `bind`.
 
         Returns:
             `[R, R]` float32 in world units, R the neural rendering resolution; 0 where a ray meets
@@ -223,7 +245,7 @@ class Stylizer:
             UnknownNameError: no such domain.
             NonFiniteRenderError: the style gave a depth that is not finite.
         """
-        bound = self.bind(record, domain)
+        bound = self.bind(record, domain, fitted=fitted)
         rendering = bound.render(bound.codes.cameras, super_resolve=False)
         depth = rendering.image_depth.masked_fill(rendering.image_alpha < 0.5, 0)[0, 0].float()
         if not bool(torch.isfinite(depth).all()):
@@ -279,6 +301,7 @@ class Stylizer:
                     seconds=seconds,
                     views=len(renders),
                     pixels=tuple(picture[position] for picture in pictures),
+                    fitted=bound.fitted[position] if bound.fitted else None,
                     **{name: float(values[position]) for name, values in scores.items()},
                 )
             )

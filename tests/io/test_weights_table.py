@@ -1,11 +1,13 @@
-"""The table of what portraits change in the generator's weights: written, committed, read back."""
+"""Tables of what rows keep as bytes: written, committed, read back."""
+
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from itportrait.io.commits import Commit, DamagedFileError, StageTable
 from itportrait.io.parquet import PixelFormat, Row
-from itportrait.records import InvertedRecord
+from itportrait.records import InvertedRecord, StylizedRecord
 from itportrait.stages.digests import row_digest
 
 
@@ -69,6 +71,23 @@ def test_files_that_no_commit_names_are_swept(table, tmp_path):
     stray.write_bytes(b"left by a killed attempt")
     assert table.sweep(last_shard=1) == [f"weights/{stray.name}"]
     assert table.read_rows(commit)[0].record.weights == b"delta"
+
+
+def test_what_a_style_has_fitted_comes_back_to_the_byte(tmp_path):
+    fitted = [b"\x00network", None]
+    rows = [
+        Row(name, StylizedRecord(record_id=name, domain="d", version="v", fitted=data))
+        for name, data in zip("ab", fitted, strict=True)
+    ]
+    table = StageTable(str(tmp_path / "stylized"), StylizedRecord)
+    commit = put(table, rows)
+    assert set(commit.files) == {"records", "fitted"}
+    assert commit.files["fitted"].path.startswith("fitted/part-00000-")
+    assert [row.record.fitted for row in table.read_rows(commit, pixels=False)] == fitted
+    again = StageTable(str(tmp_path / "again"), StylizedRecord)
+    assert put(again, table.read_rows(commit)).files == commit.files
+    plain, other = (row_digest(replace(rows[0].record, fitted=data)) for data in (None, b"x"))
+    assert plain == row_digest(replace(rows[1].record, record_id="a")) != other
 
 
 def test_later_stages_follow_the_weights():

@@ -174,6 +174,31 @@ def test_files_that_a_kind_cannot_give_are_lines_of_their_own(run):
     assert "without a density" in errors["mesh.ply"]["message"]
 
 
+def test_films_take_what_was_fitted_from_its_table(run, monkeypatch):
+    job, recipes, _ = run
+    kept = {name: [record.fitted for record in rows_of(recipes[name])] for name in KINDS}
+    assert all(len(data) == 12 for data in kept["portrait"])  # three numbers
+    assert kept["weights"] == kept["latent"] == [None, None]
+    folders = {name: Path(recipes[name].table().root) / "fitted" for name in KINDS}
+    assert [name for name in KINDS if folders[name].exists()] == ["portrait"]
+    monkeypatch.setattr(portrait_style.FilteredPortraits, "fit", None)  # fitting again would fail
+    files = {"turntable": ("webp",), "strength": ("mp4",), "depth": True, "frames": 4}
+    made = deliver(
+        DeliveryTask(
+            config=DeliverablesConfig(**files), recipe=recipes["portrait"], shard=Shard(0, ())
+        )
+    )
+    assert (len(made.files), made.errors) == (6, ())
+    shown = GalleryJob(
+        output=job.output,
+        chain=(recipes["align"], recipes["invert"]),
+        stylize=(recipes["portrait"],),
+        portraits=2,
+        turntables=2,
+    )
+    assert {"turntable_portrait.mp4", "turntable_portrait_1.mp4"} < set(make_gallery(shown))
+
+
 def test_a_mesh_of_a_style_without_density_is_refused(run, bank, tmp_path):
     job, recipes, config = run
     record = rows_of(recipes["weights"])[0].record_id
