@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         Views,
     )
     from itportrait.pages.comparison.measures import MEASURES, Measure, measure_of
+    from itportrait.pages.comparison.page import render_comparison
     from itportrait.pages.comparison.views import encode_views
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "Views",
     "encode_views",
     "measure_of",
+    "render_comparison",
 ]
 
 __getattr__ = lazy_exports(
@@ -39,6 +41,7 @@ __getattr__ = lazy_exports(
         "data": "ComparedDomain ComparedFailure ComparedMethod ComparedPicture ComparedPortrait "
         "ComparedScore Comparison Views",
         "measures": "MEASURES Measure measure_of",
+        "page": "render_comparison",
         "views": "encode_views",
     },
 )

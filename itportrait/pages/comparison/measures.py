@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+_UNITS = ((1, "B"), (1e3, "KB"), (1e6, "MB"), (1e9, "GB"))
+
 
 @dataclass(frozen=True)
 class Measure:
@@ -11,20 +13,36 @@ class Measure:
     Args:
         name: of the metric.
         label: for people.
-        better: whether `more` or `less` is better; None where it is no merit.
+        better: whether `more`, `less` or nearest to `one` is better; None where it is no merit.
         meaning: one sentence on what it says.
     """
 
     name: str
     label: str
-    better: Literal["more", "less"] | None = None
+    better: Literal["more", "less", "one"] | None = None
     meaning: str = ""
 
     def beats(self, value: float, other: float) -> bool:
         """Tell whether `value` is better than `other`; never where neither direction is better."""
         if self.better is None:
             return False
+        if self.better == "one":
+            return abs(value - 1) < abs(other - 1)
         return value > other if self.better == "more" else value < other
+
+    def written(self, value: float) -> str:
+        """Return a figure as people read it: bytes with their unit, and as many digits as
+        its size needs."""
+        if self.name.endswith("_bytes"):
+            unit = next((u for u in _UNITS if abs(value) < 1000 * u[0]), _UNITS[-1])
+            return f"{value / unit[0]:,.{_places(value / unit[0], 2)}f} {unit[1]}"
+        most = 2 if self.name.endswith("_seconds") else 4 if abs(value) < 0.1 else 3
+        return f"{value:,.{_places(value, most)}f}"
+
+
+def _places(value: float, most: int) -> int:
+    """Return the digits after the point: at most these, fewer for large numbers."""
+    return most if abs(value) < 10 else max(most - 1, 0) if abs(value) < 100 else max(most - 2, 0)
 
 
 MEASURES = (
@@ -68,7 +86,7 @@ MEASURES = (
     Measure(
         "depth_variance",
         "Depth variance",
-        "more",
+        "one",
         "Variance of depth as a share of the base's; far below 1 the head is flat.",
     ),
     Measure("diversity", "Diversity", "more", "Mean perceptual distance between portraits."),

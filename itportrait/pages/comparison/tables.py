@@ -1,0 +1,186 @@
+"""The tables of scores and of costs: methods x metrics, the best in bold with its interval."""
+
+import html
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+
+from itportrait.pages.comparison.choice import panel
+from itportrait.pages.comparison.data import SOURCES, ComparedScore
+from itportrait.pages.comparison.index import Scope, ScoreIndex, within
+from itportrait.pages.comparison.measures import Measure
+
+HEADINGS = {
+    "guide": "From CLIP, which guided the methods",
+    "truth": "Not from CLIP: truth",
+    "identity": "Not from CLIP: identity",
+    "depth": "Not from CLIP: depth",
+    "features": "Not from CLIP: features",
+}
+"""Heading of the columns of each source."""
+
+NOTE = (
+    "Columns under CLIP come from the model that guided the methods, so a method can score well "
+    "there without looking right. Truth, identity, depth and features do not come from CLIP: they "
+    "compare with true pictures, or use models that led no method to its style."
+)
+LEGEND = (
+    "↑ more is better, ↓ less is better, →1 nearest to one is better. The best is bold; ≈ marks "
+    "values within the best's interval. Below each value stands its 95 % bootstrap interval."
+)
+_ARROWS = {"more": "↑", "less": "↓", "one": "→1", None: ""}
+_ARROW_WORDS = {"more": "more is better", "less": "less is better", "one": "nearest to 1 is better"}
+
+
+def score_panels(index: ScoreIndex) -> str:
+    """Return HTML of one table for each scope, of which the page shows one at a time."""
+    return "".join(
+        panel("scores", position, _score_table(index, scope))
+        for position, scope in enumerate(score_scopes(index))
+    )
+
+
+def score_scopes(index: ScoreIndex) -> list[Scope]:
+    """Return the scopes that have a table of scores."""
+    return [scope for scope in index.scopes() if index.measures(HEADINGS, scope)]
+
+
+def scope_name(scope: Scope) -> str:
+    """Return what people call a scope."""
+    domain, seed = scope
+    name = "all domains" if domain is None else domain
+    return name if seed is None else f"{name}, seed {seed}"
+
+
+def cost_table(index: ScoreIndex) -> str:
+    """Return HTML of the costs of each method, over all domains and for each; "" without any."""
+    columns = [
+        (measure, (domain, None))
+        for measure in index.measures(["cost"])
+        for domain in (None, *index.domains)
+        if any(index.get(label, measure.name, (domain, None)) for label in index.labels)
+    ]
+    if not columns:
+        return ""
+    groups = [
+        (f"{measure.label} {_ARROWS[measure.better]}", len(list(items)))
+        for measure, items in groupby(columns, key=lambda column: column[0])
+    ]
+    heads = [_head("all domains" if domain is None else domain) for _, (domain, _) in columns]
+    return _table(index, columns, groups, heads, "Costs of each method")
+
+
+def _score_table(index: ScoreIndex, scope: Scope) -> str:
+    measures = [measure for source in SOURCES[:-1] for measure in index.measures([source], scope)]
+    groups = [
+        (HEADINGS[source], len(list(items)))
+        for source, items in groupby(measures, key=lambda measure: index.source(measure.name))
+    ]
+    heads = [_measure_head(measure) for measure in measures]
+    caption = f"Scores of each method, {scope_name(scope)}"
+    return _table(index, [(measure, scope) for measure in measures], groups, heads, caption)
+
+
+def _table(
+    index: ScoreIndex,
+    columns: Sequence[tuple[Measure, Scope]],
+    groups: Sequence[tuple[str, int]],
+    heads: Sequence[str],
+    caption: str,
+) -> str:
+    notes = _notes(index, columns)
+    top = "".join(
+        f'<th scope="colgroup" colspan="{width}" class="group">{html.escape(name)}</th>'
+        for name, width in groups
+    )
+    firsts = _first_columns(width for _, width in groups)
+    best = [index.best(measure, scope) for measure, scope in columns]
+    rows = []
+    for label in index.labels:
+        cells = "".join(
+            _cell(index, label, column, best[position], notes, position in firsts)
+            for position, column in enumerate(columns)
+        )
+        rows.append(f'<tr><th scope="row"><div>{breakable(label)}</div></th>{cells}</tr>')
+    return (
+        f'<div class="card table scores" tabindex="0" role="region" '
+        f'aria-label="{html.escape(caption)}">'
+        f'<table><caption>{html.escape(caption)}</caption><thead><tr><th rowspan="2" scope="col">'
+        f"method</th>{top}</tr><tr>{''.join(heads)}</tr></thead><tbody>{''.join(rows)}</tbody>"
+        f"</table></div>{_footnotes(notes)}"
+    )
+
+
+def _first_columns(widths: Iterable[int]) -> set[int]:
+    firsts, position = set(), 0
+    for width in widths:
+        firsts.add(position)
+        position += width
+    return firsts
+
+
+def _head(text: str, title: str = "") -> str:
+    return f'<th scope="col" title="{html.escape(title)}">{breakable(text)}</th>'
+
+
+def _measure_head(measure: Measure) -> str:
+    words = _ARROW_WORDS.get(measure.better or "", "no direction is better")
+    return _head(
+        f"{measure.label} {_ARROWS[measure.better]}".strip(), f"{measure.meaning} {words}.".strip()
+    )
+
+
+def _cell(
+    index: ScoreIndex,
+    label: str,
+    column: tuple[Measure, Scope],
+    best: ComparedScore | None,
+    notes: dict[str, list[str]],
+    first: bool,
+) -> str:
+    measure, scope = column
+    score = index.get(label, measure.name, scope)
+    edge = " first" if first else ""
+    if score is None or score.value is None:
+        reason = index.missing(label, measure.name, scope)
+        number = list(notes).index(reason) + 1
+        return f'<td class="none{edge}" title="{html.escape(reason)}">–<sup>{number}</sup></td>'
+    text, css = measure.written(score.value), ""
+    if best is not None and score is best:
+        text, css = f"<b>{text}</b>", "best"
+    elif best is not None and within(score, best):
+        text, css = f'<span title="within the best\'s interval">≈</span> {text}', "near"
+    interval = ""
+    if score.low is not None and score.high is not None:
+        to = "–" if score.low >= 0 else " to "
+        interval = f"<small>{measure.written(score.low)}{to}{measure.written(score.high)}</small>"
+    title = f"{score.count:,} measurements" if score.count else ""
+    return f'<td class="{css}{edge}" title="{title}">{text}{interval}</td>'
+
+
+def _notes(index: ScoreIndex, columns: Sequence[tuple[Measure, Scope]]) -> dict[str, list[str]]:
+    """Return each reason of a missing figure, with what is missing by it."""
+    notes: dict[str, list[str]] = {}
+    for measure, scope in columns:
+        for label in index.labels:
+            if index.get(label, measure.name, scope) is None:
+                reason = index.missing(label, measure.name, scope)
+                notes.setdefault(reason, []).append(f"{measure.label} of {label}")
+    return notes
+
+
+def _footnotes(notes: dict[str, list[str]], most: int = 6) -> str:
+    items = []
+    for reason, places in notes.items():
+        named = list(dict.fromkeys(places))
+        rest = f" and {len(named) - most} more" if len(named) > most else ""
+        where = ", ".join(named[:most]) + rest
+        items.append(f"<li>{html.escape(reason)} <span>({html.escape(where)})</span></li>")
+    return f'<ol class="footnotes">{"".join(items)}</ol>' if items else ""
+
+
+def breakable(text: str) -> str:
+    """Return escaped text that may break after the joints of a name."""
+    escaped = html.escape(text)
+    for joint in "_+/":
+        escaped = escaped.replace(joint, f"{joint}<wbr>")
+    return escaped
