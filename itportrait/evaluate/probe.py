@@ -117,8 +117,14 @@ def evaluate_style(
     Returns:
         The report; means over the probe's identities.
     """
-    base, codes, size = PreparedGenerator(bundle.generator), probe.codes, config.batch_size
-    plain, styled = _renders(base, codes, size), _renders(style, codes, size)
+    codes, size = probe.codes, config.batch_size
+    yaws = [math.radians(yaw_deg) for yaw_deg in (0.0, -config.side_deg, config.side_deg)]
+    sides = [look_at_camera(yaw, 0.0, probe.orbit) for yaw in yaws]
+    front = frontal_camera(probe.orbit, codes.device)
+    base = PreparedGenerator(bundle.generator)
+    plain, plain_front = _renders(base, codes, size, front)
+    styled, styled_front, *views = _renders(style, codes, size, front, *sides)
+    turned = torch.stack([view.final_image for view in views], 1)
     values: dict[str, float] = {
         "identity": _mean(metrics.identity(styled.final_image, plain.final_image, bundle.identity)),
         "depth_distance": _mean(
@@ -129,12 +135,10 @@ def evaluate_style(
                 styled.image_depth, plain.image_depth, styled.image_alpha, plain.image_alpha
             )
         ),
-        "view_consistency": _mean(_view_consistency(bundle, style, probe, config)),
+        "view_consistency": _mean(metrics.view_consistency(turned, bundle.identity)),
     }
-    frontal = codes.seen_from(frontal_camera(probe.orbit, codes.device))
-    for name, each in (("diversity", style), ("diversity_base", base)):
-        images = _renders(each, frontal, size).final_image
-        values[name] = metrics.diversity(images, bundle.perceptual)
+    for name, each in (("diversity", styled_front), ("diversity_base", plain_front)):
+        values[name] = metrics.diversity(each.final_image, bundle.perceptual)
     values |= _guidance(bundle, styled.final_image, plain.final_image, target)
     if truth is not None:
         values |= _kid(bundle, style, probe, config, truth)
@@ -165,18 +169,19 @@ def _guidance(
     return values
 
 
-def _renders(style: PreparedStyle, codes: Codes, batch_size: int) -> Rendering:
-    return join_renderings([style.render(part) for part in codes.split(batch_size)])
+def _renders(
+    style: PreparedStyle, codes: Codes, batch_size: int, *cameras: Tensor
+) -> list[Rendering]:
+    """Return what the portraits' own cameras see, and then each of the cameras `[1, 25]`.
 
-
-def _view_consistency(
-    bundle: Bundle, style: PreparedStyle, probe: ProbeSet, config: EvaluationProbeConfig
-) -> Tensor:
-    views: list[Tensor] = []
-    for yaw_deg in (0.0, -config.side_deg, config.side_deg):
-        codes = probe.codes.seen_from(look_at_camera(math.radians(yaw_deg), 0.0, probe.orbit))
-        views.append(_renders(style, codes, config.batch_size).final_image)
-    return metrics.view_consistency(torch.stack(views, 1), bundle.identity)
+    Portraits are bound once for all views: a style may fit something to each of them.
+    """
+    views: list[list[Rendering]] = [[] for _ in range(1 + len(cameras))]
+    for part in codes.split(batch_size):
+        bound = style.bind(part)
+        for place, camera in zip(views, (part.cameras, *cameras), strict=True):
+            place.append(bound.render(camera.to(part.ws).expand(len(part), -1)))
+    return [join_renderings(parts) for parts in views]
 
 
 def _kid(
@@ -189,7 +194,7 @@ def _kid(
     real = _embed(bundle, truth.to(probe.codes.device), config.batch_size)
     scores: list[float] = []
     for each in (style, PreparedGenerator(bundle.generator)):
-        images = _renders(each, probe.kid_codes, config.batch_size).final_image
+        images = _renders(each, probe.kid_codes, config.batch_size)[0].final_image
         scores.append(
             kid(
                 real,
