@@ -133,7 +133,7 @@ class _Run:
     ) -> None:
         self.spec, self.config, self.workers = context.spec, context.config, context.workers
         self.steps = self.config.run_steps(self.spec)
-        self.base, self.fingerprint = context.bundle.generator, fingerprint
+        self.bundle, self.fingerprint = context.bundle, fingerprint
         self.step, self.seconds = 0, 0.0
         self._started = time.perf_counter()
         state = None if resume_state is None else self._checked(resume_state)
@@ -223,7 +223,9 @@ class _Run:
         }
         others = self.method.styles(self.selection.tensors, info)
         style = others.pop(next(iter(others)))
-        metrics, images = self.probe.final(style.prepare(self.base))
+        metrics, images = self.probe.final(
+            style.with_models(self.bundle).prepare(self.bundle.generator)
+        )
         metrics |= {"seconds": self.elapsed()}
         violation = self.selection.violation(metrics)
         if violation > 0:

@@ -9,6 +9,8 @@ if TYPE_CHECKING:
     from itportrait.styles.file import StyleFile
     from itportrait.styles.generators import PreparedGenerator, join_renderings
     from itportrait.styles.kinds import STYLE_KINDS, load_style, read_style
+    from itportrait.styles.portrait_style import PortraitStyle
+    from itportrait.styles.stacked_style import StackedStyle
     from itportrait.styles.style import (
         BoundStyle,
         NoDensityError,
@@ -24,8 +26,10 @@ __all__ = [
     "BoundStyle",
     "Codes",
     "NoDensityError",
+    "PortraitStyle",
     "PreparedGenerator",
     "PreparedStyle",
+    "StackedStyle",
     "Style",
     "StyleFile",
     "Volume",
@@ -45,6 +49,8 @@ __getattr__ = lazy_exports(
         "file": "StyleFile",
         "generators": "PreparedGenerator join_renderings",
         "kinds": "STYLE_KINDS load_style read_style",
+        "portrait_style": "PortraitStyle",
+        "stacked_style": "StackedStyle",
         "style": "BoundStyle NoDensityError PreparedStyle Style Volume prepare_blend",
         "weight_style": "WeightStyle mix_weight_styles",
     },

@@ -11,7 +11,10 @@ from itportrait.weights.windows import fence
 STYLE_KINDS: Registry[type[Style]] = Registry(
     "kind of style",
     group="itportrait.style_kinds",
-    own={"itportrait-adapter-1": "itportrait.styles.weight_style:WeightStyle"},
+    own={
+        "itportrait-adapter-1": "itportrait.styles.weight_style:WeightStyle",
+        "itportrait-stacked-1": "itportrait.styles.stacked_style:StackedStyle",
+    },
 )
 
 
@@ -26,14 +29,22 @@ def read_style(data: bytes, *, source: str = "style") -> Style:
         CheckpointError: truncated, no style, or of a kind that nobody has registered.
     """
     with fence(source):
-        file = StyleFile.parse(data)
-        try:
-            kind = STYLE_KINDS.get(file.kind)
-        except UnknownNameError as error:
-            raise CheckpointError(
-                f"{error}; install the package that this style was made with"
-            ) from error
-        return kind.of_file(file)
+        return style_of(StyleFile.parse(data))
+
+
+def style_of(file: StyleFile) -> Style:
+    """Return the style that a file's content describes.
+
+    Raises:
+        CheckpointError: of a kind that nobody has registered, or not what that kind writes.
+    """
+    try:
+        kind = STYLE_KINDS.get(file.kind)
+    except UnknownNameError as error:
+        raise CheckpointError(
+            f"{error}; install the package that this style was made with"
+        ) from error
+    return kind.of_file(file)
 
 
 def load_style(path: str | Path) -> Style:

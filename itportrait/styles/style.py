@@ -12,7 +12,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from torch import Tensor
 
@@ -21,6 +21,9 @@ from itportrait.generator import Generator, Rendering
 from itportrait.styles.codes import Codes
 from itportrait.styles.file import StyleFile, read_local
 from itportrait.weights.windows import fence
+
+if TYPE_CHECKING:
+    from itportrait.bundle import Bundle
 
 _NO_DENSITY = (
     "this style makes pictures without a density, so that no mesh can be made of them; choose "
@@ -133,6 +136,17 @@ class Style(ABC):
         Raises:
             InvalidArgumentError: the style does not fit the generator.
         """
+
+    def with_models(self, bundle: "Bundle") -> Self:
+        """Return the style with the models that guide it where it is fitted to portraits.
+
+        Whoever prepares a style to render portraits that it was not fitted to calls this first.
+        Styles that fit nothing are returned as they are.
+
+        Args:
+            bundle: the base model that the style belongs to.
+        """
+        return self
 
     def tensors(self) -> Mapping[str, Tensor]:
         """Return what the style's file holds, by name: the attributes that are tensors."""

@@ -63,10 +63,11 @@ class Stylizer:
         targets: Mapping[str, StyleTarget] | None = None,
         versions: Mapping[str, str] | None = None,
     ) -> None:
-        self.config, self.bundle, self.styles = config, bundle, dict(styles)
+        self.config, self.bundle = config, bundle
         self.targets, self.versions = dict(targets or {}), dict(versions or {})
-        for style in self.styles.values():
+        for style in styles.values():
             style.check_base(bundle.model_id)
+        self.styles = {name: style.with_models(bundle) for name, style in styles.items()}
         self.generator = bundle.generator.eval().requires_grad_(False)
         self._base = PreparedGenerator(self.generator)
         self._prepared: dict[str, PreparedStyle] = {}

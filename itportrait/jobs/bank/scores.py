@@ -91,7 +91,7 @@ def score_versions(job: ScoreJob, bundle: "Bundle") -> Scores:
     for label, data in job.styles.items():
         style = read_style(data, source=f"{label} of {job.spec.name}")
         style.check_base(bundle.model_id)
-        prepared = style.prepare(generator)
+        prepared = style.with_models(bundle).prepare(generator)
         report = evaluate_style(
             bundle, prepared, target, probe=probe, config=job.probe, truth=truth
         )
