@@ -72,10 +72,21 @@ class ScoreIndex:
         """Return where a metric comes from."""
         return self._source[metric]
 
+    def whole(self, score: ComparedScore) -> bool:
+        """Tell whether a score has as many measurements as any method has in its scope."""
+        others = self._present(score.metric, (score.domain, score.seed))
+        return score.count >= max(other.count for other in others)
+
     def best(self, measure: Measure, scope: Scope) -> ComparedScore | None:
-        """Return the best score of all methods, or None where there is none or no direction."""
+        """Return the best score of all methods, or None where there is none or no direction.
+
+        A mean of fewer measurements, such as of a method that does not fit all domains, is of
+        other things than the rest and never the best.
+        """
         best: ComparedScore | None = None
         for score in self._present(measure.name, scope):
+            if not self.whole(score):
+                continue
             if best is None or measure.beats(_number(score), _number(best)):
                 best = score
         return best if measure.better else None

@@ -13,21 +13,19 @@ class Measure:
     Args:
         name: of the metric.
         label: for people.
-        better: whether `more`, `less` or nearest to `one` is better; None where it is no merit.
+        better: whether `more` or `less` is better; None where neither is a merit.
         meaning: one sentence on what it says.
     """
 
     name: str
     label: str
-    better: Literal["more", "less", "one"] | None = None
+    better: Literal["more", "less"] | None = None
     meaning: str = ""
 
     def beats(self, value: float, other: float) -> bool:
         """Tell whether `value` is better than `other`; never where neither direction is better."""
         if self.better is None:
             return False
-        if self.better == "one":
-            return abs(value - 1) < abs(other - 1)
         return value > other if self.better == "more" else value < other
 
     def written(self, value: float) -> str:
@@ -85,8 +83,8 @@ MEASURES = (
     Measure("depth_distance", "Depth distance", "less", "Distance of depth maps to the base's."),
     Measure(
         "depth_variance",
-        "Depth variance",
-        "one",
+        "Depth variance, 1 as base",
+        None,
         "Variance of depth as a share of the base's; far below 1 the head is flat.",
     ),
     Measure("diversity", "Diversity", "more", "Mean perceptual distance between portraits."),

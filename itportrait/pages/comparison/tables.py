@@ -24,11 +24,12 @@ NOTE = (
     "compare with true pictures, or use models that led no method to its style."
 )
 LEGEND = (
-    "↑ more is better, ↓ less is better, →1 nearest to one is better. The best is bold; ≈ marks "
-    "values within the best's interval. Below each value stands its 95 % bootstrap interval."
+    "↑ more is better, ↓ less is better. The best is bold; ≈ marks values within the best's "
+    "interval. Below each value stands its 95 % bootstrap interval. Values in italics are means of "
+    "fewer measurements than others in their column, of other domains for example, and are never "
+    "called the best."
 )
-_ARROWS = {"more": "↑", "less": "↓", "one": "→1", None: ""}
-_ARROW_WORDS = {"more": "more is better", "less": "less is better", "one": "nearest to 1 is better"}
+_ARROWS = {"more": "↑", "less": "↓", None: ""}
 
 
 def score_panels(index: ScoreIndex) -> str:
@@ -123,7 +124,7 @@ def _head(text: str, title: str = "") -> str:
 
 
 def _measure_head(measure: Measure) -> str:
-    words = _ARROW_WORDS.get(measure.better or "", "no direction is better")
+    words = f"{(measure.better or 'neither direction').capitalize()} is better"
     return _head(
         f"{measure.label} {_ARROWS[measure.better]}".strip(), f"{measure.meaning} {words}.".strip()
     )
@@ -134,7 +135,7 @@ def _cell(
     label: str,
     column: tuple[Measure, Scope],
     best: ComparedScore | None,
-    notes: dict[str, list[str]],
+    notes: dict[str, dict[str, list[str]]],
     first: bool,
 ) -> str:
     measure, scope = column
@@ -154,28 +155,35 @@ def _cell(
         to = "–" if score.low >= 0 else " to "
         interval = f"<small>{measure.written(score.low)}{to}{measure.written(score.high)}</small>"
     title = f"{score.count:,} measurements" if score.count else ""
+    css += "" if index.whole(score) else " fewer"
     return f'<td class="{css}{edge}" title="{title}">{text}{interval}</td>'
 
 
-def _notes(index: ScoreIndex, columns: Sequence[tuple[Measure, Scope]]) -> dict[str, list[str]]:
-    """Return each reason of a missing figure, with what is missing by it."""
-    notes: dict[str, list[str]] = {}
+def _notes(
+    index: ScoreIndex, columns: Sequence[tuple[Measure, Scope]]
+) -> dict[str, dict[str, list[str]]]:
+    """Return each reason of a missing figure, with the methods and metrics that lack it."""
+    notes: dict[str, dict[str, list[str]]] = {}
     for measure, scope in columns:
         for label in index.labels:
             if index.get(label, measure.name, scope) is None:
                 reason = index.missing(label, measure.name, scope)
-                notes.setdefault(reason, []).append(f"{measure.label} of {label}")
+                notes.setdefault(reason, {}).setdefault(label, []).append(measure.label)
     return notes
 
 
-def _footnotes(notes: dict[str, list[str]], most: int = 6) -> str:
+def _footnotes(notes: dict[str, dict[str, list[str]]], most: int = 3) -> str:
     items = []
-    for reason, places in notes.items():
-        named = list(dict.fromkeys(places))
-        rest = f" and {len(named) - most} more" if len(named) > most else ""
-        where = ", ".join(named[:most]) + rest
+    for reason, methods in notes.items():
+        where = "; ".join(f"{label}: {_listed(names, most)}" for label, names in methods.items())
         items.append(f"<li>{html.escape(reason)} <span>({html.escape(where)})</span></li>")
     return f'<ol class="footnotes">{"".join(items)}</ol>' if items else ""
+
+
+def _listed(names: Sequence[str], most: int) -> str:
+    named = list(dict.fromkeys(names))
+    rest = f" and {len(named) - most} more" if len(named) > most else ""
+    return ", ".join(named[:most]) + rest
 
 
 def breakable(text: str) -> str:
