@@ -1,5 +1,7 @@
 """The StyleGAN2 backbone that draws the tri-planes."""
 
+from collections.abc import Mapping as MappingOf
+
 import torch
 from torch import Tensor, nn
 
@@ -34,12 +36,23 @@ class Synthesis(nn.Module):
         self.num_ws += 1
 
     def forward(
-        self, ws: Tensor, noise_mode: NoiseMode, rng: torch.Generator | None = None
+        self,
+        ws: Tensor,
+        noise_mode: NoiseMode,
+        rng: torch.Generator | None = None,
+        *,
+        added: MappingOf[str, MappingOf[str, Tensor]] | None = None,
     ) -> Tensor:
         """Map `ws [N, num_ws, w_dim]` to `[N, 3 * C, H, W]`.
 
         Each block reads its convolutions' ws and one more for its to-RGB, which is also the first
         of the next block.
+
+        Args:
+            ws: `[N, num_ws, w_dim]`.
+            noise_mode: `none`, `const` or `random`.
+            rng: for `random`.
+            added: what is added to layers' outputs, by block and layer (`b8`, `conv0`).
         """
         x = image = None
         start = 0
@@ -47,7 +60,8 @@ class Synthesis(nn.Module):
             block = self.get_submodule(name)
             assert isinstance(block, SynthesisBlock)
             part = ws[:, start : start + block.num_conv + 1]
-            x, image = block(x, image, part, noise_mode=noise_mode, rng=rng)
+            own = None if added is None else added.get(name)
+            x, image = block(x, image, part, noise_mode=noise_mode, rng=rng, added=own)
             start += block.num_conv
         assert image is not None
         return image

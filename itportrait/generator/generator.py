@@ -11,6 +11,7 @@ from itportrait.generator import renderer
 from itportrait.generator.backbone import NUM_PLANES, Backbone
 from itportrait.generator.base import Generator, NoiseMode, Rendering, Samples, Sampling
 from itportrait.generator.config import GeneratorConfig
+from itportrait.generator.deformation import Deformation
 from itportrait.generator.rows import row_layers, row_sets
 from itportrait.generator.superresolution import SuperResolution
 from itportrait.geometry.camera import check_camera
@@ -32,10 +33,12 @@ class TriPlaneGenerator(Generator):
 
     config: GeneratorConfig
     config_type = GeneratorConfig
+    deformation: Deformation | None
+    """What changes scenes while they are drawn; `deformed` puts it in. A base has none."""
     optional_suffix = "resample_filter"
     parts: ClassVar[Mapping[str, tuple[str, ...]]] = {
         # The mapping is in none of them, so that codes keep their meaning.
-        "synthesis": ("backbone.synthesis.",),
+        "synthesis": ("backbone.synthesis.", "deformation."),
         "decoder": ("decoder.",),
         "superresolution": ("superresolution.",),
         "background": ("background.",),
@@ -47,6 +50,7 @@ class TriPlaneGenerator(Generator):
         self.decoder = renderer.Decoder(config)
         self.background = renderer.Background(config) if config.background else None
         self.superresolution = SuperResolution(config)
+        self.deformation = None
         self.z_dim, self.w_dim = config.z_dim, config.w_dim
         self.num_ws = self.backbone.mapping.num_ws
         self.image_resolution = config.image_resolution
@@ -76,8 +80,11 @@ class TriPlaneGenerator(Generator):
     ) -> Tensor:
         """Draw the tri-planes `[N, 3, C, H, W]`; see `Generator.planes`."""
         self._check_ws(ws)
-        planes = self.backbone.synthesis(ws, noise_mode, rng)
-        return planes.unflatten(1, (NUM_PLANES, self.config.plane_channels))
+        deformation = self.deformation
+        added = None if deformation is None else deformation.features(ws)
+        planes = self.backbone.synthesis(ws, noise_mode, rng, added=added)
+        planes = planes.unflatten(1, (NUM_PLANES, self.config.plane_channels))
+        return planes if deformation is None else deformation.planes(planes, ws)
 
     def sample(self, points: Tensor, planes: Tensor) -> tuple[Tensor, Tensor]:
         if points.ndim != 3 or points.shape[2] != 3 or len(points) != len(planes):

@@ -1,7 +1,7 @@
 """Layers with the published state names: fully connected, synthesis layer, to-RGB, block."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import get_args
 
@@ -187,6 +187,7 @@ class SynthesisBlock(nn.Module):
         noise_mode: NoiseMode = "const",
         rng: torch.Generator | None = None,
         dtype: torch.dtype | None = None,
+        added: Mapping[str, Tensor] | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Refine features and skip image by one level.
 
@@ -197,18 +198,23 @@ class SynthesisBlock(nn.Module):
             noise_mode: `none`, `const` or `random`.
             rng: for `random`.
             dtype: of the layers, if not that of `ws`; the image has at least single precision.
+            added: what is added to a layer's output, by the layer's name (`conv0`, `conv1`).
 
         Returns:
             `(x, image)`, twice the size where the block upsamples.
         """
         w = list(ws.unbind(1))
-        dtype = dtype or ws.dtype
+        dtype, added = dtype or ws.dtype, added or {}
         if x is None:
             constant = self.const.to(dtype).expand(len(ws), -1, -1, -1)
             features = constant.contiguous(memory_format=torch.channels_last)
         else:
             features = self.conv0(x.to(dtype), w.pop(0), noise_mode, rng)
+            if "conv0" in added:
+                features = features + added["conv0"].to(dtype)
         features = self.conv1(features, w.pop(0), noise_mode, rng)
+        if "conv1" in added:
+            features = features + added["conv1"].to(dtype)
         rgb = self.torgb(features, w.pop(0)).to(at_least_single(ws.dtype))
         if image is None:
             return features, rgb

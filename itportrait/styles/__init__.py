@@ -6,6 +6,7 @@ from itportrait.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from itportrait.styles.codes import Codes, WeightDelta
+    from itportrait.styles.deformed_style import DEFORMATIONS, DeformedStyle
     from itportrait.styles.file import StyleFile
     from itportrait.styles.generators import PreparedGenerator, join_renderings
     from itportrait.styles.kinds import STYLE_KINDS, load_style, read_style
@@ -22,9 +23,11 @@ if TYPE_CHECKING:
     from itportrait.styles.weight_style import WeightStyle, mix_weight_styles
 
 __all__ = [
+    "DEFORMATIONS",
     "STYLE_KINDS",
     "BoundStyle",
     "Codes",
+    "DeformedStyle",
     "NoDensityError",
     "PortraitStyle",
     "PreparedGenerator",
@@ -46,6 +49,7 @@ __getattr__ = lazy_exports(
     __name__,
     {
         "codes": "Codes WeightDelta",
+        "deformed_style": "DEFORMATIONS DeformedStyle",
         "file": "StyleFile",
         "generators": "PreparedGenerator join_renderings",
         "kinds": "STYLE_KINDS load_style read_style",

@@ -14,6 +14,7 @@ STYLE_KINDS: Registry[type[Style]] = Registry(
     own={
         "itportrait-adapter-1": "itportrait.styles.weight_style:WeightStyle",
         "itportrait-stacked-1": "itportrait.styles.stacked_style:StackedStyle",
+        "itportrait-deformed-1": "itportrait.styles.deformed_style:DeformedStyle",
     },
 )
 
