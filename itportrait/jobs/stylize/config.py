@@ -9,7 +9,7 @@ from itportrait.adapt.domain import DomainSpec
 from itportrait.align.config import AlignConfig
 from itportrait.bank.store import BankVersion
 from itportrait.config import Settings, apply_overrides
-from itportrait.errors import InvalidArgumentError, ItportraitError, NoInputError, UnknownNameError
+from itportrait.errors import InvalidArgumentError, ItportraitError, UnknownNameError
 from itportrait.geometry.conventions import CameraConvention
 from itportrait.ingest.masks import MASK_SUFFIX
 from itportrait.invert.config import InvertConfig
@@ -18,18 +18,13 @@ from itportrait.io import uris
 from itportrait.io.formats import PATTERNS
 from itportrait.io.names import check_domain
 from itportrait.io.parquet import PixelFormat
-from itportrait.jobs.places import refuse_temporary, runs_folder
+from itportrait.jobs.places import refuse_temporary
+from itportrait.jobs.yaml_files import read_mapping
 from itportrait.stages.chain import check_chain
 from itportrait.stages.recipe import Recipe
 from itportrait.stages.registry import CHAIN, stage_named
 from itportrait.stylize.config import DeliverablesConfig, StylizeConfig
 from itportrait.training.domain_job import TrainConfig
-from itportrait.yaml_lines import MOST_BYTES, read_yaml
-
-RUNS = "{runs}"
-"""In a URI of a configuration: `$ITPORTRAIT_RUNS`, or `runs` below the working folder."""
-_RUNS_MARK = "\ue000runs\ue000"
-"""Text that stands for `RUNS` while YAML is parsed."""
 
 COPIES = {"png": 6, "jpeg": 3, "webp": 3}
 """Largest memory of a shard while it is written, in sizes of its raw pictures: measured on noise,
@@ -373,7 +368,7 @@ def load_job(
         InvalidArgumentError: names every offending key; or input or output are missing, or a place
             would be lost with the job.
     """
-    data = apply_overrides(_read_yaml(path) if path else {}, overrides or [])
+    data = apply_overrides(read_mapping(path) if path else {}, overrides or [])
     data |= {name: value for name, value in given.items() if value}
     config = JobConfig.parse(data, source=path or "configuration")
     if domains is not None:
@@ -392,31 +387,6 @@ def load_job(
     config = config.model_copy(update=_absolute_places(config, folder))
     refuse_temporary(config.places())
     return config
-
-
-def _read_yaml(path: str) -> dict[str, Any]:
-    try:
-        text = uris.read_bytes(path, most=MOST_BYTES + 1).decode()
-    except (OSError, UnicodeDecodeError) as error:
-        reason = uris.redact(str(error))
-        raise NoInputError(f"configuration {uris.redact(path)} cannot be read: {reason}") from error
-    # Unquoted, {runs} would be a mapping to YAML; the mark is a word wherever it stands.
-    parsed = read_yaml(text.replace(RUNS, _RUNS_MARK), source=uris.redact(path))
-    data = _with_runs(parsed, runs_folder()) or {}
-    if not isinstance(data, dict):
-        raise InvalidArgumentError(
-            uris.redact(path), expected="a YAML mapping", actual=type(data).__name__
-        )
-    return data
-
-
-def _with_runs(data: Any, runs: str) -> Any:
-    """Return parsed data with the runs folder in its texts: as a value, whatever signs it holds."""
-    if isinstance(data, dict):
-        return {_with_runs(key, RUNS): _with_runs(value, runs) for key, value in data.items()}
-    if isinstance(data, list):
-        return [_with_runs(value, runs) for value in data]
-    return data.replace(_RUNS_MARK, runs) if isinstance(data, str) else data
 
 
 def _absolute_places(config: JobConfig, folder: str) -> dict[str, Any]:
