@@ -28,6 +28,27 @@ DRAWN = "mini:"
 """Beginning of a `truth` that is drawn and not read."""
 
 
+def check_truth(truth: str | None) -> str | None:
+    """Return the truth of a domain if it is none, a place, or a drawn domain that exists.
+
+    Raises:
+        ValueError: no drawn domain has the name; lists the known ones.
+    """
+    from itportrait.portraits.domains import get_domain
+
+    if truth is not None and truth.startswith(DRAWN):
+        try:
+            get_domain(truth.removeprefix(DRAWN))
+        except UnknownNameError as error:
+            raise ValueError(str(error)) from None
+    return truth
+
+
+def rooted_truth(truth: str | None, folder: str) -> str | None:
+    """Return the truth of a domain, with a relative place taken from a folder."""
+    return truth if truth is None or truth.startswith(DRAWN) else uris.rooted(truth, folder)
+
+
 class BankDomain(DomainSpec):
     """A style domain of a bank."""
 
@@ -39,14 +60,7 @@ class BankDomain(DomainSpec):
     @field_validator("truth")
     @classmethod
     def _drawn_truth_is_known(cls, value: str | None) -> str | None:
-        from itportrait.portraits.domains import get_domain
-
-        if value is not None and value.startswith(DRAWN):
-            try:
-                get_domain(value.removeprefix(DRAWN))
-            except UnknownNameError as error:
-                raise ValueError(str(error)) from None
-        return value
+        return check_truth(value)
 
     def spec(self) -> DomainSpec:
         """Return what the adaptation needs of it."""
@@ -228,7 +242,5 @@ def _check_meaning(
 def _rooted(domain: BankDomain, folder: str) -> BankDomain:
     """Return the domain with its relative paths taken from the specification's folder."""
     references = tuple(uris.rooted(uri, folder) for uri in domain.references)
-    truth = domain.truth
-    if truth is not None and not truth.startswith(DRAWN):
-        truth = uris.rooted(truth, folder)
+    truth = rooted_truth(domain.truth, folder)
     return domain.model_copy(update={"references": references, "truth": truth})
