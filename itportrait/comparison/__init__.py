@@ -1,0 +1,1 @@
+"""Compare adaptation methods: methods x domains x seeds x portraits, scored alike, in tables."""

@@ -1,0 +1,191 @@
+"""From the rows of portraits and cells to the table of scores, with intervals and differences."""
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from itportrait.comparison.names import CELL_METRICS, METRICS, PORTRAIT_METRICS
+from itportrait.comparison.run import CellResult
+from itportrait.comparison.scoring import cell_folder, read_part
+from itportrait.errors import ItportraitError
+from itportrait.io import uris
+from itportrait.learning.bootstrap import bootstrap_difference, bootstrap_mean
+from itportrait.pages.comparison import measure_of
+
+DRAWS = 2_000
+"""Number of samples of each bootstrap; the table has thousands of them."""
+Key = tuple[str, str, int]
+"""Domain, portrait and seed of a measurement; metrics of a whole cell have no portrait."""
+
+
+@dataclass(frozen=True)
+class Measurements:
+    """All measurements of one label: metric -> domain, portrait and seed -> value."""
+
+    label: str
+    values: dict[str, dict[Key, float]]
+    reasons: dict[str, dict[str, str]]
+    """Metric -> domain -> why it is missing there."""
+
+
+def portrait_rows(output: str, results: Iterable[CellResult]) -> list[dict[str, Any]]:
+    """Return one row for each label, domain, seed and portrait of the cells that were scored."""
+    rows: list[dict[str, Any]] = []
+    for result in results:
+        cell, job = result.cell, result.planned.job
+        for part in result.scores.parts if result.scores else ():
+            found = read_part(uris.join(cell_folder(output, cell), part))
+            if found is None:
+                raise ItportraitError(
+                    f"the portraits of {cell} are damaged or gone; the same command scores them "
+                    "again"
+                )
+            about = {
+                "label": cell.label,
+                "domain": cell.domain,
+                "seed": cell.seed,
+                "method": job.spec.method if job else "",
+                "mode": result.planned.mode,
+            }
+            rows += [about | row for row in found]
+    return rows
+
+
+def score_rows(
+    results: Sequence[CellResult], portraits: Sequence[dict[str, Any]], reference: str
+) -> list[dict[str, Any]]:
+    """Return the table of scores.
+
+    Args:
+        results: of all cells.
+        portraits: from `portrait_rows`.
+        reference: label to which differences are taken.
+    """
+    measured = _measurements(results, portraits)
+    labels = {found.label: found for found in measured}
+    domains = list(dict.fromkeys(result.cell.domain for result in results))
+    seeds = list(dict.fromkeys(result.cell.seed for result in results))
+    there = {(result.cell.label, result.cell.domain) for result in results}
+    rows: list[dict[str, Any]] = []
+    for domain in [None, *domains]:
+        for seed in [None, *seeds] if domain is not None else [None]:
+            for metric, source in METRICS.items():
+                column = [
+                    _row(found, labels.get(reference), domain, seed, metric, source)
+                    for found in measured
+                    if domain is None or (found.label, domain) in there
+                ]
+                rows += _with_best(column, metric, labels, domain, seed)
+    return rows
+
+
+def _measurements(
+    results: Sequence[CellResult], portraits: Sequence[dict[str, Any]]
+) -> list[Measurements]:
+    found: dict[str, Measurements] = {}
+    for result in results:
+        cell = result.cell
+        entry = found.setdefault(cell.label, Measurements(cell.label, {}, {}))
+        values = result.scores.values if result.scores else {}
+        for metric in CELL_METRICS:
+            if metric in values and math.isfinite(values[metric]):
+                entry.values.setdefault(metric, {})[(cell.domain, "", cell.seed)] = values[metric]
+        for metric in METRICS:
+            reason = result.reason or (result.scores.reasons.get(metric) if result.scores else None)
+            if reason:
+                entry.reasons.setdefault(metric, {})[cell.domain] = reason
+    for row in portraits:
+        entry = found[row["label"]]
+        for metric in PORTRAIT_METRICS:
+            if row[metric] is not None:
+                key = (row["domain"], row["record_id"], row["seed"])
+                entry.values.setdefault(metric, {})[key] = row[metric]
+    return list(found.values())
+
+
+def _chosen(
+    found: Measurements, metric: str, domain: str | None, seed: int | None
+) -> dict[Key, float]:
+    return {
+        key: value
+        for key, value in found.values.get(metric, {}).items()
+        if domain in (None, key[0]) and seed in (None, key[2])
+    }
+
+
+def _row(
+    found: Measurements,
+    reference: Measurements | None,
+    domain: str | None,
+    seed: int | None,
+    metric: str,
+    source: str,
+) -> dict[str, Any]:
+    row = {"label": found.label, "domain": domain, "seed": seed, "metric": metric, "source": source}
+    values = _chosen(found, metric, domain, seed)
+    if not values:
+        return {**row, "count": 0, "reason": _reason(found, metric, domain)}
+    estimate = bootstrap_mean(
+        list(values.values()),
+        portraits=[key[1] for key in values],
+        seeds=[key[2] for key in values],
+        draws=DRAWS,
+    )
+    row |= {"value": estimate.mean, "low": estimate.low, "high": estimate.high}
+    row |= {"count": estimate.count}
+    if seed is None and reference is not None and reference.label != found.label:
+        others = _chosen(reference, metric, domain, seed)
+        row |= _difference(values, others)
+    return row
+
+
+def _difference(values: dict[Key, float], others: dict[Key, float]) -> dict[str, float | None]:
+    both = [key for key in values if key in others]
+    if not both:
+        return {}
+    estimate = bootstrap_difference(
+        [values[key] for key in both],
+        [others[key] for key in both],
+        portraits=[key[1] for key in both],
+        seeds=[key[2] for key in both],
+        draws=DRAWS,
+    )
+    ends = {"difference_low": estimate.low, "difference_high": estimate.high}
+    return {"difference": estimate.mean, **ends}
+
+
+def _reason(found: Measurements, metric: str, domain: str | None) -> str:
+    reasons = found.reasons.get(metric, {})
+    if domain is not None:
+        return reasons.get(domain, "no portrait has it")
+    texts = list(dict.fromkeys(reasons.values()))
+    return "; ".join(texts) or "no portrait has it"
+
+
+def _with_best(
+    column: list[dict[str, Any]],
+    metric: str,
+    labels: dict[str, Measurements],
+    domain: str | None,
+    seed: int | None,
+) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a column with a note of which are the best, or not certainly worse."""
+    measure = measure_of(metric)
+    known = [row for row in column if row.get("value") is not None]
+    if seed is not None or measure.better is None or not known:
+        yield from column
+        return
+    sign = 1 if measure.better == "more" else -1
+    # A label that lacks domains has another mean; it can be as good as the best, but not the best.
+    most = max(row["count"] for row in known)
+    whole = [row for row in known if row["count"] == most]
+    top = max(whole, key=lambda row: sign * row["value"])
+    best = _chosen(labels[top["label"]], metric, domain, seed)
+    for row in column:
+        if row.get("value") is not None:
+            gap = _difference(_chosen(labels[row["label"]], metric, domain, seed), best)
+            low, high = gap.get("difference_low"), gap.get("difference_high")
+            end = high if sign > 0 else low
+            row["best"] = row is top or bool(end is not None and sign * end >= 0)
+        yield row

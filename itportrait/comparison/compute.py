@@ -1,0 +1,104 @@
+"""What a comparison computes with: adaptations and tasks of scores, as many at once as fit."""
+
+import threading
+from collections import defaultdict
+
+from itportrait.comparison.config import ComparisonConfig
+from itportrait.comparison.scoring import CellJob, CellScores, finish_cell, score_part
+from itportrait.comparison.style_store import StoredStyle, StyleStore
+from itportrait.errors import ItportraitError
+from itportrait.execution.errands import ErrandLimits, Errands, GivenUp, run_patiently
+from itportrait.execution.executor import Call
+from itportrait.io import uris
+from itportrait.jobs.backend import Backend
+from itportrait.jobs.bank.compute import BackendCompute
+from itportrait.training.domain_job import DomainJob
+from itportrait.training.here import adapt_here
+from itportrait.training.trained_domain import TrainedDomain
+
+
+class CellCompute(BackendCompute):
+    """Adapts and scores the cells of a comparison on a backend; see `BackendCompute`.
+
+    Args:
+        backend: what runs them.
+        config: of the comparison.
+        storage: folder or URI of checkpoints that all workers reach.
+    """
+
+    def __init__(self, backend: Backend, config: ComparisonConfig, storage: str) -> None:
+        super().__init__(backend, config.train, storage)
+        self.in_tasks = config.adaptation == "tasks"
+        self.styles = StyleStore(config.output)
+        self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
+
+    def style(self, job: DomainJob) -> StoredStyle:
+        """Return the style of an adaptation, which runs unless it has; blocks.
+
+        Cells that ask for the same adaptation wait for the first of them.
+
+        Raises:
+            ItportraitError: the adaptation failed for good; says why.
+        """
+        with self._locks[job.run_name]:
+            found = self.styles.find(job.run_name)
+            if found is not None:
+                return found
+            stored = self.styles.put(
+                self._adapted_in_task(job) if self.in_tasks else self.train(job)
+            )
+            uris.remove(uris.join(self.storage, job.run_name), recursive=True)
+            return stored
+
+    def _adapted_in_task(self, job: DomainJob) -> TrainedDomain:
+        call = self._call(f"adapt {job.spec.name}", adapt_quietly, job, self._device)
+        return run_patiently(self.backend.executor(), call)
+
+    def score_cell(self, job: CellJob) -> CellScores:
+        """Score a cell: all its parts, as far as they do not stand, and then all together.
+
+        Raises:
+            ItportraitError: a task was lost again and again, or a style cannot be used; says why.
+            OSError: storage failed again and again.
+        """
+        began = self.clock()
+        calls = [
+            (shard, self._call(f"score {job.cell}", score_part, job, shard, self._device))
+            for shard in job.portraits.shards
+        ]
+        limits = ErrandLimits(in_flight=max(int(self.backend.cores), 1))
+        for shard, result in Errands(self.backend.executor(), limits).run(calls):
+            if isinstance(result, GivenUp):
+                raise ItportraitError(
+                    f"portraits of shard {shard} could not be stylized: the process of their task "
+                    f"was lost again and again ({uris.redact(str(result.error))})"
+                ) from result.error
+        seconds = self.clock() - began
+        last = self._call(f"score {job.cell}", finish_cell, job, self._device, seconds)
+        return run_patiently(self.backend.executor(), last)
+
+    @staticmethod
+    def clock() -> float:
+        """Return seconds of a clock that is never set."""
+        import time
+
+        return time.monotonic()
+
+    @property
+    def _device(self) -> str:
+        return "cuda" if self._gpus else "cpu"
+
+    def _call(self, name: str, function: object, *args: object) -> Call:
+        return Call(
+            function=function,  # pyright: ignore[reportArgumentType]
+            args=args,
+            name=name,
+            num_cpus=self.config.cpus_per_worker,
+            num_gpus=self._gpus,
+            timeout_s=self.config.deadline_s,
+        )
+
+
+def adapt_quietly(job: DomainJob, device: str) -> TrainedDomain:
+    """Adapt a domain in this process, whose models stay loaded for the next one."""
+    return adapt_here(job, device=device, on_report=lambda report: None)

@@ -1,0 +1,254 @@
+"""The configuration of a comparison: portraits, methods, domains, seeds, and measures."""
+
+import re
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, Field, field_validator, model_validator
+
+from itportrait.adapt.config import AdaptConfig
+from itportrait.adapt.domain import DomainName, Mode
+from itportrait.adapt.methods import METHODS, config_of
+from itportrait.align.config import AlignConfig
+from itportrait.config import Settings, apply_overrides, merge
+from itportrait.errors import InvalidArgumentError, UnknownNameError
+from itportrait.invert.config import InvertConfig
+from itportrait.io import uris
+from itportrait.jobs.bank.spec import DRAWN, check_truth, rooted_truth
+from itportrait.jobs.places import refuse_temporary
+from itportrait.jobs.yaml_files import read_mapping
+from itportrait.training.domain_job import TrainConfig
+
+LONGEST_LABEL = 64
+_LABEL = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+-]*")
+
+
+def _check_label(label: str) -> str:
+    if not _LABEL.fullmatch(label) or len(label) > LONGEST_LABEL:
+        raise ValueError(
+            f"expected letters, digits and ._+- (a letter or digit first, {LONGEST_LABEL} at "
+            f"most), got {label!r}"
+        )
+    return label
+
+
+Label = Annotated[str, AfterValidator(_check_label)]
+
+
+class Variant(Settings):
+    """A method with settings, under a label of its own: what is compared."""
+
+    method: str = ""
+    """Name of the adaptation method. Empty means the label itself."""
+    mode: Mode | None = None
+    """What guides the method: `image`, `text` or `image_text`. None means the richest that the
+    method accepts and the domain can give."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Overrides of the method's settings, nested or with dotted keys; see `DomainSpec.options`."""
+    steps: int | None = Field(default=None, ge=1)
+    """Upper bound of the optimization steps. None means that of the domain."""
+    domains: tuple[str, ...] | None = None
+    """Names of the domains that it is compared in. None means all."""
+
+
+class ComparedDomain(Settings):
+    """A style domain: what methods may be guided by, and its truth."""
+
+    prompt: str | None = None
+    """What the portraits become, in words. Methods are guided by it in the modes with text, and
+    results of all modes are scored by it."""
+    source_prompt: str = "Photo"
+    """What the portraits are before the adaptation, in words."""
+    references: tuple[str, ...] = ()
+    """URIs of style pictures. Methods are guided by them in the modes with images, and results of
+    all modes are scored by them."""
+    truth: str | None = None
+    """Folder or URI of true, aligned pictures of the domain, or `mini:NAME` for drawn ones. With
+    the latter, drawn people are also compared with their own true stylization. No training sees
+    it."""
+    license: str = ""
+    """License of the reference pictures."""
+    steps: int = Field(default=401, ge=1)
+    """Upper bound of the optimization steps, unless a variant has its own."""
+    train: str = "synthesis_sr"
+    """Preset of the layers that are trained; see `DomainSpec.train`."""
+
+    @model_validator(mode="after")
+    def _is_described(self) -> Self:
+        if not self.prompt and not self.references:
+            raise ValueError("expected a prompt, references, or both")
+        return self
+
+    @field_validator("truth")
+    @classmethod
+    def _truth_is_known(cls, value: str | None) -> str | None:
+        return check_truth(value)
+
+
+class MeasuresConfig(Settings):
+    """How the results are scored, alike for all methods."""
+
+    side_deg: float = Field(default=30.0, gt=0)
+    """Yaw in degrees of the two views beside the frontal one, for view consistency."""
+    truth_count: int = Field(default=96, ge=2)
+    """Number of drawn pictures of the truth for KID."""
+    kid_subsets: int = Field(default=20, ge=1)
+    """Number of random subsets over which KID is averaged."""
+    kid_subset_size: int = Field(default=24, ge=2)
+    """Number of pictures in a subset."""
+    batch_size: int = Field(default=8, ge=1)
+    """Number of portraits rendered at once."""
+    seed: int = Field(default=2304, ge=0)
+    """Seed of KID's subsets."""
+
+
+class ComparisonConfig(Settings):
+    """The whole of `workflows/compare_methods.py`."""
+
+    base: str = "mini"
+    """Model bundle that is adapted: `mini`, a folder, or a URI."""
+    output: str = ""
+    """Folder or URI to which the comparison writes. A later run with the same output computes only
+    what is missing or changed."""
+    portraits: str = "mini:8"
+    """People that are stylized: `mini:COUNT` for drawn people whom no network has seen, with their
+    truth; or a folder, glob, list file, table or archive of photos."""
+    portraits_per_task: int = Field(default=8, ge=1)
+    """Number of portraits that one task stylizes; also what a killed process can cost."""
+    methods: dict[Label, Variant] = Field(min_length=1)
+    """What is compared, by label."""
+    reference: str = "itportrait"
+    """Label whose differences to all others are given with intervals. Without such a label there
+    are no differences."""
+    domains: dict[DomainName, ComparedDomain] = Field(min_length=1)
+    """Style domains by name."""
+    seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
+    """Seeds of the adaptations; every one gives a style of its own."""
+    align: AlignConfig = AlignConfig()
+    """How photos and reference pictures are aligned."""
+    invert: InvertConfig = InvertConfig()
+    """How portraits become codes of the generator."""
+    adapt: AdaptConfig = AdaptConfig()
+    """How domains are adapted. Options of a variant override it."""
+    measures: MeasuresConfig = MeasuresConfig()
+    """How the results are scored."""
+    adaptation: Literal["ray_train", "tasks"] = "ray_train"
+    """What runs the adaptations. `ray_train` has several workers, checkpoints and retries, and
+    starts processes of its own for every adaptation. `tasks` adapts in one warm process, and a
+    process that is lost begins the adaptation anew: for small models."""
+    train: TrainConfig = TrainConfig()
+    """Resources of an adaptation and of a task of scores, retries and time limit."""
+    page_portraits: int = Field(default=8, ge=0)
+    """Number of portraits that the page shows; 0 makes no page."""
+
+    @field_validator("seeds")
+    @classmethod
+    def _seeds_differ(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if len(set(value)) != len(value) or min(value) < 0:
+            raise ValueError(f"expected different numbers, 0 or more, got {list(value)}")
+        return value
+
+    @field_validator("portraits")
+    @classmethod
+    def _drawn_count_is_a_number(cls, value: str) -> str:
+        count = value.removeprefix(DRAWN)
+        if value.startswith(DRAWN) and not (count.isdecimal() and int(count) >= 2):
+            raise ValueError(f"expected {DRAWN}COUNT with at least 2 people, got {value!r}")
+        return value
+
+    @model_validator(mode="after")
+    def _variants_are_known(self) -> Self:
+        for label, variant in self.methods.items():
+            name = variant.method or label
+            METHODS.validated(name)
+            modes = config_of(name).modes
+            if variant.mode is not None and variant.mode not in modes:
+                known = " or ".join(sorted(modes))
+                raise ValueError(f"methods.{label}.mode: expected {known}, got {variant.mode!r}")
+            for domain in variant.domains or ():
+                if domain not in self.domains:
+                    error = UnknownNameError("domain", domain, list(self.domains))
+                    raise ValueError(f"methods.{label}.domains: {error}")
+        return self
+
+    @property
+    def drawn(self) -> int | None:
+        """Return the number of drawn people, or None where the portraits are photos."""
+        return int(self.portraits[len(DRAWN) :]) if self.portraits.startswith(DRAWN) else None
+
+    def places(self) -> dict[str, str]:
+        """Return the places that must outlast the job, by what gives them."""
+        return {
+            "--output": self.output,
+            "portraits": "" if self.drawn else self.portraits,
+            "base": "" if self.base == "mini" else self.base,
+        }
+
+
+def load_comparison(
+    path: str, overrides: list[str] | None = None, *, output: str = ""
+) -> ComparisonConfig:
+    """Read a comparison; relative reference pictures are taken from its folder.
+
+    Args:
+        path: YAML file or URI. Its `defaults` lie under every domain.
+        overrides: dotted `key=value` items.
+        output: from the command line; empty leaves it to the file.
+
+    Raises:
+        NoInputError: there is no such file.
+        InvalidArgumentError: names every offending key; or the output is missing, or a place would
+            be lost with the job.
+    """
+    data = apply_overrides(read_mapping(path), overrides or [])
+    data |= {"output": output} if output else {}
+    config = parse_comparison(data, source=path)
+    if not config.output:
+        raise InvalidArgumentError(
+            "--output",
+            expected="a folder or URI",
+            actual="nothing",
+            remedy=f"or set `output:` in {path}",
+        )
+    folder = path.rpartition("/")[0] if "/" in path else "."
+    config = config.model_copy(update=_absolute_places(config, folder))
+    refuse_temporary(config.places())
+    return config
+
+
+def parse_comparison(data: dict[str, Any], *, source: str = "comparison") -> ComparisonConfig:
+    """Validate the content of a configuration, with its `defaults` laid under every domain.
+
+    Raises:
+        InvalidArgumentError: names every offending key.
+    """
+    data = dict(data)
+    defaults, domains = data.pop("defaults", None) or {}, data.get("domains")
+    if not isinstance(defaults, dict):
+        raise InvalidArgumentError(
+            f"defaults of {source}", expected="a mapping", actual=type(defaults).__name__
+        )
+    if isinstance(domains, dict):
+        data["domains"] = {
+            name: merge(defaults, body) if isinstance(body, dict) else body
+            for name, body in domains.items()
+        }
+    return ComparisonConfig.parse(data, source=source)
+
+
+def _absolute_places(config: ComparisonConfig, folder: str) -> dict[str, Any]:
+    """Make local paths absolute: Ray's workers run in other folders."""
+    domains = {
+        name: domain.model_copy(
+            update={
+                "references": tuple(uris.rooted(uri, folder) for uri in domain.references),
+                "truth": rooted_truth(domain.truth, folder),
+            }
+        )
+        for name, domain in config.domains.items()
+    }
+    return {
+        "output": uris.absolute(config.output),
+        "portraits": config.portraits if config.drawn else uris.absolute(config.portraits),
+        "base": config.base if config.base == "mini" else uris.absolute(config.base),
+        "domains": domains,
+    }

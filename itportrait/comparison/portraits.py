@@ -1,0 +1,174 @@
+"""The portraits of a comparison: drawn or given, aligned and inverted by the ordinary stages."""
+
+import io
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import PurePosixPath
+
+from itportrait.comparison.config import ComparisonConfig
+from itportrait.engine.progress import Progress
+from itportrait.errors import NoInputError
+from itportrait.io import uris
+from itportrait.io.lease import Lease
+from itportrait.jobs.backend import Backend
+from itportrait.jobs.stylize.config import JobConfig
+from itportrait.jobs.stylize.job import StylizeJob
+from itportrait.records import AlignedRecord, InvertedRecord, Status
+from itportrait.stages.recipe import Recipe, stage_table
+
+PEOPLE, TRUTH = "people", "truth.parquet"
+PHOTO_SIZE = 512
+"""Side in pixels of the photos of drawn people."""
+
+
+@dataclass(frozen=True)
+class PortraitSet:
+    """The portraits that all methods stylize, as plain data that travels with tasks.
+
+    Args:
+        output: of the comparison; its tables `aligned` and `inverted` hold them.
+        digest: of their rows; it changes when the portraits do.
+        shards: numbers of the shards that hold portraits.
+        listed: number of photos.
+        lost: name of each photo that is not stylized, with the reason.
+        people: folder of drawn people with their truth; None for photos.
+    """
+
+    output: str
+    digest: str
+    shards: tuple[int, ...]
+    listed: int
+    lost: tuple[tuple[str, str], ...] = ()
+    people: str | None = None
+
+
+@dataclass(frozen=True)
+class Portrait:
+    """A portrait's rows, and what it is called."""
+
+    name: str
+    aligned: AlignedRecord
+    inverted: InvertedRecord
+
+    @property
+    def record_id(self) -> str:
+        """Return the id of its rows."""
+        return self.inverted.record_id
+
+
+def prepare_portraits(
+    config: ComparisonConfig, model_id: str, backend: Backend, lease: Lease
+) -> PortraitSet:
+    """Align and invert the portraits, as far as that is not done, and return them.
+
+    Raises:
+        NoInputError: none of the photos shows a face that could be inverted; says why.
+        ItportraitError: what no retry can mend; everything committed so far stays.
+    """
+    people = draw_people(config) if config.drawn else None
+    settings = JobConfig(
+        bundle=config.base,
+        input=people or config.portraits,
+        output=config.output,
+        bank=uris.join(config.output, "bank"),
+        ingest={"shard_size": config.portraits_per_task},  # pyright: ignore[reportArgumentType]
+        align=config.align,
+        invert=config.invert,
+    )
+    job = StylizeJob(settings, model_id, backend)
+    with Progress(job.totals) as progress:
+        job.pipeline(progress, lease).run(job.shards())
+    return _found(config, job, people)
+
+
+def draw_people(config: ComparisonConfig) -> str:
+    """Write the photos of the drawn people with their truth, unless they stand.
+
+    Returns:
+        Their folder.
+    """
+    from itportrait.mini.samples import write_sample_portraits
+    from itportrait.portraits import HELD_OUT_SEED
+
+    folder = uris.join(config.output, PEOPLE, f"{config.drawn}-{HELD_OUT_SEED}")
+    if not uris.exists(uris.join(folder, TRUTH)):  # it is written last
+        assert config.drawn is not None
+        write_sample_portraits(folder, config.drawn, HELD_OUT_SEED, PHOTO_SIZE)
+    return folder
+
+
+def _found(config: ComparisonConfig, job: StylizeJob, people: str | None) -> PortraitSet:
+    lost, shards = [], []
+    for shard in range(job.totals.shards):
+        lost += _lost(job.chain, shard)
+        commit = job.chain[-1].table().read_commit(shard)
+        if commit is not None and commit.rows_ok:
+            shards.append(shard)
+    if not shards:
+        reasons = "; ".join(f"{name}: {reason}" for name, reason in lost[:3])
+        raise NoInputError(
+            f"none of {job.totals.listed} photos of {uris.redact(config.portraits)} can be "
+            f"stylized: {reasons}"
+        )
+    return PortraitSet(
+        config.output, job.digest(), tuple(shards), job.totals.listed, tuple(lost), people
+    )
+
+
+def _lost(chain: tuple[Recipe, ...], shard: int) -> list[tuple[str, str]]:
+    """Return the photos of a shard that a stage turned away, with the reason."""
+    names: dict[str, str] = {}
+    lost: list[tuple[str, str]] = []
+    for recipe in chain:
+        commit = recipe.table().read_commit(shard)
+        columns = ("record_id", "status", "error", *(("uri",) if recipe.takes_photos else ()))
+        for row in recipe.table().read_columns(commit, columns) if commit else ():
+            if "uri" in row:
+                names[row["record_id"]] = portrait_name(row["uri"])
+            if row["status"] != Status.OK:
+                error = row["error"] or {}
+                reason = f"{error.get('stage')}: {error.get('message')}"
+                known = names.get(row["record_id"])
+                lost.append((known or str(row["record_id"]), reason))
+    return lost
+
+
+def portrait_name(uri: str) -> str:
+    """Return what people know a photo by."""
+    return PurePosixPath(uris.without_query(uri)).name
+
+
+@lru_cache(maxsize=4)
+def read_portraits(portraits: PortraitSet, shard: int) -> tuple[Portrait, ...]:
+    """Return the portraits of a shard that can be stylized, with their pictures.
+
+    They are kept in this process, since every cell asks for them again.
+    """
+    found: dict[str, AlignedRecord] = {}
+    inverted: list[InvertedRecord] = []
+    for stage in ("align", "invert"):
+        table = stage_table(portraits.output, stage)
+        commit = table.read_commit(shard)
+        for row in table.read_rows(commit) if commit else ():
+            record = row.record
+            if record.status is not Status.OK:
+                continue
+            if isinstance(record, AlignedRecord):
+                found.setdefault(record.record_id, record)
+            elif isinstance(record, InvertedRecord):
+                inverted.append(record)
+    return tuple(
+        Portrait(portrait_name(found[code.record_id].uri), found[code.record_id], code)
+        for code in inverted
+        if code.record_id in found
+    )
+
+
+@lru_cache(maxsize=4)
+def read_people(folder: str) -> dict[str, tuple[int, tuple[float, ...]]]:
+    """Return the number of each drawn person and the camera of its crop, by the photo's name."""
+    import pyarrow.parquet as pq
+
+    data = uris.read_bytes(uris.join(folder, TRUTH))
+    rows = pq.read_table(io.BytesIO(data), columns=["uri", "person", "camera"]).to_pylist()
+    return {row["uri"]: (row["person"], tuple(row["camera"])) for row in rows}

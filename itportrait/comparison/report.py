@@ -1,0 +1,144 @@
+"""What a comparison leaves at its end: two tables, run.json, and a table for people."""
+
+import datetime as dt
+import json
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import itportrait
+from itportrait.comparison.aggregate import portrait_rows, score_rows
+from itportrait.comparison.config import ComparisonConfig
+from itportrait.comparison.names import METRICS
+from itportrait.comparison.portraits import PortraitSet
+from itportrait.comparison.run import CellResult
+from itportrait.comparison.tables import PART, PORTRAITS_SCHEMA, SCORES_SCHEMA, write_table
+from itportrait.config import fingerprint
+from itportrait.io import uris
+from itportrait.jobs.model_id import bundle_key
+
+RUN, PAGE = "run.json", "index.html"
+SCORES, PORTRAITS = "scores", "portraits"
+VERSION = 1
+"""Version of the code that makes tables and page; it is raised when they change."""
+
+
+@dataclass(frozen=True)
+class ComparisonReport:
+    """All that a comparison has found."""
+
+    config: ComparisonConfig
+    model_id: str
+    portraits: PortraitSet
+    results: Sequence[CellResult]
+    seconds: float
+
+    @property
+    def failed(self) -> list[CellResult]:
+        """Return the cells without scores."""
+        return [result for result in self.results if result.scores is None]
+
+    @property
+    def digest(self) -> str:
+        """Return a digest of everything that the tables and the page are made from."""
+        cells = [
+            [str(r.cell), r.planned.mode, r.scores.fingerprint if r.scores else r.reason]
+            for r in self.results
+        ]
+        shown = self.config.model_dump(mode="json", exclude={"train", "adaptation", "output"})
+        return fingerprint(VERSION, cells, self.portraits.digest, self.model_id, shown)
+
+    def stands(self) -> bool:
+        """Tell whether an earlier run has left everything that this one would."""
+        output = self.config.output
+        run = uris.read_json(uris.join(output, RUN)) or {}
+        files = [RUN, f"{SCORES}/{PART}", f"{PORTRAITS}/{PART}"]
+        return run.get("digest") == self.digest and all(
+            uris.exists(uris.join(output, name)) for name in files
+        )
+
+    def write_tables(self) -> list[dict[str, Any]]:
+        """Write the tables, and return the rows of the scores.
+
+        Raises:
+            ItportraitError: the rows of a cell are gone or damaged.
+            OutputError: no space or no permission; names the path.
+        """
+        portraits = portrait_rows(self.config.output, self.results)
+        scores = score_rows(self.results, portraits, self.config.reference)
+        write_table(self.config.output, PORTRAITS, portraits, PORTRAITS_SCHEMA)
+        write_table(self.config.output, SCORES, scores, SCORES_SCHEMA)
+        return scores
+
+    def write_run(self, **more: Any) -> None:
+        """Write `OUT/run.json`; its digest says that everything else has been written."""
+        data = {
+            "status": "cells failed" if self.failed else "finished",
+            "ended": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+            "seconds": round(self.seconds, 1),
+            "itportrait": itportrait.__version__,
+            "python": platform.python_version(),
+            "config": json.loads(uris.redact(self.config.model_dump_json())),
+            "models": {"id": self.model_id, "key": bundle_key(self.config.base)},
+            "portraits": {
+                "listed": self.portraits.listed,
+                "digest": self.portraits.digest,
+                "lost": [{"portrait": n, "reason": r} for n, r in self.portraits.lost],
+            },
+            "cells": [_cell_data(result) for result in self.results],
+            "digest": self.digest,
+            **more,
+        }
+        uris.put_bytes(uris.join(self.config.output, RUN), uris.to_json(data))
+
+
+def _cell_data(result: CellResult) -> dict[str, Any]:
+    cell, style = result.cell, result.style
+    return {
+        "label": cell.label,
+        "domain": cell.domain,
+        "seed": cell.seed,
+        "mode": result.planned.mode,
+        "status": "failed" if result.scores is None else "ok",
+        "reason": result.reason,
+        "style": style.name if style else None,
+        "step": style.step if style else None,
+    }
+
+
+_SHOWN = (
+    "truth_distance",
+    "kid_ratio",
+    "clip_direction",
+    "clip_image_gain",
+    "identity",
+    "view_consistency",
+    "depth_variance",
+    "diversity",
+    "adapt_seconds",
+    "portrait_seconds",
+)
+
+
+def final_table(scores: Sequence[dict[str, Any]]) -> str:
+    """Return the final table, one line a method, over all domains and seeds.
+
+    The best of each column, and what is not certainly worse than it, has a star.
+    """
+    rows = [row for row in scores if row["domain"] is None]
+    cells = {(row["label"], row["metric"]): row for row in rows}
+    names = [name for name in _SHOWN if name in METRICS]
+    labels = list(dict.fromkeys(row["label"] for row in rows))
+    width = max([6, *map(len, labels)]) + 2
+    lines = ["".join([f"{'method':<{width}}", *(f"{name:>17}" for name in names)])]
+    for label in labels:
+        texts = [f"{_shown(cells.get((label, name))):>17}" for name in names]
+        lines.append("".join([f"{label:<{width}}", *texts]))
+    return "\n".join(lines)
+
+
+def _shown(row: dict[str, Any] | None) -> str:
+    if row is None or row.get("value") is None:
+        return "-"
+    return f"{row['value']:.3f}{'*' if row.get('best') else ' '}"

@@ -1,0 +1,206 @@
+"""Run a comparison: every cell goes its own way, and its failure is a row of the table."""
+
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import as_completed
+from dataclasses import dataclass, field
+from functools import partial
+
+from itportrait.comparison.cells import Cell, PlannedCell
+from itportrait.comparison.compute import CellCompute
+from itportrait.comparison.config import ComparisonConfig
+from itportrait.comparison.portraits import PortraitSet
+from itportrait.comparison.scoring import (
+    MARKER,
+    CellJob,
+    CellScores,
+    cell_folder,
+)
+from itportrait.comparison.style_store import StoredStyle, StyleStore
+from itportrait.comparison.warm import Target
+from itportrait.documents import build, parse_object
+from itportrait.errors import InvalidArgumentError, ItportraitError
+from itportrait.io import uris
+from itportrait.io.lease import Lease
+
+logger = logging.getLogger(__name__)
+
+
+def say_at_once(text: str) -> None:
+    """Print a line for people, also where nobody reads along yet."""
+    print(text, flush=True)
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """The end of a cell.
+
+    Args:
+        planned: the cell and its adaptation.
+        style: what the adaptation left; None where it failed.
+        scores: None where the cell failed.
+        reason: why it failed; empty where it did not.
+        computed: whether this run did something for it.
+        seconds: that it took in this run.
+    """
+
+    planned: PlannedCell
+    style: StoredStyle | None = None
+    scores: CellScores | None = None
+    reason: str = ""
+    computed: bool = False
+    seconds: float = 0.0
+
+    @property
+    def cell(self) -> Cell:
+        """Return the cell."""
+        return self.planned.cell
+
+
+@dataclass
+class ComparisonRun:
+    """One run over all cells, under the lease of the output.
+
+    Args:
+        config: of the comparison.
+        cells: from `plan_cells`.
+        portraits: that all cells stylize.
+        lease: checked before every cell.
+        compute: adapts and scores.
+        say: prints a line for people.
+    """
+
+    config: ComparisonConfig
+    cells: list[PlannedCell]
+    portraits: PortraitSet
+    lease: Lease
+    compute: CellCompute
+    say: Callable[[str], None] = say_at_once
+    targets: dict[str, Target] = field(default_factory=dict[str, Target])
+    """What results are scored by, by the domain's name."""
+
+    def run(self) -> list[CellResult]:
+        """Bring every cell to its end, as many at once as the cluster holds.
+
+        Returns:
+            The results in the order of the cells; none raises for its cell.
+        """
+        self.targets = {name: read_target(self.config, name) for name in self.config.domains}
+        results = self._standing()
+        if results:
+            self.say(f"{len(results)} of {len(self.cells)} cells stand from an earlier run")
+        for planned in self.cells:
+            if planned.job is None:
+                results[planned.cell] = CellResult(planned, reason=planned.reason)
+                self.say(f"{planned.cell}: cannot be made ({planned.reason})")
+        todo = [planned for planned in self.cells if planned.cell not in results]
+        futures = [
+            self.compute.submit(partial(self._bring, planned), str(planned.cell))
+            for planned in todo
+        ]
+        progress = _Progress(len(todo))
+        for future in as_completed(futures):
+            result = future.result()
+            results[result.cell] = result
+            self.say(progress.line(result))
+            self.lease.check()
+        return [results[planned.cell] for planned in self.cells]
+
+    def _standing(self) -> dict[Cell, CellResult]:
+        """Return the cells of which nothing is to be computed."""
+        output = self.config.output
+        markers = {
+            uris.join(cell_folder(output, planned.cell), MARKER): planned
+            for planned in self.cells
+            if planned.job is not None
+        }
+        found: dict[Cell, CellResult] = {}
+        for uri, data in uris.read_many(markers).items():
+            planned = markers[uri]
+            scores = _parse_scores(data, uri)
+            style = StyleStore(output).find(planned.job.run_name) if planned.job else None
+            if scores is None or style is None:
+                continue
+            job = self._cell_job(planned, style)
+            sizes = uris.list_sizes(job.folder)
+            whole = all(sizes.get(name, 0) > 0 for name in scores.parts)
+            if scores.fingerprint == job.fingerprint and whole:
+                found[planned.cell] = CellResult(planned, style, scores)
+        return found
+
+    def _bring(self, planned: PlannedCell) -> CellResult:
+        """Adapt and score one cell; its own error is its result."""
+        began, style = time.monotonic(), None
+        assert planned.job is not None  # the others are among those that stand
+        try:
+            style = self.compute.style(planned.job)
+            scores = self.compute.score_cell(self._cell_job(planned, style))
+            self._sweep(planned.cell, scores)
+            return CellResult(planned, style, scores, "", True, time.monotonic() - began)
+        except Exception as error:
+            logger.debug("cell %s", planned.cell, exc_info=True)
+            reason = str(error) if isinstance(error, ItportraitError) else repr(error)
+            seconds = time.monotonic() - began
+            return CellResult(planned, style, None, uris.redact(reason), True, seconds)
+
+    def _cell_job(self, planned: PlannedCell, style: StoredStyle) -> CellJob:
+        return CellJob(
+            cell=planned.cell,
+            bundle=self.config.base,
+            style=style,
+            portraits=self.portraits,
+            target=self.targets[planned.cell.domain],
+            align=self.config.align.model_dump_json(),
+            measures=self.config.measures.model_dump_json(),
+        )
+
+    def _sweep(self, cell: Cell, scores: CellScores) -> None:
+        """Remove the parts of a cell that were made from something else."""
+        folder = cell_folder(self.config.output, cell)
+        for name in set(uris.list_names(folder)) - {*scores.parts, MARKER}:
+            uris.remove(uris.join(folder, name))
+
+
+class _Progress:
+    """Says how far a run is, and how long it will take."""
+
+    def __init__(self, total: int) -> None:
+        self.total, self.done, self.began = total, 0, time.monotonic()
+
+    def line(self, result: CellResult) -> str:
+        """Count a cell and return its line."""
+        self.done += 1
+        spent = time.monotonic() - self.began
+        left_s = spent / self.done * (self.total - self.done)
+        words = f"failed ({result.reason})" if result.reason else f"{result.planned.mode}"
+        eta = f", {left_s / 60:.1f} min left" if self.done < self.total else ""
+        return f"[{self.done}/{self.total}] {result.cell}: {words}, {result.seconds:.0f} s{eta}"
+
+
+def read_target(config: ComparisonConfig, name: str) -> Target:
+    """Return what results of a domain are scored by; references that cannot be read are left out,
+    since the cells that need them say so."""
+    domain = config.domains[name]
+    contents: list[bytes] = []
+    for uri in domain.references:
+        try:
+            contents.append(uris.read_bytes(uri))
+        except OSError as error:
+            logger.warning("%s: %s", uris.redact(uri), uris.redact(str(error)))
+    whole = len(contents) == len(domain.references)
+    return Target(
+        domain.prompt,
+        domain.source_prompt,
+        domain.references if whole else (),
+        tuple(contents) if whole else (),
+        domain.truth,
+    )
+
+
+def _parse_scores(data: bytes, uri: str) -> CellScores | None:
+    try:
+        source = uris.redact(uri)
+        return build(CellScores, parse_object(data, source), source)
+    except InvalidArgumentError:
+        return None

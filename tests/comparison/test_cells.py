@@ -1,0 +1,52 @@
+"""Cells: what guides a method in a domain, and why a cell cannot be made."""
+
+from itportrait.comparison.cells import Cell, plan_cells
+from itportrait.comparison.config import parse_comparison
+from tests.helpers.small_comparison import REFERENCES
+
+BOTH = {"prompt": "a bronze statue", "references": [str(REFERENCES / "bronze.png")]}
+WORDS = {"prompt": "a zombie"}
+
+
+def planned(**changes):
+    data = {"methods": {"itportrait": {}}, "domains": {"bronze": BOTH, "zombie": WORDS}}
+    cells = plan_cells(parse_comparison(data | changes), "model-0")
+    return {cell.cell: cell for cell in cells}
+
+
+def test_a_method_is_guided_by_the_most_that_it_accepts_and_the_domain_gives():
+    cells = planned(methods={"itportrait": {}, "jojogan": {}, "stylegan_nada": {}})
+    modes = {(cell.label, cell.domain): plan.mode for cell, plan in cells.items()}
+    assert modes["itportrait", "bronze"] == "image_text"
+    assert modes["itportrait", "zombie"] == "text"
+    assert modes["jojogan", "bronze"] == "image"
+    assert modes["jojogan", "zombie"] == ""
+    assert modes["stylegan_nada", "zombie"] == "text"
+    reason = cells[Cell("jojogan", "zombie", 0)].reason
+    assert "image: the domain has no references" in reason
+    assert "text:" in reason
+
+
+def test_variants_of_one_adaptation_share_it_and_others_do_not():
+    cells = planned(
+        methods={
+            "itportrait": {},
+            "again": {"method": "itportrait", "mode": "image_text"},
+            "soft": {"method": "itportrait", "options": {"threshold.kind": "soft"}},
+        },
+        domains={"bronze": BOTH},
+        seeds=[0, 1],
+    )
+    runs = {(cell.label, cell.seed): plan.job.run_name for cell, plan in cells.items()}
+    assert runs["itportrait", 0] == runs["again", 0]
+    assert len(set(runs.values())) == 4
+
+
+def test_a_wrong_option_or_reference_is_the_reason_of_its_cells_alone():
+    cells = planned(
+        methods={"itportrait": {}, "odd": {"method": "itportrait", "options": {"thresh": 1}}},
+        domains={"zombie": WORDS, "lost": {"references": ["absent.png"]}},
+    )
+    assert cells[Cell("itportrait", "zombie", 0)].job
+    assert "threshold" in cells[Cell("odd", "zombie", 0)].reason
+    assert "absent.png" in cells[Cell("itportrait", "lost", 0)].reason

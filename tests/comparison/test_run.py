@@ -1,0 +1,106 @@
+"""A comparison, all of it but Ray: real adaptations, portraits, scores and tables (tiny)."""
+
+import json
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from itportrait.comparison.report import final_table
+from itportrait.comparison.tables import PART
+from itportrait.records import Status
+from tests.helpers.here import HereBackend
+from tests.helpers.small_comparison import compare_here, small_comparison
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def place(base, tmp_path_factory):
+    """Return the output of a finished comparison, its configuration and its report."""
+    output = tmp_path_factory.mktemp("compared") / "out"
+    data = small_comparison(base, output)
+    return output, data, compare_here(data)
+
+
+def rows(output, name):
+    return pq.read_table(output / name / PART).to_pylist()
+
+
+def stamps(output: Path) -> dict[str, int]:
+    return {
+        str(path.relative_to(output)): path.stat().st_mtime_ns
+        for folder in ("cells", "styles")
+        for path in (output / folder).rglob("*")
+        if path.is_file()
+    }
+
+
+def test_every_cell_and_portrait_has_its_rows(place):
+    output, _, report = place
+    assert [str(result.cell) for result in report.failed] == ["words, bronze, seed 0"]
+    portraits = rows(output, "portraits")
+    assert len(portraits) == 3 * 2
+    assert {row["status"] for row in portraits} == {Status.OK}
+    zombies = [row for row in portraits if row["domain"] == "zombie"]
+    bronze = [row for row in portraits if row["domain"] == "bronze"]
+    assert all(row["truth_distance"] > 0 and row["clip_image"] is None for row in zombies)
+    assert all(row["clip_image"] and row["clip_direction"] is None for row in bronze)
+    assert {row["mode"] for row in bronze} == {"image"}
+
+
+def test_scores_have_intervals_sources_and_reasons(place):
+    output, _, _ = place
+    scores = {
+        (row["label"], row["domain"], row["seed"], row["metric"]): row
+        for row in rows(output, "scores")
+    }
+    one = scores["itportrait", "zombie", None, "identity"]
+    assert one["low"] <= one["value"] <= one["high"]
+    assert (one["count"], one["source"]) == (2, "identity")
+    same = scores["words", "zombie", None, "identity"]
+    assert (same["value"], same["difference"], same["best"]) == (one["value"], 0.0, True)
+    assert scores["itportrait", "bronze", 0, "kid"]["reason"] == "the domain has no truth"
+    assert "no references" not in scores["itportrait", "zombie", 0, "kid"]["metric"]
+    failed = scores["words", "bronze", None, "identity"]
+    assert failed["value"] is None
+    assert "the domain has no prompt" in failed["reason"]
+    assert scores["itportrait", "zombie", 0, "style_bytes"]["value"] > 0
+    table = final_table(list(scores.values()))
+    assert [line.split()[0] for line in table.splitlines()] == ["method", "itportrait", "words"]
+
+
+def test_a_second_run_computes_nothing_and_a_change_only_what_it_touches(place):
+    output, data, report = place
+    before, about = stamps(output), (output / "run.json").read_bytes()
+    backend = HereBackend()
+    again = compare_here(data, backend)
+    assert again.digest == report.digest == json.loads(about)["digest"]
+    assert (backend.trained, backend.counted, stamps(output)) == ([], [], before)
+    assert not any(result.computed for result in again.results)
+
+    more = compare_here({**data, "methods": {**data["methods"], "text": data["methods"]["words"]}})
+    assert {r.cell.label for r in more.results if r.computed} == {"text"}
+    assert {name: stamp for name, stamp in stamps(output).items() if name in before} == before
+
+    changed = {**data, "measures": {**data["measures"], "side_deg": 20}}
+    rescored = compare_here(changed)
+    assert sum(result.computed for result in rescored.results) == 3
+    styles = {name: stamp for name, stamp in before.items() if name.startswith("styles")}
+    assert {n: s for n, s in stamps(output).items() if n.startswith("styles")} == styles
+    parts = list((output / "cells/itportrait/zombie/seed-0").glob("part-*"))
+    assert len(parts) == 2  # those of the former measures are gone
+    compare_here(data)
+
+
+def test_what_was_lost_or_damaged_is_made_again(place):
+    output, data, report = place
+    (style,) = (output / "styles").glob("bronze-*")
+    (style / "adapter.safetensors").write_bytes(b"half")
+    part = next((output / "cells/itportrait/zombie/seed-0").glob("part-00001-*"))
+    part.unlink()
+    again = compare_here(data)
+    made = {str(result.cell) for result in again.results if result.computed}
+    assert made == {"itportrait, zombie, seed 0", "itportrait, bronze, seed 0"}
+    assert part.exists()
+    assert again.digest == report.digest

@@ -1,0 +1,82 @@
+"""Compare adaptation methods: adapt every domain with each, stylize the same portraits, score all.
+
+    python workflows/compare_methods.py --config configs/compare.yaml --output runs/compare
+
+Run it again and it goes on where it was: what is adapted and scored is not made again, and a
+changed method, domain or setting makes only what it touches. What cannot be made is a row with its
+reason.
+
+Exit codes: 0 done; 1 at least one cell failed; 2 the call, the configuration or the storage is
+wrong; 75 another job holds the output; 130 stopped by Ctrl-C.
+"""
+
+import argparse
+import os
+import sys
+import time
+
+from itportrait.comparison.cells import plan_cells
+from itportrait.comparison.compute import CellCompute
+from itportrait.comparison.config import ComparisonConfig, load_comparison
+from itportrait.comparison.portraits import prepare_portraits
+from itportrait.comparison.report import RUN, ComparisonReport, final_table
+from itportrait.comparison.run import ComparisonRun
+from itportrait.io import uris
+from itportrait.io.lease import Lease
+from itportrait.jobs.endings import EXIT_FAILED, run_job
+from itportrait.jobs.model_id import find_model_id
+from itportrait.jobs.places import runs_folder
+from itportrait.on_ray.backend import RayBackend
+from itportrait.on_ray.session import ray_session, stop_on_sigterm
+from itportrait.on_ray.shared_places import check_shared
+from itportrait.training.domain_job import training_storage
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one comparison and return its exit code."""
+    args = parse(arguments)
+
+    def start() -> int:
+        config = load_comparison(args.config, args.set, output=args.output)
+        with stop_on_sigterm(), ray_session(args.address):
+            check_shared(config.places())
+            return compare(config, args.mlflow)
+
+    return run_job(start)
+
+
+def compare(config: ComparisonConfig, mlflow: str) -> int:
+    """Portraits -> cells -> adapt and score each -> tables, page, tracked runs -> table."""
+    began, backend = time.monotonic(), RayBackend()
+    known = uris.read_json(uris.join(config.output, RUN)) or {}
+    model_id = find_model_id(config.base, config.invert, known, backend.executor())
+    with Lease(config.output, what="compare_methods") as lease:
+        portraits = prepare_portraits(config, model_id, backend, lease)
+        cells = plan_cells(config, model_id)
+        compute = CellCompute(backend, config, training_storage(config.output))
+        results = ComparisonRun(config, cells, portraits, lease, compute).run()
+        report = ComparisonReport(config, model_id, portraits, results, time.monotonic() - began)
+        scores = report.write_tables()
+        report.write_run()
+    print(final_table(scores))
+    for result in report.failed:
+        print(f"{result.cell}: {result.reason}")
+    print(f"Tables: {uris.redact(config.output)}")
+    return EXIT_FAILED if report.failed else 0
+
+
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    """Read the command line."""
+    mlflow = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{runs_folder()}/mlflow.db"
+    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
+    add = parser.add_argument
+    add("--config", required=True, help="YAML of the comparison: configs/compare.yaml")
+    add("--output", default="", help="folder or URI to write; a later run goes on there")
+    add("--set", action="append", default=[], metavar="KEY=VALUE", help="portraits=mini:16")
+    add("--address", default=None, help="Ray: auto, host:port; absent: embedded")
+    add("--mlflow", default=mlflow, help="tracking URI, or none")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
