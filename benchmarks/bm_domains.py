@@ -20,7 +20,7 @@ import torch
 from itportrait.adapt import DomainSpec, adapt_domain
 from itportrait.bundle import load_bundle
 from itportrait.config import apply_overrides
-from itportrait.evaluate import EvaluationProbeConfig
+from itportrait.evaluate import EvaluationProbeConfig, ProbeBase
 from itportrait.image import encode, to_uint8
 from itportrait.jobs.bank.scores import ScoreJob, score_versions, truth_images
 from itportrait.jobs.stylize.config import JobConfig, load_job
@@ -88,7 +88,7 @@ def measure(bundle, spec: DomainSpec, config: JobConfig, probe: EvaluationProbeC
         probe=probe,
         pictures=8,
     )
-    scores = score_versions(job, bundle)
+    scores = score_versions(job, ProbeBase(bundle, probe))
     figures = scores.metrics["adapted"]
     steps = f"step {result.step} of {spec.steps}"
     print(f"{spec.name} ({spec.mode}): {steps}, {seconds:.0f} s, {cpu:.0f} CPU s")

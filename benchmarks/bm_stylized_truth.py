@@ -19,14 +19,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from itportrait import metrics
 from itportrait.align import Aligner
 from itportrait.bank.store import Bank
 from itportrait.bundle import Bundle, load_bundle
 from itportrait.config import fingerprint
-from itportrait.geometry.camera import look_at_camera
+from itportrait.evaluate import draw_people, held_out, render_own, true_stylizations
 from itportrait.image import encode, resize, to_tensor, to_uint8
 from itportrait.ingest import list_sources
 from itportrait.invert import InvertConfig, Inverter
@@ -34,7 +33,6 @@ from itportrait.io import parquet
 from itportrait.jobs.stylize.config import JobConfig, load_job
 from itportrait.learning.bootstrap import bootstrap_mean
 from itportrait.pages import contact_sheet
-from itportrait.portraits import HELD_OUT_SEED, build_face, render_portrait, sample_people
 from itportrait.portraits.domains import get_domain
 from itportrait.records import AlignedRecord, InvertedRecord, Status
 from itportrait.stages.registry import stage_named
@@ -42,7 +40,6 @@ from itportrait.styles import Codes, PreparedGenerator, PreparedStyle
 
 BAR_IDENTITY, BAR_DIRECTION = 0.05, -0.05
 """Least gain of identity on photos by tuning, and least change of the direction."""
-BATCH = 8
 
 
 @dataclass(frozen=True)
@@ -75,7 +72,7 @@ def main() -> None:
     looks = read_looks(Bank(arguments.bank), bundle, arguments.strength)
     lines: list[tuple[str, list]] = []
     if arguments.count:
-        portraits = draw(arguments.count, bundle.generator.image_resolution)
+        portraits = draw_people(arguments.count, bundle.generator.image_resolution)
         rows = inverted("drawn", portraits, job.invert, bundle, arguments.keep)
         lines += against_truth(bundle, looks, portraits, rows)
     if arguments.photos:
@@ -102,21 +99,6 @@ def read_looks(bank: Bank, bundle: Bundle, strength: float) -> list[Look]:
         prepared = style.prepare(bundle.generator, strength)
         looks.append(Look(name, prepared, prompt, source))
     return looks
-
-
-def draw(count: int, size: int) -> list[AlignedRecord]:
-    """Return held-out people from cameras at random."""
-    yaw = np.clip(np.random.default_rng(0).normal(0, 0.25, count), -0.45, 0.45)
-    cameras = look_at_camera(torch.tensor(yaw, dtype=torch.float32), 0.05)
-    return [
-        AlignedRecord(
-            record_id=f"{index:04d}",
-            uri=f"person {index}",
-            pixels=render_portrait(person, camera, size).image,
-            camera=camera.numpy(),
-        )
-        for index, (person, camera) in enumerate(zip(sample_people(count, HELD_OUT_SEED), cameras))
-    ]
 
 
 def align(photos: Sequence[str], job: JobConfig, bundle: Bundle) -> list[AlignedRecord]:
@@ -160,12 +142,6 @@ def inverted(
     return records
 
 
-@torch.no_grad()
-def render(prepared: PreparedStyle, codes: Codes) -> Tensor:
-    """Return the portraits `[N, 3, S, S]` from their own cameras."""
-    return torch.cat([prepared.render(part).final_image for part in codes.split(BATCH)])
-
-
 class Pictures:
     """Portraits as they are rendered by their codes alone, and with their weights."""
 
@@ -173,9 +149,9 @@ class Pictures:
         tuned = Codes.of(rows, bundle.generator)
         plain = replace(tuned, deltas=None)
         base = PreparedGenerator(bundle.generator)
-        self.base = {kind: render(base, codes) for kind, codes in enumerate((plain, tuned))}
+        self.base = {kind: render_own(base, codes) for kind, codes in enumerate((plain, tuned))}
         self.styled = {
-            (look.name, kind): render(look.style, codes)
+            (look.name, kind): render_own(look.style, codes)
             for look in looks
             for kind, codes in enumerate((plain, tuned))
         }
@@ -192,17 +168,14 @@ def against_truth(
 ) -> list[tuple[str, list]]:
     """Print distances to true stylizations; return pictures: a line a portrait, and its truth."""
     pictures = Pictures(bundle, looks, rows)
-    people = sample_people(len(portraits), HELD_OUT_SEED)
+    people = held_out(len(portraits))
+    cameras = torch.stack([torch.as_tensor(portrait.camera) for portrait in portraits])
     changes, truths = [], {}
     size = bundle.generator.image_resolution
     print(f"{len(rows)} drawn people: perceptual distance to their true stylization")
     for look in looks:
-        true = [
-            render_portrait(build_face(person, look.name), torch.as_tensor(p.camera), size).image
-            for person, p in zip(people, portraits, strict=True)
-        ]
-        truths[look.name] = true
-        images = to_tensor(np.stack(true))
+        images = true_stylizations(look.name, people, cameras, size)
+        truths[look.name] = to_uint8(images)
         plain, tuned = (
             bundle.perceptual.distance(pictures.styled[look.name, kind], images).numpy()
             for kind in (0, 1)

@@ -58,6 +58,7 @@ def _packages() -> list[Finding]:
         ("s3", "s3fs", "s3:// storage"),
         ("gcs", "gcsfs", "gs:// storage"),
         ("onnx", "onnx", "ONNX identity networks"),
+        ("inception", "torch_fidelity", "FID by the published network"),
     ):
         there = importlib.util.find_spec(module) is not None
         remedy = "" if there else f"pip install 'itportrait[{extra}]'"

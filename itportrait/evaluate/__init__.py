@@ -1,26 +1,49 @@
-"""Evaluate: score a style against its base generator on a fixed probe set."""
+"""Evaluate: score styles against their base generator, portrait by portrait and set by set."""
 
-from itportrait.evaluate.config import EvaluationProbeConfig
-from itportrait.evaluate.kid import KidScore, kid, polynomial_mmd
-from itportrait.evaluate.probe import ProbeReport, ProbeSet, evaluate_style
-from itportrait.metrics import (
-    StyleTarget,
-    clip_direction,
-    clip_image,
-    depth_distance,
-    depth_variance,
-    depth_variance_ratio,
-    diversity,
-    identity,
-    psnr,
-    view_consistency,
-)
+from typing import TYPE_CHECKING
+
+from itportrait.lazy import lazy_exports
+
+if TYPE_CHECKING:
+    from itportrait.evaluate.config import EvaluationProbeConfig
+    from itportrait.evaluate.distances import KidScore, fewest_for_fid, fid, kid
+    from itportrait.evaluate.drawn import draw_people, held_out, true_stylizations
+    from itportrait.evaluate.features import FeatureNetwork, feature_network
+    from itportrait.evaluate.portraits import PORTRAIT_METRICS, PortraitScores, score_portraits
+    from itportrait.evaluate.probe import ProbeSet
+    from itportrait.evaluate.score import (
+        Distances,
+        ProbeBase,
+        ProbeReport,
+        ProbeTruth,
+        evaluate_style,
+    )
+    from itportrait.evaluate.views import PortraitViews, render_own, render_views
+    from itportrait.metrics import (
+        StyleTarget,
+        clip_direction,
+        clip_image,
+        depth_distance,
+        depth_variance,
+        depth_variance_ratio,
+        diversity,
+        identity,
+        psnr,
+        view_consistency,
+    )
 
 __all__ = [
+    "PORTRAIT_METRICS",
+    "Distances",
     "EvaluationProbeConfig",
+    "FeatureNetwork",
     "KidScore",
+    "PortraitScores",
+    "PortraitViews",
+    "ProbeBase",
     "ProbeReport",
     "ProbeSet",
+    "ProbeTruth",
     "StyleTarget",
     "clip_direction",
     "clip_image",
@@ -28,10 +51,34 @@ __all__ = [
     "depth_variance",
     "depth_variance_ratio",
     "diversity",
+    "draw_people",
     "evaluate_style",
+    "feature_network",
+    "fewest_for_fid",
+    "fid",
+    "held_out",
     "identity",
     "kid",
-    "polynomial_mmd",
     "psnr",
+    "render_own",
+    "render_views",
+    "score_portraits",
+    "true_stylizations",
     "view_consistency",
 ]
+
+__getattr__ = lazy_exports(
+    __name__,
+    {
+        "config": "EvaluationProbeConfig",
+        "distances": "KidScore fewest_for_fid fid kid",
+        "drawn": "draw_people held_out true_stylizations",
+        "features": "FeatureNetwork feature_network",
+        "portraits": "PORTRAIT_METRICS PortraitScores score_portraits",
+        "probe": "ProbeSet",
+        "score": "Distances ProbeBase ProbeReport ProbeTruth evaluate_style",
+        "views": "PortraitViews render_own render_views",
+        "itportrait.metrics": "StyleTarget clip_direction clip_image depth_distance depth_variance "
+        "depth_variance_ratio diversity identity psnr view_consistency",
+    },
+)

@@ -10,17 +10,24 @@ import torch
 from itportrait.adapt import DomainSpec
 from itportrait.bundle.warm import warm_bundle
 from itportrait.errors import NoInputError
-from itportrait.evaluate import EvaluationProbeConfig, ProbeSet, StyleTarget, evaluate_style
+from itportrait.evaluate import (
+    EvaluationProbeConfig,
+    ProbeBase,
+    ProbeTruth,
+    StyleTarget,
+    evaluate_style,
+    true_stylizations,
+)
 from itportrait.geometry.camera import look_at_camera
 from itportrait.image import decode, resize, to_tensor, to_uint8
 from itportrait.io import uris
 from itportrait.io.decoding import decode_photo
 from itportrait.io.formats import PATTERNS, format_of_name
-from itportrait.portraits import ORBIT, render_portrait, sample_people
-from itportrait.styles import Codes, PreparedGenerator, PreparedStyle, read_style
+from itportrait.jobs.bank.spec import DRAWN
+from itportrait.portraits import ORBIT, sample_people
+from itportrait.styles import read_style
 
 if TYPE_CHECKING:
-    from itportrait.bundle import Bundle
     from itportrait.generator import Generator
 
 _TRUTH_SEED = 90_001
@@ -65,38 +72,60 @@ class ScoreJob:
 
 
 def score_job(job: ScoreJob, device: str) -> Scores:
-    """Score on a device; the models stay loaded in this process for the next job."""
-    return score_versions(job, warm_bundle(job.bundle, device))
+    """Score on a device; models and renders of the base stay in this process for the next job."""
+    probe = job.probe.model_dump_json()
+    base = warm_base(job.bundle, device, probe)
+    truth = None
+    if job.truth is not None and job.truth.startswith(DRAWN):
+        truth = warm_truth(job.bundle, device, probe, job.truth)
+    return score_versions(job, base, truth)
 
 
-def score_versions(job: ScoreJob, bundle: "Bundle") -> Scores:
+@lru_cache(maxsize=2)
+def warm_base(bundle: str, device: str, probe: str) -> ProbeBase:
+    """Return the base generator on a probe, whose settings are JSON: rendered once a process."""
+    config = EvaluationProbeConfig.model_validate_json(probe)
+    return ProbeBase(warm_bundle(bundle, device), config)
+
+
+@lru_cache(maxsize=16)
+def warm_truth(bundle: str, device: str, probe: str, truth: str) -> ProbeTruth:
+    """Return a drawn truth as the probe compares it, made once a process."""
+    base = warm_base(bundle, device, probe)
+    images = truth_images(truth, base.config, base.bundle.generator.image_resolution)
+    assert images is not None
+    return base.measure_truth(images)
+
+
+def score_versions(job: ScoreJob, base: ProbeBase, truth: ProbeTruth | None = None) -> Scores:
     """Score styles of one domain against the base, all towards the same target.
 
     Args:
         job: styles, target and probe.
-        bundle: the base and the models that judge.
+        base: the base on the job's probe, and the models that judge.
+        truth: the job's truth, where it has been measured already.
 
     Raises:
         InvalidArgumentError: a style belongs to another base model.
         CheckpointError: a style cannot be read.
         NoInputError: the truth cannot be read.
     """
+    bundle = base.bundle
     generator = bundle.generator
     target = _target(job, generator)
-    probe = ProbeSet.of(bundle, job.probe)
-    shown = probe.codes[: job.pictures]
-    truth = truth_images(job.truth, job.probe, generator.image_resolution)
+    images = None if truth else truth_images(job.truth, job.probe, generator.image_resolution)
+    if images is not None:
+        truth = base.measure_truth(images)
     metrics: dict[str, dict[str, float]] = {}
-    faces = {"base": _faces(PreparedGenerator(generator), shown)}
+    shown = slice(job.pictures)
+    faces = {"base": _pictures(base.base_views.own.final_image[shown])}
     for label, data in job.styles.items():
         style = read_style(data, source=f"{label} of {job.spec.name}")
         style.check_base(bundle.model_id)
         prepared = style.with_models(bundle).prepare(generator)
-        report = evaluate_style(
-            bundle, prepared, target, probe=probe, config=job.probe, truth=truth
-        )
+        report = evaluate_style(base, prepared, target, truth=truth)
         metrics[label] = report.scalars()
-        faces[label] = _faces(prepared, shown)
+        faces[label] = _pictures(report.views.own.final_image[shown])
     return Scores(metrics, faces)
 
 
@@ -115,8 +144,8 @@ def truth_images(truth: str | None, probe: EvaluationProbeConfig, size: int) -> 
     """
     if truth is None:
         return None
-    if truth.startswith("mini:"):
-        name = truth.removeprefix("mini:")
+    if truth.startswith(DRAWN):
+        name = truth.removeprefix(DRAWN)
         return _drawn(name, probe.kid_count, probe.yaw_deg, probe.pitch_deg, size)
     names = [name for name in uris.list_names(truth) if format_of_name(name) is not None]
     if not names:
@@ -126,17 +155,12 @@ def truth_images(truth: str | None, probe: EvaluationProbeConfig, size: int) -> 
     return torch.cat([resize(image, size) for image in images])
 
 
-@lru_cache(maxsize=4)
 def _drawn(name: str, count: int, yaw_deg: float, pitch_deg: float, size: int) -> torch.Tensor:
     rng = torch.Generator().manual_seed(_TRUTH_SEED)
     spread = torch.deg2rad(torch.tensor([[yaw_deg], [pitch_deg]]))
     angles = (2 * torch.rand(2, count, generator=rng) - 1) * spread
     cameras = look_at_camera(angles[0], angles[1], ORBIT)
-    images = [
-        to_tensor(render_portrait(person, camera, size, domain=name).image)
-        for person, camera in zip(sample_people(count, _TRUTH_SEED), cameras, strict=True)
-    ]
-    return torch.stack(images)
+    return true_stylizations(name, sample_people(count, _TRUTH_SEED), cameras, size)
 
 
 def _target(job: ScoreJob, generator: "Generator") -> StyleTarget:
@@ -150,6 +174,5 @@ def _target(job: ScoreJob, generator: "Generator") -> StyleTarget:
     return StyleTarget(prompt, job.spec.source_prompt, references)
 
 
-@torch.no_grad()
-def _faces(style: PreparedStyle, codes: Codes) -> list[np.ndarray]:
-    return list(to_uint8(style.render(codes).final_image))
+def _pictures(images: torch.Tensor) -> list[np.ndarray]:
+    return list(to_uint8(images))

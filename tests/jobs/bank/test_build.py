@@ -13,7 +13,7 @@ from itportrait.adapt import adapt_domain, load_references
 from itportrait.bank.store import Bank
 from itportrait.bundle import load_bundle
 from itportrait.errors import InvalidArgumentError, ItportraitError, NoInputError, UnknownNameError
-from itportrait.evaluate import EvaluationProbeConfig
+from itportrait.evaluate import EvaluationProbeConfig, ProbeBase
 from itportrait.image import decode, encode
 from itportrait.jobs.bank.build import BankBuild
 from itportrait.jobs.bank.models import BankModels
@@ -69,7 +69,7 @@ class LocalEngine:
         return dataclasses.replace(trained, files=files, info={"step": result.step})
 
     def score(self, job):
-        return score_versions(job, self.bundle)
+        return score_versions(job, ProbeBase(self.bundle, job.probe))
 
 
 class NoLease:

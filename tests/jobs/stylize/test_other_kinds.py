@@ -14,7 +14,7 @@ from itportrait.adapt.probe import StepProbe
 from itportrait.bank.store import Bank, BankVersion
 from itportrait.bundle import load_bundle
 from itportrait.cli import app
-from itportrait.evaluate import EvaluationProbeConfig
+from itportrait.evaluate import EvaluationProbeConfig, ProbeBase
 from itportrait.jobs.bank.scores import ScoreJob, score_versions
 from itportrait.jobs.portrait_model import load_portrait_model
 from itportrait.jobs.stylize.config import load_job
@@ -227,7 +227,7 @@ def test_the_probe_scores_every_kind(bundle, base, bank):
         probe=probe,
         pictures=2,
     )
-    scores = score_versions(job, bundle)
+    scores = score_versions(job, ProbeBase(bundle, job.probe))
     assert set(scores.faces) == {"base", *KINDS}
     for name in KINDS:
         assert not np.array_equal(scores.faces[name][0], scores.faces["base"][0])
