@@ -51,11 +51,7 @@ def build(args: argparse.Namespace) -> int:
     if args.mlflow not in ("", "none"):
         check_uri(args.mlflow)
     bank = Bank(uris.absolute(args.bank))
-    places = {
-        "--bank": bank.uri,
-        "--mlflow": args.mlflow,
-        "base": "" if spec.base == "mini" else spec.base,
-    }
+    places = {"--bank": bank.uri, "--mlflow": args.mlflow, **spec.places()}
     refuse_temporary(places)
     model_id = load_bundle(spec.base).model_id
     what = f"build_style_bank {date}"

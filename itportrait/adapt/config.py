@@ -4,7 +4,7 @@ from typing import Any, Self
 
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
-from itportrait.adapt.domain import DomainSpec
+from itportrait.adapt.domain import DomainSpec, Input
 from itportrait.adapt.layers import LAYER_PRESETS
 from itportrait.adapt.methods import METHODS, config_of
 from itportrait.adapt.methods.itportrait.config import ItportraitConfig
@@ -124,8 +124,20 @@ def check_fit(spec: DomainSpec) -> None:
             expected=f"one that gives method {spec.method!r} of {', '.join(sorted(accepted))}",
             actual=f"{spec.mode!r} with {len(spec.references)} references, which gives it "
             f"{', '.join(sorted(spec.inputs))}",
-            remedy="choose another mode or method",
+            remedy=_remedy(spec, accepted),
         )
+
+
+def _remedy(spec: DomainSpec, accepted: frozenset[Input]) -> str:
+    """Return what to do about a domain that gives its method something that it does not take."""
+    if "set" in spec.inputs - accepted:
+        return "leave `pictures` out, or choose a method that is guided by sets of pictures"
+    if "set" in accepted:
+        return (
+            "give the domain `pictures` in place of references: an aligned table, such as "
+            "OUT/aligned that `itportrait align` writes; or choose another method"
+        )
+    return "choose another mode or method"
 
 
 def misfits(spec: DomainSpec) -> dict[str, str]:

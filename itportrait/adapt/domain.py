@@ -1,17 +1,25 @@
 """What a style domain is: reference images, a prompt, or both, and how a model adapts to them."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    Field,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from itportrait.config import Settings
 from itportrait.io import uris
 from itportrait.io.names import check_domain
+from itportrait.picture_sets.names import DRAWN, check_drawn
 
 Mode = Literal["image", "text", "image_text"]
-Input = Literal["text", "image", "images"]
-"""What guides an adaptation: words, one style image, or several."""
+Input = Literal["text", "image", "images", "set"]
+"""What guides an adaptation: words, one style image, several, or a whole set of pictures."""
 DomainName = Annotated[str, AfterValidator(check_domain)]
 
 
@@ -21,13 +29,19 @@ class DomainSpec(Settings):
     name: DomainName
     """Folder, table and run name of the domain."""
     mode: Mode
-    """`image` (references alone), `text` (prompt alone) or `image_text` (both)."""
+    """`image` (references or pictures alone), `text` (prompt alone) or `image_text` (both)."""
     prompt: str | None = None
     """What the portraits become, such as "a bronze statue"; the modes with text need it."""
     source_prompt: str = "Photo"
     """What the portraits are before the adaptation, in words."""
     references: tuple[str, ...] = ()
-    """URIs of aligned style images; the modes with images need at least one."""
+    """URIs of aligned style images; the modes with images need at least one, or `pictures`."""
+    pictures: Annotated[str | None, AfterValidator(check_drawn)] = None
+    """A whole set of pictures, for methods that are guided by sets: folder or URI of an aligned
+    table (`OUT/aligned`, which the align stage writes), or `mini:NAME` for drawn pictures of a
+    procedural domain."""
+    pictures_count: int = Field(default=64, ge=1)
+    """Number of pictures that are drawn for `mini:NAME`; a table is taken as a whole."""
     method: str = "itportrait"
     """Name in the registry of adaptation methods."""
     options: dict[str, Any] = Field(default_factory=dict)
@@ -48,18 +62,45 @@ class DomainSpec(Settings):
     def _mode_has_its_inputs(self) -> Self:
         if self.mode != "image" and not (self.prompt and self.prompt.strip()):
             raise ValueError(f"prompt: mode {self.mode!r} of domain {self.name!r} needs a prompt")
-        if self.mode != "text" and not self.references:
+        if self.mode != "text" and not self.references and not self.pictures:
             raise ValueError(
                 f"references: mode {self.mode!r} of domain {self.name!r} needs at least one picture"
             )
+        if self.mode == "text" and self.pictures:
+            raise ValueError(
+                f"pictures: mode 'text' of domain {self.name!r} takes words alone; choose mode "
+                "'image', or leave `pictures` out"
+            )
         return self
+
+    @model_serializer(mode="wrap")
+    def _leave_out_no_pictures(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        # Digests are made of serialized specifications, and the first release knew no sets.
+        data: dict[str, Any] = handler(self)
+        if data.get("pictures") is None:
+            return {k: v for k, v in data.items() if k not in ("pictures", "pictures_count")}
+        return data
 
     def portable(self) -> dict[str, Any]:
         """Return plain data for other machines: local references by name, URIs without secrets."""
         references = [
             Path(uri).name if uris.is_local(uri) else uris.redact(uri) for uri in self.references
         ]
-        return {**self.model_dump(mode="json"), "references": references}
+        plain = {**self.model_dump(mode="json"), "references": references}
+        if self.pictures:
+            local = uris.is_local(self.pictures) and not self.pictures.startswith(DRAWN)
+            name = "/".join(Path(self.pictures).parts[-2:])  # `OUT/aligned`
+            plain["pictures"] = name if local else uris.redact(self.pictures)
+        return plain
+
+    def rooted(self, folder: str) -> Self:
+        """Return the domain with its relative paths taken from a folder."""
+        changes: dict[str, Any] = {
+            "references": tuple(uris.rooted(uri, folder) for uri in self.references)
+        }
+        if self.pictures and not self.pictures.startswith(DRAWN):
+            changes["pictures"] = uris.rooted(self.pictures, folder)
+        return self.model_copy(update=changes)
 
     @property
     def uses_text(self) -> bool:
@@ -78,5 +119,17 @@ class DomainSpec(Settings):
         if self.uses_text:
             inputs.add("text")
         if self.uses_images:
-            inputs.add("images" if len(self.references) > 1 else "image")
+            if self.pictures:
+                inputs.add("set")
+            if self.references:
+                inputs.add("images" if len(self.references) > 1 else "image")
         return frozenset(inputs)
+
+
+def pictures_places(domains: Iterable[DomainSpec]) -> dict[str, str]:
+    """Return the places of the sets that domains read, by what gives them."""
+    return {
+        f"pictures of domain {domain.name!r}": domain.pictures
+        for domain in domains
+        if domain.pictures and not domain.pictures.startswith(DRAWN)
+    }

@@ -17,7 +17,7 @@ from itportrait.adapt.references import Reference
 from itportrait.adapt.settings import MethodConfig
 from itportrait.config import Settings, fingerprint
 
-_FREE = {"tags", "license", "references", "options"}
+_FREE = {"tags", "license", "references", "options", "pictures", "pictures_count"}
 """Fields of a specification that change no result by themselves."""
 
 
@@ -28,6 +28,7 @@ def adapt_fingerprint(
     references: Sequence[Reference | bytes] = (),
     *,
     align: Settings | Sequence[Any] | None = None,
+    set_digest: str = "",
 ) -> str:
     """Return the digest of specification, settings that are read, base model and code version.
 
@@ -37,6 +38,7 @@ def adapt_fingerprint(
         model_id: of the base model.
         references: style pictures, aligned, or files that are yet to be aligned.
         align: what aligns the files.
+        set_digest: of the set of pictures; "" where none guides the domain.
 
     Raises:
         UnknownNameError: no such method.
@@ -49,7 +51,7 @@ def adapt_fingerprint(
         initial = type(resolved)(preset=resolved.preset).model_dump(mode="json")
         for name in unread:
             _copy_setting(name, source=initial, target=settings)
-    return _digest(spec, resolved, settings, model_id, references, align)
+    return _digest(spec, resolved, settings, model_id, references, align, set_digest)
 
 
 def former_fingerprint(
@@ -59,6 +61,7 @@ def former_fingerprint(
     references: Sequence[Reference | bytes] = (),
     *,
     align: Settings | Sequence[Any] | None = None,
+    set_digest: str = "",
 ) -> str:
     """Return the digest by which the first release knew the domain: of all settings, read or not.
 
@@ -66,7 +69,7 @@ def former_fingerprint(
     """
     resolved = resolve(spec, config)
     settings = resolved.model_dump(mode="json")
-    return _digest(spec, resolved, settings, model_id, references, align)
+    return _digest(spec, resolved, settings, model_id, references, align, set_digest)
 
 
 def _digest(
@@ -76,10 +79,13 @@ def _digest(
     model_id: str,
     references: Sequence[Reference | bytes],
     align: Settings | Sequence[Any] | None,
+    set_digest: str,
 ) -> str:
     plain = spec.model_dump(mode="json", exclude=_FREE) | {"steps": resolved.run_steps(spec)}
     resolved.name_as_first(settings)
-    contents = [_content(reference) for reference in references]
+    contents: list[Any] = [_content(reference) for reference in references]
+    if set_digest:
+        contents.append({"set": set_digest})
     return fingerprint(plain, settings, align, model_id, contents, _versions(spec.method))
 
 

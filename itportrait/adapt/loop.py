@@ -14,12 +14,18 @@ from itportrait.adapt.domain import DomainSpec
 from itportrait.adapt.fingerprint import adapt_fingerprint
 from itportrait.adapt.methods import METHODS, AdaptationMethod, MethodContext
 from itportrait.adapt.probe import StepProbe
-from itportrait.adapt.references import Reference, load_references
+from itportrait.adapt.references import (
+    Reference,
+    judging_references,
+    load_references,
+    open_set,
+)
 from itportrait.adapt.selection import Selection
 from itportrait.adapt.settings import MethodConfig
 from itportrait.adapt.workers import Workers
 from itportrait.bundle import Bundle
 from itportrait.errors import CheckpointError
+from itportrait.picture_sets import PictureSet
 from itportrait.styles import Style
 
 logger = logging.getLogger(__name__)
@@ -63,6 +69,8 @@ class AdaptResult:
         step: number of steps after which the style was kept.
         metrics: of the kept step, `view_consistency` and `seconds` included.
         images: renders of the probe set by the result, uint8 `[S, S, 3]`.
+        references: the style pictures that it was scored against: the references, else a sample of
+            the set.
     """
 
     style: Style
@@ -72,6 +80,7 @@ class AdaptResult:
     step: int
     metrics: dict[str, float]
     images: list[np.ndarray] = field(repr=False)
+    references: list[Reference] = field(default_factory=list[Reference], repr=False)
 
 
 def adapt_domain(
@@ -80,6 +89,7 @@ def adapt_domain(
     config: AdaptConfig | None = None,
     *,
     references: Sequence[Reference] | None = None,
+    pictures: PictureSet | None = None,
     fingerprint: str | None = None,
     workers: Workers | None = None,
     resume_state: dict[str, Any] | None = None,
@@ -94,6 +104,7 @@ def adapt_domain(
         config: how; the domain's `options` are laid over it.
         references: aligned style images with their cameras; None reads `spec.references`, which
             must then be aligned pictures, and estimates the cameras.
+        pictures: the set of `spec.pictures`; None opens it.
         fingerprint: what the result is to be known by; None: the digest of these arguments.
         workers: those that adapt it together, this process among them; None: it is alone.
         resume_state: a report's `state()`; the run continues bit-identically.
@@ -104,7 +115,7 @@ def adapt_domain(
         InvalidArgumentError: options or references do not fit, or the method takes no such input.
         UnknownNameError: no such method or preset of layers.
         CheckpointError: the state is of another domain, configuration, base model or release.
-        NoInputError: a reference cannot be read.
+        NoInputError: a reference cannot be read, or the set of pictures is no aligned table.
     """
     config = config or AdaptConfig()
     check_fit(spec)
@@ -112,9 +123,19 @@ def adapt_domain(
         references = []
     elif references is None:
         references = load_references(spec.references)
-    digest = fingerprint or adapt_fingerprint(spec, config, bundle.model_id, references)
+    if pictures is None:
+        pictures = open_set(spec, bundle.generator.image_resolution)
+    digest = fingerprint or adapt_fingerprint(
+        spec,
+        config,
+        bundle.model_id,
+        references,
+        set_digest="" if pictures is None else pictures.digest,
+    )
     settings = resolve(spec, config)
-    context = MethodContext(bundle, spec, settings, list(references), workers or Workers())
+    context = MethodContext(
+        bundle, spec, settings, list(references), workers or Workers(), pictures
+    )
     run = _Run(context, digest, resume_state)
     if on_start is not None and run.step == 0:
         on_start(run.baseline())
@@ -134,13 +155,15 @@ class _Run:
         self.spec, self.config, self.workers = context.spec, context.config, context.workers
         self.steps = self.config.run_steps(self.spec)
         self.bundle, self.fingerprint = context.bundle, fingerprint
+        self.pictures = context.pictures
+        self.references = judging_references(context.references, context.pictures)
         self.step, self.seconds = 0, 0.0
         self._started = time.perf_counter()
         state = None if resume_state is None else self._checked(resume_state)
         method = METHODS.get(self.spec.method)
         self.method: AdaptationMethod[Any] = method(context, state["method"] if state else None)
         self.selection = Selection(self.config.selection)
-        self.probe = StepProbe(context.bundle, self.spec, self.config, context.references)
+        self.probe = StepProbe(context.bundle, self.spec, self.config, self.references)
         if state:
             self.step, self.seconds = state["step"], state["seconds"]
             self.selection.load_state_dict(state["selection"])
@@ -214,6 +237,8 @@ class _Run:
     def finish(self) -> AdaptResult:
         """Make the styles of the kept step and judge the result."""
         kept, notes = self.selection.kept, self.method.notes()
+        if self.pictures is not None:
+            notes = {**notes, "pictures": self.pictures.summary()}
         assert kept is not None  # steps >= 1, and the last step is always probed
         info = {
             "spec": self.spec.portable(),
@@ -239,4 +264,5 @@ class _Run:
             int(kept["step"]),
             metrics,
             self.probe.pictures(images),
+            self.references,
         )

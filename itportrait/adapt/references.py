@@ -8,10 +8,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from itportrait.adapt.domain import DomainSpec
 from itportrait.errors import InvalidArgumentError, NoInputError
 from itportrait.image import to_tensor
 from itportrait.io.decoding import decode_photo
 from itportrait.io.uris import read_bytes, redact
+from itportrait.picture_sets import PictureSet, open_pictures
+
+_ANY_SIZE = 128
 
 
 @dataclass(frozen=True)
@@ -75,3 +79,30 @@ def load_references(uris: Sequence[str]) -> list[Reference]:
             ) from error
         references.append(Reference(decode_photo(data), None, uri))
     return references
+
+
+def open_set(spec: DomainSpec, size: int = _ANY_SIZE) -> PictureSet | None:
+    """Open the set of pictures that guides a domain; None where none does.
+
+    Args:
+        spec: the domain.
+        size: side in pixels to which pictures are brought; of no effect on the digest.
+
+    Raises:
+        NoInputError: there is no such table, or it holds no aligned picture; names the domain.
+    """
+    if spec.pictures is None:
+        return None
+    try:
+        return open_pictures(spec.pictures, size, drawn=spec.pictures_count)
+    except NoInputError as error:
+        raise NoInputError(f"domain {spec.name!r}: {error}") from error
+
+
+def judging_references(
+    references: Sequence[Reference], pictures: PictureSet | None
+) -> list[Reference]:
+    """Return the pictures that styles are scored against: references, else a sample of the set."""
+    if references or pictures is None:
+        return list(references)
+    return [Reference(pixels) for pixels in pictures.sample()]

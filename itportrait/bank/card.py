@@ -46,6 +46,7 @@ def version_card(
         f"| mode | {spec['mode']} |",
         f"| prompt | {spec.get('prompt') or 'none'} (from: {spec.get('source_prompt')}) |",
         f"| references | {references} |",
+        *([f"| set of pictures | `{spec['pictures']}` |"] if spec.get("pictures") else []),
         f"| license of the references | {spec.get('license') or 'not stated'} |",
         f"| method | {spec['method']}, layers {spec['train']}, seed {spec['seed']} |",
         f"| base model | `{base_model_id}` |",

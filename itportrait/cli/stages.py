@@ -82,6 +82,9 @@ def adapt(
     reference: Annotated[
         list[str] | None, typer.Option(help="Style picture; may be repeated.")
     ] = None,
+    pictures: Annotated[
+        str, typer.Option(help="Set of pictures: an aligned table (OUT/aligned), or mini:NAME.")
+    ] = "",
     source_prompt: Annotated[
         str, typer.Option(help="What they are before.")
     ] = "a photo of a person",
@@ -91,7 +94,7 @@ def adapt(
     set_: Set = None,
     device: Device = "auto",
 ) -> None:
-    """Adapt the generator to a prompt, a picture, or both, and publish it to a bank."""
+    """Adapt the generator to a prompt, pictures, or both, and publish it to a bank."""
     from itportrait.adapt import DomainSpec
     from itportrait.bank.store import Bank
     from itportrait.bundle import load_bundle
@@ -99,10 +102,12 @@ def adapt(
     from itportrait.training.domain_job import DomainJob
     from itportrait.training.here import adapt_here
 
-    mode = "image_text" if prompt and reference else "text" if prompt else "image"
+    mode = "image_text" if prompt and (reference or pictures) else "text" if prompt else "image"
     job = load_job(config or None, set_, required=(), bank=bank)
     values = {"name": name, "mode": mode, "prompt": prompt or None, "references": reference or []}
     values |= {"source_prompt": source_prompt, "steps": steps, "method": method}
+    if pictures:
+        values["pictures"] = pictures
     spec = DomainSpec.parse(values, source="domain")
     task = DomainJob.of(
         spec,

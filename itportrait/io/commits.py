@@ -8,6 +8,7 @@ Readers take their files from markers, never from a listing.
 
 import hashlib
 from collections.abc import Container, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, cast
 
@@ -265,10 +266,37 @@ class StageTable:
         Raises:
             OSError: the file is missing or truncated.
         """
-        fs, path = uris.open_fs(self._file(commit.files["records"]))
+        with self._open(commit.files["records"]) as file:
+            return parquet.read_columns(file, names)
+
+    def count_picture_groups(self, commit: Commit) -> int:
+        """Return the number of row groups of a commit's pictures.
+
+        Raises:
+            OSError: the file is missing or truncated.
+        """
+        with self._open(commit.files["pixels"]) as file:
+            return parquet.count_row_groups(file)
+
+    def read_picture_group(self, commit: Commit, group: int) -> list[tuple[str, bytes]]:
+        """Return record ids and encoded pictures of one row group of a commit.
+
+        Only the row group is read, so that memory does not grow with the shard; for that the file's
+        hash is not checked.
+
+        Raises:
+            OSError: the file is missing or truncated.
+        """
+        with self._open(commit.files["pixels"]) as file:
+            return parquet.read_picture_group(file, group)
+
+    @contextmanager
+    def _open(self, entry: FileEntry) -> Iterator[Any]:
+        """Open a file of a commit; what is no whole Parquet file raises OSError."""
+        fs, path = uris.open_fs(self._file(entry))
         try:
             with fs.open(path, "rb") as file:
-                return parquet.read_columns(file, names)
+                yield file
         except pa.ArrowInvalid as error:
             raise OSError(f"{uris.redact(self.root)}: {error}") from error
 

@@ -275,6 +275,25 @@ def read_columns(file: Any, names: Sequence[str]) -> list[dict[str, Any]]:
     return [{**dict.fromkeys(names), **row} for row in rows]
 
 
+def count_row_groups(file: Any) -> int:
+    """Return the number of row groups of an open Parquet file; only its footer is read."""
+    return pq.ParquetFile(file).num_row_groups
+
+
+def read_picture_group(file: Any, group: int) -> list[tuple[str, bytes]]:
+    """Return record ids and encoded pictures of one row group of an open pixels file.
+
+    Args:
+        file: binary, seekable; no more of it is read than this row group.
+        group: number of the row group.
+
+    Raises:
+        pyarrow.ArrowInvalid: the file is truncated or not Parquet.
+    """
+    table = pq.ParquetFile(file).read_row_group(group, columns=["record_id", "data"])
+    return [(item["record_id"], item["data"]) for item in table.to_pylist()]
+
+
 def _rich(name: str, value: Any) -> Any:
     if isinstance(value, list):
         return np.asarray(value, dtype=np.float32)

@@ -70,6 +70,7 @@ class DomainJob:
         former: by which the first release knew the same domain; "" where that is all the same.
         pictures: contents of the specification's reference pictures, from `read_references`: they
             travel with the job, since workers may not see the files of the driver's machine.
+        set_digest: of the set of pictures that guides the domain; "" where none does.
         tracking: where curves go.
     """
 
@@ -80,6 +81,7 @@ class DomainJob:
     fingerprint: str
     former: str = ""
     pictures: tuple[bytes, ...] = field(default=(), repr=False)
+    set_digest: str = ""
     tracking: TrackingTarget = field(default_factory=TrackingTarget)
 
     @classmethod
@@ -96,15 +98,19 @@ class DomainJob:
         """Return the training of a domain, with its fingerprints.
 
         Raises:
-            NoInputError: a reference picture cannot be read; names it.
+            NoInputError: a reference picture cannot be read, or the set of pictures is no aligned
+                table; names it.
             UnknownNameError: no such method.
             InvalidArgumentError: an option of the domain is unknown or invalid.
         """
         from itportrait.adapt import adapt_fingerprint, former_fingerprint
+        from itportrait.adapt.references import open_set
 
         pictures, aligner = read_references(spec), _aligner(spec, align)
-        fingerprint = adapt_fingerprint(spec, adapt, model_id, pictures, align=aligner)
-        former = former_fingerprint(spec, adapt, model_id, pictures, align=aligner)
+        found = open_set(spec)
+        given = {"align": aligner, "set_digest": "" if found is None else found.digest}
+        fingerprint = adapt_fingerprint(spec, adapt, model_id, pictures, **given)
+        former = former_fingerprint(spec, adapt, model_id, pictures, **given)
         return cls(
             bundle=bundle,
             spec=spec,
@@ -113,6 +119,7 @@ class DomainJob:
             fingerprint=fingerprint,
             former="" if former == fingerprint else former,
             pictures=pictures,
+            set_digest=given["set_digest"],
             tracking=tracking or TrackingTarget(),
         )
 

@@ -25,13 +25,14 @@ def adapt_here(
     """
     from itportrait.adapt import adapt_domain
 
-    bundle, references = prepare_job(job, device)
+    prepared = prepare_job(job, device)
     result = adapt_domain(
-        bundle,
+        prepared.bundle,
         job.spec,
         job.adapt,
-        references=references or None,
+        references=prepared.references or None,
+        pictures=prepared.pictures,
         fingerprint=job.fingerprint,
         on_report=on_report,
     )
-    return collect_result(job, result, bundle.model_id, references)
+    return collect_result(job, result, prepared.bundle.model_id, result.references)

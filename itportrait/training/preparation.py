@@ -1,19 +1,37 @@
 """What a training begins with: warm models, and reference pictures aligned as portraits are."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from itportrait.align.config import AlignConfig
+from itportrait.errors import InvalidArgumentError
 from itportrait.io import uris
 from itportrait.training.domain_job import DomainJob
 
 if TYPE_CHECKING:
     from itportrait.adapt import Reference
     from itportrait.bundle import Bundle
+    from itportrait.picture_sets import PictureSet
 
 
-def prepare_job(job: DomainJob, device: str) -> "tuple[Bundle, list[Reference]]":
-    """Return the models of a training on a device, and its reference pictures.
+@dataclass(frozen=True)
+class Prepared:
+    """What a training works with.
+
+    Args:
+        bundle: models on the training's device.
+        references: aligned reference pictures.
+        pictures: the set that guides it, or None.
+    """
+
+    bundle: "Bundle"
+    references: "list[Reference]"
+    pictures: "PictureSet | None"
+
+
+def prepare_job(job: DomainJob, device: str) -> Prepared:
+    """Return the models of a training on a device, and its pictures.
 
     Raises:
         ItportraitError: models or pictures do not fit.
@@ -21,7 +39,28 @@ def prepare_job(job: DomainJob, device: str) -> "tuple[Bundle, list[Reference]]"
     from itportrait.bundle.warm import warm_bundle
 
     bundle = warm_bundle(job.bundle, device)
-    return bundle, reference_images(job.spec.references, job.pictures, bundle, job.align)
+    references = reference_images(job.spec.references, job.pictures, bundle, job.align)
+    return Prepared(bundle, references, _open_set(job, bundle))
+
+
+def _open_set(job: DomainJob, bundle: "Bundle") -> "PictureSet | None":
+    """Open the set of a domain, which must be the one that its fingerprint is of.
+
+    Raises:
+        NoInputError: it is not there any more.
+        InvalidArgumentError: it has changed since the job was made.
+    """
+    from itportrait.adapt.references import open_set
+
+    pictures = open_set(job.spec, bundle.generator.image_resolution)
+    if pictures is not None and job.set_digest and pictures.digest != job.set_digest:
+        raise InvalidArgumentError(
+            f"pictures of domain {job.spec.name!r}",
+            expected=f"the set {job.set_digest} that the job began with",
+            actual=f"{pictures.digest} in {uris.redact(job.spec.pictures or '')}",
+            remedy="start the job again when the table is complete",
+        )
+    return pictures
 
 
 def reference_images(

@@ -99,6 +99,13 @@ def _card(trained: TrainedDomain) -> str:
         lines.append(
             f"- reference pictures: {len(spec.references)}; license: {spec.license or '-'}"
         )
+    if spec.pictures:
+        about = trained.info["pictures"]
+        left_out = ", ".join(f"{n} {status}" for status, n in sorted(about["left_out"].items()))
+        lines.append(
+            f"- set of pictures: {about['count']}; left out: {left_out or 'none'}; license: "
+            f"{spec.license or '-'}"
+        )
     lines += [f"- base model: {trained.base_model_id}", f"- step: {trained.info.get('step')}", ""]
     lines += ["| metric | value |", "| --- | --- |"]
     lines += [f"| {name} | {value:.4g} |" for name, value in sorted(trained.metrics.items())]

@@ -1,7 +1,7 @@
 """One worker of a domain's training: it adapts, reports its numbers and keeps its checkpoints."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -14,7 +14,7 @@ from itportrait.training.preparation import prepare_job
 from itportrait.training.trained_domain import collect_result
 
 if TYPE_CHECKING:
-    from itportrait.adapt import AdaptReport, AdaptResult, Reference
+    from itportrait.adapt import AdaptReport, AdaptResult
     from itportrait.adapt.workers import Workers
 
 SaveFiles = Callable[[Path], None]
@@ -63,14 +63,15 @@ class TrainingWorker:
         from itportrait.adapt import adapt_domain
 
         job = self.job
-        bundle, references = prepare_job(job, self.device)
+        prepared = prepare_job(job, self.device)
         reporter = _Reporter(self)
         try:
             result = adapt_domain(
-                bundle,
+                prepared.bundle,
                 job.spec,
                 job.adapt,
-                references=references or None,
+                references=prepared.references or None,
+                pictures=prepared.pictures,
                 workers=self.workers,
                 fingerprint=job.fingerprint,
                 resume_state=self.checkpoints.load(),
@@ -80,7 +81,7 @@ class TrainingWorker:
         except BaseException:
             reporter.fail()
             raise
-        reporter.finish_with(result, bundle.model_id, references)
+        reporter.finish_with(result, prepared.bundle.model_id)
 
 
 class _Reporter:
@@ -110,15 +111,13 @@ class _Reporter:
         if self.run is not None:
             self.run.show(report)
 
-    def finish_with(
-        self, result: "AdaptResult", model_id: str, references: "Sequence[Reference]"
-    ) -> None:
+    def finish_with(self, result: "AdaptResult", model_id: str) -> None:
         """Store the result; on the first rank close the tracked run with its final scalars."""
         metrics = {"step": result.step, **result.metrics}
         if self.run is None:
             self.checkpoints.report(metrics, None)
             return
-        trained = collect_result(self.job, result, model_id, references)
+        trained = collect_result(self.job, result, model_id, result.references)
         self.checkpoints.report(metrics, partial(save_result, trained=trained))
         self.run.finish_with(result)
 

@@ -12,6 +12,7 @@ from itportrait.adapt.references import Reference
 from itportrait.adapt.settings import MethodConfig
 from itportrait.adapt.workers import Workers
 from itportrait.bundle import Bundle
+from itportrait.picture_sets import PictureSet
 from itportrait.styles import PreparedStyle, Style
 
 C = TypeVar("C", bound=MethodConfig)
@@ -28,6 +29,7 @@ class MethodContext(Generic[Read]):
         config: the method's settings, of its class `Config`, with the domain's options laid over.
         references: aligned style images; none where words alone guide.
         workers: those that train the domain together; each draws its own codes and cameras.
+        pictures: the set that guides the method, or None.
     """
 
     bundle: Bundle
@@ -35,6 +37,7 @@ class MethodContext(Generic[Read]):
     config: Read
     references: Sequence[Reference]
     workers: Workers = field(default_factory=Workers)
+    pictures: PictureSet | None = None
 
 
 class AdaptationMethod(ABC, Generic[C]):

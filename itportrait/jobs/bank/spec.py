@@ -6,12 +6,14 @@ from typing import Any
 from pydantic import Field, ValidationError, field_validator
 
 from itportrait.adapt import AdaptConfig, DomainSpec, misfits, resolve
+from itportrait.adapt.domain import pictures_places
 from itportrait.align.config import AlignConfig
 from itportrait.bank.gate import GateConfig
 from itportrait.config import Settings, apply_overrides, merge
 from itportrait.errors import InvalidArgumentError, UnknownNameError
 from itportrait.evaluate import EvaluationProbeConfig
 from itportrait.io import uris
+from itportrait.picture_sets.names import DRAWN, check_drawn
 from itportrait.training.domain_job import TrainConfig
 from itportrait.yaml_lines import (
     MOST_BYTES,
@@ -24,9 +26,6 @@ from itportrait.yaml_lines import (
 
 YamlPath = tuple[str | int, ...]
 
-DRAWN = "mini:"
-"""Beginning of a `truth` that is drawn and not read."""
-
 
 def check_truth(truth: str | None) -> str | None:
     """Return the truth of a domain if it is none, a place, or a drawn domain that exists.
@@ -34,14 +33,7 @@ def check_truth(truth: str | None) -> str | None:
     Raises:
         ValueError: no drawn domain has the name; lists the known ones.
     """
-    from itportrait.portraits.domains import get_domain
-
-    if truth is not None and truth.startswith(DRAWN):
-        try:
-            get_domain(truth.removeprefix(DRAWN))
-        except UnknownNameError as error:
-            raise ValueError(str(error)) from None
-    return truth
+    return check_drawn(truth)
 
 
 def rooted_truth(truth: str | None, folder: str) -> str | None:
@@ -84,6 +76,11 @@ class BankSpec(Settings):
     """When a candidate becomes champion."""
     train: TrainConfig = Field(default_factory=TrainConfig)
     """Workers, retries and time limit of a domain's training."""
+
+    def places(self) -> dict[str, str]:
+        """Return the places that must outlast a build, by what gives them."""
+        base = {"base": "" if self.base == "mini" else self.base}
+        return base | pictures_places(self.domains.values())
 
 
 def load_bank_spec(path: str | Path, overrides: list[str] | None = None) -> BankSpec:
@@ -241,6 +238,5 @@ def _check_meaning(
 
 def _rooted(domain: BankDomain, folder: str) -> BankDomain:
     """Return the domain with its relative paths taken from the specification's folder."""
-    references = tuple(uris.rooted(uri, folder) for uri in domain.references)
     truth = rooted_truth(domain.truth, folder)
-    return domain.model_copy(update={"references": references, "truth": truth})
+    return domain.rooted(folder).model_copy(update={"truth": truth})

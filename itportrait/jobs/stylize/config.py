@@ -5,7 +5,7 @@ from typing import Any, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from itportrait.adapt.config import AdaptConfig, misfits, resolve
-from itportrait.adapt.domain import DomainSpec
+from itportrait.adapt.domain import DomainSpec, pictures_places
 from itportrait.align.config import AlignConfig
 from itportrait.bank.store import BankVersion
 from itportrait.config import Settings, apply_overrides
@@ -334,6 +334,7 @@ class JobConfig(Settings):
             "--bank": self.bank if self.domains else "",
             "bundle": "" if self.bundle == "mini" else self.bundle,
             "tracking.uri": self.tracking.uri,
+            **pictures_places(self.specifications().values()),
         }
 
     def specifications(self) -> dict[str, DomainSpec]:
@@ -395,12 +396,7 @@ def _absolute_places(config: JobConfig, folder: str) -> dict[str, Any]:
     bundle = config.bundle
     if bundle != "mini":
         bundle = uris.absolute(bundle)
-    domains = tuple(
-        d.model_copy(update={"references": tuple(uris.rooted(uri, folder) for uri in d.references)})
-        if isinstance(d, DomainSpec)
-        else d
-        for d in config.domains
-    )
+    domains = tuple(d.rooted(folder) if isinstance(d, DomainSpec) else d for d in config.domains)
     return {
         "input": uris.absolute(config.input),
         "output": uris.absolute(config.output),
