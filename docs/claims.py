@@ -46,6 +46,7 @@ class Finding:
         difference: with its interval, None where nothing was measured on both.
         means: of both, over the same portraits, domains and seeds.
         keys: of the measurements that both have.
+        domains: in how many of its domains the mean difference has the claimed direction.
     """
 
     label: str
@@ -55,6 +56,7 @@ class Finding:
     difference: Estimate | None = None
     means: tuple[float, float] | None = None
     keys: Sequence[Key] = field(default=(), repr=False)
+    domains: str = ""
 
 
 def read_claims(path: Path = CLAIMS) -> list[Claim]:
@@ -88,7 +90,12 @@ def compare(
     if estimate.certain:
         verdict = HOLDS if (estimate.mean > 0) == (direction == "higher") else CONTRARY
     means = sum(values) / len(keys), sum(others) / len(keys)
-    return Finding(label, other, metric, verdict, estimate, means, keys)
+    by_domain: dict[str, float] = {}
+    for key, value, base in zip(keys, values, others, strict=True):
+        by_domain[key[0]] = by_domain.get(key[0], 0.0) + value - base
+    claimed = sum((total > 0) == (direction == "higher") for total in by_domain.values() if total)
+    domains = f"{claimed} of {len(by_domain)}"
+    return Finding(label, other, metric, verdict, estimate, means, keys, domains)
 
 
 def _units(keys: Sequence[Key]) -> list[str]:

@@ -169,12 +169,13 @@ def claim_section(claim: Claim, tables: Tables) -> str:
     verdicts = [(one.other, label_of(one.metric), one.verdict) for one in findings]
     parts = [f"## {claim.title}", claim.text, _wanted(claim)]
     rows = [_finding_row(one) for one in findings if one.difference is not None]
-    heads = ["variant", "against", "metric", "means", "difference", "measured on", "verdict"]
+    heads = ["variant", "against", "metric", "means", "difference", "measured on"]
+    heads += ["domains as claimed", "verdict"]
     for metric in claim.metrics if claim.evenly else ():
         steps = evenness(claim, metric, tables.measured)
         verdicts += [(label, "even step to it", even) for label, _, even in steps]
         rows += [
-            [f"`{label}`", "the mean step", label_of(metric), "", _interval(share), "", even]
+            [f"`{label}`", "the mean step", label_of(metric), "", _interval(share), "", "", even]
             for label, share, even in steps
         ]
     parts.append(verdict(verdicts))
@@ -203,6 +204,7 @@ def _finding_row(one: Finding) -> list[str]:
         f"{one.means[0]:.3f}, {one.means[1]:.3f}",
         _interval(one.difference),
         f"{people}, {domains} domains, {seeds} seeds",
+        one.domains,
         one.verdict,
     ]
 

@@ -77,9 +77,9 @@ def test_claims_are_judged_by_the_interval_of_paired_differences(results, tmp_pa
     assert "certainly not in 1: `itportrait-image` (Identity);" in coupling
     assert "open in 2: `itportrait-text` (KID, share of base), " in coupling
     row = next(line for line in coupling.splitlines() if "`itportrait-text` | Distance" in line)
-    assert "6 portraits, 2 domains, 3 seeds | holds |" in row
+    assert "6 portraits, 2 domains, 3 seeds | 2 of 2 | holds |" in row
     assert "| -0.04" in row
-    assert "| styles, 2 domains, 3 seeds | not decided |" in coupling
+    assert "| styles, 2 domains, 3 seeds | 0 of 2 | not decided |" in coupling
     views = section(text, "Many views")
     assert "Not run: `itportrait-frontal` (View consistency)." in views
     methods = section(text, "ITportrait, against")

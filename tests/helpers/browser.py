@@ -85,6 +85,13 @@ class Browser:
         assert "exceptionDetails" not in answer, answer["exceptionDetails"]
         return answer["result"].get("value")
 
+    def becomes(self, expression, value, within_s=10):
+        """Return whether an expression soon has a value: events take effect a moment later."""
+        until = time.monotonic() + within_s
+        while (found := self.run(expression)) != value and time.monotonic() < until:
+            time.sleep(0.02)
+        return found == value
+
     def press(self, key, code=0):
         """Press a key on the focused element."""
         for kind in ("keyDown", "keyUp"):

@@ -1,7 +1,7 @@
 """Places for the labels of a drawing, so that they cover neither each other nor the points."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 LETTER, LINE = 6.9, 14.0
@@ -32,7 +32,10 @@ class Box:
 
 
 def place_labels(
-    points: Sequence[tuple[float, float]], texts: Sequence[str], frame: Box
+    points: Sequence[tuple[float, float]],
+    texts: Sequence[str],
+    frame: Box,
+    lines: Sequence[Box] = (),
 ) -> list[Box]:
     """Return a box for each label, near its point and free of the others where there is room.
 
@@ -40,6 +43,7 @@ def place_labels(
         points: x and y in pixels.
         texts: of the labels, one line each.
         frame: what they must stay in.
+        lines: boxes about lines, such as whiskers, that labels rather not cover.
     """
     dots = [Box(x - _POINT, y - _POINT, 2 * _POINT, 2 * _POINT) for x, y in points]
     placed: dict[int, Box] = {}
@@ -49,7 +53,8 @@ def place_labels(
         others = [dot for position, dot in enumerate(dots) if position != index]
         candidates = [box for box in _around(points[index], size) if box.inside(frame)]
         candidates = candidates or [_kept(next(_around(points[index], size)), frame)]
-        costs = [_cost(box, points[index], placed.values(), others) for box in candidates]
+        avoided = ((100.0, list(placed.values())), (20.0, others), (1.0, lines))
+        costs = [_cost(box, points[index], avoided) for box in candidates]
         placed[index] = candidates[costs.index(min(costs))]
     return [placed[index] for index in range(len(points))]
 
@@ -72,11 +77,12 @@ def _kept(box: Box, frame: Box) -> Box:
     return Box(left, top, box.width, box.height)
 
 
-def _cost(box: Box, point: tuple[float, float], placed, dots: Sequence[Box]) -> float:
+def _cost(
+    box: Box, point: tuple[float, float], avoided: Iterable[tuple[float, Sequence[Box]]]
+) -> float:
+    """Return the distance of a box from its point, and what it covers by weight."""
     away = math.dist(point, nearest_edge(box, point))
-    covered = sum(box.overlap(other) for other in placed)
-    hidden = sum(box.overlap(dot) for dot in dots)
-    return 100 * covered + 20 * hidden + away
+    return away + sum(weight * box.overlap(other) for weight, them in avoided for other in them)
 
 
 def nearest_edge(box: Box, point: tuple[float, float]) -> tuple[float, float]:

@@ -93,7 +93,7 @@ def _chips(comparison: Comparison) -> str:
     }
     return "".join(
         f'<span class="chip{" failed" if name == "failures" and count else ""}">'
-        f"<b>{count:,}</b>{name}</span>"
+        f"<b>{count:,}</b>{name.removesuffix('s') if count == 1 else name}</span>"
         for name, count in counts.items()
     )
 
@@ -129,7 +129,7 @@ def _pictures(comparison: Comparison) -> str:
         return ""
     figures = grid.figures()
     told = f" Below each picture: {figures}." if figures else ""
-    most = max(picture.views.count for picture in comparison.pictures)
+    most = max((picture.views.count for picture in comparison.pictures), default=1)
     names = [*comparison.view_names[:most]]
     names += [f"view {position + 1}" for position in range(len(names), most)]
     slider = (

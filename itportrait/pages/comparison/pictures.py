@@ -70,9 +70,12 @@ class Grid:
         self._shared = shared
 
     def scopes(self) -> list[tuple[ComparedDomain, int]]:
-        """Return domains and seeds of which there are pictures, or failures of pictured seeds."""
-        seeds = sorted({picture.seed for picture in self._comparison.pictures})
-        return [(domain, seed) for seed in seeds for domain in self._comparison.domains]
+        """Return domains and seeds to show; without any picture, those of the failures."""
+        comparison = self._comparison
+        seeds = {picture.seed for picture in comparison.pictures}
+        seeds = seeds or {failure.seed or 0 for failure in comparison.failures}
+        shown = sorted(seeds) if comparison.portraits else []
+        return [(domain, seed) for seed in shown for domain in comparison.domains]
 
     def names(self) -> list[str]:
         """Return what people call each panel."""

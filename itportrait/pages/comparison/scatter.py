@@ -90,7 +90,12 @@ def _drawing(index: ScoreIndex, style: Measure, css: str, width: int, height: in
     y_axis = _Axis.over(style, [y for _, y in shown], bottom, top)
     points = [(x_axis.at(x.value or 0), y_axis.at(y.value or 0)) for x, y in pairs.values()]
     texts = [_short(label) for label in pairs]
-    boxes = place_labels(points, texts, Box(left, top, right - left, bottom - top))
+    lines = [
+        Box(min(x0, x1) - 2, min(y0, y1) - 2, abs(x1 - x0) + 4, abs(y1 - y0) + 4)
+        for pair in pairs.values()
+        for x0, y0, x1, y1 in _whiskers(pair, (x_axis, y_axis))
+    ]
+    boxes = place_labels(points, texts, Box(left, top, right - left, bottom - top), lines)
     marks = [
         _method(label, pairs[label], faint, (x_axis, y_axis), text, box)
         for label, text, box in zip(pairs, texts, boxes, strict=True)
@@ -154,12 +159,10 @@ def _method(
                 f'cy="{y_axis.at(up.value or 0):.1f}" r="3"><title>'
                 f"{html.escape(f'{label}, {domain}')}</title></circle>"
             )
-    if x_score.low is not None and x_score.high is not None:
-        ends = x_axis.at(x_score.low), x_axis.at(x_score.high)
-        parts.append(f'<path class="whisker" d="M{ends[0]:.1f} {y:.1f}H{ends[1]:.1f}"/>')
-    if y_score.low is not None and y_score.high is not None:
-        ends = y_axis.at(y_score.low), y_axis.at(y_score.high)
-        parts.append(f'<path class="whisker" d="M{x:.1f} {ends[0]:.1f}V{ends[1]:.1f}"/>')
+    parts += [
+        f'<path class="whisker" d="M{x0:.1f} {y0:.1f}L{x1:.1f} {y1:.1f}"/>'
+        for x0, y0, x1, y1 in _whiskers(pair, axes)
+    ]
     near = nearest_edge(box, (x, y))
     if math.dist(near, (x, y)) > 12:
         parts.append(f'<path class="leader" d="M{x:.1f} {y:.1f}L{near[0]:.1f} {near[1]:.1f}"/>')
@@ -172,6 +175,20 @@ def _method(
         f'<g class="method" tabindex="0" role="img" aria-label="{html.escape(told)}">'
         f"{''.join(parts)}</g>"
     )
+
+
+def _whiskers(
+    pair: tuple[ComparedScore, ComparedScore], axes: tuple[_Axis, _Axis]
+) -> list[tuple[float, float, float, float]]:
+    """Return the lines of the intervals of both figures, those that there are."""
+    (across, up), (x_axis, y_axis) = pair, axes
+    x, y = x_axis.at(across.value or 0), y_axis.at(up.value or 0)
+    lines: list[tuple[float, float, float, float]] = []
+    if across.low is not None and across.high is not None:
+        lines.append((x_axis.at(across.low), y, x_axis.at(across.high), y))
+    if up.low is not None and up.high is not None:
+        lines.append((x, y_axis.at(up.low), x, y_axis.at(up.high)))
+    return lines
 
 
 def _told(measure: Measure, score: ComparedScore) -> str:

@@ -27,6 +27,12 @@ def test_a_lone_label_stands_right_of_its_point_or_left_at_the_edge():
     assert box.left + box.width < 905
 
 
+def test_a_label_leaves_a_whisker_free():
+    whisker = Box(240, 198, 120, 4)
+    (box,) = place_labels([(300, 200)], ["alone"], FRAME, [whisker])
+    assert box.overlap(whisker) == 0
+
+
 def test_a_label_wider_than_the_frame_begins_at_its_edge():
     (box,) = place_labels([(300, 200)], ["x" * 300], FRAME)
     assert box.left == FRAME.left

@@ -10,6 +10,7 @@ from PIL import Image
 
 from itportrait.errors import InvalidArgumentError
 from itportrait.pages.comparison import (
+    ComparedFailure,
     ComparedPicture,
     ComparedScore,
     Comparison,
@@ -151,6 +152,13 @@ def test_many_scopes_are_a_list_and_few_are_buttons(text):
 
 def test_an_empty_comparison_still_gives_a_page():
     assert "Nothing failed." in Page(render_comparison(Comparison([], [], []))).words()
+
+
+def test_where_all_failed_the_cells_say_why():
+    failures = [ComparedFailure(label, "zombie", f"{label} broke", 3) for label in METHODS]
+    page = Page(render_comparison(comparison(pictures=[], failures=failures)))
+    missing = [a["title"] for _, a in page.tags if "missing" in a.get("class", "")]
+    assert missing[: len(METHODS)] == [f"{label} broke" for label in METHODS]
 
 
 def test_views_that_are_no_webp_are_refused():
