@@ -19,16 +19,19 @@ from itportrait.comparison.cells import plan_cells
 from itportrait.comparison.compute import CellCompute
 from itportrait.comparison.config import ComparisonConfig, load_comparison
 from itportrait.comparison.portraits import prepare_portraits
-from itportrait.comparison.report import RUN, ComparisonReport, final_table
+from itportrait.comparison.report import RUN, ComparisonReport
 from itportrait.comparison.run import ComparisonRun
+from itportrait.comparison.show import write_page
+from itportrait.comparison.tracking import track_comparison
 from itportrait.io import uris
 from itportrait.io.lease import Lease
 from itportrait.jobs.endings import EXIT_FAILED, run_job
 from itportrait.jobs.model_id import find_model_id
-from itportrait.jobs.places import runs_folder
+from itportrait.jobs.places import refuse_temporary, runs_folder
 from itportrait.on_ray.backend import RayBackend
 from itportrait.on_ray.session import ray_session, stop_on_sigterm
 from itportrait.on_ray.shared_places import check_shared
+from itportrait.tracking import check_uri
 from itportrait.training.domain_job import training_storage
 
 
@@ -38,8 +41,12 @@ def main(arguments: list[str] | None = None) -> int:
 
     def start() -> int:
         config = load_comparison(args.config, args.set, output=args.output)
+        if args.mlflow not in ("", "none"):
+            check_uri(args.mlflow)
+        places = config.places() | {"--mlflow": args.mlflow}
+        refuse_temporary(places)
         with stop_on_sigterm(), ray_session(args.address):
-            check_shared(config.places())
+            check_shared(places)
             return compare(config, args.mlflow)
 
     return run_job(start)
@@ -54,14 +61,17 @@ def compare(config: ComparisonConfig, mlflow: str) -> int:
         portraits = prepare_portraits(config, model_id, backend, lease)
         cells = plan_cells(config, model_id)
         compute = CellCompute(backend, config, training_storage(config.output))
-        results = ComparisonRun(config, cells, portraits, lease, compute).run()
+        run = ComparisonRun(config, cells, portraits, lease, compute)
+        results = run.run()
         report = ComparisonReport(config, model_id, portraits, results, time.monotonic() - began)
-        scores = report.write_tables()
-        report.write_run()
-    print(final_table(scores))
-    for result in report.failed:
-        print(f"{result.cell}: {result.reason}")
-    print(f"Tables: {uris.redact(config.output)}")
+        if not report.stands():
+            report.write_tables()
+            write_page(report, compute, run.targets)
+            report.write_run()
+        if not report.is_tracked(mlflow):
+            backlog = track_comparison(report, mlflow)
+            report.write_run(tracking=report.tracking_data(mlflow, backlog))
+    print(report.summary(), flush=True)
     return EXIT_FAILED if report.failed else 0
 
 

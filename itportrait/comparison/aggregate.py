@@ -69,7 +69,7 @@ def score_rows(
     there = {(result.cell.label, result.cell.domain) for result in results}
     rows: list[dict[str, Any]] = []
     for domain in [None, *domains]:
-        for seed in [None, *seeds] if domain is not None else [None]:
+        for seed in [None, *seeds]:
             for metric, source in METRICS.items():
                 column = [
                     _row(found, labels.get(reference), domain, seed, metric, source)

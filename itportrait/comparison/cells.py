@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from itportrait.adapt.config import misfits, resolve
 from itportrait.adapt.domain import DomainSpec, Mode
@@ -78,18 +79,19 @@ def specification(cell: Cell, variant: Variant, domain: ComparedDomain) -> Domai
         InvalidArgumentError: the domain gives nothing that the method accepts; says what each mode
             lacks.
     """
-    modes = (variant.mode,) if variant.mode else RICHEST_FIRST
     reasons: list[str] = []
-    for mode in modes:
-        lacks = _lacking(mode, domain)
-        if lacks:
-            reasons.append(f"{mode}: the domain has no {lacks}")
+    for mode in (variant.mode,) if variant.mode else RICHEST_FIRST:
+        if mode != "image" and not domain.prompt:
+            reasons.append(f"{mode}: the domain has no prompt")
             continue
-        spec = _with_mode(cell, variant, domain, mode)
-        problems = misfits(spec)
-        if not problems:
-            return spec
-        reasons.append(f"{mode}: {'; '.join(problems.values())}")
+        for given in _pictures(mode, domain):
+            spec = _with_mode(cell, variant, domain, mode, given)
+            problems = misfits(spec)
+            if not problems:
+                return spec
+            reasons.append(f"{mode}: {'; '.join(problems.values())}")
+        if not _pictures(mode, domain):
+            reasons.append(f"{mode}: the domain has no references")
     raise InvalidArgumentError(
         f"domain {cell.domain!r}",
         expected=f"something that guides method {variant.method or cell.label!r}",
@@ -97,20 +99,28 @@ def specification(cell: Cell, variant: Variant, domain: ComparedDomain) -> Domai
     )
 
 
-def _lacking(mode: Mode, domain: ComparedDomain) -> str:
-    if mode != "image" and not domain.prompt:
-        return "prompt"
-    return "references" if mode != "text" and not domain.references else ""
+def _pictures(mode: Mode, domain: ComparedDomain) -> list[dict[str, Any]]:
+    """Return what may guide a method in a mode besides words: references, or a set of pictures."""
+    if mode == "text":
+        return [{}]
+    found: list[dict[str, Any]] = []
+    if domain.references:
+        found.append({"references": domain.references})
+    if domain.pictures:
+        found.append({"pictures": domain.pictures, "pictures_count": domain.pictures_count})
+    return found
 
 
-def _with_mode(cell: Cell, variant: Variant, domain: ComparedDomain, mode: Mode) -> DomainSpec:
+def _with_mode(
+    cell: Cell, variant: Variant, domain: ComparedDomain, mode: Mode, pictures: dict[str, Any]
+) -> DomainSpec:
     return DomainSpec.parse(
         {
             "name": cell.domain,
             "mode": mode,
             "prompt": domain.prompt if mode != "image" else None,
             "source_prompt": domain.source_prompt,
-            "references": domain.references if mode != "text" else (),
+            **pictures,
             "method": variant.method or cell.label,
             "options": variant.options,
             "steps": variant.steps or domain.steps,

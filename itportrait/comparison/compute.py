@@ -1,7 +1,10 @@
 """What a comparison computes with: adaptations and tasks of scores, as many at once as fit."""
 
 import threading
+import time
 from collections import defaultdict
+from collections.abc import Callable
+from typing import Any
 
 from itportrait.comparison.config import ComparisonConfig
 from itportrait.comparison.scoring import CellJob, CellScores, finish_cell, score_part
@@ -51,8 +54,7 @@ class CellCompute(BackendCompute):
             return stored
 
     def _adapted_in_task(self, job: DomainJob) -> TrainedDomain:
-        call = self._call(f"adapt {job.spec.name}", adapt_quietly, job, self._device)
-        return run_patiently(self.backend.executor(), call)
+        return self.run(f"adapt {job.spec.name}", adapt_quietly, job)
 
     def score_cell(self, job: CellJob) -> CellScores:
         """Score a cell: all its parts, as far as they do not stand, and then all together.
@@ -61,9 +63,9 @@ class CellCompute(BackendCompute):
             ItportraitError: a task was lost again and again, or a style cannot be used; says why.
             OSError: storage failed again and again.
         """
-        began = self.clock()
+        began = time.monotonic()
         calls = [
-            (shard, self._call(f"score {job.cell}", score_part, job, shard, self._device))
+            (shard, self._call(f"score {job.cell}", score_part, job, shard))
             for shard in job.portraits.shards
         ]
         limits = ErrandLimits(in_flight=max(int(self.backend.cores), 1))
@@ -73,25 +75,25 @@ class CellCompute(BackendCompute):
                     f"portraits of shard {shard} could not be stylized: the process of their task "
                     f"was lost again and again ({uris.redact(str(result.error))})"
                 ) from result.error
-        seconds = self.clock() - began
-        last = self._call(f"score {job.cell}", finish_cell, job, self._device, seconds)
-        return run_patiently(self.backend.executor(), last)
+        seconds = time.monotonic() - began
+        return self.run(f"score {job.cell}", finish_cell, job, seconds)
 
-    @staticmethod
-    def clock() -> float:
-        """Return seconds of a clock that is never set."""
-        import time
+    def run(self, name: str, function: Callable[..., Any], *args: Any) -> Any:
+        """Run a function in a task with its arguments and, as the last one, the torch device.
 
-        return time.monotonic()
+        Raises:
+            ItportraitError: it was lost again and again, with the reason; or what it raised.
+        """
+        return run_patiently(self.backend.executor(), self._call(name, function, *args))
 
     @property
     def _device(self) -> str:
         return "cuda" if self._gpus else "cpu"
 
-    def _call(self, name: str, function: object, *args: object) -> Call:
+    def _call(self, name: str, function: Callable[..., Any], *args: Any) -> Call:
         return Call(
-            function=function,  # pyright: ignore[reportArgumentType]
-            args=args,
+            function=function,
+            args=(*args, self._device),
             name=name,
             num_cpus=self.config.cpus_per_worker,
             num_gpus=self._gpus,

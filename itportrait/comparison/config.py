@@ -13,9 +13,10 @@ from itportrait.config import Settings, apply_overrides, merge
 from itportrait.errors import InvalidArgumentError, UnknownNameError
 from itportrait.invert.config import InvertConfig
 from itportrait.io import uris
-from itportrait.jobs.bank.spec import DRAWN, check_truth, rooted_truth
+from itportrait.jobs.bank.spec import check_truth, rooted_truth
 from itportrait.jobs.places import refuse_temporary
 from itportrait.jobs.yaml_files import read_mapping
+from itportrait.picture_sets.names import DRAWN, check_drawn
 from itportrait.training.domain_job import TrainConfig
 
 LONGEST_LABEL = 64
@@ -46,6 +47,9 @@ class Variant(Settings):
     """Overrides of the method's settings, nested or with dotted keys; see `DomainSpec.options`."""
     steps: int | None = Field(default=None, ge=1)
     """Upper bound of the optimization steps. None means that of the domain."""
+    strength: float = Field(default=1.0, ge=0)
+    """Strength of the style: 0 is the base generator, 1 the domain, more goes beyond it. Variants
+    that differ in it alone share their adaptation."""
     domains: tuple[str, ...] | None = None
     """Names of the domains that it is compared in. None means all."""
 
@@ -61,6 +65,11 @@ class ComparedDomain(Settings):
     references: tuple[str, ...] = ()
     """URIs of style pictures. Methods are guided by them in the modes with images, and results of
     all modes are scored by them."""
+    pictures: Annotated[str | None, AfterValidator(check_drawn)] = None
+    """A whole set of pictures, for methods that are guided by sets: folder or URI of an aligned
+    table, or `mini:NAME` for drawn pictures; see `DomainSpec.pictures`."""
+    pictures_count: int = Field(default=64, ge=1)
+    """Number of pictures that are drawn for `mini:NAME`."""
     truth: str | None = None
     """Folder or URI of true, aligned pictures of the domain, or `mini:NAME` for drawn ones. With
     the latter, drawn people are also compared with their own true stylization. No training sees
@@ -74,8 +83,8 @@ class ComparedDomain(Settings):
 
     @model_validator(mode="after")
     def _is_described(self) -> Self:
-        if not self.prompt and not self.references:
-            raise ValueError("expected a prompt, references, or both")
+        if not self.prompt and not self.references and not self.pictures:
+            raise ValueError("expected a prompt, references, or pictures")
         return self
 
     @field_validator("truth")
@@ -90,7 +99,10 @@ class MeasuresConfig(Settings):
     side_deg: float = Field(default=30.0, gt=0)
     """Yaw in degrees of the two views beside the frontal one, for view consistency."""
     truth_count: int = Field(default=96, ge=2)
-    """Number of drawn pictures of the truth for KID."""
+    """Number of drawn pictures of the truth for KID and FID."""
+    features: Literal["perceptual", "inception"] = "perceptual"
+    """Network whose features KID and FID compare: `perceptual` is the bundle's own; `inception`
+    needs its weights on every machine."""
     kid_subsets: int = Field(default=20, ge=1)
     """Number of random subsets over which KID is averaged."""
     kid_subset_size: int = Field(default=24, ge=2)
@@ -177,10 +189,16 @@ class ComparisonConfig(Settings):
 
     def places(self) -> dict[str, str]:
         """Return the places that must outlast the job, by what gives them."""
+        sets = {
+            f"pictures of domain {name!r}": domain.pictures
+            for name, domain in self.domains.items()
+            if domain.pictures and not domain.pictures.startswith(DRAWN)
+        }
         return {
             "--output": self.output,
             "portraits": "" if self.drawn else self.portraits,
             "base": "" if self.base == "mini" else self.base,
+            **sets,
         }
 
 
@@ -241,6 +259,7 @@ def _absolute_places(config: ComparisonConfig, folder: str) -> dict[str, Any]:
         name: domain.model_copy(
             update={
                 "references": tuple(uris.rooted(uri, folder) for uri in domain.references),
+                "pictures": rooted_truth(domain.pictures, folder),
                 "truth": rooted_truth(domain.truth, folder),
             }
         )

@@ -2,7 +2,7 @@
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -13,33 +13,37 @@ from itportrait import metrics
 from itportrait.bundle import Bundle
 from itportrait.comparison.config import MeasuresConfig
 from itportrait.comparison.portraits import Portrait
-from itportrait.evaluate.kid import kid
+from itportrait.errors import InvalidArgumentError
+from itportrait.evaluate import (
+    PortraitViews,
+    feature_network,
+    fid,
+    kid,
+    render_views,
+    score_portraits,
+)
 from itportrait.generator import Rendering
-from itportrait.geometry.camera import look_at_camera
 from itportrait.image import resize, to_tensor, to_uint8
 from itportrait.metrics import StyleTarget
 from itportrait.records import RecordError, Status
-from itportrait.styles import BoundStyle, Codes, PreparedGenerator, PreparedStyle
+from itportrait.styles import Codes, PreparedGenerator, PreparedStyle
 from itportrait.stylize.stylizer import NonFiniteRenderError
 
 STAGE = "compare"
-OWN, LEFT, FRONT, RIGHT = range(4)
-"""Places of the views: the portrait's own one, and three around the front."""
+FRONT = 2
+"""Place of the frontal view among a portrait's pictures: its own view, left, front, right."""
 
 
 @dataclass(frozen=True)
-class Views:
-    """Renders of portraits: their own view whole, and pictures of all views.
+class Fit:
+    """What a style has fitted to a portrait, and the seconds that stylizing it took then."""
 
-    Args:
-        own: from the portraits' cameras.
-        pictures: `[N, V, 3, S, S]` in [-1, 1].
-        seconds: of binding and of the own view, for each portrait.
-    """
-
-    own: Rendering
-    pictures: Tensor
+    data: bytes = field(repr=False)
     seconds: float
+
+
+Fits = MutableMapping[str, Fit]
+"""Fits by the portraits' record ids; what is known is not fitted again, what is new is added."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,7 @@ class Measured:
         status: failed where it could not be rendered.
         error: why.
         values: metrics by name.
-        views: uint8 `[S, S, 3]` each, the own view first.
+        views: uint8 `[S, S, 3]` each: its own view, from the left, the front, and the right.
     """
 
     portrait: str
@@ -61,32 +65,6 @@ class Measured:
     error: str | None = None
     values: dict[str, float] = field(default_factory=dict[str, float])
     views: tuple[np.ndarray, ...] = field(default=(), repr=False)
-
-
-@torch.no_grad()
-def render_views(
-    style: PreparedStyle, codes: Codes, bundle: Bundle, config: MeasuresConfig
-) -> Views:
-    """Bind portraits once and render them from all views.
-
-    Raises:
-        NonFiniteRenderError: a picture has values that are not finite.
-    """
-    began = time.perf_counter()
-    bound = style.bind(codes)
-    own = bound.render(codes.cameras)
-    seconds = (time.perf_counter() - began) / len(codes)
-    sides = (-config.side_deg, 0.0, config.side_deg)
-    pictures = [own.final_image, *(_seen_from(bound, bundle, yaw) for yaw in sides)]
-    stacked = torch.stack(pictures, 1)
-    if not bool(torch.isfinite(stacked).all()):
-        raise NonFiniteRenderError("the style renders values not finite")
-    return Views(own, stacked, seconds)
-
-
-def _seen_from(bound: BoundStyle, bundle: Bundle, yaw_deg: float) -> Tensor:
-    camera = look_at_camera(math.radians(yaw_deg), 0.0, bundle.orbit).to(bound.codes.ws)
-    return bound.render(camera.expand(len(bound.codes), -1)).final_image
 
 
 @dataclass(frozen=True)
@@ -103,18 +81,18 @@ class Judge:
     config: MeasuresConfig
     target: StyleTarget
 
-    def base(self, portraits: Sequence[Portrait]) -> Views:
+    def base(self, portraits: Sequence[Portrait]) -> PortraitViews:
         """Return the portraits by the generator that was not adapted."""
         codes = Codes.of([portrait.inverted for portrait in portraits], self.bundle.generator)
-        plain = PreparedGenerator(self.bundle.generator)
-        return render_views(plain, codes, self.bundle, self.config)
+        return self._render(PreparedGenerator(self.bundle.generator), codes)
 
     def measure(
         self,
         style: PreparedStyle,
         portraits: Sequence[Portrait],
-        base: Views,
+        base: PortraitViews,
         truth: Tensor | None,
+        fits: Fits,
     ) -> list[Measured]:
         """Stylize portraits and measure each; where they fail together, each goes by itself.
 
@@ -123,9 +101,10 @@ class Judge:
             portraits: of one batch.
             base: from `base`, of the same portraits.
             truth: `[N, 3, S, S]` their true stylizations, or None.
+            fits: of the style.
         """
         try:
-            return self._measured(style, portraits, base, truth)
+            return self._measured(style, portraits, base, truth, fits)
         except Exception as error:
             if len(portraits) == 1:
                 status, reason = RecordError.of(STAGE, error)
@@ -136,69 +115,65 @@ class Judge:
         for place, portrait in enumerate(portraits):
             alone = slice(place, place + 1)
             own = None if truth is None else truth[alone]
-            rows += self.measure(style, [portrait], _part(base, alone), own)
+            rows += self.measure(style, [portrait], part_of(base, alone), own, fits)
         return rows
 
-    @torch.no_grad()
+    def _render(
+        self, style: PreparedStyle, codes: Codes, fitted: Sequence[bytes] | None = None
+    ) -> PortraitViews:
+        return render_views(
+            style,
+            codes,
+            self.bundle.orbit,
+            side_deg=self.config.side_deg,
+            batch_size=self.config.batch_size,
+            fitted=fitted,
+        )
+
     def _measured(
         self,
         style: PreparedStyle,
         portraits: Sequence[Portrait],
-        base: Views,
+        base: PortraitViews,
         truth: Tensor | None,
+        fits: Fits,
     ) -> list[Measured]:
         codes = Codes.of([portrait.inverted for portrait in portraits], self.bundle.generator)
-        styled = render_views(style, codes, self.bundle, self.config)
-        values = self._values(styled, portraits, base, truth)
-        pictures = [to_uint8(views) for views in styled.pictures]
+        ids = [portrait.record_id for portrait in portraits]
+        known = [fits[record_id] for record_id in ids if record_id in fits]
+        reused = [fit.data for fit in known] if len(known) == len(ids) else None
+        began = time.perf_counter()
+        styled = self._render(style, codes, reused)
+        spent = (time.perf_counter() - began) / len(ids)
+        pictures = pictures_of(styled)
+        if not bool(torch.isfinite(pictures).all()):
+            raise NonFiniteRenderError("the style renders values not finite")
+        if reused is None:
+            for record_id, data in zip(ids, styled.fitted or ()):
+                fits[record_id] = Fit(data, spent)
+        photos = _photos(portraits, base.own.final_image)
+        scores = score_portraits(self.bundle, styled, base, self.target, photos=photos, truth=truth)
         return [
             Measured(
                 portrait.name,
                 portrait.record_id,
-                values={name: float(column[place]) for name, column in values.items()},
-                views=tuple(pictures[place]),
+                values={
+                    **{name: float(column[place]) for name, column in scores.values.items()},
+                    "portrait_seconds": spent if reused is None else known[place].seconds,
+                },
+                views=tuple(to_uint8(pictures[place])),
             )
             for place, portrait in enumerate(portraits)
         ]
 
-    def _values(
-        self, styled: Views, portraits: Sequence[Portrait], base: Views, truth: Tensor | None
-    ) -> dict[str, Tensor]:
-        bundle, image, plain = self.bundle, styled.own.final_image, base.own.final_image
-        around = styled.pictures[:, [FRONT, LEFT, RIGHT]]
-        values = {
-            "identity": metrics.identity(image, _photos(portraits, plain), bundle.identity),
-            "view_consistency": metrics.view_consistency(around, bundle.identity),
-            "depth_distance": metrics.depth_distance(
-                styled.own.image_depth, base.own.image_depth, base.own.image_alpha
-            ),
-            "depth_variance": metrics.depth_variance_ratio(
-                styled.own.image_depth,
-                base.own.image_depth,
-                styled.own.image_alpha,
-                base.own.image_alpha,
-            ),
-            "portrait_seconds": torch.full((len(portraits),), styled.seconds),
-        }
-        if self.target.prompt is not None:
-            words = {"prompt": self.target.prompt, "source_prompt": self.target.source_prompt}
-            values["clip_direction"] = metrics.clip_direction(image, plain, bundle.clips, **words)
-            values["clip_reach"] = metrics.clip_reach(image, plain, bundle.clips, **words)
-        if self.target.references is not None:
-            references = self.target.references.to(image.device)
-            values["clip_image"] = metrics.clip_image(image, references, bundle.clips)
-            gain = values["clip_image"] - metrics.clip_image(plain, references, bundle.clips)
-            values["clip_image_gain"] = gain
-        if truth is not None:
-            for name, picture in (("truth_distance", image), ("truth_distance_base", plain)):
-                values[name] = bundle.perceptual.distance(picture, truth.to(picture.device))
-        return values
-
     @torch.no_grad()
     def together(
-        self, views: Sequence[Sequence[np.ndarray]], base: Sequence[Views], truth: Tensor | None
-    ) -> dict[str, float]:
-        """Return what the pictures of all portraits say together.
+        self,
+        views: Sequence[Sequence[np.ndarray]],
+        base: Sequence[PortraitViews],
+        truth: Tensor | None,
+    ) -> tuple[dict[str, float], dict[str, str]]:
+        """Return what the pictures of all portraits say together, and why the rest is missing.
 
         Args:
             views: of each portrait.
@@ -211,32 +186,34 @@ class Judge:
         values: dict[str, float] = {}
         if len(pictures) > 1:
             values["diversity"] = metrics.diversity(pictures[:, FRONT], self.bundle.perceptual)
-        if truth is not None:
-            plain = torch.cat([part.pictures for part in base])
-            real = self._features(truth.to(device))
-            own, former = (
-                self._kid(real, self._features(each.flatten(0, 1))) for each in (pictures, plain)
-            )
-            values |= {"kid": own, "kid_ratio": own / former if former > 0 else math.inf}
-        return values
-
-    def _features(self, pictures: Tensor) -> Tensor:
-        parts = [self.bundle.perceptual.embed(part) for part in pictures.split(16)]
-        return torch.cat(parts)
+        if truth is None:
+            return values, {}
+        network = feature_network(self.bundle, self.config.features)
+        plain = torch.cat([pictures_of(part) for part in base])
+        real = network.features(truth.to(device))
+        own, former = (network.features(each.flatten(0, 1)) for each in (pictures, plain))
+        values["kid"], former_kid = self._kid(real, own), self._kid(real, former)
+        values["kid_ratio"] = values["kid"] / former_kid if former_kid > 0 else math.inf
+        try:
+            values["fid"] = fid(real, own)
+        except InvalidArgumentError as error:
+            return values, {"fid": str(error)}
+        return values, {}
 
     def _kid(self, real: Tensor, fake: Tensor) -> float:
         config = self.config
-        score = kid(
-            real,
-            fake,
-            subsets=config.kid_subsets,
-            subset_size=config.kid_subset_size,
-            seed=config.seed,
-        )
-        return score.mean
+        subsets, size = config.kid_subsets, config.kid_subset_size
+        return kid(real, fake, subsets=subsets, subset_size=size, seed=config.seed).mean
 
 
-def _part(views: Views, rows: slice) -> Views:
+def pictures_of(views: PortraitViews) -> Tensor:
+    """Return all views `[N, 4, 3, S, S]`: the portraits' own, then left, front and right."""
+    front, left, right = views.around.unbind(1)
+    return torch.stack([views.own.final_image, left, front, right], 1)
+
+
+def part_of(views: PortraitViews, rows: slice) -> PortraitViews:
+    """Return the views of some of the portraits."""
     whole = views.own
     own = Rendering(
         image=whole.final_image[rows],
@@ -244,18 +221,18 @@ def _part(views: Views, rows: slice) -> Views:
         image_depth=whole.image_depth[rows],
         image_alpha=whole.image_alpha[rows],
     )
-    return Views(own, views.pictures[rows], views.seconds)
+    return PortraitViews(own, views.around[rows])
 
 
 def _photos(portraits: Sequence[Portrait], plain: Tensor) -> Tensor:
     """Return the aligned photos `[N, 3, S, S]`; what their masks hide is taken from the renders."""
     photos: list[Tensor] = []
     for portrait, render in zip(portraits, plain, strict=True):
-        record = portrait.aligned
+        record, size = portrait.aligned, render.shape[-1]
         assert record.pixels is not None  # read with its pictures
-        photo = resize(to_tensor(record.pixels)[None].to(render), render.shape[-1])[0]
+        photo = resize(to_tensor(record.pixels)[None].to(render), size)[0]
         if record.mask is not None:
-            mask = resize(torch.tensor(record.mask)[None, None].to(render) / 255, len(render[0]))[0]
+            mask = resize(torch.tensor(record.mask)[None, None].to(render) / 255, size)[0]
             photo = render.lerp(photo, mask.clamp(0, 1).expand_as(photo))
         photos.append(photo)
     return torch.stack(photos)

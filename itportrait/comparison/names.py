@@ -2,7 +2,6 @@
 
 PORTRAIT_METRICS = {
     "clip_direction": "guide",
-    "clip_reach": "guide",
     "clip_image": "guide",
     "clip_image_gain": "guide",
     "truth_distance": "truth",
@@ -17,6 +16,7 @@ PORTRAIT_METRICS = {
 CELL_METRICS = {
     "kid": "truth",
     "kid_ratio": "truth",
+    "fid": "truth",
     "diversity": "features",
     "adapt_seconds": "cost",
     "style_bytes": "cost",

@@ -1,6 +1,7 @@
 """The portraits of a comparison: drawn or given, aligned and inverted by the ordinary stages."""
 
 import io
+from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import PurePosixPath
@@ -32,6 +33,7 @@ class PortraitSet:
         listed: number of photos.
         lost: name of each photo that is not stylized, with the reason.
         people: folder of drawn people with their truth; None for photos.
+        twice: names that several portraits have, such as those of a photo with two faces.
     """
 
     output: str
@@ -40,13 +42,21 @@ class PortraitSet:
     listed: int
     lost: tuple[tuple[str, str], ...] = ()
     people: str | None = None
+    twice: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
 class Portrait:
-    """A portrait's rows, and what it is called."""
+    """A portrait's rows, and what it is called.
+
+    Args:
+        name: what people know it by; no other portrait of the comparison has it.
+        file: name of its photo.
+        aligned, inverted: its rows.
+    """
 
     name: str
+    file: str
     aligned: AlignedRecord
     inverted: InvertedRecord
 
@@ -98,12 +108,15 @@ def draw_people(config: ComparisonConfig) -> str:
 
 
 def _found(config: ComparisonConfig, job: StylizeJob, people: str | None) -> PortraitSet:
-    lost, shards = [], []
+    lost: list[tuple[str, str]] = []
+    names: Counter[str] = Counter()
+    shards: list[int] = []
     for shard in range(job.totals.shards):
-        lost += _lost(job.chain, shard)
-        commit = job.chain[-1].table().read_commit(shard)
-        if commit is not None and commit.rows_ok:
-            shards.append(shard)
+        outcome = _outcome(job.chain, shard)
+        lost += [(name, reason) for name, reason in outcome if reason]
+        good = [name for name, reason in outcome if not reason]
+        names.update(good)
+        shards += [shard] if good else []
     if not shards:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in lost[:3])
         raise NoInputError(
@@ -111,26 +124,30 @@ def _found(config: ComparisonConfig, job: StylizeJob, people: str | None) -> Por
             f"stylized: {reasons}"
         )
     return PortraitSet(
-        config.output, job.digest(), tuple(shards), job.totals.listed, tuple(lost), people
+        output=config.output,
+        digest=job.digest(),
+        shards=tuple(shards),
+        listed=job.totals.listed,
+        lost=tuple(lost),
+        people=people,
+        twice=frozenset(name for name, count in names.items() if count > 1),
     )
 
 
-def _lost(chain: tuple[Recipe, ...], shard: int) -> list[tuple[str, str]]:
-    """Return the photos of a shard that a stage turned away, with the reason."""
+def _outcome(chain: tuple[Recipe, ...], shard: int) -> list[tuple[str, str]]:
+    """Return the name of each portrait of a shard, and why it is lost; empty where it is not."""
     names: dict[str, str] = {}
-    lost: list[tuple[str, str]] = []
+    reasons: dict[str, str] = {}
     for recipe in chain:
         commit = recipe.table().read_commit(shard)
         columns = ("record_id", "status", "error", *(("uri",) if recipe.takes_photos else ()))
         for row in recipe.table().read_columns(commit, columns) if commit else ():
             if "uri" in row:
-                names[row["record_id"]] = portrait_name(row["uri"])
+                names.setdefault(row["record_id"], portrait_name(row["uri"]))
             if row["status"] != Status.OK:
                 error = row["error"] or {}
-                reason = f"{error.get('stage')}: {error.get('message')}"
-                known = names.get(row["record_id"])
-                lost.append((known or str(row["record_id"]), reason))
-    return lost
+                reasons[row["record_id"]] = f"{error.get('stage')}: {error.get('message')}"
+    return [(name, reasons.get(record_id, "")) for record_id, name in names.items()]
 
 
 def portrait_name(uri: str) -> str:
@@ -157,11 +174,13 @@ def read_portraits(portraits: PortraitSet, shard: int) -> tuple[Portrait, ...]:
                 found.setdefault(record.record_id, record)
             elif isinstance(record, InvertedRecord):
                 inverted.append(record)
-    return tuple(
-        Portrait(portrait_name(found[code.record_id].uri), found[code.record_id], code)
-        for code in inverted
-        if code.record_id in found
-    )
+    known: list[Portrait] = []
+    for code in inverted:
+        if (photo := found.get(code.record_id)) is not None:
+            file = portrait_name(photo.uri)
+            name = f"{file} {code.record_id}" if file in portraits.twice else file
+            known.append(Portrait(name, file, photo, code))
+    return tuple(known)
 
 
 @lru_cache(maxsize=4)

@@ -4,7 +4,7 @@ import datetime as dt
 import json
 import platform
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import itportrait
@@ -13,10 +13,17 @@ from itportrait.comparison.config import ComparisonConfig
 from itportrait.comparison.names import METRICS
 from itportrait.comparison.portraits import PortraitSet
 from itportrait.comparison.run import CellResult
-from itportrait.comparison.tables import PART, PORTRAITS_SCHEMA, SCORES_SCHEMA, write_table
+from itportrait.comparison.tables import (
+    PART,
+    PORTRAITS_SCHEMA,
+    SCORES_SCHEMA,
+    read_table,
+    write_table,
+)
 from itportrait.config import fingerprint
 from itportrait.io import uris
 from itportrait.jobs.model_id import bundle_key
+from itportrait.tracking import Backlog
 
 RUN, PAGE = "run.json", "index.html"
 SCORES, PORTRAITS = "scores", "portraits"
@@ -54,12 +61,35 @@ class ComparisonReport:
         output = self.config.output
         run = uris.read_json(uris.join(output, RUN)) or {}
         files = [RUN, f"{SCORES}/{PART}", f"{PORTRAITS}/{PART}"]
+        files += [PAGE] if self.config.page_portraits else []
         return run.get("digest") == self.digest and all(
             uris.exists(uris.join(output, name)) for name in files
         )
 
-    def write_tables(self) -> list[dict[str, Any]]:
-        """Write the tables, and return the rows of the scores.
+    def is_tracked(self, uri: str) -> bool:
+        """Tell whether an earlier run has brought all of this to a tracking service."""
+        known = (uris.read_json(uris.join(self.config.output, RUN)) or {}).get("tracking", {})
+        target = {"uri": uris.redact(uri), "digest": self.digest, "waiting": 0, "lost": 0}
+        return uri in ("", "none") or {name: known.get(name) for name in target} == target
+
+    def tracking_data(self, uri: str, backlog: Backlog) -> dict[str, Any]:
+        """Return what run.json says of a tracking service, for `is_tracked`."""
+        return {**asdict(backlog), "uri": uris.redact(uri), "digest": self.digest}
+
+    def scores(self) -> list[dict[str, Any]]:
+        """Return the rows of the written table of scores."""
+        return read_table(self.config.output, SCORES, SCORES_SCHEMA)
+
+    def summary(self) -> str:
+        """Return what is printed at the end: the methods, what failed, and where the rest is."""
+        lines = [final_table(self.scores())]
+        lines += [f"{result.cell}: {result.reason}" for result in self.failed]
+        where = uris.join(self.config.output, PAGE) if self.config.page_portraits else ""
+        lines += [f"Page: {uris.redact(where)}"] if where else []
+        return "\n".join([*lines, f"Tables: {uris.redact(self.config.output)}"])
+
+    def write_tables(self) -> None:
+        """Write the tables of portraits and of scores.
 
         Raises:
             ItportraitError: the rows of a cell are gone or damaged.
@@ -69,7 +99,6 @@ class ComparisonReport:
         scores = score_rows(self.results, portraits, self.config.reference)
         write_table(self.config.output, PORTRAITS, portraits, PORTRAITS_SCHEMA)
         write_table(self.config.output, SCORES, scores, SCORES_SCHEMA)
-        return scores
 
     def write_run(self, **more: Any) -> None:
         """Write `OUT/run.json`; its digest says that everything else has been written."""

@@ -149,6 +149,7 @@ class ComparisonRun:
             cell=planned.cell,
             bundle=self.config.base,
             style=style,
+            strength=self.config.methods[planned.cell.label].strength,
             portraits=self.portraits,
             target=self.targets[planned.cell.domain],
             align=self.config.align.model_dump_json(),

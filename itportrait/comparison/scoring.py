@@ -15,7 +15,7 @@ from itportrait.comparison.config import MeasuresConfig
 from itportrait.comparison.names import CELL_METRICS, PORTRAIT_METRICS
 from itportrait.comparison.portraits import PortraitSet, read_portraits
 from itportrait.comparison.style_store import StoredStyle
-from itportrait.comparison.tables import PART_SCHEMA, VIEWS, decode_table, encode_table
+from itportrait.comparison.tables import FITS_SCHEMA, PART_SCHEMA, VIEWS, decode_table, encode_table
 from itportrait.comparison.warm import Target, warm_base, warm_judge, warm_style, warm_truth
 from itportrait.config import fingerprint
 from itportrait.io import uris
@@ -24,11 +24,11 @@ from itportrait.records import Status
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from itportrait.comparison.measures import Judge, Measured
+    from itportrait.comparison.measures import Fits, Judge, Measured
 
 VERSION = 1
 """Version of the code that scores; it is raised when scores change."""
-CELLS, MARKER = "cells", "cell.json"
+CELLS, FITS, MARKER = "cells", "fits", "cell.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +38,7 @@ class CellJob:
     cell: Cell
     bundle: str
     style: StoredStyle
+    strength: float
     portraits: PortraitSet
     target: Target
     align: str
@@ -56,7 +57,12 @@ class CellJob:
         target = [self.target.prompt, self.target.source_prompt, self.target.truth]
         pictures = [*self.target.pictures] and [self.align, *self.target.pictures]
         return fingerprint(
-            VERSION, self.style.name, self.portraits.digest, target, pictures, self.measures
+            VERSION,
+            [self.style.name, self.strength],
+            self.portraits.digest,
+            target,
+            pictures,
+            self.measures,
         )
 
     @property
@@ -100,14 +106,18 @@ def score_part(job: CellJob, shard: int, device: str) -> int:
         return 0
     judge = warm_judge(job.bundle, device, job.target, job.align, job.measures)
     portraits = read_portraits(job.portraits, shard)
-    style = warm_style(job.portraits.output, job.style, job.bundle, device)
+    style = warm_style(job.portraits.output, job.style, job.strength, job.bundle, device)
     size = job.settings.batch_size
     truth = _own_truth(job, shard, judge)
+    fits = read_fits(job, shard)
+    known = len(fits)
     rows: list[Measured] = []
     for batch, start in enumerate(range(0, len(portraits), size)):
         base = warm_base(job.portraits, shard, job.measures, job.bundle, device)[batch]
         own = None if truth is None else truth[start : start + size]
-        rows += judge.measure(style, portraits[start : start + size], base, own)
+        rows += judge.measure(style, portraits[start : start + size], base, own, fits)
+    if len(fits) > known:
+        write_fits(job, shard, fits)
     uris.put_bytes(job.part(shard), encode_table([_row(each) for each in rows], PART_SCHEMA))
     return len(rows)
 
@@ -125,6 +135,28 @@ def _row(each: "Measured") -> dict[str, Any]:
     }
 
 
+def _fits_file(job: CellJob, shard: int) -> str:
+    output, digest = job.portraits.output, job.portraits.digest
+    return uris.join(output, FITS, job.style.name, f"part-{shard:05d}-{digest}.parquet")
+
+
+def read_fits(job: CellJob, shard: int) -> "Fits":
+    """Return what a cell's style has fitted to the portraits of a shard in an earlier task."""
+    from itportrait.comparison.measures import Fit
+
+    try:
+        rows = decode_table(uris.read_bytes(_fits_file(job, shard)))
+    except (FileNotFoundError, pa.ArrowInvalid):
+        return {}
+    return {row["record_id"]: Fit(row["data"], row["seconds"]) for row in rows}
+
+
+def write_fits(job: CellJob, shard: int, fits: "Fits") -> None:
+    """Keep fits, which no other measures and no other strength change."""
+    rows = [{"record_id": name, "data": f.data, "seconds": f.seconds} for name, f in fits.items()]
+    uris.put_bytes(_fits_file(job, shard), encode_table(rows, FITS_SCHEMA))
+
+
 def read_part(uri: str, *, views: bool = False) -> list[dict[str, Any]] | None:
     """Return the rows of a part, or None where it is missing or damaged.
 
@@ -139,13 +171,13 @@ def read_part(uri: str, *, views: bool = False) -> list[dict[str, Any]] | None:
         return None
 
 
-def finish_cell(job: CellJob, device: str, seconds: float) -> CellScores:
+def finish_cell(job: CellJob, seconds: float, device: str) -> CellScores:
     """Score a cell whose parts are whole, and mark it.
 
     Args:
         job: the cell.
-        device: torch device.
         seconds: that its parts took.
+        device: torch device.
 
     Raises:
         OSError: a part is gone; score it again.
@@ -163,13 +195,15 @@ def finish_cell(job: CellJob, device: str, seconds: float) -> CellScores:
         views += [[decode(view) for view in row[VIEWS]] for row in good]
         base += warm_base(job.portraits, shard, job.measures, job.bundle, device)
     values = {"adapt_seconds": job.style.seconds, "style_bytes": float(job.style.size)}
+    reasons: dict[str, str] = {}
     if views:
-        values |= judge.together(views, base, _truth_set(job, judge))
+        together, reasons = judge.together(views, base, _truth_set(job, judge))
+        values |= together
     found = {name for row in rows for name in PORTRAIT_METRICS if row[name] is not None}
     scores = CellScores(
         job.fingerprint,
         values,
-        missing_reasons(job, found | values.keys(), measured=len(views)),
+        missing_reasons(found | values.keys(), measured=len(views)) | reasons,
         [job.part(shard).rpartition("/")[2] for shard in job.portraits.shards],
         seconds,
     )
@@ -177,21 +211,24 @@ def finish_cell(job: CellJob, device: str, seconds: float) -> CellScores:
     return scores
 
 
-def missing_reasons(job: CellJob, found: set[str], *, measured: int) -> dict[str, str]:
+def missing_reasons(found: set[str], *, measured: int) -> dict[str, str]:
     """Return why each metric that a cell lacks could not be computed."""
+    from itportrait.evaluate.portraits import NO_PROMPT, NO_REFERENCES, NO_TRUE_PORTRAITS
+    from itportrait.evaluate.score import NO_TRUTH
+
     if not measured:
         return dict.fromkeys(
             (PORTRAIT_METRICS | CELL_METRICS).keys() - found, "no portrait could be stylized"
         )
     reasons = {
-        "clip_direction": "the domain has no prompt",
-        "clip_reach": "the domain has no prompt",
-        "clip_image": "the domain has no references",
-        "clip_image_gain": "the domain has no references",
-        "truth_distance": "it needs drawn portraits and a drawn truth of the domain",
-        "truth_distance_base": "it needs drawn portraits and a drawn truth of the domain",
-        "kid": "the domain has no truth",
-        "kid_ratio": "the domain has no truth",
+        "clip_direction": NO_PROMPT,
+        "clip_image": NO_REFERENCES,
+        "clip_image_gain": NO_REFERENCES,
+        "truth_distance": NO_TRUE_PORTRAITS,
+        "truth_distance_base": NO_TRUE_PORTRAITS,
+        "kid": NO_TRUTH,
+        "kid_ratio": NO_TRUTH,
+        "fid": NO_TRUTH,
         "diversity": "it needs at least two portraits",
     }
     return {

@@ -29,6 +29,14 @@ _CELL = [
 ]
 PART_SCHEMA = pa.schema([*_PORTRAIT, pa.field(VIEWS, pa.list_(pa.binary()))])
 """Portraits of one task: their metrics, and their views as PNG, the own view first."""
+FITS_SCHEMA = pa.schema(
+    [
+        pa.field("record_id", pa.string(), nullable=False),
+        pa.field("data", pa.binary(), nullable=False),
+        pa.field("seconds", pa.float64(), nullable=False),
+    ]
+)
+"""What a style has fitted to the portraits of one task."""
 PORTRAITS_SCHEMA = pa.schema([*_CELL, *_PORTRAIT])
 """Table `OUT/portraits`: one row a label, domain, seed and portrait."""
 SCORES_SCHEMA = pa.schema(
@@ -84,3 +92,9 @@ def write_table(output: str, name: str, rows: Sequence[dict[str, Any]], schema: 
     uri = uris.join(output, name, PART)
     uris.put_bytes(uri, encode_table(rows, schema))
     return uri
+
+
+def read_table(output: str, name: str, schema: pa.Schema) -> list[dict[str, Any]]:
+    """Return the rows of one of the two tables of a comparison."""
+    data = uris.read_bytes(uris.join(output, name, PART))
+    return pq.read_table(io.BytesIO(data), columns=schema.names).to_pylist()

@@ -2,6 +2,7 @@
 
 from itportrait.comparison.cells import Cell, plan_cells
 from itportrait.comparison.config import parse_comparison
+from tests.helpers import set_method  # noqa: F401  (registers its method)
 from tests.helpers.small_comparison import REFERENCES
 
 BOTH = {"prompt": "a bronze statue", "references": [str(REFERENCES / "bronze.png")]}
@@ -50,3 +51,15 @@ def test_a_wrong_option_or_reference_is_the_reason_of_its_cells_alone():
     assert cells[Cell("itportrait", "zombie", 0)].job
     assert "threshold" in cells[Cell("odd", "zombie", 0)].reason
     assert "absent.png" in cells[Cell("itportrait", "lost", 0)].reason
+
+
+def test_methods_of_sets_take_the_pictures_and_others_the_references():
+    domain = {**BOTH, "pictures": "mini:bronze", "pictures_count": 4}
+    cells = planned(
+        methods={"itportrait": {}, "sets": {"method": "tests-set"}},
+        domains={"bronze": domain},
+    )
+    specs = {cell.label: plan.job.spec for cell, plan in cells.items()}
+    assert specs["itportrait"].pictures is None
+    assert (specs["sets"].pictures, specs["sets"].references) == ("mini:bronze", ())
+    assert specs["sets"].mode == "image"

@@ -41,7 +41,7 @@ def test_domains_inherit_defaults_and_labels_name_methods():
         ({"methods": {"itportrate": {}}}, "itportrait"),
         ({"methods": {"a/b": {"method": "itportrait"}}}, "letters, digits"),
         ({"methods": {"itportrait": {"domains": ["zombi"]}}}, "zombie"),
-        ({"domains": {"zombie": {}}}, "a prompt, references, or both"),
+        ({"domains": {"zombie": {}}}, "a prompt, references, or pictures"),
         ({"domains": {"zombie": {"prompt": "x", "truth": "mini:zombi"}}}, "zombie"),
         ({"defaults": {"step": 3}}, "steps"),
         ({"defaults": [1]}, "a mapping"),

@@ -8,6 +8,7 @@ import pytest
 
 from itportrait.comparison.report import final_table
 from itportrait.comparison.tables import PART
+from itportrait.evaluate.score import NO_TRUTH
 from itportrait.records import Status
 from tests.helpers.here import HereBackend
 from tests.helpers.small_comparison import compare_here, small_comparison
@@ -60,7 +61,7 @@ def test_scores_have_intervals_sources_and_reasons(place):
     assert (one["count"], one["source"]) == (2, "identity")
     same = scores["words", "zombie", None, "identity"]
     assert (same["value"], same["difference"], same["best"]) == (one["value"], 0.0, True)
-    assert scores["itportrait", "bronze", 0, "kid"]["reason"] == "the domain has no truth"
+    assert scores["itportrait", "bronze", 0, "kid"]["reason"] == NO_TRUTH
     assert "no references" not in scores["itportrait", "zombie", 0, "kid"]["metric"]
     failed = scores["words", "bronze", None, "identity"]
     assert failed["value"] is None

@@ -10,6 +10,7 @@ from itportrait.comparison.config import ComparisonConfig, parse_comparison
 from itportrait.comparison.portraits import prepare_portraits
 from itportrait.comparison.report import ComparisonReport
 from itportrait.comparison.run import ComparisonRun
+from itportrait.comparison.show import write_page
 from itportrait.config import merge
 from itportrait.io.lease import Lease
 from itportrait.training.domain_job import training_storage
@@ -45,7 +46,7 @@ def small_comparison(bundle: Path, output: Path, **changes: Any) -> dict[str, An
 
 
 def compare_here(data: dict[str, Any], backend: HereBackend | None = None) -> ComparisonReport:
-    """Run a comparison in this process; its tables are written."""
+    """Run a comparison in this process; its tables and its page are written."""
     config: ComparisonConfig = parse_comparison(data)
     backend = backend or HereBackend()
     model_id = load_bundle(config.base).model_id
@@ -55,6 +56,8 @@ def compare_here(data: dict[str, Any], backend: HereBackend | None = None) -> Co
         cells = plan_cells(config, model_id)
         run = ComparisonRun(config, cells, portraits, lease, compute, say=lambda text: None)
         report = ComparisonReport(config, model_id, portraits, run.run(), 1.0)
-        report.write_tables()
-        report.write_run()
+        if not report.stands():
+            report.write_tables()
+            write_page(report, compute, run.targets)
+            report.write_run()
     return report
