@@ -5,7 +5,7 @@ import torch
 
 from itportrait.ops import all_ops
 from itportrait.ops.upfirdn2d import resample_filter
-from tests.ops.tolerances import TOLERANCES, assert_close
+from tests.ops.tolerances import FACTORS, TOLERANCES, assert_close
 
 OPS = {op.name: op for op in all_ops()}
 PAIRS = [(op.name, item.name) for op in OPS.values() for item in op.implementations]
@@ -31,6 +31,8 @@ def cases(name):
     one = draw(6, 3, 1, 1, seed=1), draw(2, 3, seed=2), draw(6, seed=3)
     own = draw(2, 6, 3, 3, 3, seed=1), draw(2, 3, seed=2), draw(2, 6, seed=3)
     own_one = draw(2, 6, 3, 1, 1, seed=1), draw(2, 3, seed=2), draw(2, 6, seed=3)
+    wide = draw(48, 32, 3, 3, seed=1), 1 + draw(2, 32, scale=0.3, seed=2), draw(48, seed=3)
+    each = draw(2, 1, 13, 18, seed=4)
     return {
         "modulated_conv2d": [
             ((draw(2, 3, 7, 5), *three, None), layer),
@@ -40,6 +42,12 @@ def cases(name):
             ((draw(2, 3, 7, 5), *own, None), layer),
             ((draw(2, 3, 7, 5), *own, None), {**layer, "up": 2, "kernel": resample_filter()}),
             ((draw(2, 3, 7, 5), *own_one, None), {**layer, "demodulate": False}),
+            ((draw(2, 32, 13, 18), *wide, each), layer),
+            ((draw(2, 32, 13, 18), *wide, None), {**layer, "demodulate": False, "clamp": None}),
+            (
+                (draw(2, 32, 13, 18), *wide, draw(26, 36, seed=4)),
+                {**layer, "up": 2, "kernel": draw(4, 4, scale=0.1, seed=5)},
+            ),
         ],
         "upfirdn2d": [
             ((draw(2, 3, 7, 5), draw(4, 4, seed=1), 1, (1, 1), 1.5), {}),
@@ -72,6 +80,14 @@ def mapped(value, function):
     return tuple(mapped(v, function) for v in value) if isinstance(value, tuple) else value
 
 
+def admitted(op, implementation):
+    """Return the cases that an implementation admits, of which there must be some."""
+    item = next(item for item in op.implementations if item.name == implementation)
+    found = [case for case in cases(op.name) if not item.refusal(leaves(case[0]))]
+    assert found
+    return found
+
+
 def leaves(value):
     if isinstance(value, torch.Tensor):
         return [value]
@@ -88,7 +104,8 @@ def op(name, implementation):
 
 @pytest.mark.parametrize(("name", "implementation", "dtype"), TYPED)
 def test_values_and_gradients_match_the_reference(op, name, implementation, dtype):
-    for arguments, options in cases(name):
+    factor = FACTORS.get((name, implementation), 1)
+    for arguments, options in admitted(op, implementation):
         given = mapped(arguments, lambda t: t.to(dtype).requires_grad_())
         exact = mapped(given, lambda t: t.detach().double().requires_grad_())
         actual = op(*given, backend=implementation, **options)
@@ -100,7 +117,7 @@ def test_values_and_gradients_match_the_reference(op, name, implementation, dtyp
         totals = [torch.zeros((), dtype=torch.float64) for _ in range(2)]
         for index, (got, want) in enumerate(outputs):
             assert got.dtype == dtype
-            assert_close(got, want)
+            assert_close(got, want, factor)
             weight = draw(*want.shape, seed=index).double()
             totals[0] = totals[0] + (got.double() * weight).sum()
             totals[1] = totals[1] + (want * weight).sum()
@@ -110,12 +127,13 @@ def test_values_and_gradients_match_the_reference(op, name, implementation, dtyp
             for got, want in zip(found, wanted):
                 assert (got is None) == (want is None)
                 if got is not None and want is not None:
-                    assert_close(got, want)
+                    assert_close(got, want, factor)
 
 
 @pytest.mark.parametrize(("name", "implementation"), PAIRS)
 def test_layouts_do_not_matter(op, name, implementation):
-    for arguments, options in cases(name):
+    factor = FACTORS.get((name, implementation), 1)
+    for arguments, options in admitted(op, implementation):
         strided = mapped(arguments, lambda t: torch.stack([t, t], -1)[..., 0])
         actual = op(*strided, backend=implementation, **options)
         expected = op(*arguments, backend="reference", **options)
@@ -123,4 +141,4 @@ def test_layouts_do_not_matter(op, name, implementation):
             leaves(actual if isinstance(actual, tuple) else (actual,)),
             leaves(expected if isinstance(expected, tuple) else (expected,)),
         ):
-            assert_close(got, want)
+            assert_close(got, want, factor)

@@ -4,13 +4,18 @@ from torch import Tensor
 
 from itportrait.errors import InvalidArgumentError
 from itportrait.ops.dispatch import AUTO, Implementation, Op
+from itportrait.ops.loader import absence
+from itportrait.ops.modulated_conv.cpu import SOURCE, modulated_conv2d_cpu, refusal
 from itportrait.ops.modulated_conv.reference import modulated_layer_reference
 from itportrait.ops.modulated_conv.scaled import modulated_conv2d_scaled
 
 MODULATED_CONV = Op(
     "modulated_conv2d",
     modulated_layer_reference,
-    [Implementation("scaled", modulated_conv2d_scaled)],
+    [
+        Implementation("cpu", modulated_conv2d_cpu, refusal, lambda: absence(SOURCE)),
+        Implementation("scaled", modulated_conv2d_scaled),
+    ],
 )
 
 
@@ -41,7 +46,8 @@ def modulated_conv2d(
         up: 1 or 2; 2 is a transposed convolution (of K = 3) smoothed with `kernel`.
         kernel: `[4, 4]`, needed for `up=2`.
         slope, gain, clamp: as in `bias_act`.
-        backend: `auto`, `scaled` or `reference`.
+        backend: `auto`, `cpu` (native; float32, 3 x 3 weights for the whole batch, differentiable
+            once), `scaled` or `reference`.
 
     Returns:
         `[N, O, H', W']` with `H' = up * H`.
@@ -49,6 +55,7 @@ def modulated_conv2d(
     Raises:
         InvalidArgumentError: shapes that do not fit, another `up`, `up=2` without
             `kernel`, or no such backend.
+        NativeOpError: `cpu` was asked for and cannot be used.
 
     Source:
         StyleGAN2 (Karras et al., CVPR 2020), section 2.2. In half precision weights and styles

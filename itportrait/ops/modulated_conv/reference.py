@@ -5,9 +5,8 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from itportrait.ops.bias_act.reference import bias_act_reference
+from itportrait.ops.modulated_conv.demodulation import EPSILON
 from itportrait.ops.upfirdn2d.reference import upfirdn2d_reference
-
-EPSILON = 1e-8
 
 
 def modulated_conv2d_reference(

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from itportrait.ops.bias_act import bias_act
-from itportrait.ops.modulated_conv.reference import EPSILON
+from itportrait.ops.modulated_conv.demodulation import demodulation
 from itportrait.ops.upfirdn2d import upfirdn2d
 
 
@@ -37,12 +37,7 @@ def modulated_conv2d_scaled(
         styles = styles / styles.abs().amax(1, keepdim=True)
     scale = None
     if demodulate:
-        exact = torch.promote_types(weight.dtype, torch.float32)
-        norms = weight.to(exact).square().sum((-2, -1))
-        squares = styles.to(exact).square()
-        own = norms.ndim == 3  # weights, and so norms, of its own for each sample
-        sums = (norms @ squares[:, :, None])[:, :, 0] if own else squares @ norms.t()
-        scale = (sums + EPSILON).rsqrt()
+        scale = demodulation(weight, styles)
     if weight.shape[-1] == 1:
         x = _convolve_points(x, weight[..., 0, 0] * styles[:, None, :])
     else:

@@ -1,0 +1,229 @@
+"""`modulated_conv2d` with 3 x 3 weights on a CPU, in native code: the whole layer in one pass.
+
+Winograd's convolution takes a quarter of the products; styles are multiplied in as patches are
+read, and scale, noise, bias, activation and clamp follow while an output pixel is in registers. A
+layer that doubles the size is one convolution with four outputs a pixel, its weights already
+smoothed: the large picture between transposed convolution and filter is never made. The backward
+pass needs the layer's input and output alone.
+"""
+
+import ctypes
+from functools import cache
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from itportrait.ops.dispatch import admit_cpu_float32
+from itportrait.ops.loader import open_library
+from itportrait.ops.modulated_conv.demodulation import demodulation
+
+SOURCE = Path(__file__).with_name("cpu.cpp")
+LANES = 16
+"""Channels that are computed at once; their numbers must be multiples of it."""
+LEAST_TILES = 24
+"""Output tiles of 4 x 4 pixels, over the batch, below which a convolution by the library is
+quicker: with few tiles, a layer's time is that of reading its weights, which are four times
+more."""
+WEIGHTS_PER_TILE = 2048
+"""Pairs of channels for which one tile more is needed."""
+
+
+def modulated_conv2d_cpu(
+    x: Tensor,
+    weight: Tensor,
+    styles: Tensor,
+    bias: Tensor,
+    noise: Tensor | None,
+    *,
+    demodulate: bool,
+    up: int,
+    kernel: Tensor | None,
+    slope: float,
+    gain: float,
+    clamp: float | None,
+) -> Tensor:
+    """Convolve, with the styles, then noise, bias, activation and clamp; see `op`.
+
+    float32, differentiable once, in everything but the kernel.
+    """
+    scale = demodulation(weight, styles) if demodulate else styles.new_ones(len(x), len(weight))
+    bias = bias.expand(len(x), -1)
+    if noise is not None:
+        noise = noise.expand(1, *noise.shape) if noise.ndim == 2 else noise.flatten(0, 1)
+    mix = None if up == 1 or kernel is None else _phases(tuple(kernel.flatten().tolist()))
+    return _Layer.apply(x, weight, mix, styles, scale, bias, noise, slope, gain, clamp)
+
+
+def refusal(tensors: list[Tensor]) -> str:
+    """Return why tensors are not admitted: `x`, `weight` and the others, in this order."""
+    if (reason := admit_cpu_float32(tensors)) or len(tensors) < 2:
+        return reason
+    x, weight = tensors[:2]
+    if weight.shape[-1] != 3 or weight.ndim != 4:
+        return f"takes 3 x 3 weights for the whole batch, got {list(weight.shape)}"
+    outputs, inputs = weight.shape[:2]
+    if inputs % LANES or outputs % LANES:
+        return f"takes multiples of {LANES} channels, got {inputs} and {outputs}"
+    tiles = len(x) * -(-x.shape[2] // 4) * -(-x.shape[3] // 4)
+    least = max(LEAST_TILES, inputs * outputs // WEIGHTS_PER_TILE)
+    return f"takes at least {least} tiles of 4 x 4 pixels, got {tiles}" if tiles < least else ""
+
+
+def taps_of(weight: Tensor) -> Tensor:
+    """Return weights `[O, I, 3, 3]` as taps `[9, I, O]`, one run of memory for each pair."""
+    return weight.permute(2, 3, 1, 0).flatten(0, 1).contiguous()
+
+
+def turned_taps(weight: Tensor, mix: Tensor | None) -> Tensor:
+    """Return the taps of the way back, from outputs to inputs: `[9, phases * O, I]`."""
+    if mix is None:
+        return weight.flip(2, 3).permute(2, 3, 0, 1).flatten(0, 1).contiguous()
+    taps = weight.flatten(2) @ mix.flip(1).flatten(0, 1).t()  # [O, I, 4 * 9]
+    return taps.unflatten(2, (4, 9)).permute(3, 2, 0, 1).flatten(1, 2).contiguous()
+
+
+def weight_gradient(taps: Tensor, mix: Tensor | None, outputs: int) -> Tensor:
+    """Return the gradient of weights `[O, I, 3, 3]` from that of taps `[9, I, phases * O]`."""
+    grad = taps.unflatten(2, (-1, outputs)).permute(3, 1, 2, 0)  # [O, I, phases, 9]
+    grad = grad[:, :, 0] if mix is None else grad.flatten(2) @ mix.flatten(0, 1)
+    return grad.unflatten(2, (3, 3))
+
+
+@cache
+def _phases(kernel: tuple[float, ...]) -> Tensor:
+    """Return how each tap of each of the four phases is made of 3 x 3 weights, `[4, 9, 9]`.
+
+    The kernel's values are those of its rows, one after the other.
+
+    A transposed convolution of stride 2 followed by the filter is, for the output pixels of one
+    phase (a, b), one 3 x 3 convolution of the input.
+    """
+    turned = torch.tensor(kernel[::-1]).view(4, 4) * 4.0
+    out = torch.zeros(2, 2, 3, 3, 3, 3)
+    for a, b, t, u, k, m in product(*[range(2)] * 2, *[range(3)] * 4):
+        row, column = k - a + 1 + 2 * (t - 1), m - b + 1 + 2 * (u - 1)
+        if 0 <= row < 4 and 0 <= column < 4:
+            out[a, b, t, u, k, m] = turned[row, column]
+    return out.view(4, 9, 9)
+
+
+class _Layer(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor,
+        mix: Tensor | None,
+        styles: Tensor,
+        scale: Tensor,
+        bias: Tensor,
+        noise: Tensor | None,
+        slope: float,
+        gain: float,
+        clamp: float | None,
+    ) -> Tensor:
+        x = x.permute(0, 2, 3, 1).contiguous()
+        styles, scale, bias = (each.contiguous() for each in (styles, scale, bias))
+        noise = None if noise is None else noise.contiguous()
+        side = 1 if mix is None else 2
+        y = x.new_empty(len(x), side * x.shape[1], side * x.shape[2], len(weight))
+        packed = pack(taps_of(weight), mix)
+        ctx.activation = (slope, gain, -1.0 if clamp is None else clamp)
+        _library().modulated_conv_forward(
+            *_pointers(x, styles, packed, scale, bias, noise, y),
+            *(*x.shape, len(weight), side**2, 0 if noise is None else len(noise)),
+            *ctx.activation,
+            torch.get_num_threads(),
+        )
+        ctx.save_for_backward(x, y, weight, mix, styles, scale, bias, noise)
+        return y.permute(0, 3, 1, 2)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
+        x, _, weight, mix, styles, *_ = ctx.saved_tensors
+        needs_x, needs_weight, _, needs_styles, *_ = ctx.needs_input_grad
+        grad_z, *grads = _before_activation(ctx, grad)
+        phases = 1 if mix is None else 4
+        sizes = (*x.shape, len(weight), phases, torch.get_num_threads())
+        grad_x = grad_styles = grad_weight = None
+        if needs_x or needs_styles:
+            grad_x = torch.empty_like(x) if needs_x else None
+            grad_styles = torch.zeros_like(styles)
+            packed = pack(turned_taps(weight, mix), None)
+            _library().modulated_conv_backward_input(
+                *_pointers(grad_z, packed, x, styles, grad_x, grad_styles), *sizes
+            )
+        if needs_weight:
+            grad_taps = x.new_empty(9, x.shape[3], phases * len(weight))
+            _library().modulated_conv_backward_taps(
+                *_pointers(x, styles, grad_z, grad_taps), *sizes
+            )
+            grad_weight = weight_gradient(grad_taps, mix, len(weight))
+        grad_x = None if grad_x is None else grad_x.permute(0, 3, 1, 2)
+        return grad_x, grad_weight, None, grad_styles, *grads, None, None, None
+
+
+def _before_activation(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor | None]:
+    """Return the gradients of the convolution's result, of scale, of bias and of noise."""
+    _, y, _, _, _, scale, bias, noise = ctx.saved_tensors
+    grad_z = torch.empty_like(y)
+    grad_scale, grad_bias = torch.zeros_like(scale), torch.zeros_like(bias)
+    grad_noise = y.new_empty(y.shape[:3]) if ctx.needs_input_grad[6] else None
+    grad = grad.permute(0, 2, 3, 1).contiguous()
+    batch, height, width, outputs = y.shape
+    _library().modulated_conv_activation(
+        *_pointers(y, grad, scale, bias, noise, grad_z, grad_scale, grad_bias, grad_noise),
+        *(batch, height * width, outputs, 0 if noise is None else len(noise)),
+        *ctx.activation,
+        torch.get_num_threads(),
+    )
+    if grad_noise is not None and noise is not None and len(noise) == 1:
+        grad_noise = grad_noise.sum(0, keepdim=True)
+    return grad_z, grad_scale, grad_bias, grad_noise
+
+
+def pack(taps: Tensor, mix: Tensor | None) -> Tensor:
+    """Return taps `[9, depth, outputs]` transformed and laid out as the native code reads them.
+
+    Args:
+        taps: of the weights.
+        mix: of a layer that doubles the size, what `_phases` returns.
+    """
+    _, depth, outputs = taps.shape
+    phases = 1 if mix is None else 4
+    packed = taps.new_empty(36 * depth * outputs * phases)
+    _library().modulated_conv_pack(
+        *_pointers(taps, mix, packed), depth, outputs, phases, torch.get_num_threads()
+    )
+    return packed
+
+
+@cache
+def _library() -> ctypes.CDLL:
+    library = open_library(SOURCE)
+    pointer, integer, number = ctypes.c_void_p, ctypes.c_int64, ctypes.c_float
+    for name, pointers, integers, numbers in (
+        ("pack", 3, 3, 0),
+        ("forward", 7, 7, 3),
+        ("activation", 9, 4, 3),
+        ("backward_input", 6, 6, 0),
+        ("backward_taps", 4, 6, 0),
+    ):
+        function = getattr(library, f"modulated_conv_{name}")
+        function.argtypes = [
+            *[pointer] * pointers,
+            *[integer] * integers,
+            *[number] * numbers,
+            integer,
+        ]
+        function.restype = None
+    return library
+
+
+def _pointers(*tensors: Tensor | None) -> list[int | None]:
+    return [None if tensor is None else tensor.data_ptr() for tensor in tensors]

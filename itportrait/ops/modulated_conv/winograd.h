@@ -1,0 +1,354 @@
+// Convolutions of 3 x 3 by Winograd's F(4 x 4, 3 x 3): an output tile of 4 x 4 pixels takes 36 products
+// a pair of channels in place of 144. Pictures are [N, H, W, C]; channels are multiples of LANES.
+//
+// Source: Lavin and Gray, Fast Algorithms for Convolutional Neural Networks (CVPR 2016), with the
+// interpolation points 0, 1, -1, 2, -2 and infinity.
+
+#pragma once
+
+#include <cstdint>
+#include <thread>
+#include <vector>
+
+namespace winograd {
+
+constexpr int64_t LANES = 16;
+constexpr int64_t ROWS = 12;         // tiles whose sums are in registers at once
+constexpr int64_t TAPS = 9, PLACES = 36, TILE = 4, PATCH = 6;
+typedef float Vector __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+
+inline Vector splat(float value) { return Vector{} + value; }
+inline Vector load(const float* from) { return *reinterpret_cast<const Vector*>(from); }
+inline void store(float* to, Vector value) { *reinterpret_cast<Vector*>(to) = value; }
+
+template <typename Work>
+void parallel(int64_t count, int64_t threads, Work work) {
+  if (threads > count) threads = count;
+  if (threads <= 1) return work(int64_t(0), count, int64_t(0));
+  std::vector<std::thread> pool;
+  for (int64_t t = 0; t < threads; ++t)
+    pool.emplace_back([=] { work(count * t / threads, count * (t + 1) / threads, t); });
+  for (auto& thread : pool) thread.join();
+}
+
+// The four linear maps, along one dimension; `step` is the distance of neighbors in `in` and `out`.
+
+inline void transform_patch(const Vector* in, Vector* out, int step) {
+  const Vector d0 = in[0], d1 = in[step], d2 = in[2 * step], d3 = in[3 * step], d4 = in[4 * step];
+  const Vector d5 = in[5 * step];
+  const Vector even4 = d4 - 4.0f * d2, odd4 = d3 - 4.0f * d1;
+  const Vector even1 = d4 - d2, odd1 = 2.0f * (d3 - d1);
+  out[0] = 4.0f * d0 - 5.0f * d2 + d4;
+  out[step] = even4 + odd4;
+  out[2 * step] = even4 - odd4;
+  out[3 * step] = even1 + odd1;
+  out[4 * step] = even1 - odd1;
+  out[5 * step] = 4.0f * d1 - 5.0f * d3 + d5;
+}
+
+// Six values to the four of a tile.
+inline void transform_products(const Vector* in, Vector* out, int step) {
+  const Vector sum1 = in[step] + in[2 * step], difference1 = in[step] - in[2 * step];
+  const Vector sum2 = in[3 * step] + in[4 * step], difference2 = in[3 * step] - in[4 * step];
+  out[0] = in[0] + sum1 + sum2;
+  out[step] = difference1 + 2.0f * difference2;
+  out[2 * step] = sum1 + 4.0f * sum2;
+  out[3 * step] = difference1 + 8.0f * difference2 + in[5 * step];
+}
+
+// The transpose of `transform_products`: gradients of a tile's four values to those of six.
+inline void transform_tile(const Vector* in, Vector* out, int step) {
+  const Vector g0 = in[0], g1 = in[step], g2 = in[2 * step], g3 = in[3 * step];
+  out[0] = g0;
+  out[step] = (g0 + g2) + (g1 + g3);
+  out[2 * step] = (g0 + g2) - (g1 + g3);
+  out[3 * step] = (g0 + 4.0f * g2) + (2.0f * g1 + 8.0f * g3);
+  out[4 * step] = (g0 + 4.0f * g2) - (2.0f * g1 + 8.0f * g3);
+  out[5 * step] = g3;
+}
+
+// Three taps to six values.
+inline void transform_taps(const Vector* in, Vector* out, int step) {
+  const Vector g0 = in[0], g1 = in[step], g2 = in[2 * step];
+  out[0] = g0 * 0.25f;
+  out[step] = (g0 + g2 + g1) * (-1.0f / 6);
+  out[2 * step] = (g0 + g2 - g1) * (-1.0f / 6);
+  out[3 * step] = (g0 + 4.0f * g2 + 2.0f * g1) * (1.0f / 24);
+  out[4 * step] = (g0 + 4.0f * g2 - 2.0f * g1) * (1.0f / 24);
+  out[5 * step] = g2;
+}
+
+// The transpose of `transform_taps`: gradients of six values to those of three taps.
+inline void transform_gradient(const Vector* in, Vector* out, int step) {
+  const Vector sum1 = in[step] + in[2 * step], difference1 = in[step] - in[2 * step];
+  const Vector sum2 = in[3 * step] + in[4 * step], difference2 = in[3 * step] - in[4 * step];
+  out[0] = 0.25f * in[0] - sum1 * (1.0f / 6) + sum2 * (1.0f / 24);
+  out[step] = difference2 * (1.0f / 12) - difference1 * (1.0f / 6);
+  out[2 * step] = (sum2 - sum1) * (1.0f / 6) + in[5 * step];
+}
+
+// A picture whose pixels may be interleaved: with 4 phases, phase (a, b) of pixel (y, x) is pixel
+// (2 y + a, 2 x + b) of memory, and the picture has `phases * channels` channels, phase by phase.
+struct Picture {
+  float* data;
+  int64_t height, width, channels, phases;
+
+  int64_t depth() const { return phases * channels; }
+  float* at(int64_t n, int64_t y, int64_t x, int64_t phase) const {
+    const int64_t pixel = phases == 1 ? (n * height + y) * width + x
+                                      : ((n * height + y) * 2 + phase / 2) * 2 * width + 2 * x + phase % 2;
+    return data + pixel * channels;
+  }
+};
+
+struct Tiles {
+  int64_t down, across, count;
+
+  Tiles(int64_t batch, int64_t height, int64_t width)
+      : down((height + TILE - 1) / TILE), across((width + TILE - 1) / TILE),
+        count(batch * down * across) {}
+};
+
+struct Place {
+  int64_t n, y, x;
+
+  Place(const Tiles& tiles, int64_t tile)
+      : n(tile / (tiles.down * tiles.across)), y(tile / tiles.across % tiles.down * TILE),
+        x(tile % tiles.across * TILE) {}
+};
+
+// Channels of one unit of columns: two vectors where that divides them, else one.
+inline int64_t unit_of(int64_t columns) { return columns % (2 * LANES) ? LANES : 2 * LANES; }
+
+// taps [9][depth][outputs] -> packed [phases * outputs / unit][36][depth][unit]. With phases, tap t of
+// phase p is the sum over k of mix[p][t][k] * taps[k]; else `mix` is none.
+inline void pack_taps(const float* taps, const float* mix, float* packed, int64_t depth,
+                      int64_t outputs, int64_t phases, int64_t threads) {
+  const int64_t columns = phases * outputs, unit = unit_of(columns);
+  parallel(columns / unit, threads, [=](int64_t begin, int64_t end, int64_t) {
+    for (int64_t block = begin; block < end; ++block)
+      for (int64_t k = 0; k < depth; ++k)
+        for (int64_t v = 0; v < unit; v += LANES) {
+          const int64_t phase = (block * unit + v) / outputs, o = (block * unit + v) % outputs;
+          Vector plain[TAPS], g[TAPS], rows[PATCH * 3], out[PLACES];
+          for (int64_t tap = 0; tap < TAPS; ++tap)
+            plain[tap] = load(taps + (tap * depth + k) * outputs + o);
+          for (int64_t tap = 0; tap < TAPS; ++tap) {
+            g[tap] = mix ? splat(0) : plain[tap];
+            for (int64_t other = 0; mix && other < TAPS; ++other)
+              g[tap] += mix[(phase * TAPS + tap) * TAPS + other] * plain[other];
+          }
+          for (int c = 0; c < 3; ++c) transform_taps(g + c, rows + c, 3);
+          for (int r = 0; r < PATCH; ++r) transform_taps(rows + 3 * r, out + PATCH * r, 1);
+          for (int64_t p = 0; p < PLACES; ++p)
+            store(packed + ((block * PLACES + p) * depth + k) * unit + v, out[p]);
+        }
+  });
+}
+
+// The transpose of `pack_taps`, from sums [36][depth][columns].
+inline void unpack_gradient(const float* sums, float* taps, int64_t depth, int64_t columns) {
+  for (int64_t k = 0; k < depth; ++k)
+    for (int64_t v = 0; v < columns; v += LANES) {
+      Vector g[PLACES], rows[3 * PATCH], out[TAPS];
+      for (int64_t p = 0; p < PLACES; ++p) g[p] = load(sums + (p * depth + k) * columns + v);
+      for (int c = 0; c < PATCH; ++c) transform_gradient(g + c, rows + c, PATCH);
+      for (int r = 0; r < 3; ++r) transform_gradient(rows + PATCH * r, out + 3 * r, 1);
+      for (int64_t tap = 0; tap < TAPS; ++tap) store(taps + (tap * depth + k) * columns + v, out[tap]);
+    }
+}
+
+// The patches of `count` tiles, transformed: out [36][rows][depth]; rows past the tiles are zero.
+inline void gather_patches(const Picture& in, const Tiles& tiles, int64_t first, int64_t count,
+                           int64_t rows, const float* factors, float* out) {
+  const int64_t depth = in.depth();
+  for (int64_t r = 0; r < rows; ++r) {
+    if (r >= count) {
+      for (int64_t p = 0; p < PLACES; ++p)
+        for (int64_t c = 0; c < depth; ++c) out[(p * rows + r) * depth + c] = 0;
+      continue;
+    }
+    const Place place(tiles, first + r);
+    for (int64_t phase = 0; phase < in.phases; ++phase)
+      for (int64_t c = 0; c < in.channels; c += LANES) {
+        const int64_t channel = phase * in.channels + c;
+        const Vector factor = factors ? load(factors + place.n * depth + channel) : splat(1);
+        Vector d[PLACES], half[PLACES];
+        for (int i = 0; i < PATCH; ++i)
+          for (int j = 0; j < PATCH; ++j) {
+            const int64_t y = place.y - 1 + i, x = place.x - 1 + j;
+            const bool inside = y >= 0 && y < in.height && x >= 0 && x < in.width;
+            d[i * PATCH + j] = inside ? load(in.at(place.n, y, x, phase) + c) * factor : splat(0);
+          }
+        for (int j = 0; j < PATCH; ++j) transform_patch(d + j, half + j, PATCH);
+        for (int i = 0; i < PATCH; ++i) transform_patch(half + PATCH * i, d + PATCH * i, 1);
+        for (int64_t p = 0; p < PLACES; ++p) store(out + (p * rows + r) * depth + channel, d[p]);
+      }
+  }
+}
+
+// The tiles of gradients, transformed: out [36][rows][depth].
+inline void gather_tiles(const Picture& in, const Tiles& tiles, int64_t first, int64_t count,
+                         int64_t rows, float* out) {
+  const int64_t depth = in.depth();
+  for (int64_t r = 0; r < count; ++r) {
+    const Place place(tiles, first + r);
+    for (int64_t phase = 0; phase < in.phases; ++phase)
+      for (int64_t c = 0; c < in.channels; c += LANES) {
+        Vector d[TILE * TILE], half[PATCH * TILE], all[PLACES];
+        for (int i = 0; i < TILE; ++i)
+          for (int j = 0; j < TILE; ++j) {
+            const bool inside = place.y + i < in.height && place.x + j < in.width;
+            d[i * TILE + j] =
+                inside ? load(in.at(place.n, place.y + i, place.x + j, phase) + c) : splat(0);
+          }
+        for (int j = 0; j < TILE; ++j) transform_tile(d + j, half + j, TILE);
+        for (int i = 0; i < PATCH; ++i) transform_tile(half + TILE * i, all + PATCH * i, 1);
+        for (int64_t p = 0; p < PLACES; ++p)
+          store(out + (p * rows + r) * depth + phase * in.channels + c, all[p]);
+      }
+  }
+}
+
+// out[r][0..VECTORS) = sum over k of left[r][k] * right[k][0..VECTORS), for ROWS rows.
+template <int VECTORS>
+inline void multiply(const float* left, int64_t depth, const float* right, float* out) {
+  Vector sums[ROWS][VECTORS];
+#pragma GCC unroll 12
+  for (int r = 0; r < ROWS; ++r)
+#pragma GCC unroll 2
+    for (int v = 0; v < VECTORS; ++v) sums[r][v] = splat(0);
+  for (int64_t k = 0; k < depth; ++k) {
+    Vector b[VECTORS];
+#pragma GCC unroll 2
+    for (int v = 0; v < VECTORS; ++v) b[v] = load(right + (k * VECTORS + v) * LANES);
+#pragma GCC unroll 12
+    for (int r = 0; r < ROWS; ++r) {
+      const float a = left[r * depth + k];
+#pragma GCC unroll 2
+      for (int v = 0; v < VECTORS; ++v) sums[r][v] += a * b[v];
+    }
+  }
+#pragma GCC unroll 12
+  for (int r = 0; r < ROWS; ++r)
+#pragma GCC unroll 2
+    for (int v = 0; v < VECTORS; ++v) store(out + (r * VECTORS + v) * LANES, sums[r][v]);
+}
+
+// Tiles that one pass takes: their patches stay in the second cache, and the taps are read once.
+inline int64_t rows_of(int64_t depth) {
+  const int64_t most = 1400 * 1024 / (PLACES * depth * 4) / ROWS * ROWS;
+  return most < ROWS ? ROWS : (most > 8 * ROWS ? 8 * ROWS : most);
+}
+
+// Convolve `in` and hand every vector of an output pixel to `finish(n, y, x, channel, value, thread)`;
+// `channel` counts through the phases of the output.
+template <int VECTORS, typename Finish>
+void convolve_units(const Picture& in, const float* factors, const float* packed, int64_t columns,
+                    int64_t batch, int64_t threads, Finish finish) {
+  const Tiles tiles(batch, in.height, in.width);
+  const int64_t depth = in.depth(), rows = rows_of(depth), unit = VECTORS * LANES;
+  const int64_t chunks = (tiles.count + rows - 1) / rows;
+  parallel(chunks, threads, [=](int64_t begin, int64_t end, int64_t thread) {
+    std::vector<float> patches(PLACES * rows * depth), products(PLACES * rows * unit);
+    for (int64_t chunk = begin; chunk < end; ++chunk) {
+      const int64_t first = chunk * rows;
+      const int64_t count = tiles.count - first < rows ? tiles.count - first : rows;
+      const int64_t used = (count + ROWS - 1) / ROWS * ROWS;
+      gather_patches(in, tiles, first, count, used, factors, patches.data());
+      for (int64_t block = 0; block < columns / unit; ++block) {
+        for (int64_t p = 0; p < PLACES; ++p)
+          for (int64_t r = 0; r < used; r += ROWS)
+            multiply<VECTORS>(patches.data() + (p * used + r) * depth, depth,
+                              packed + (block * PLACES + p) * depth * unit,
+                              products.data() + (p * used + r) * unit);
+        for (int64_t r = 0; r < count; ++r) {
+          const Place place(tiles, first + r);
+          for (int64_t v = 0; v < unit; v += LANES) {
+            Vector m[PLACES], half[TILE * PATCH], out[TILE * TILE];
+            for (int64_t p = 0; p < PLACES; ++p) m[p] = load(products.data() + (p * used + r) * unit + v);
+            for (int j = 0; j < PATCH; ++j) transform_products(m + j, half + j, PATCH);
+            for (int i = 0; i < TILE; ++i) transform_products(half + PATCH * i, out + TILE * i, 1);
+            for (int i = 0; i < TILE && place.y + i < in.height; ++i)
+              for (int j = 0; j < TILE && place.x + j < in.width; ++j)
+                finish(place.n, place.y + i, place.x + j, block * unit + v, out[i * TILE + j], thread);
+          }
+        }
+      }
+    }
+  });
+}
+
+template <typename Finish>
+void convolve(const Picture& in, const float* factors, const float* packed, int64_t columns,
+              int64_t batch, int64_t threads, Finish finish) {
+  if (unit_of(columns) == LANES)
+    convolve_units<1>(in, factors, packed, columns, batch, threads, finish);
+  else
+    convolve_units<2>(in, factors, packed, columns, batch, threads, finish);
+}
+
+// sums[i][0..VECTORS) += sum over k of left[k][i] * right[k][0..VECTORS), for 8 rows i.
+template <int VECTORS>
+inline void accumulate(const float* left, int64_t left_step, const float* right, int64_t right_step,
+                       int64_t depth, float* sums, int64_t sums_step) {
+  constexpr int rows = 8;
+  Vector s[rows][VECTORS];
+#pragma GCC unroll 8
+  for (int r = 0; r < rows; ++r)
+#pragma GCC unroll 2
+    for (int v = 0; v < VECTORS; ++v) s[r][v] = load(sums + r * sums_step + v * LANES);
+  for (int64_t k = 0; k < depth; ++k) {
+    Vector b[VECTORS];
+#pragma GCC unroll 2
+    for (int v = 0; v < VECTORS; ++v) b[v] = load(right + k * right_step + v * LANES);
+#pragma GCC unroll 8
+    for (int r = 0; r < rows; ++r) {
+      const float a = left[k * left_step + r];
+#pragma GCC unroll 2
+      for (int v = 0; v < VECTORS; ++v) s[r][v] += a * b[v];
+    }
+  }
+#pragma GCC unroll 8
+  for (int r = 0; r < rows; ++r)
+#pragma GCC unroll 2
+    for (int v = 0; v < VECTORS; ++v) store(sums + r * sums_step + v * LANES, s[r][v]);
+}
+
+// Gradients of the taps [9][depth of in][depth of out]: outer products of patches and tiles, summed.
+inline void sum_outer(const Picture& in, const float* factors, const Picture& out, float* grad_taps,
+                      int64_t batch, int64_t threads) {
+  const Tiles tiles(batch, in.height, in.width);
+  const int64_t depth = in.depth(), columns = out.depth(), unit = unit_of(columns);
+  const int64_t rows = rows_of(depth + columns), chunks = (tiles.count + rows - 1) / rows;
+  const int64_t workers = threads < 1 ? 1 : (threads < chunks ? threads : chunks);
+  const int64_t size = PLACES * depth * columns;
+  std::vector<std::vector<float>> sums(workers);
+  parallel(chunks, workers, [&](int64_t begin, int64_t end, int64_t thread) {
+    std::vector<float>& own = sums[thread];
+    own.assign(size, 0.0f);
+    std::vector<float> patches(PLACES * rows * depth), grads(PLACES * rows * columns);
+    for (int64_t chunk = begin; chunk < end; ++chunk) {
+      const int64_t first = chunk * rows;
+      const int64_t count = tiles.count - first < rows ? tiles.count - first : rows;
+      gather_patches(in, tiles, first, count, rows, factors, patches.data());
+      gather_tiles(out, tiles, first, count, rows, grads.data());
+      for (int64_t p = 0; p < PLACES; ++p)
+        for (int64_t o = 0; o < columns; o += unit)
+          for (int64_t i = 0; i < depth; i += 8) {
+            const float* left = patches.data() + p * rows * depth + i;
+            const float* right = grads.data() + p * rows * columns + o;
+            float* target = own.data() + (p * depth + i) * columns + o;
+            if (unit == LANES)
+              accumulate<1>(left, depth, right, columns, count, target, columns);
+            else
+              accumulate<2>(left, depth, right, columns, count, target, columns);
+          }
+    }
+  });
+  for (int64_t w = 1; w < workers; ++w)
+    for (int64_t k = 0; k < size; ++k) sums[0][k] += sums[w][k];
+  unpack_gradient(sums[0].data(), grad_taps, depth, columns);
+}
+
+}  // namespace winograd
