@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from itportrait.styles.file import StyleFile
     from itportrait.styles.generators import PreparedGenerator, join_renderings
     from itportrait.styles.kinds import STYLE_KINDS, load_style, read_style
+    from itportrait.styles.latent_style import LatentStyle
     from itportrait.styles.portrait_style import PortraitStyle
     from itportrait.styles.stacked_style import StackedStyle
     from itportrait.styles.style import (
@@ -28,6 +29,7 @@ __all__ = [
     "BoundStyle",
     "Codes",
     "DeformedStyle",
+    "LatentStyle",
     "NoDensityError",
     "PortraitStyle",
     "PreparedGenerator",
@@ -55,6 +57,7 @@ __getattr__ = lazy_exports(
         "kinds": "STYLE_KINDS load_style read_style",
         "portrait_style": "PortraitStyle",
         "stacked_style": "StackedStyle",
+        "latent_style": "LatentStyle",
         "style": "BoundStyle NoDensityError PreparedStyle Style Volume prepare_blend",
         "weight_style": "WeightStyle mix_weight_styles",
     },

@@ -13,8 +13,9 @@ STYLE_KINDS: Registry[type[Style]] = Registry(
     group="itportrait.style_kinds",
     own={
         "itportrait-adapter-1": "itportrait.styles.weight_style:WeightStyle",
-        "itportrait-stacked-1": "itportrait.styles.stacked_style:StackedStyle",
         "itportrait-deformed-1": "itportrait.styles.deformed_style:DeformedStyle",
+        "itportrait-latent-1": "itportrait.styles.latent_style:LatentStyle",
+        "itportrait-stacked-1": "itportrait.styles.stacked_style:StackedStyle",
     },
 )
 
