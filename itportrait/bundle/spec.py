@@ -35,6 +35,9 @@ _MOST_CLIPS = 16
 READY_MADE_FOLDER = "bank"
 """Domains that come with a bundle. They are made from its models and name its `model_id`, so they
 cannot be among the files that this comes from."""
+RELEVANCES_FOLDER = "relevances"
+"""What was measured of a bundle's generator by its models, see `itportrait.compared.styleclip`. It
+names the bundle's `model_id`, too."""
 
 
 def _check_file(name: str) -> str:
@@ -320,5 +323,5 @@ def hash_files(directory: Path) -> dict[str, FileEntry]:
         for p in files
         if p.name != MODEL_FILE
         and p.suffix not in (".py", ".pyc", ".md")
-        and p.relative_to(directory).parts[0] != READY_MADE_FOLDER
+        and p.relative_to(directory).parts[0] not in (READY_MADE_FOLDER, RELEVANCES_FOLDER)
     }

@@ -15,6 +15,7 @@ STYLE_KINDS: Registry[type[Style]] = Registry(
         "itportrait-adapter-1": "itportrait.styles.weight_style:WeightStyle",
         "itportrait-deformed-1": "itportrait.styles.deformed_style:DeformedStyle",
         "itportrait-latent-1": "itportrait.styles.latent_style:LatentStyle",
+        "itportrait-optimized-1": "itportrait.compared.styleclip.optimization:OptimizedStyle",
         "itportrait-stacked-1": "itportrait.styles.stacked_style:StackedStyle",
     },
 )

@@ -9,7 +9,7 @@ from itportrait.bank.store import Bank
 from itportrait.bundle import load_bundle
 from itportrait.cli import app
 from itportrait.image import encode
-from itportrait.styles import WeightStyle, read_style
+from itportrait.styles import LatentStyle, WeightStyle, read_style
 from tests.helpers.tiny_folder import write_tiny_bundle
 
 SMALL = ("adapt.probe.count=2", "adapt.probe.every=2", "adapt.probe.images=1")
@@ -21,6 +21,10 @@ METHODS_AND_INPUTS = {
         *(*WORDS, *PICTURE),
         *("--set", "adapt.methods.stylegan_nada+jojogan.jojogan.pair.steps=1"),
     ),
+    "styleclip": (
+        *(*WORDS, "--set", "adapt.methods.styleclip.directions.beta=0"),
+        *("--set", "adapt.methods.styleclip.directions.relevance.samples=1"),
+    ),
     "your3demoji": (
         *(*PICTURE, "--set", "adapt.methods.your3demoji.teacher.pair.steps=1"),
         *("--set", "adapt.methods.your3demoji.teacher.steps=1"),
@@ -31,6 +35,12 @@ METHODS_AND_INPUTS = {
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     root = tmp_path_factory.mktemp("methods")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("ITPORTRAIT_CACHE", str(root / "cache"))
+        yield filled(root)
+
+
+def filled(root):
     write_tiny_bundle(root / "bundle")
     pixels = np.random.default_rng(3).integers(0, 255, (32, 32, 3)).astype(np.uint8)
     (root / "style.png").write_bytes(encode(pixels))
@@ -53,11 +63,11 @@ def test_a_domain_is_adapted_published_and_found_again(place, method):
     version = Bank(str(place / "bank")).champion("red")
     assert version.spec["method"] == method
     style = read_style(version.style_bytes())
-    assert isinstance(style, WeightStyle)
-    assert any(bool(delta.any()) for delta in style.delta.values())
+    assert isinstance(style, LatentStyle if method == "styleclip" else WeightStyle)
+    assert any(bool(change.any()) for change in style.tensors().values())
     base = load_bundle(place / "bundle").generator
     half, whole = (style.apply(base, strength) for strength in (0.5, 1.0))
-    for name in style.delta:
+    for name in style.tensors():
         start, end = base.get_parameter(name), whole.get_parameter(name)
         torch.testing.assert_close(half.get_parameter(name), (start + end) / 2)
     assert "holds this very domain already" in adapt(place, method).output

@@ -19,6 +19,7 @@ METHODS: "Registry[type[AdaptationMethod[Any]]]" = Registry(
     own={
         "itportrait": "itportrait.adapt.methods.itportrait.method:ItportraitMethod",
         "jojogan": "itportrait.compared.jojogan.method:JojoganMethod",
+        "styleclip": "itportrait.compared.styleclip.method:StyleclipMethod",
         "stylegan_nada": "itportrait.compared.stylegan_nada.method:StyleganNadaMethod",
         "stylegan_nada+jojogan": f"{_COUPLED}.method:StyleganNadaJojoganMethod",
         "your3demoji": "itportrait.compared.your3demoji.method:Your3dEmojiMethod",
@@ -31,6 +32,7 @@ _OWN_CONFIGS: Registry[type[MethodConfig]] = Registry(
     own={
         "itportrait": "itportrait.adapt.methods.itportrait.config:ItportraitConfig",
         "jojogan": "itportrait.compared.jojogan.config:JojoganConfig",
+        "styleclip": "itportrait.compared.styleclip.config:StyleclipConfig",
         "stylegan_nada": "itportrait.compared.stylegan_nada.config:StyleganNadaConfig",
         "stylegan_nada+jojogan": f"{_COUPLED}.config:StyleganNadaJojoganConfig",
         "your3demoji": "itportrait.compared.your3demoji.config:Your3dEmojiConfig",
