@@ -16,7 +16,7 @@ SMALL = {
 }
 
 
-@pytest.mark.parametrize("name", ["compare.yaml"])
+@pytest.mark.parametrize("name", ["compare.yaml", "experiments.yaml"])
 def test_shipped_configurations_are_valid_and_their_references_are_there(name, tmp_path):
     config = load_comparison(str(CONFIGS / name), output=str(tmp_path))
     assert config.reference in config.methods
