@@ -45,32 +45,35 @@ def main(arguments: list[str] | None = None) -> int:
             check_uri(args.mlflow)
         places = config.places() | {"--mlflow": args.mlflow}
         refuse_temporary(places)
-        with stop_on_sigterm(), ray_session(args.address):
+        with (
+            stop_on_sigterm(),
+            Lease(config.output, what="compare_methods") as lease,
+            ray_session(args.address),
+        ):
             check_shared(places)
-            return compare(config, args.mlflow)
+            return compare(config, args.mlflow, lease)
 
     return run_job(start)
 
 
-def compare(config: ComparisonConfig, mlflow: str) -> int:
+def compare(config: ComparisonConfig, mlflow: str, lease: Lease) -> int:
     """Portraits -> cells -> adapt and score each -> tables, page, tracked runs -> table."""
     began, backend = time.monotonic(), RayBackend()
     known = uris.read_json(uris.join(config.output, RUN)) or {}
     model_id = find_model_id(config.base, config.invert, known, backend.executor())
-    with Lease(config.output, what="compare_methods") as lease:
-        portraits = prepare_portraits(config, model_id, backend, lease)
-        cells = plan_cells(config, model_id)
-        compute = CellCompute(backend, config, training_storage(config.output))
-        run = ComparisonRun(config, cells, portraits, lease, compute)
-        results = run.run()
-        report = ComparisonReport(config, model_id, portraits, results, time.monotonic() - began)
-        if not report.stands():
-            report.write_tables()
-            write_page(report, compute, run.targets)
-            report.write_run()
-        if not report.is_tracked(mlflow):
-            backlog = track_comparison(report, mlflow)
-            report.write_run(tracking=report.tracking_data(mlflow, backlog))
+    portraits = prepare_portraits(config, model_id, backend, lease)
+    cells = plan_cells(config, model_id)
+    compute = CellCompute(backend, config, training_storage(config.output))
+    run = ComparisonRun(config, cells, portraits, lease, compute)
+    results = run.run()
+    report = ComparisonReport(config, model_id, portraits, results, time.monotonic() - began)
+    if not report.stands():
+        report.write_tables()
+        write_page(report, compute, run.targets)
+        report.write_run()
+    if not report.is_tracked(mlflow):
+        backlog = track_comparison(report, mlflow)
+        report.write_run(tracking=report.tracking_data(mlflow, backlog))
     print(report.summary(), flush=True)
     return EXIT_FAILED if report.failed else 0
 

@@ -155,7 +155,7 @@ def final_table(scores: Sequence[dict[str, Any]]) -> str:
 
     The best of each column, and what is not certainly worse than it, has a star.
     """
-    rows = [row for row in scores if row["domain"] is None]
+    rows = [row for row in scores if row["domain"] is None and row["seed"] is None]
     cells = {(row["label"], row["metric"]): row for row in rows}
     names = [name for name in _SHOWN if name in METRICS]
     labels = list(dict.fromkeys(row["label"] for row in rows))

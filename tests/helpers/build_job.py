@@ -1,4 +1,4 @@
-"""Bank builds as processes of their own, to be watched, killed and started again."""
+"""Workflows as processes of their own, to be watched, killed and started again."""
 
 import os
 import signal
@@ -26,17 +26,17 @@ def mini_bank_spec() -> dict[str, Any]:
     return spec
 
 
-class BuildJob:
-    """`workflows/build_style_bank.py` on `place/bank.yaml` and `place/bank`, from its start on.
+class WorkflowJob:
+    """A workflow from its start on.
 
     Args:
-        place: holds specification, bank, runs and what the job prints.
+        place: holds its runs and what it prints; its working folder.
+        script: name of the workflow's file.
         options: of its command line.
     """
 
-    def __init__(self, place: Path, *options: str) -> None:
-        command = [sys.executable, str(ROOT / "workflows/build_style_bank.py")]
-        command += ["--spec", str(place / "bank.yaml"), "--bank", str(place / "bank"), *options]
+    def __init__(self, place: Path, script: str, *options: str) -> None:
+        command = [sys.executable, str(ROOT / "workflows" / script), *options]
         paths = [str(ROOT), os.environ.get("PYTHONPATH", "")]
         env = os.environ | {
             "ITPORTRAIT_RUNS": str(place / "runs"),
@@ -44,7 +44,7 @@ class BuildJob:
         }
         env.pop("RAY_ADDRESS", None)
         # Files and no pipes: nobody reads along, and a full pipe would stop the job.
-        printed = Path(tempfile.mkdtemp(prefix="build-", dir=place))
+        printed = Path(tempfile.mkdtemp(prefix="printed-", dir=place))
         self._out, self._err = printed / "stdout", printed / "stderr"
         with self._out.open("w") as out, self._err.open("w") as err:
             self.process = subprocess.Popen(
@@ -74,3 +74,16 @@ class BuildJob:
         code = self.process.wait(timeout_s)
         out, err = self._out.read_text(), self._err.read_text()
         return subprocess.CompletedProcess(self.process.args, code, out, err)
+
+
+class BuildJob(WorkflowJob):
+    """`workflows/build_style_bank.py` on `place/bank.yaml` and `place/bank`, from its start on.
+
+    Args:
+        place: holds specification, bank, runs and what the job prints.
+        options: of its command line.
+    """
+
+    def __init__(self, place: Path, *options: str) -> None:
+        given = ("--spec", str(place / "bank.yaml"), "--bank", str(place / "bank"))
+        super().__init__(place, "build_style_bank.py", *given, *options)
