@@ -16,7 +16,7 @@ from itportrait.io import uris
 from itportrait.jobs.backend import Backend
 from itportrait.jobs.bank.compute import BackendCompute
 from itportrait.training.domain_job import DomainJob
-from itportrait.training.here import adapt_here
+from itportrait.training.in_task import adapt_in_task
 from itportrait.training.trained_domain import TrainedDomain
 
 
@@ -54,7 +54,7 @@ class CellCompute(BackendCompute):
             return stored
 
     def _adapted_in_task(self, job: DomainJob) -> TrainedDomain:
-        return self.run(f"adapt {job.spec.name}", adapt_quietly, job)
+        return self.run(f"adapt {job.spec.name}", adapt_in_task, job, self.storage)
 
     def score_cell(self, job: CellJob) -> CellScores:
         """Score a cell: all its parts, as far as they do not stand, and then all together.
@@ -99,8 +99,3 @@ class CellCompute(BackendCompute):
             num_gpus=self._gpus,
             timeout_s=self.config.deadline_s,
         )
-
-
-def adapt_quietly(job: DomainJob, device: str) -> TrainedDomain:
-    """Adapt a domain in this process, whose models stay loaded for the next one."""
-    return adapt_here(job, device=device, on_report=lambda report: None)

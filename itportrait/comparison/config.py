@@ -144,9 +144,9 @@ class ComparisonConfig(Settings):
     measures: MeasuresConfig = MeasuresConfig()
     """How the results are scored."""
     adaptation: Literal["ray_train", "tasks"] = "ray_train"
-    """What runs the adaptations. `ray_train` has several workers, checkpoints and retries, and
-    starts processes of its own for every adaptation. `tasks` adapts in one warm process, and a
-    process that is lost begins the adaptation anew: for small models."""
+    """What runs the adaptations. `ray_train` may have several workers, and starts processes of its
+    own for every adaptation. `tasks` adapts in one process whose models stay loaded: for small
+    models. Both go on from the last probed step."""
     train: TrainConfig = TrainConfig()
     """Resources of an adaptation and of a task of scores, retries and time limit."""
     page_portraits: int = Field(default=8, ge=0)
