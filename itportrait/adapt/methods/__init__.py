@@ -12,13 +12,16 @@ if TYPE_CHECKING:
     from itportrait.adapt.methods.itportrait.method import ItportraitMethod
 
 _COUPLED = "itportrait.compared.coupled"
+_CLIPSTYLER = "itportrait.compared.clipstyler"
 
 METHODS: "Registry[type[AdaptationMethod[Any]]]" = Registry(
     "adaptation method",
     group="itportrait.adaptation_methods",
     own={
+        "clipstyler": f"{_CLIPSTYLER}.method:ClipstylerMethod",
         "itportrait": "itportrait.adapt.methods.itportrait.method:ItportraitMethod",
         "jojogan": "itportrait.compared.jojogan.method:JojoganMethod",
+        "jojogan+clipstyler": f"{_CLIPSTYLER}.method:JojoganClipstylerMethod",
         "styleclip": "itportrait.compared.styleclip.method:StyleclipMethod",
         "stylegan_nada": "itportrait.compared.stylegan_nada.method:StyleganNadaMethod",
         "stylegan_nada+jojogan": f"{_COUPLED}.method:StyleganNadaJojoganMethod",
@@ -30,8 +33,10 @@ METHODS: "Registry[type[AdaptationMethod[Any]]]" = Registry(
 _OWN_CONFIGS: Registry[type[MethodConfig]] = Registry(
     "adaptation method",
     own={
+        "clipstyler": f"{_CLIPSTYLER}.config:ClipstylerConfig",
         "itportrait": "itportrait.adapt.methods.itportrait.config:ItportraitConfig",
         "jojogan": "itportrait.compared.jojogan.config:JojoganConfig",
+        "jojogan+clipstyler": f"{_CLIPSTYLER}.config:JojoganClipstylerConfig",
         "styleclip": "itportrait.compared.styleclip.config:StyleclipConfig",
         "stylegan_nada": "itportrait.compared.stylegan_nada.config:StyleganNadaConfig",
         "stylegan_nada+jojogan": f"{_COUPLED}.config:StyleganNadaJojoganConfig",

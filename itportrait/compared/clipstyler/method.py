@@ -1,0 +1,139 @@
+"""CLIPstyler: image style transfer with a single text condition, on portraits of a 3D generator.
+
+Paper: Kwon and Ye, CVPR 2022 (arXiv 2112.00374). Official code, of which none is used:
+github.com/cyclomon/CLIPstyler (MIT). As published are the terms and their weights, the threshold,
+the patches and their perspective, the shape of the network, Adam and its schedule.
+
+The method trains nothing for a domain: a network is fitted to each portrait, on the render from its
+own camera, when it is stylized. Other views pass through the same network one by one, so that
+nothing keeps them consistent, and there is no density and no mesh.
+
+Differences, and our reading:
+- The content features are the last two maps of the bundle's perceptual network. With LPIPS these
+  are VGG-16 after ReLU at 256 pixels. The published program takes VGG-19 at 512 pixels, where both
+  of its layers are in effect after ReLU: a later in-place operation overwrites the one that is
+  meant to be before it.
+- The contrast of the pictures is left alone. The published program multiplies it by 1.5 when it
+  saves a picture; the option `contrast` does so.
+- Text features have unit length before the templates are averaged, as in all methods here, and the
+  cosine fades in with the length of a change (`losses.SHORTEST_CHANGE`).
+- Corners of patches move by any amount, not by whole pixels, and patches are enlarged for the
+  image-text model as all pictures are here.
+- The learning rate is halved after 100 steps, not 99, as the program's order of calls does.
+- Preset `mini` lets the network paint over the picture with a mask (`from_picture`), because 40
+  steps do not suffice to draw it anew.
+
+The coupling jojogan+clipstyler is named by the ITportrait paper (arXiv 2304.04364), which publishes
+no program for it. Our reading: JoJoGAN trains the generator by the style pictures, and the networks
+lie over its renders. Steps are chosen by the generator's own renders.
+"""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from torch import Tensor
+
+from itportrait.adapt.methods.base import AdaptationMethod, MethodContext
+from itportrait.adapt.settings import MethodConfig
+from itportrait.compared.clipstyler.config import (
+    ClipstylerConfig,
+    ClipstylerFit,
+    ClipstylerTerms,
+    JojoganClipstylerConfig,
+)
+from itportrait.compared.clipstyler.style import SETTINGS, ClipstylerStyle
+from itportrait.compared.guided import GuidedMethod
+from itportrait.compared.jojogan.method import JojoganMethod
+from itportrait.config import Settings
+from itportrait.losses import text_change
+from itportrait.styles import PreparedGenerator, PreparedStyle, StackedStyle, Style
+
+_DIRECTION = "direction"
+
+
+class ClipstylerMethod(AdaptationMethod[ClipstylerConfig]):
+    """One step, which encodes the words; all else is fitted to portraits."""
+
+    Config: ClassVar[type[MethodConfig]] = ClipstylerConfig
+
+    def __init__(
+        self, context: MethodContext[ClipstylerConfig], state: Mapping[str, Any] | None = None
+    ) -> None:
+        super().__init__(context, state)
+        self.direction = _direction(context, state)
+        self.begun = False
+
+    def step(self, index: int) -> dict[str, float]:
+        self.begun = True
+        return {}
+
+    def candidate(self) -> PreparedStyle:
+        base = self.context.bundle.generator
+        if not self.begun:
+            return PreparedGenerator(base)
+        style = self.styles(self.tensors(), {})["clipstyler"]
+        return style.with_models(self.context.bundle).prepare(base)
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {_DIRECTION: self.direction}
+
+    def styles(self, tensors: Mapping[str, Tensor], info: dict[str, Any]) -> dict[str, Style]:
+        return {"clipstyler": _style(self.context, self.context.config, tensors, info)}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {_DIRECTION: self.direction.cpu().clone()}
+
+
+class JojoganClipstylerMethod(GuidedMethod[JojoganClipstylerConfig]):
+    """Pictures by the feature loss on the generator, words by networks over its renders."""
+
+    Config: ClassVar[type[MethodConfig]] = JojoganClipstylerConfig
+    GUIDES: ClassVar = JojoganMethod.GUIDES
+
+    def __init__(
+        self,
+        context: MethodContext[JojoganClipstylerConfig],
+        state: Mapping[str, Any] | None = None,
+    ) -> None:
+        super().__init__(context, state)
+        self.direction = _direction(context, state)
+
+    def terms(self, guide: str) -> Settings:
+        return self.context.config.jojogan
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {**super().tensors(), _DIRECTION: self.direction}
+
+    def styles(self, tensors: Mapping[str, Tensor], info: dict[str, Any]) -> dict[str, Style]:
+        below = super().styles(tensors, {})[self.result]
+        above = _style(self.context, self.context.config.clipstyler, tensors, {})
+        domain, model_id = below.domain, below.base_model_id
+        return {"jojogan+clipstyler": StackedStyle(domain, model_id, below, above, dict(info))}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {**super().state_dict(), _DIRECTION: self.direction.cpu().clone()}
+
+
+def _direction(context: MethodContext[Any], state: Mapping[str, Any] | None) -> Tensor:
+    """Return the way of the words in the bundle's first image-text model, `[D]`."""
+    if state is not None:
+        return state[_DIRECTION].to(context.bundle.generator.device)
+    prompt = context.spec.prompt
+    assert prompt is not None  # both methods are guided by words
+    return text_change(context.bundle.clips[0], prompt, context.spec.source_prompt)
+
+
+def _style(
+    context: MethodContext[Any],
+    terms: ClipstylerTerms,
+    tensors: Mapping[str, Tensor],
+    info: dict[str, Any],
+) -> ClipstylerStyle:
+    values = terms.model_dump(mode="json", include=set(ClipstylerTerms.model_fields))
+    fit = ClipstylerFit(**values, seed=context.spec.seed)
+    return ClipstylerStyle(
+        domain=context.spec.name,
+        base_model_id=context.bundle.model_id,
+        info={**info, SETTINGS: fit.model_dump(mode="json")},
+        direction=tensors[_DIRECTION].cpu(),
+    )
