@@ -1,6 +1,5 @@
 """Measure portraits in a style: each by itself, and all of a cell together."""
 
-import math
 import time
 from collections.abc import MutableMapping, Sequence
 from dataclasses import dataclass, field
@@ -192,13 +191,19 @@ class Judge:
         plain = torch.cat([pictures_of(part) for part in base])
         real = network.features(truth.to(device))
         own, former = (network.features(each.flatten(0, 1)) for each in (pictures, plain))
-        values["kid"], former_kid = self._kid(real, own), self._kid(real, former)
-        values["kid_ratio"] = values["kid"] / former_kid if former_kid > 0 else math.inf
+        reasons: dict[str, str] = {}
+        values["kid"], plain_kid = self._kid(real, own), self._kid(real, former)
+        if plain_kid > 0:
+            values["kid_ratio"] = values["kid"] / plain_kid
+        else:
+            reasons["kid_ratio"] = (
+                f"the KID of the unstylized portraits is {plain_kid:.2g}, not above 0"
+            )
         try:
             values["fid"] = fid(real, own)
         except InvalidArgumentError as error:
-            return values, {"fid": str(error)}
-        return values, {}
+            reasons["fid"] = str(error)
+        return values, reasons
 
     def _kid(self, real: Tensor, fake: Tensor) -> float:
         config = self.config
