@@ -6,6 +6,7 @@ import random
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import yaml
 
 from tests.conftest import REPOSITORY
 
@@ -144,3 +145,15 @@ def test_several_comparisons_are_joined_by_the_first_that_has_a_label(results, t
     other = write(tmp_path / "c", model="other", dr3d={"truth_distance": 0.2})
     with pytest.raises(SystemExit, match="different base models"):
         results.read_tables([first, other])
+
+
+def test_the_experiments_have_every_variant_that_the_claims_name(results):
+    experiments = yaml.safe_load((REPOSITORY / "configs/experiments.yaml").read_text())
+    named = {
+        label
+        for claim in results.read_claims()
+        for label in (claim.variant, *claim.against, *claim.evenly)
+        if label.startswith("itportrait")
+    }
+    assert {"itportrait", "itportrait-75", "itportrait-no-pair"} <= named
+    assert named <= set(experiments["methods"])
