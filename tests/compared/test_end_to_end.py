@@ -21,6 +21,11 @@ METHODS_AND_INPUTS = {
         *(*WORDS, *PICTURE),
         *("--set", "adapt.methods.stylegan_nada+jojogan.jojogan.pair.steps=1"),
     ),
+    "jojogan+styleclip": (
+        *(*WORDS, *PICTURE, "--set", "adapt.methods.jojogan+styleclip.jojogan.pair.steps=1"),
+        *("--set", "adapt.methods.jojogan+styleclip.styleclip.directions.beta=0"),
+        *("--set", "adapt.methods.jojogan+styleclip.styleclip.directions.relevance.samples=1"),
+    ),
     "styleclip": (
         *(*WORDS, "--set", "adapt.methods.styleclip.directions.beta=0"),
         *("--set", "adapt.methods.styleclip.directions.relevance.samples=1"),

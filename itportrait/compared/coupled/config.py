@@ -9,6 +9,8 @@ from itportrait.adapt.domain import DomainSpec
 from itportrait.compared.jojogan.config import MINI as JOJOGAN_MINI
 from itportrait.compared.jojogan.config import JojoTerms
 from itportrait.compared.settings import GuidedConfig
+from itportrait.compared.styleclip.config import MINI as STYLECLIP_MINI
+from itportrait.compared.styleclip.config import StyleclipTerms
 from itportrait.compared.stylegan_nada.config import MINI as NADA_MINI
 from itportrait.compared.stylegan_nada.config import NadaTerms
 from itportrait.config import Settings
@@ -54,3 +56,23 @@ class StyleganNadaJojoganConfig(CoupledConfig):
 
     def unread(self, spec: DomainSpec) -> tuple[str, ...]:
         return tuple(f"stylegan_nada.{name}" for name in self.stylegan_nada.unread_terms(spec))
+
+
+class JojoganStyleclipConfig(CoupledConfig):
+    """Everything that the coupling jojogan+styleclip reads."""
+
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "mini": {"learning_rate": 6e-3, "jojogan": JOJOGAN_MINI, "styleclip": STYLECLIP_MINI}
+    }
+
+    learning_rate: float = Field(default=2e-3, gt=0)
+    """Learning rate of Adam, which follows the feature loss alone."""
+    betas: tuple[float, float] = (0.0, 0.99)
+    """Decay rates of Adam's two averages."""
+    jojogan: JojoPart = JojoPart()
+    """The feature loss to the style pictures."""
+    styleclip: StyleclipTerms = StyleclipTerms()
+    """The edit towards the words, over what the pictures have adapted."""
+
+    def unread(self, spec: DomainSpec) -> tuple[str, ...]:
+        return tuple(f"styleclip.{name}" for name in self.styleclip.unread_terms())

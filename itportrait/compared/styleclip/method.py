@@ -104,6 +104,10 @@ class Edit:
             terms=self.terms.optimization,
         )
 
+    def notes(self) -> dict[str, Any]:
+        """Return how many channels the words shift, and the largest relevance among them."""
+        return {"directions": dict(self.about)} if self.about else {}
+
     def state_dict(self) -> dict[str, Any]:
         """Return what a resumed run needs."""
         tensors = {name: value.cpu().clone() for name, value in self.tensors.items()}
@@ -136,8 +140,7 @@ class StyleclipMethod(AdaptationMethod[StyleclipConfig]):
         return {"styleclip": self.edit.style(tensors, info)}
 
     def notes(self) -> dict[str, Any]:
-        """Return how many channels the words shift, and the largest relevance among them."""
-        return {"directions": dict(self.edit.about)} if self.edit.about else {}
+        return self.edit.notes()
 
     def state_dict(self) -> dict[str, Any]:
         return {"edit": self.edit.state_dict()}
