@@ -95,6 +95,8 @@ class ComparisonRun:
                 results[planned.cell] = CellResult(planned, reason=planned.reason)
                 self.say(f"{planned.cell}: cannot be made ({planned.reason})")
         todo = [planned for planned in self.cells if planned.cell not in results]
+        # Seed by seed, so that a comparison that is stopped early has all methods with some seeds.
+        todo.sort(key=lambda planned: self.config.seeds.index(planned.cell.seed))
         futures = [
             self.compute.submit(partial(self._bring, planned), str(planned.cell))
             for planned in todo
