@@ -58,9 +58,13 @@ class Change:
 
     def apply(self, shown: Shown) -> Shown:
         """Change pictures and their raw versions alike. Differentiable."""
+        image, raw = (seen_through(each, self.place) for each in (shown.image, shown.image_raw))
+        return self.recolored(replace(shown, image=image, image_raw=raw))
+
+    def recolored(self, shown: Shown) -> Shown:
+        """Change colors alone. Differentiable."""
         image, raw = (
-            mixed_colors(seen_through(picture, self.place), self.mix, self.shade)
-            for picture in (shown.image, shown.image_raw)
+            mixed_colors(each, self.mix, self.shade) for each in (shown.image, shown.image_raw)
         )
         return replace(shown, image=image, image_raw=raw)
 

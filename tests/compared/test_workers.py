@@ -30,3 +30,34 @@ def test_workers_of_other_methods_stay_alike(bundle, config, make_spec, referenc
     losses = [{k: v for k, v in each[-1].metrics.items() if "train/" in k} for each in reports]
     assert all(losses[0][name] != value for name, value in losses[1].items())
     assert results[0].curve == results[1].curve
+
+
+@pytest.mark.slow
+def test_workers_of_a_discriminator_stay_alike(bundle, config, make_spec):
+    options = {
+        "batch": 1,
+        "deformation.width": 4,
+        "poses.refresh": 2,
+        "adversary.features": "perceptual",
+        "adversary.channel_max": 4,
+        "adversary.mapping_layers": 0,
+        "adversary.augment_pictures": 20,
+        "adversary.augment_every": 1,
+    }
+    changes = {"references": [], "pictures": "mini:clown", "pictures_count": 2, "steps": 3}
+    spec = make_spec("image", method="dr3d", options=options, **changes)
+    _, reports, states, _ = adapt_together(bundle, spec, config, [])
+    ours, theirs = (state[-1]["method"] for state in states)
+    for path in (
+        ("students", "drawn", "trained"),
+        ("adversary", "discriminator"),
+        ("poses", "network"),
+        ("poses", "proposing"),
+    ):
+        first, second = ours, theirs
+        for name in path:
+            first, second = first[name], second[name]
+        assert all(torch.equal(value, second[name]) for name, value in first.items()), path
+    assert ours["adversary"]["augmentation"] == theirs["adversary"]["augmentation"]
+    losses = [each[-1].metrics["train/discriminator"] for each in reports]
+    assert losses[0] != losses[1]

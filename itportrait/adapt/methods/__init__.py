@@ -19,6 +19,7 @@ METHODS: "Registry[type[AdaptationMethod[Any]]]" = Registry(
     group="itportrait.adaptation_methods",
     own={
         "clipstyler": f"{_CLIPSTYLER}.method:ClipstylerMethod",
+        "dr3d": "itportrait.compared.dr3d.method:Dr3dMethod",
         "itportrait": "itportrait.adapt.methods.itportrait.method:ItportraitMethod",
         "jojogan": "itportrait.compared.jojogan.method:JojoganMethod",
         "jojogan+clipstyler": f"{_CLIPSTYLER}.method:JojoganClipstylerMethod",
@@ -35,6 +36,7 @@ _OWN_CONFIGS: Registry[type[MethodConfig]] = Registry(
     "adaptation method",
     own={
         "clipstyler": f"{_CLIPSTYLER}.config:ClipstylerConfig",
+        "dr3d": "itportrait.compared.dr3d.config:Dr3dConfig",
         "itportrait": "itportrait.adapt.methods.itportrait.config:ItportraitConfig",
         "jojogan": "itportrait.compared.jojogan.config:JojoganConfig",
         "jojogan+clipstyler": f"{_CLIPSTYLER}.config:JojoganClipstylerConfig",

@@ -18,7 +18,7 @@ from itportrait.generator import Generator, TriPlaneGenerator
 from itportrait.generator.deformation import Deformation
 from itportrait.generator.layers import FullyConnected, SynthesisLayer
 
-_LAYERS = 4
+_LAYERS, _MAPPING_PACE = 4, 0.01
 _FIRST_SIZE = 0.01
 """Factor on the weights of the heads at the start, so that maps begin as almost nothing."""
 
@@ -31,6 +31,7 @@ class ResidualMaps(Deformation):
         w_dim: length of a row.
         width: length of the deformation code.
         layers: block, layer, channels and side of what is added to.
+        pace: factor on the learning rate of the heads; the layers before them have StyleGAN's.
 
     Source: Dr.3D (Jin et al., SIGGRAPH Asia 2022), section 3.3.
     """
@@ -38,30 +39,39 @@ class ResidualMaps(Deformation):
     name = "residual_maps"
 
     def __init__(
-        self, rows: int, w_dim: int, width: int, layers: Sequence[tuple[str, str, int, int]]
+        self,
+        rows: int,
+        w_dim: int,
+        width: int,
+        layers: Sequence[tuple[str, str, int, int]],
+        pace: float = 1.0,
     ) -> None:
         super().__init__()
-        self.rows, self.w_dim, self.width = rows, w_dim, width
+        self.rows, self.w_dim, self.width, self.pace = rows, w_dim, width, pace
         self.layers = [(str(b), str(n), int(c), int(s)) for b, n, c, s in layers]
         widths = [w_dim] + [width] * _LAYERS
         self.mapping = nn.Sequential(
-            *(FullyConnected(a, b, activate=True) for a, b in pairwise(widths))
+            *(
+                FullyConnected(a, b, activate=True, lr_mult=_MAPPING_PACE)
+                for a, b in pairwise(widths)
+            )
         )
         self.heads = nn.ModuleDict(
             {
-                f"{block}_{layer}": FullyConnected(width, side**2 + channels)
+                f"{block}_{layer}": FullyConnected(width, side**2 + channels, lr_mult=pace)
                 for block, layer, channels, side in self.layers
             }
         )
 
     @classmethod
-    def of(cls, generator: Generator, sides: Sequence[int], width: int) -> Self:
+    def of(cls, generator: Generator, sides: Sequence[int], width: int, pace: float = 1.0) -> Self:
         """Return maps for the layers of a generator's blocks of some sides.
 
         Args:
             generator: draws tri-planes.
             sides: of the blocks; those that the generator has are taken.
             width: length of the deformation code.
+            pace: factor on the learning rate of the heads.
         """
         assert isinstance(generator, TriPlaneGenerator)
         synthesis, found = generator.backbone.synthesis, list[tuple[str, str, int, int]]()
@@ -72,7 +82,7 @@ class ResidualMaps(Deformation):
             for layer, part in synthesis.get_submodule(block).named_children():
                 if isinstance(part, SynthesisLayer):
                     found.append((block, layer, len(part.bias), side))
-        return cls(len(generator.row_sets["shape"]), generator.w_dim, width, found)
+        return cls(len(generator.row_sets["shape"]), generator.w_dim, width, found, pace)
 
     def settings(self) -> dict[str, Any]:
         return {
@@ -80,6 +90,7 @@ class ResidualMaps(Deformation):
             "w_dim": self.w_dim,
             "width": self.width,
             "layers": [list(layer) for layer in self.layers],
+            "pace": self.pace,
         }
 
     @torch.no_grad()
@@ -87,7 +98,8 @@ class ResidualMaps(Deformation):
         """Draw all weights anew; the heads' are small."""
         for part in self.modules():
             if isinstance(part, FullyConnected):
-                part.weight.copy_(torch.randn(part.weight.shape, generator=rng))
+                drawn = torch.randn(part.weight.shape, generator=rng)
+                part.weight.copy_(drawn / part.bias_gain)
         for head in self.heads.values():
             assert isinstance(head, FullyConnected)
             head.weight.mul_(_FIRST_SIZE)

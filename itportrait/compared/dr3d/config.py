@@ -1,0 +1,90 @@
+"""Settings of the dr3d method; a module apart from it, so that checking them loads no torch."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from itportrait.adapt.settings import FinetuningConfig
+from itportrait.adversarial import MINI_ADVERSARY, AdversarialConfig
+from itportrait.config import Settings
+
+MINI: dict[str, Any] = {
+    "ema": 0.9,
+    "batch": 4,
+    "learning_rate": 1e-3,
+    "depth": 10.0,
+    "depth_blur": 1.5,
+    "warmup": 10,
+    "deformation": {"width": 64, "pace": 0.1},
+    "poses": {"learning_rate": 1e-4, "refresh": 10, "recolor": 0.5, "anchor": True},
+    "adversary": {**MINI_ADVERSARY, "learning_rate": 1e-3},
+}
+"""For the embedded family and some 64 pictures in a minute of one core."""
+
+
+class PoseConfig(Settings):
+    """How the cameras of pictures are estimated, and how the estimator follows the generator."""
+
+    learning_rate: float = Field(default=1e-5, gt=0)
+    """Learning rate of the estimator's Adam; its first layers stay as they are."""
+    head_factor: float = Field(default=5.0, gt=0)
+    """Factor on the learning rate of the layer that gives the angles."""
+    refresh: int = Field(default=100, ge=1)
+    """Number of steps after which what has been learned proposes the cameras of pictures."""
+    recolor: float = Field(default=0.0, ge=0, le=1)
+    """Probability of each random change of color in the renders that the estimator learns from. It
+    then tells poses by shapes, and pictures of other colors from the start."""
+    anchor: bool = False
+    """Whether it learns from as many renders of the base generator too, from cameras of its prior.
+    Their poses stay right, so that generator and estimator cannot drift off together."""
+
+
+class DeformationConfig(Settings):
+    """The residual maps that a portrait's code adds to synthesis layers."""
+
+    width: int = Field(default=256, ge=1)
+    """Length of the deformation code."""
+    sides: tuple[int, ...] = (8, 16, 32)
+    """Sides in pixels of the synthesis blocks to which maps are added; none leaves them out."""
+    pace: float = Field(default=1.0, gt=0)
+    """Factor on the generator's learning rate for the layers that give the maps."""
+
+
+class Dr3dConfig(FinetuningConfig):
+    """Everything that the dr3d method reads."""
+
+    accepts: ClassVar = frozenset({"set"})
+    modes: ClassVar = frozenset({"image"})
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"mini": MINI}
+
+    batch: int = Field(default=16, ge=1)
+    """Number of pictures, and of renders, in a step; the published 64 were spread over four
+    GPUs."""
+    learning_rate: float = Field(default=2.5e-3, gt=0)
+    """Learning rate of the generator's Adam."""
+    betas: tuple[float, float] = (0.0, 0.99)
+    """Decay rates of the two averages of the generator's Adam."""
+    frozen_rows: int = Field(default=5, ge=0)
+    """Number of first rows of a 14-row code whose synthesis blocks stay as they are; codes of other
+    lengths have as many at the same depth."""
+    mirror: bool = True
+    """Whether half of the pictures are mirrored."""
+    adversarial: float = Field(default=1.0, ge=0)
+    """Weight of the discriminator's verdict."""
+    depth: float = Field(default=3.0, ge=0)
+    """Weight of the difference of blurred depth to the base generator."""
+    depth_blur: float = Field(default=3.0, ge=0)
+    """Standard deviation of that blur, in pixels of the raw rendering."""
+    pose: float = Field(default=10.0, ge=0)
+    """Weight of the squared error of the pose that the estimator sees in renders."""
+    normal: float = Field(default=1.0, ge=0)
+    """Weight of the change of surface normals from pixel to pixel."""
+    warmup: int = Field(default=0, ge=0)
+    """Number of first steps in which the discriminator and the estimator learn alone."""
+    deformation: DeformationConfig = DeformationConfig()
+    """Deformation of portraits in the low-resolution layers."""
+    poses: PoseConfig = PoseConfig()
+    """Cameras of the pictures, which come without."""
+    adversary: AdversarialConfig = AdversarialConfig()
+    """The discriminator."""

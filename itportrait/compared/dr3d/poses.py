@@ -1,0 +1,102 @@
+"""Cameras of pictures that come without: an estimator that learns from renders of known pose."""
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from itportrait.adapt.workers import Workers
+from itportrait.bundle import Bundle
+from itportrait.compared.dr3d.config import PoseConfig
+from itportrait.errors import MissingModelError
+from itportrait.geometry.camera import camera_angles, look_at_camera
+from itportrait.perception.encoder import EncoderModel
+
+
+class PoseEstimator:
+    """A copy of the bundle's encoder that learns angles, and a frozen copy of it that proposes.
+
+    The two take turns: the first learns from renders, whose cameras are known and which look more
+    and more like the pictures; at intervals the second becomes what the first is then.
+
+    Args:
+        bundle: its encoder is copied.
+        config: learning rates, and the interval.
+
+    Raises:
+        MissingModelError: the bundle has no encoder.
+    """
+
+    def __init__(self, bundle: Bundle, config: PoseConfig) -> None:
+        if bundle.encoder is None:
+            raise MissingModelError(
+                f"method 'dr3d' estimates the cameras of pictures by the bundle's encoder, and "
+                f"{bundle.name} has none; train one for the bundle, or choose a method that is "
+                "guided by references or a prompt"
+            )
+        self.config, self.orbit = config, bundle.orbit
+        self.network = copy.deepcopy(bundle.encoder).eval().requires_grad_(False)
+        learning = [*self.network.trunk.stages[1:], self.network.hidden]
+        body = [p for part in learning for p in part.parameters()]
+        heads = list(self.network.angles.parameters())
+        self.parameters: list[nn.Parameter] = [*body, *heads]
+        rate = config.learning_rate
+        groups = [{"params": body}, {"params": heads, "lr": rate * config.head_factor}]
+        self.optimizer: torch.optim.Optimizer = torch.optim.Adam(groups, lr=rate)
+        self.proposing: EncoderModel = copy.deepcopy(self.network)
+
+    @torch.no_grad()
+    def propose(self, image: Tensor) -> Tensor:
+        """Return cameras `[N, 25]` of pictures `[N, 3, H, W]`, by the frozen copy."""
+        yaw, pitch = self.proposing(image)[1].unbind(1)
+        return look_at_camera(yaw, pitch, self.orbit)
+
+    def error(self, image: Tensor, cameras: Tensor) -> Tensor:
+        """Return the mean squared error of the angles seen in pictures, in squared radians.
+
+        Gradients reach the pictures, and the network in `learn`.
+
+        Args:
+            image: `[N, 3, H, W]`, rendered.
+            cameras: `[N, 25]` that they were rendered from.
+        """
+        known = torch.stack(camera_angles(cameras), 1)
+        return (self.network(image)[1] - known).square().mean()
+
+    def learn(self, image: Tensor, cameras: Tensor, workers: Workers) -> float:
+        """Take a step towards the known poses of renders, and return the error before it."""
+        for parameter in self.parameters:
+            parameter.requires_grad_(True)
+        self.optimizer.zero_grad(set_to_none=True)
+        error = self.error(image.detach(), cameras)
+        torch.autograd.backward(error)
+        workers.average_gradients(self.parameters)
+        self.optimizer.step()
+        for parameter in self.parameters:
+            parameter.requires_grad_(False)
+        return float(error.detach())
+
+    def take_turns(self, index: int) -> None:
+        """Let what has been learned propose, if a step is the last of its interval."""
+        if (index + 1) % self.config.refresh == 0:
+            self.proposing.load_state_dict(self.network.state_dict())
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return both copies and the optimizer, as copies."""
+        return {
+            "network": _copied(self.network),
+            "proposing": _copied(self.proposing),
+            "optimizer": copy.deepcopy(self.optimizer.state_dict()),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue from `state_dict`."""
+        self.network.load_state_dict(state["network"])
+        self.proposing.load_state_dict(state["proposing"])
+        self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
+
+
+def _copied(network: nn.Module) -> dict[str, Tensor]:
+    return {name: v.detach().cpu().clone() for name, v in network.state_dict().items()}
