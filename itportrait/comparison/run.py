@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Callable
-from concurrent.futures import as_completed
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -17,7 +17,7 @@ from itportrait.comparison.scoring import (
     CellScores,
     cell_folder,
 )
-from itportrait.comparison.style_store import StoredStyle, StyleStore
+from itportrait.comparison.style_store import StoredStyle
 from itportrait.comparison.warm import Target
 from itportrait.documents import build, parse_object
 from itportrait.errors import InvalidArgumentError, ItportraitError
@@ -25,6 +25,8 @@ from itportrait.io import uris
 from itportrait.io.lease import Lease
 
 logger = logging.getLogger(__name__)
+_LOOKERS = 16
+"""Number of cells that are looked at together: on an object store each takes two requests."""
 
 
 def say_at_once(text: str) -> None:
@@ -117,19 +119,25 @@ class ComparisonRun:
             for planned in self.cells
             if planned.job is not None
         }
-        found: dict[Cell, CellResult] = {}
-        for uri, data in uris.read_many(markers).items():
-            planned = markers[uri]
-            scores = _parse_scores(data, uri)
-            style = StyleStore(output).find(planned.job.run_name) if planned.job else None
-            if scores is None or style is None:
-                continue
-            job = self._cell_job(planned, style)
-            sizes = uris.list_sizes(job.folder)
-            whole = all(sizes.get(name, 0) > 0 for name in scores.parts)
-            if scores.fingerprint == job.fingerprint and whole:
-                found[planned.cell] = CellResult(planned, style, scores)
-        return found
+        contents = uris.read_many(markers)
+        with ThreadPoolExecutor(_LOOKERS) as pool:
+            found = pool.map(lambda uri: self._stands(markers[uri], uri, contents[uri]), contents)
+            return {result.cell: result for result in found if result is not None}
+
+    def _stands(self, planned: PlannedCell, uri: str, marker: bytes) -> CellResult | None:
+        """Return the result of a cell if its scores, its parts and its style are as they would be
+        made now."""
+        scores = _parse_scores(marker, uri)
+        if scores is None or planned.job is None:
+            return None
+        style = self.compute.styles.find(planned.job.run_name)
+        if style is None:
+            return None
+        job = self._cell_job(planned, style)
+        sizes = uris.list_sizes(job.folder)
+        whole = all(sizes.get(name, 0) > 0 for name in scores.parts)
+        standing = whole and scores.fingerprint == job.fingerprint
+        return CellResult(planned, style, scores) if standing else None
 
     def _bring(self, planned: PlannedCell) -> CellResult:
         """Adapt and score one cell; its own error is its result."""
