@@ -30,6 +30,7 @@ class RelevanceConfig(Settings):
 
 
 MINI: dict[str, Any] = {
+    "optimization": {"steps": 60},
     "directions": {
         "alpha": 2.5,
         "beta": 0.2,
