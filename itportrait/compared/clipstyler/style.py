@@ -62,21 +62,16 @@ class PreparedNetworks(PreparedStyle):
     full: PreparedStyle
 
     def bind(self, codes: Codes, *, fitted: Sequence[bytes] | None = None) -> BoundStyle:
-        below = self.shown.bind(codes)
-        if fitted is None:
-            whole = below if self.full is self.shown else self.full.bind(codes)
-            fitted = self._fit(whole)
-        return BoundNetworks(self, below, tuple(fitted))
+        fitted = self._fit(codes) if fitted is None else fitted
+        return BoundNetworks(self, self.shown.bind(codes), tuple(fitted))
 
-    def _fit(self, below: BoundStyle) -> list[bytes]:
+    def _fit(self, codes: Codes) -> list[bytes]:
         bundle = self.style.fitting_models()
+        # One by one, since a batch is rounded otherwise, and a fit enlarges such differences.
         with torch.no_grad():
-            images = below.render(below.codes.cameras).final_image
-        # Not the pictures: in another batch they may be rounded otherwise.
-        keys = [
-            hashlib.sha256(code.float().cpu().numpy().tobytes()).hexdigest()
-            for code in below.codes.ws
-        ]
+            renders = [self.full.render(codes[[row]]) for row in range(len(codes))]
+        images = torch.cat([view.final_image for view in renders])
+        keys = [hashlib.sha256(w.float().cpu().numpy().tobytes()).hexdigest() for w in codes.ws]
         return fit_networks(images, keys, self.style.direction, self.settings, bundle)
 
 
