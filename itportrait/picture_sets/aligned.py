@@ -18,13 +18,15 @@ from itportrait.image import decode
 from itportrait.io.commits import Commit, StageTable
 from itportrait.io.uris import redact
 from itportrait.learning.seeds import step_rng
-from itportrait.picture_sets.base import PictureSet, brought_to, choose, pictures_rng
+from itportrait.picture_sets.base import Picture, PictureSet, brought_to, choose, pictures_rng
 from itportrait.records import AlignedRecord, Status
 
 _POOL = 4
 """Number of row groups that are held at once."""
 _DRAWS = 256
 """Number of pictures that are drawn from a pool before one of its row groups is replaced."""
+_Stored = tuple[str, bytes, np.ndarray | None]
+"""A row as it is held: record id, encoded picture, camera."""
 _HELD_BYTES = 2**28
 """Memory for decoded pictures, which spares small sets from being decoded again and again."""
 
@@ -57,10 +59,10 @@ class AlignedSet(PictureSet):
         for commit in self._table.commits():
             found = True
             ids = []
-            for record_id, status in _statuses(self._table, commit):
-                statuses[status] += 1
-                if status == Status.OK:
-                    ids.append(record_id)
+            for row in self._table.read_columns(commit, ["record_id", "status"]):
+                statuses[row["status"]] += 1
+                if row["status"] == Status.OK:
+                    ids.append(row["record_id"])
             if ids:
                 self._parts.append(commit)
                 recipes.add(commit.recipe)
@@ -72,17 +74,18 @@ class AlignedSet(PictureSet):
         if not self.count:
             raise NoInputError(_nothing(self.uri, found, self.left_out))
 
-    def _draw(self, step: int, count: int, seed: int, rank: int) -> list[tuple[str, np.ndarray]]:
+    def _draw(self, step: int, count: int, seed: int, rank: int) -> list[Picture]:
         rows = [
             (part, group, row)
             for part, group in self._pool(step, count, seed, rank)
             for row in range(len(self._load(part, group)))
         ]
         chosen = choose(rows, count, pictures_rng(seed, rank, step))
-        return [
-            (self._load(part, group)[row][0], self._decoded(part, group, row))
-            for part, group, row in chosen
-        ]
+        return [self._picture(*place) for place in chosen]
+
+    def _picture(self, part: int, group: int, row: int) -> Picture:
+        record_id, _, camera = self._load(part, group)[row]
+        return Picture(record_id, self._decoded(part, group, row), camera)
 
     def _pool(self, step: int, count: int, seed: int, rank: int) -> list[tuple[int, int]]:
         """Return the row groups of a step, as numbers of their part and within it.
@@ -105,26 +108,26 @@ class AlignedSet(PictureSet):
     def _count_groups(self, part: int) -> int:
         return self._table.count_picture_groups(self._parts[part])
 
-    def _read_group(self, part: int, group: int) -> list[tuple[str, bytes]]:
-        """Return record ids and encoded pictures of a row group, of rows that are ok."""
+    def _read_group(self, part: int, group: int) -> list[_Stored]:
+        """Return what a row group holds of rows that are ok."""
         commit = self._parts[part]
-        good = {i for i, status in _statuses(self._table, commit) if status == Status.OK}
+        rows = self._table.read_columns(commit, ["record_id", "status", "camera"])
+        good = {row["record_id"]: row["camera"] for row in rows if row["status"] == Status.OK}
+        cameras = {
+            record_id: None if camera is None else np.asarray(camera, dtype=np.float32)
+            for record_id, camera in good.items()
+        }
         pictures = self._table.read_picture_group(commit, group)
-        return [(record_id, data) for record_id, data in pictures if record_id in good]
+        return [(i, data, cameras[i]) for i, data in pictures if i in good]
 
     def _decode(self, part: int, group: int, row: int) -> np.ndarray:
-        record_id, data = self._load(part, group)[row]
+        record_id, data, _ = self._load(part, group)[row]
         try:
             return brought_to(decode(data), self.size)
         except DecodeError as error:
             raise DecodeError(
                 f"picture {record_id} of {redact(self.uri)} is damaged ({error}); align it again"
             ) from error
-
-
-def _statuses(table: StageTable, commit: Commit) -> list[tuple[str, str]]:
-    rows = table.read_columns(commit, ["record_id", "status"])
-    return [(row["record_id"], row["status"]) for row in rows]
 
 
 def _nothing(uri: str, found: bool, left_out: dict[str, int]) -> str:

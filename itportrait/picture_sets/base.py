@@ -25,10 +25,27 @@ class PictureBatch:
     Args:
         images: `[N, 3, S, S]` in [-1, 1], on the CPU.
         record_ids: of each picture.
+        cameras: `[N, 25]` that the align stage has given them, or None where it has seen none.
     """
 
     images: Tensor
     record_ids: tuple[str, ...]
+    cameras: Tensor | None = None
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture of a set.
+
+    Args:
+        record_id: its own.
+        pixels: uint8 `[S, S, 3]`.
+        camera: `[25]` of the align stage, or None.
+    """
+
+    record_id: str
+    pixels: np.ndarray
+    camera: np.ndarray | None = None
 
 
 class PictureSet(ABC):
@@ -58,20 +75,22 @@ class PictureSet(ABC):
             rank: number of the worker, so that each draws its own.
         """
         found = self._draw(step, count, seed, rank)
-        images = to_tensor(np.stack([pixels for _, pixels in found]))
-        return PictureBatch(images, tuple(record_id for record_id, _ in found))
+        images = to_tensor(np.stack([picture.pixels for picture in found]))
+        cameras = [picture.camera for picture in found if picture.camera is not None]
+        whole = torch.as_tensor(np.stack(cameras)) if len(cameras) == len(found) else None
+        return PictureBatch(images, tuple(picture.record_id for picture in found), whole)
 
     def sample(self, count: int = SAMPLE) -> list[np.ndarray]:
         """Return up to so many pictures, always the same, uint8 `[S, S, 3]` each."""
-        return [pixels for _, pixels in self._draw(0, min(count, self.count), 0, 0)]
+        return [picture.pixels for picture in self._draw(0, min(count, self.count), 0, 0)]
 
     def summary(self) -> dict[str, Any]:
         """Return JSON data about the set that is kept with the styles that it guided."""
         return {"count": self.count, "left_out": dict(self.left_out), "digest": self.digest}
 
     @abstractmethod
-    def _draw(self, step: int, count: int, seed: int, rank: int) -> list[tuple[str, np.ndarray]]:
-        """Return record ids and pixels, uint8 `[S, S, 3]`, of a step."""
+    def _draw(self, step: int, count: int, seed: int, rank: int) -> list[Picture]:
+        """Return the pictures of a step."""
 
 
 def pictures_rng(seed: int, rank: int, step: int) -> Generator:

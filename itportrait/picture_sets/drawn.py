@@ -8,7 +8,7 @@ from torch import Tensor
 
 from itportrait.config import fingerprint
 from itportrait.geometry.camera import look_at_camera
-from itportrait.picture_sets.base import PictureSet, choose, pictures_rng
+from itportrait.picture_sets.base import Picture, PictureSet, choose, pictures_rng
 from itportrait.portraits import ORBIT, render_portrait, sample_people
 
 SEED = 41_009
@@ -46,6 +46,6 @@ class DrawnSet(PictureSet):
         people = zip(sample_people(self.count, SEED), self.cameras, strict=True)
         return [render_portrait(p, c, self.size, domain=self.domain).image for p, c in people]
 
-    def _draw(self, step: int, count: int, seed: int, rank: int) -> list[tuple[str, np.ndarray]]:
+    def _draw(self, step: int, count: int, seed: int, rank: int) -> list[Picture]:
         rows = choose(range(self.count), count, pictures_rng(seed, rank, step))
-        return [(f"{self.domain}-{row:05d}", self._pixels[row]) for row in rows]
+        return [Picture(f"{self.domain}-{row:05d}", self._pixels[row]) for row in rows]

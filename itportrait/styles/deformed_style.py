@@ -19,7 +19,10 @@ from itportrait.weights.networks import copy_weights, find_misfits, shapes_of
 DEFORMATIONS: Registry[type[Deformation]] = Registry(
     "deformation",
     group="itportrait.deformations",
-    own={"residual_maps": "itportrait.compared.dr3d.maps:ResidualMaps"},
+    own={
+        "front_warp": "itportrait.compared.avatargan3d.warp:FrontWarp",
+        "residual_maps": "itportrait.compared.dr3d.maps:ResidualMaps",
+    },
 )
 """Kinds of deformation by the name that a style's file has."""
 _KEY = "deformation"

@@ -18,6 +18,7 @@ METHODS: "Registry[type[AdaptationMethod[Any]]]" = Registry(
     "adaptation method",
     group="itportrait.adaptation_methods",
     own={
+        "avatargan3d": "itportrait.compared.avatargan3d.method:AvatarGan3dMethod",
         "clipstyler": f"{_CLIPSTYLER}.method:ClipstylerMethod",
         "dr3d": "itportrait.compared.dr3d.method:Dr3dMethod",
         "itportrait": "itportrait.adapt.methods.itportrait.method:ItportraitMethod",
@@ -35,6 +36,7 @@ METHODS: "Registry[type[AdaptationMethod[Any]]]" = Registry(
 _OWN_CONFIGS: Registry[type[MethodConfig]] = Registry(
     "adaptation method",
     own={
+        "avatargan3d": "itportrait.compared.avatargan3d.config:AvatarGan3dConfig",
         "clipstyler": f"{_CLIPSTYLER}.config:ClipstylerConfig",
         "dr3d": "itportrait.compared.dr3d.config:Dr3dConfig",
         "itportrait": "itportrait.adapt.methods.itportrait.config:ItportraitConfig",

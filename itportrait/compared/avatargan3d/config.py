@@ -1,0 +1,84 @@
+"""Settings of the avatargan3d method; a module apart from it, so that checking loads no torch."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from pydantic import Field
+
+from itportrait.adapt.settings import FinetuningConfig
+from itportrait.adversarial import MINI_ADVERSARY, AdversarialConfig
+from itportrait.config import Settings
+
+MINI: dict[str, Any] = {
+    "ema": 0.9,
+    "batch": 4,
+    "learning_rate": 3e-3,
+    "warp": {"width": 64, "points": 5},
+    "cameras": {"refresh": 20, "renders": 64, "faces": 16},
+    "adversary": MINI_ADVERSARY,
+}
+"""For the embedded family and some 64 pictures in a minute of one core."""
+
+
+class WarpConfig(Settings):
+    """The thin-plate spline that bends the front plane of every portrait's scene."""
+
+    points: int = Field(default=7, ge=2)
+    """Number of control points along each side of the plane."""
+    width: int = Field(default=256, ge=1)
+    """Width of the network that moves them."""
+    limit: float = Field(default=0.25, gt=0, le=1)
+    """Largest shift of a control point along an axis, in halves of the plane's side."""
+    size: float = Field(default=0.5, ge=0)
+    """Weight of the mean squared length of the shifts."""
+    asymmetry: float = Field(default=0.5, ge=0)
+    """Weight of the mean squared difference between shifts of the left and of the right side."""
+
+
+class CamerasConfig(Settings):
+    """How the cameras of pictures are aligned with those of the generator."""
+
+    faces: int = Field(default=64, ge=0)
+    """Number of pictures, and of renders, whose landmarks are compared to find the distance of the
+    cameras. 0 leaves the distance as the family's."""
+    fewest: int = Field(default=6, ge=1)
+    """Number of pictures, and of renders, in which a face must be found; else
+    the distance stays."""
+    rounds: int = Field(default=2, ge=1)
+    """Number of corrections of the distance."""
+    reach: float = Field(default=0.2, ge=0, lt=1)
+    """Largest change of the distance, as a share of it."""
+    renders: int = Field(default=256, ge=0)
+    """Number of renders from known cameras on which the estimates are corrected. 0 takes them as
+    they are."""
+    refresh: int = Field(default=500, ge=1)
+    """Number of steps after which the estimates are corrected again."""
+    ridge: float = Field(default=0.1, gt=0)
+    """Weight that keeps the correction small, for each render."""
+
+
+class AvatarGan3dConfig(FinetuningConfig):
+    """Everything that the avatargan3d method reads."""
+
+    accepts: ClassVar = frozenset({"set"})
+    modes: ClassVar = frozenset({"image"})
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"mini": MINI}
+
+    batch: int = Field(default=16, ge=1)
+    """Number of pictures, and of renders, in a step."""
+    learning_rate: float = Field(default=2.5e-3, gt=0)
+    """Learning rate of the generator's Adam."""
+    betas: tuple[float, float] = (0.0, 0.99)
+    """Decay rates of the two averages of the generator's Adam."""
+    mirror: bool = True
+    """Whether half of the pictures are mirrored."""
+    adversarial: float = Field(default=1.0, ge=0)
+    """Weight of the discriminator's verdict."""
+    depth: float = Field(default=3.0, ge=0)
+    """Weight of the mean absolute difference of depth to the base generator."""
+    warp: WarpConfig = WarpConfig()
+    """The deformation of the front plane."""
+    cameras: CamerasConfig = CamerasConfig()
+    """Cameras of the pictures, which come without."""
+    adversary: AdversarialConfig = AdversarialConfig()
+    """The discriminator."""
