@@ -15,6 +15,7 @@ from typing import Any
 
 import ray
 import ray._private.utils as ray_utils
+from ray._private import auto_init_hook
 from ray._raylet import Config  # pyright: ignore[reportAttributeAccessIssue]  (not in its stub)
 
 import itportrait
@@ -53,6 +54,9 @@ def connect(address: str | None = None, *, num_cpus: int | None = None) -> None:
     if address is None and os.environ.get("RAY_ADDRESS"):
         address = "auto"
     quiet()
+    # A thread that still waits for a task when the session has ended would connect to any Ray that
+    # runs on this machine, and go on there.
+    auto_init_hook.enable_auto_connect = False
     common = {"logging_level": logging.ERROR, "log_to_driver": False, "runtime_env": _runtime_env()}
     if address in (None, "local"):
         _secure_embedded()

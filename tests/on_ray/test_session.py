@@ -37,7 +37,10 @@ def test_none_is_one_sentence(monkeypatch):
 
 @pytest.mark.slow
 def test_ray_starts_with_bytes_in_folder_and_command_line(tmp_path):
-    """Tasks take and give such names; an error that holds one does not end its process."""
+    """Tasks take and give such names; an error that holds one does not end its process.
+
+    Whoever asks for a task after the session has ended is refused, and starts no other Ray.
+    """
     code = (
         "import os, sys\n"
         "from itportrait.execution.executor import Call\n"
@@ -55,6 +58,10 @@ def test_ray_starts_with_bytes_in_folder_and_command_line(tmp_path):
         "        call(here, True)\n"
         "    except OSError as error:\n"
         "        print(error.strerror)\n"
+        "try:\n"
+        "    call(here)\n"
+        "except Exception as error:\n"
+        "    print('not' in str(error) and 'Ray' in str(error))\n"
     )
     folder = tmp_path / os.fsdecode(b"caf\xe9")
     folder.mkdir()
@@ -65,7 +72,8 @@ def test_ray_starts_with_bytes_in_folder_and_command_line(tmp_path):
         capture_output=True,
         text=True,
     )
-    assert done.stdout.splitlines() == ["True", rf"no {tmp_path}/caf\xe9"], done.stderr[-3000:]
+    expected = ["True", rf"no {tmp_path}/caf\xe9", "True"]
+    assert done.stdout.splitlines() == expected, done.stderr[-3000:]
 
 
 def give_back(name, fail=False):
