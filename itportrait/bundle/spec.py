@@ -36,7 +36,7 @@ READY_MADE_FOLDER = "bank"
 """Domains that come with a bundle. They are made from its models and name its `model_id`, so they
 cannot be among the files that this comes from."""
 RELEVANCES_FOLDER = "relevances"
-"""What was measured of a bundle's generator by its models, see `itportrait.compared.styleclip`. It
+"""What was measured of a bundle's generator by its models, see `itportrait.editing.styleclip`. It
 names the bundle's `model_id`, too."""
 
 

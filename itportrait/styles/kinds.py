@@ -13,10 +13,10 @@ STYLE_KINDS: Registry[type[Style]] = Registry(
     group="itportrait.style_kinds",
     own={
         "itportrait-adapter-1": "itportrait.styles.weight_style:WeightStyle",
-        "itportrait-clipstyler-1": "itportrait.compared.clipstyler.style:ClipstylerStyle",
+        "itportrait-clipstyler-1": "itportrait.editing.clipstyler.style:ClipstylerStyle",
         "itportrait-deformed-1": "itportrait.styles.deformed_style:DeformedStyle",
         "itportrait-latent-1": "itportrait.styles.latent_style:LatentStyle",
-        "itportrait-optimized-1": "itportrait.compared.styleclip.optimization:OptimizedStyle",
+        "itportrait-optimized-1": "itportrait.editing.styleclip.optimization:OptimizedStyle",
         "itportrait-stacked-1": "itportrait.styles.stacked_style:StackedStyle",
     },
 )

@@ -12,20 +12,20 @@ if TYPE_CHECKING:
     from itportrait.adapt.methods.itportrait.method import ItportraitMethod
 
 _COUPLED = "itportrait.compared.coupled"
-_CLIPSTYLER = "itportrait.compared.clipstyler"
+_EDITING = "itportrait.editing"
 
 METHODS: "Registry[type[AdaptationMethod[Any]]]" = Registry(
     "adaptation method",
     group="itportrait.adaptation_methods",
     own={
         "avatargan3d": "itportrait.compared.avatargan3d.method:AvatarGan3dMethod",
-        "clipstyler": f"{_CLIPSTYLER}.method:ClipstylerMethod",
+        "clipstyler": f"{_EDITING}.clipstyler.method:ClipstylerMethod",
         "dr3d": "itportrait.compared.dr3d.method:Dr3dMethod",
         "itportrait": "itportrait.adapt.methods.itportrait.method:ItportraitMethod",
         "jojogan": "itportrait.compared.jojogan.method:JojoganMethod",
-        "jojogan+clipstyler": f"{_CLIPSTYLER}.method:JojoganClipstylerMethod",
+        "jojogan+clipstyler": f"{_COUPLED}.restyled:JojoganClipstylerMethod",
         "jojogan+styleclip": f"{_COUPLED}.edited:JojoganStyleclipMethod",
-        "styleclip": "itportrait.compared.styleclip.method:StyleclipMethod",
+        "styleclip": f"{_EDITING}.styleclip.method:StyleclipMethod",
         "stylegan_nada": "itportrait.compared.stylegan_nada.method:StyleganNadaMethod",
         "stylegan_nada+jojogan": f"{_COUPLED}.method:StyleganNadaJojoganMethod",
         "your3demoji": "itportrait.compared.your3demoji.method:Your3dEmojiMethod",
@@ -37,13 +37,13 @@ _OWN_CONFIGS: Registry[type[MethodConfig]] = Registry(
     "adaptation method",
     own={
         "avatargan3d": "itportrait.compared.avatargan3d.config:AvatarGan3dConfig",
-        "clipstyler": f"{_CLIPSTYLER}.config:ClipstylerConfig",
+        "clipstyler": f"{_EDITING}.clipstyler.config:ClipstylerConfig",
         "dr3d": "itportrait.compared.dr3d.config:Dr3dConfig",
         "itportrait": "itportrait.adapt.methods.itportrait.config:ItportraitConfig",
         "jojogan": "itportrait.compared.jojogan.config:JojoganConfig",
-        "jojogan+clipstyler": f"{_CLIPSTYLER}.config:JojoganClipstylerConfig",
+        "jojogan+clipstyler": f"{_COUPLED}.config:JojoganClipstylerConfig",
         "jojogan+styleclip": f"{_COUPLED}.config:JojoganStyleclipConfig",
-        "styleclip": "itportrait.compared.styleclip.config:StyleclipConfig",
+        "styleclip": f"{_EDITING}.styleclip.config:StyleclipConfig",
         "stylegan_nada": "itportrait.compared.stylegan_nada.config:StyleganNadaConfig",
         "stylegan_nada+jojogan": f"{_COUPLED}.config:StyleganNadaJojoganConfig",
         "your3demoji": "itportrait.compared.your3demoji.config:Your3dEmojiConfig",

@@ -9,11 +9,13 @@ from itportrait.adapt.domain import DomainSpec
 from itportrait.compared.jojogan.config import MINI as JOJOGAN_MINI
 from itportrait.compared.jojogan.config import JojoTerms
 from itportrait.compared.settings import GuidedConfig
-from itportrait.compared.styleclip.config import MINI as STYLECLIP_MINI
-from itportrait.compared.styleclip.config import StyleclipTerms
 from itportrait.compared.stylegan_nada.config import MINI as NADA_MINI
 from itportrait.compared.stylegan_nada.config import NadaTerms
 from itportrait.config import Settings
+from itportrait.editing.clipstyler.config import MINI as CLIPSTYLER_MINI
+from itportrait.editing.clipstyler.config import ClipstylerTerms
+from itportrait.editing.styleclip.config import MINI as STYLECLIP_MINI
+from itportrait.editing.styleclip.config import StyleclipTerms
 
 
 class CoupledConfig(GuidedConfig):
@@ -76,3 +78,17 @@ class JojoganStyleclipConfig(CoupledConfig):
 
     def unread(self, spec: DomainSpec) -> tuple[str, ...]:
         return tuple(f"styleclip.{name}" for name in self.styleclip.unread_terms())
+
+
+class JojoganClipstylerConfig(GuidedConfig):
+    """Everything that the coupling jojogan+clipstyler reads."""
+
+    modes: ClassVar = frozenset({"image_text"})
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "mini": {"learning_rate": 6e-3, "jojogan": JOJOGAN_MINI, "clipstyler": CLIPSTYLER_MINI}
+    }
+
+    jojogan: JojoTerms = JojoTerms()
+    """The feature loss to the style pictures, which trains the generator."""
+    clipstyler: ClipstylerTerms = ClipstylerTerms()
+    """The networks over the trained generator's renders."""

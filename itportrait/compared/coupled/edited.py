@@ -20,7 +20,7 @@ from itportrait.adapt.settings import MethodConfig
 from itportrait.compared.coupled.config import CoupledConfig, JojoganStyleclipConfig
 from itportrait.compared.coupled.method import CoupledMethod
 from itportrait.compared.jojogan.method import MixingGuide
-from itportrait.compared.styleclip.method import Edit
+from itportrait.editing.styleclip.method import Edit
 from itportrait.styles import (
     LatentStyle,
     PortraitStyle,

@@ -27,9 +27,9 @@ from torch import Tensor
 from itportrait.adapt.sampling import random_codes
 from itportrait.bundle import Bundle
 from itportrait.bundle.spec import RELEVANCES_FOLDER
-from itportrait.compared.styleclip.config import RelevanceConfig
-from itportrait.compared.styleclip.space import StyleLayer, style_layers, style_statistics
 from itportrait.config import fingerprint
+from itportrait.editing.styleclip.config import RelevanceConfig
+from itportrait.editing.styleclip.space import StyleLayer, style_layers, style_statistics
 from itportrait.errors import CheckpointError
 from itportrait.learning.seeds import step_rng
 from itportrait.losses import unit

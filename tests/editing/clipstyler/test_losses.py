@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from itportrait.compared.clipstyler.losses import (
+from itportrait.editing.clipstyler.losses import (
     Patches,
     content_loss,
     homographies,

@@ -9,16 +9,16 @@ import torch
 from itportrait.adapt import AdaptConfig, adapt_domain, misfits, resolve
 from itportrait.adapt.fingerprint import adapt_fingerprint
 from itportrait.adapt.methods import METHODS, MethodContext
-from itportrait.compared.styleclip import method as module
-from itportrait.compared.styleclip.config import DirectionTerms
-from itportrait.compared.styleclip.directions import shift_towards, word_relevances
-from itportrait.compared.styleclip.optimization import OptimizedStyle
-from itportrait.compared.styleclip.relevances import Relevances
-from itportrait.compared.styleclip.space import StyleLayer
+from itportrait.editing.styleclip import method as module
+from itportrait.editing.styleclip.config import DirectionTerms
+from itportrait.editing.styleclip.directions import shift_towards, word_relevances
+from itportrait.editing.styleclip.optimization import OptimizedStyle
+from itportrait.editing.styleclip.relevances import Relevances
+from itportrait.editing.styleclip.space import StyleLayer
 from itportrait.errors import CheckpointError, InvalidArgumentError
 from itportrait.metrics import clip_direction
 from itportrait.styles import Codes, LatentStyle, WeightDelta, read_style
-from tests.compared.styleclip.conftest import FEW
+from tests.editing.styleclip.conftest import FEW
 from tests.helpers.tiny_family import own_samples
 
 RELEVANCE = FEW.model_dump()

@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from itportrait.bank.store import Bank
 from itportrait.bundle import load_bundle
 from itportrait.cli import app
-from itportrait.compared.clipstyler import style as style_module
+from itportrait.editing.clipstyler import style as style_module
 from itportrait.image import encode
 from itportrait.jobs.stylize.config import load_job
 from itportrait.records import InvertedRecord

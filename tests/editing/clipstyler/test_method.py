@@ -1,6 +1,5 @@
 """What is characteristic of clipstyler: networks of portraits that depend on nobody else."""
 
-import math
 from dataclasses import replace
 
 import pytest
@@ -8,15 +7,14 @@ import torch
 
 from itportrait.adapt import AdaptConfig, adapt_domain, adapt_fingerprint, misfits, resolve
 from itportrait.adapt.methods import METHODS, MethodContext
-from itportrait.compared.clipstyler import style as style_module
-from itportrait.compared.clipstyler.network import Networks, Shape
+from itportrait.editing.clipstyler import style as style_module
+from itportrait.editing.clipstyler.network import Networks, Shape
 from itportrait.errors import CheckpointError
 from itportrait.geometry.camera import look_at_camera
 from itportrait.styles import (
     Codes,
     NoDensityError,
     PreparedGenerator,
-    StackedStyle,
     read_style,
 )
 from tests.helpers.tiny_family import own_samples
@@ -162,29 +160,3 @@ def test_pictures_are_refused(make_spec):
     problem = misfits(make_spec("image", method="clipstyler"))["mode"]
     assert "must be text with method 'clipstyler'" in problem
     assert "image_text" in misfits(make_spec("text", method="jojogan+clipstyler"))["mode"]
-
-
-def test_the_coupling_lies_over_the_trained_generator(bundle, config, make_spec, reference, codes):
-    options = {"jojogan.pair.steps": 1, "learning_rate": 0.01, "clipstyler": FEW}
-    spec = make_spec("image_text", method="jojogan+clipstyler", steps=2, options=options)
-    result = adapt_domain(bundle, spec, config, references=[reference])
-    style = read_style(result.style.to_bytes())
-    assert isinstance(style, StackedStyle)
-    assert any(bool(delta.any()) for delta in style.below.delta.values())
-    alone = adapt_domain(
-        bundle,
-        make_spec(
-            "image",
-            method="jojogan",
-            steps=2,
-            options={"pair.steps": 1, "learning_rate": 0.01},
-        ),
-        config,
-        references=[reference],
-    ).style
-    for name, delta in alone.delta.items():
-        assert torch.equal(delta, style.below.delta[name])
-    below = picture(style.below.prepare(bundle.generator).bind(codes))
-    bound = style.with_models(bundle).prepare(bundle.generator).bind(codes)
-    assert float((picture(bound) - below).abs().mean()) > 0.02
-    assert math.isfinite(result.metrics["clip_image_gain"])

@@ -34,10 +34,10 @@ from torch import Tensor
 
 from itportrait.adapt.methods.base import AdaptationMethod, MethodContext
 from itportrait.adapt.settings import MethodConfig
-from itportrait.compared.styleclip.config import StyleclipConfig, StyleclipTerms
-from itportrait.compared.styleclip.directions import shift_towards, word_relevances
-from itportrait.compared.styleclip.optimization import OptimizedStyle
-from itportrait.compared.styleclip.relevances import load_relevances
+from itportrait.editing.styleclip.config import StyleclipConfig, StyleclipTerms
+from itportrait.editing.styleclip.directions import shift_towards, word_relevances
+from itportrait.editing.styleclip.optimization import OptimizedStyle
+from itportrait.editing.styleclip.relevances import load_relevances
 from itportrait.losses import text_change
 from itportrait.styles import LatentStyle, PreparedStyle, Style
 

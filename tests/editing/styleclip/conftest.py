@@ -3,8 +3,8 @@
 import pytest
 
 from itportrait.bundle import load_bundle
-from itportrait.compared.styleclip.config import RelevanceConfig
-from itportrait.compared.styleclip.relevances import load_relevances
+from itportrait.editing.styleclip.config import RelevanceConfig
+from itportrait.editing.styleclip.relevances import load_relevances
 from tests.helpers.tiny_folder import write_tiny_bundle
 
 FEW = RelevanceConfig(samples=2, statistics_samples=64, batch=2)

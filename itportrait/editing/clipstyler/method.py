@@ -22,10 +22,6 @@ Differences, and our reading:
 - The learning rate is halved after 100 steps, not 99, as the program's order of calls does.
 - Preset `mini` lets the network paint over the picture with a mask (`from_picture`), because 40
   steps do not suffice to draw it anew.
-
-The coupling jojogan+clipstyler is named by the ITportrait paper (arXiv 2304.04364), which publishes
-no program for it. Our reading: JoJoGAN trains the generator by the style pictures, and the networks
-lie over its renders. Steps are chosen by the generator's own renders.
 """
 
 from collections.abc import Mapping
@@ -35,20 +31,16 @@ from torch import Tensor
 
 from itportrait.adapt.methods.base import AdaptationMethod, MethodContext
 from itportrait.adapt.settings import MethodConfig
-from itportrait.compared.clipstyler.config import (
+from itportrait.editing.clipstyler.config import (
     ClipstylerConfig,
     ClipstylerFit,
     ClipstylerTerms,
-    JojoganClipstylerConfig,
 )
-from itportrait.compared.clipstyler.style import SETTINGS, ClipstylerStyle
-from itportrait.compared.guided import GuidedMethod
-from itportrait.compared.jojogan.method import JojoganMethod
-from itportrait.config import Settings
+from itportrait.editing.clipstyler.style import SETTINGS, ClipstylerStyle
 from itportrait.losses import text_change
-from itportrait.styles import PreparedGenerator, PreparedStyle, StackedStyle, Style
+from itportrait.styles import PreparedGenerator, PreparedStyle, Style
 
-_DIRECTION = "direction"
+DIRECTION = "direction"
 
 
 class ClipstylerMethod(AdaptationMethod[ClipstylerConfig]):
@@ -60,7 +52,7 @@ class ClipstylerMethod(AdaptationMethod[ClipstylerConfig]):
         self, context: MethodContext[ClipstylerConfig], state: Mapping[str, Any] | None = None
     ) -> None:
         super().__init__(context, state)
-        self.direction = _direction(context, state)
+        self.direction = words_direction(context, state)
         self.begun = False
 
     def step(self, index: int) -> dict[str, float]:
@@ -75,65 +67,43 @@ class ClipstylerMethod(AdaptationMethod[ClipstylerConfig]):
         return style.with_models(self.context.bundle).prepare(base)
 
     def tensors(self) -> dict[str, Tensor]:
-        return {_DIRECTION: self.direction}
+        return {DIRECTION: self.direction}
 
     def styles(self, tensors: Mapping[str, Tensor], info: dict[str, Any]) -> dict[str, Style]:
-        return {"clipstyler": _style(self.context, self.context.config, tensors, info)}
+        return {"clipstyler": fitted_style(self.context, self.context.config, tensors, info)}
 
     def state_dict(self) -> dict[str, Any]:
-        return {_DIRECTION: self.direction.cpu().clone()}
+        return {DIRECTION: self.direction.cpu().clone()}
 
 
-class JojoganClipstylerMethod(GuidedMethod[JojoganClipstylerConfig]):
-    """Pictures by the feature loss on the generator, words by networks over its renders."""
-
-    Config: ClassVar[type[MethodConfig]] = JojoganClipstylerConfig
-    GUIDES: ClassVar = JojoganMethod.GUIDES
-
-    def __init__(
-        self,
-        context: MethodContext[JojoganClipstylerConfig],
-        state: Mapping[str, Any] | None = None,
-    ) -> None:
-        super().__init__(context, state)
-        self.direction = _direction(context, state)
-
-    def terms(self, guide: str) -> Settings:
-        return self.context.config.jojogan
-
-    def tensors(self) -> dict[str, Tensor]:
-        return {**super().tensors(), _DIRECTION: self.direction}
-
-    def styles(self, tensors: Mapping[str, Tensor], info: dict[str, Any]) -> dict[str, Style]:
-        below = super().styles(tensors, {})[self.result]
-        above = _style(self.context, self.context.config.clipstyler, tensors, {})
-        domain, model_id = below.domain, below.base_model_id
-        return {"jojogan+clipstyler": StackedStyle(domain, model_id, below, above, dict(info))}
-
-    def state_dict(self) -> dict[str, Any]:
-        return {**super().state_dict(), _DIRECTION: self.direction.cpu().clone()}
-
-
-def _direction(context: MethodContext[Any], state: Mapping[str, Any] | None) -> Tensor:
+def words_direction(context: MethodContext[Any], state: Mapping[str, Any] | None) -> Tensor:
     """Return the way of the words in the bundle's first image-text model, `[D]`."""
     if state is not None:
-        return state[_DIRECTION].to(context.bundle.generator.device)
+        return state[DIRECTION].to(context.bundle.generator.device)
     prompt = context.spec.prompt
-    assert prompt is not None  # both methods are guided by words
+    assert prompt is not None  # the method is guided by words
     return text_change(context.bundle.clips[0], prompt, context.spec.source_prompt)
 
 
-def _style(
+def fitted_style(
     context: MethodContext[Any],
     terms: ClipstylerTerms,
     tensors: Mapping[str, Tensor],
     info: dict[str, Any],
 ) -> ClipstylerStyle:
+    """Return the style that fits a network to each portrait.
+
+    Args:
+        context: of the run.
+        terms: how networks are fitted.
+        tensors: with the way of the words, under `DIRECTION`.
+        info: JSON data kept with the style.
+    """
     values = terms.model_dump(mode="json", include=set(ClipstylerTerms.model_fields))
     fit = ClipstylerFit(**values, seed=context.spec.seed)
     return ClipstylerStyle(
         domain=context.spec.name,
         base_model_id=context.bundle.model_id,
         info={**info, SETTINGS: fit.model_dump(mode="json")},
-        direction=tensors[_DIRECTION].cpu(),
+        direction=tensors[DIRECTION].cpu(),
     )

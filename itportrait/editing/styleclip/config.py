@@ -36,7 +36,7 @@ MINI: dict[str, Any] = {
         "beta": 0.2,
         "agreement": True,
         "relevance": {"samples": 8, "statistics_samples": 10_000, "truncation_psi": 1.0},
-    }
+    },
 }
 """For the embedded family, whose models have few features: see `benchmarks/bm_styleclip.py`. Its
 relevances come with it."""

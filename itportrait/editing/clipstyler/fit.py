@@ -8,15 +8,15 @@ from safetensors.torch import save
 from torch import Tensor
 
 from itportrait.bundle import Bundle
-from itportrait.compared.clipstyler.config import ClipstylerFit
-from itportrait.compared.clipstyler.losses import (
+from itportrait.editing.clipstyler.config import ClipstylerFit
+from itportrait.editing.clipstyler.losses import (
     Patches,
     content_loss,
     patch_loss,
     seen_patches,
     total_variation,
 )
-from itportrait.compared.clipstyler.network import Networks, Shape
+from itportrait.editing.clipstyler.network import Networks, Shape
 from itportrait.errors import CheckpointError
 from itportrait.learning.seeds import key_rng
 from itportrait.losses import cosine_loss

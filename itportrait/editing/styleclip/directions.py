@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 from torch import Tensor
 
-from itportrait.compared.styleclip.config import DirectionTerms
-from itportrait.compared.styleclip.relevances import Relevances
+from itportrait.editing.styleclip.config import DirectionTerms
+from itportrait.editing.styleclip.relevances import Relevances
 from itportrait.errors import InvalidArgumentError
 from itportrait.losses import unit
 

@@ -8,9 +8,9 @@ from typing import ClassVar, Self
 import torch
 from torch import Tensor
 
-from itportrait.compared.clipstyler.config import ClipstylerFit
-from itportrait.compared.clipstyler.fit import fit_networks, networks_of
-from itportrait.compared.clipstyler.network import Networks
+from itportrait.editing.clipstyler.config import ClipstylerFit
+from itportrait.editing.clipstyler.fit import fit_networks, networks_of
+from itportrait.editing.clipstyler.network import Networks
 from itportrait.errors import CheckpointError, InvalidArgumentError
 from itportrait.generator import Rendering
 from itportrait.losses import luma

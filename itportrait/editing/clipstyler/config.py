@@ -1,4 +1,4 @@
-"""Settings of clipstyler and jojogan+clipstyler; the published program's values are defaults."""
+"""Settings of the clipstyler method; the published program's values are the defaults."""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar
@@ -7,9 +7,6 @@ from pydantic import Field
 
 from itportrait.adapt.domain import DomainSpec
 from itportrait.adapt.settings import MethodConfig
-from itportrait.compared.jojogan.config import MINI as JOJOGAN_MINI
-from itportrait.compared.jojogan.config import JojoTerms
-from itportrait.compared.settings import GuidedConfig
 from itportrait.config import Settings
 
 MINI: dict[str, Any] = {
@@ -88,17 +85,3 @@ class ClipstylerConfig(ClipstylerTerms, MethodConfig):
 
     def run_steps(self, spec: DomainSpec) -> int:
         return 1
-
-
-class JojoganClipstylerConfig(GuidedConfig):
-    """Everything that the coupling jojogan+clipstyler reads."""
-
-    modes: ClassVar = frozenset({"image_text"})
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
-        "mini": {"learning_rate": 6e-3, "jojogan": JOJOGAN_MINI, "clipstyler": MINI}
-    }
-
-    jojogan: JojoTerms = JojoTerms()
-    """The feature loss to the style pictures, which trains the generator."""
-    clipstyler: ClipstylerTerms = ClipstylerTerms()
-    """The networks over the trained generator's renders."""

@@ -10,13 +10,13 @@ import torch
 from itportrait.adapt.sampling import random_codes
 from itportrait.bundle import load_bundle
 from itportrait.bundle.spec import RELEVANCES_FOLDER, hash_files
-from itportrait.compared.styleclip import relevances as module
-from itportrait.compared.styleclip.config import RelevanceConfig, StyleclipConfig
-from itportrait.compared.styleclip.relevances import load_relevances, relevance_key
-from itportrait.compared.styleclip.space import style_layers, style_statistics
+from itportrait.editing.styleclip import relevances as module
+from itportrait.editing.styleclip.config import RelevanceConfig, StyleclipConfig
+from itportrait.editing.styleclip.relevances import load_relevances, relevance_key
+from itportrait.editing.styleclip.space import style_layers, style_statistics
 from itportrait.errors import CheckpointError
 from itportrait.learning.seeds import step_rng
-from tests.compared.styleclip.conftest import FEW
+from tests.editing.styleclip.conftest import FEW
 
 
 def outputs(generator, layers, ws, camera, change=None):

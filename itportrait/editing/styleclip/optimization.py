@@ -8,8 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from itportrait.compared.styleclip.config import OptimizationTerms
 from itportrait.config import is_section
+from itportrait.editing.styleclip.config import OptimizationTerms
 from itportrait.errors import CheckpointError, InvalidArgumentError
 from itportrait.invert.rows import RowAdam, RowSchedule
 from itportrait.styles import BoundStyle, Codes, PortraitStyle, PreparedGenerator, PreparedStyle
