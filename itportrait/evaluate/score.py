@@ -46,6 +46,14 @@ class ProbeBase:
         self.network = network or feature_network(bundle)
         self.probe = ProbeSet.of(bundle, config)
         self.style = PreparedGenerator(bundle.generator)
+        self._draws: dict[int, ProbeBase] = {0: self}
+
+    def draw(self, number: int) -> "ProbeBase":
+        """Return another draw of the probe set, kept as this one is; number 0 is this one."""
+        if number not in self._draws:
+            config = self.config.model_copy(update={"seed": self.config.seed + number})
+            self._draws[number] = ProbeBase(self.bundle, config, network=self.network)
+        return self._draws[number]
 
     def views(self, style: PreparedStyle) -> PortraitViews:
         """Render the probe's portraits in a style."""

@@ -146,6 +146,7 @@ class BankBuild:
             scores.metrics.get(CHAMPION),
             self.spec.gate,
             same_target=champion is None or _target_of(champion) == _target(trained),
+            differences=scores.differences(CANDIDATE, CHAMPION),
         )
         if decision.promote and obstacle:
             decision = replace(decision, reasons=(obstacle,))
@@ -192,6 +193,7 @@ class BankBuild:
             truth=self.spec.domains[trained.job.spec.name].truth,
             styles=styles,
             probe=self.spec.probe,
+            draws=self.spec.gate.draws,
         )
 
     def _version(

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from functools import lru_cache
+from statistics import fmean
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +13,9 @@ from itportrait.bundle.warm import warm_bundle
 from itportrait.errors import NoInputError
 from itportrait.evaluate import (
     EvaluationProbeConfig,
+    PortraitViews,
     ProbeBase,
+    ProbeReport,
     ProbeTruth,
     StyleTarget,
     evaluate_style,
@@ -40,12 +43,23 @@ class Scores:
     """Scores of some versions of one domain on the same probe set.
 
     Args:
-        metrics: label of the version -> metric -> value.
+        metrics: label of the version -> metric -> mean over the probe's draws.
         faces: label -> renders of the first probe codes, uint8 `[S, S, 3]`; `base` included.
+        samples: label -> metric -> its value on each portrait, or on each draw where it is one of
+            whole sets; in the same order for every label.
     """
 
     metrics: dict[str, dict[str, float]]
     faces: dict[str, list[np.ndarray]] = field(repr=False)
+    samples: dict[str, dict[str, list[float]]] = field(default_factory=dict, repr=False)
+
+    def differences(self, label: str, other: str) -> dict[str, list[float]]:
+        """Return the paired differences of two versions by metric; none if one was not scored."""
+        ours, theirs = (self.samples.get(name, {}) for name in (label, other))
+        return {
+            name: [a - b for a, b in zip(ours[name], theirs[name], strict=True)]
+            for name in ours.keys() & theirs.keys()
+        }
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +73,7 @@ class ScoreJob:
         truth: see `truth_images`.
         styles: label of a version -> the bytes of its style's file.
         probe: the set.
+        draws: number of draws of the set; KID is that of the first.
         pictures: probe faces to return.
     """
 
@@ -68,6 +83,7 @@ class ScoreJob:
     truth: str | None = None
     styles: dict[str, bytes] = field(repr=False)
     probe: EvaluationProbeConfig
+    draws: int = 1
     pictures: int = 4
 
 
@@ -116,17 +132,36 @@ def score_versions(job: ScoreJob, base: ProbeBase, truth: ProbeTruth | None = No
     images = None if truth else truth_images(job.truth, job.probe, generator.image_resolution)
     if images is not None:
         truth = base.measure_truth(images)
-    metrics: dict[str, dict[str, float]] = {}
-    shown = slice(job.pictures)
-    faces = {"base": _pictures(base.base_views.own.final_image[shown])}
+    scores = Scores({}, {"base": _pictures(base.base_views, job.pictures)})
     for label, data in job.styles.items():
         style = read_style(data, source=f"{label} of {job.spec.name}")
         style.check_base(bundle.model_id)
         prepared = style.with_models(bundle).prepare(generator)
-        report = evaluate_style(base, prepared, target, truth=truth)
-        metrics[label] = report.scalars()
-        faces[label] = _pictures(report.views.own.final_image[shown])
-    return Scores(metrics, faces)
+        first = evaluate_style(base, prepared, target, truth=truth)
+        draws = [base.draw(number) for number in range(1, job.draws)]
+        reports = [first, *(evaluate_style(draw, prepared, target) for draw in draws)]
+        scores.metrics[label] = _means(reports)
+        scores.samples[label] = _samples(reports)
+        scores.faces[label] = _pictures(first.views, job.pictures)
+    return scores
+
+
+def _means(reports: list[ProbeReport]) -> dict[str, float]:
+    """Return the means over draws of what all draws have, and the first draw's KID."""
+    each = [report.scalars() for report in reports]
+    return each[0] | {
+        name: fmean(values[name] for values in each)
+        for name in each[0]
+        if all(name in values for values in each)
+    }
+
+
+def _samples(reports: list[ProbeReport]) -> dict[str, list[float]]:
+    samples = {"diversity": [report.diversity for report in reports]}
+    for name in reports[0].portraits.values:
+        values = torch.cat([report.portraits.values[name] for report in reports])
+        samples[name] = [float(value) for value in values]
+    return samples
 
 
 def truth_images(truth: str | None, probe: EvaluationProbeConfig, size: int) -> torch.Tensor | None:
@@ -174,5 +209,5 @@ def _target(job: ScoreJob, generator: "Generator") -> StyleTarget:
     return StyleTarget(prompt, job.spec.source_prompt, references)
 
 
-def _pictures(images: torch.Tensor) -> list[np.ndarray]:
-    return list(to_uint8(images))
+def _pictures(views: PortraitViews, count: int) -> list[np.ndarray]:
+    return list(to_uint8(views.own.final_image[:count]))

@@ -18,7 +18,7 @@ from itportrait.image import decode, encode
 from itportrait.jobs.bank.build import BankBuild
 from itportrait.jobs.bank.models import BankModels
 from itportrait.jobs.bank.plan import Outcome, check_date, plan_build
-from itportrait.jobs.bank.scores import score_versions, truth_images
+from itportrait.jobs.bank.scores import ScoreJob, score_versions, truth_images
 from itportrait.jobs.bank.spec import parse_bank_spec
 from itportrait.styles import WeightStyle
 from itportrait.styles.names import STYLE_FILE
@@ -185,6 +185,46 @@ def test_worse_candidate_is_held_back_and_the_champion_stays_bit_for_bit(here):
     bank.promote("pencil", result.version)
     assert bank.rollback("pencil") == champion.version
     assert Path(bank.champion("pencil").uri, STYLE_FILE).read_bytes() == served
+
+
+def test_rebuild_with_another_seed_leaves_the_champion_and_another_target_replaces_it(here):
+    without = ("broken", "pencil")
+    _, _, bank, _ = night(here, "2026-01-01", without=without)
+    champion = bank.champion("zombie").version
+    report, *_ = night(here, "2026-01-02", "domains.zombie.seed=9", without=without)
+    (result,) = report.results
+    assert result.outcome is Outcome.CANDIDATE
+    assert "as good as the champion, which stays" in result.reason
+    assert bank.champion("zombie").version == champion
+    change = "domains.zombie.prompt=a red zombie"
+    report, *_ = night(here, "2026-01-03", change, without=without)
+    assert report.results[0].outcome is Outcome.CHAMPION
+    assert "the target has changed" in report.results[0].reason
+
+
+def test_versions_are_scored_on_the_same_draws_and_compared_portrait_by_portrait(here):
+    without = ("broken", "pencil")
+    _, engine, bank, _ = night(here, "2026-01-01", without=without)
+    spec = here[1](without=without)
+    data = bank.champion("zombie").style_bytes()
+    job = ScoreJob(
+        bundle=spec.base,
+        spec=spec.domains["zombie"].spec(),
+        truth="mini:zombie",
+        styles={"candidate": data, "champion": data},
+        probe=spec.probe,
+        draws=3,
+    )
+    base = ProbeBase(engine.bundle, spec.probe)
+    scores = score_versions(job, base)
+    samples = scores.samples["candidate"]
+    assert len(samples["identity"]) == 3 * spec.probe.count
+    assert len(set(samples["identity"])) == 3 * spec.probe.count
+    assert len(samples["diversity"]) == 3
+    assert scores.metrics["candidate"]["identity"] == pytest.approx(np.mean(samples["identity"]))
+    assert set(np.concatenate(list(scores.differences("candidate", "champion").values()))) == {0.0}
+    once = score_versions(dataclasses.replace(job, draws=1), base)
+    assert once.metrics["candidate"]["kid"] == scores.metrics["candidate"]["kid"]
 
 
 def test_champion_that_cannot_be_read_gives_way(here):
