@@ -2,11 +2,13 @@
 
 Intrinsics are the family's. The distance of the cameras is the one from which renders show faces as
 large as the pictures do, by the mean spread of five landmarks. Yaw and pitch of a picture are those
-that the bundle's encoder reads, corrected by what it reads wrong in renders of known cameras: as
-the generator learns to draw as the pictures do, the correction learned on its renders fits them
-too.
+that the bundle's encoder reads; the pitches are shifted so that their mean is the family's, which
+is level, since drawn features make the encoder see from above or below. Where the settings ask for
+it, both angles are also corrected by what the encoder reads wrong in renders of known cameras, of
+the generator as it learns. On drawn people that makes the estimates worse.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
@@ -25,6 +27,8 @@ from itportrait.learning.seeds import step_rng
 from itportrait.picture_sets import PictureBatch, PictureSet
 
 _AT_ONCE = 16
+_LEVELED = 256
+"""Largest number of pictures whose mean pitch is taken."""
 _STREAM = "avatar-cameras"
 
 
@@ -45,11 +49,14 @@ class CameraAlignment:
         self.orbit = bundle.orbit
         self.correction: Tensor | None = None
         """`[w_dim + 3, 2]` from what the encoder reads to what it reads wrong."""
+        self.pitch = 0.0
+        """Mean pitch that the encoder reads in the pictures, in radians; it is taken off."""
         self.report: dict[str, Any] = {"radius": self.orbit.radius}
 
     @torch.no_grad()
     def begin(self) -> None:
-        """Find the distance of the cameras, and correct the estimates on the base generator."""
+        """Level the pitches, find the distance, and correct the estimates on the base generator."""
+        self._level()
         self._find_distance()
         self.correct(self.bundle.generator, 0)
 
@@ -71,7 +78,9 @@ class CameraAlignment:
             angles = torch.stack(camera_angles(batch.cameras), 1)
             return angles.to(self.bundle.generator.device)
         read, angles = self._read(batch.images.to(self.bundle.generator.device))
-        return angles if self.correction is None else angles + read @ self.correction
+        if self.correction is not None:
+            angles = angles + read @ self.correction
+        return angles - angles.new_tensor([0.0, self.pitch])
 
     def propose(self, batch: PictureBatch) -> Tensor:
         """Return cameras `[N, 25]` of pictures."""
@@ -118,6 +127,15 @@ class CameraAlignment:
         images = [generator.synthesize(ws[part], cameras[part]).final_image for part in parts]
         return torch.cat(images)
 
+    def _level(self) -> None:
+        if self.bundle.encoder is None or not self.config.level:
+            return
+        count = min(self.pictures.count, _LEVELED)
+        parts = range(-(-count // _AT_ONCE))
+        batches = [self.pictures.batch(i, _AT_ONCE, seed=self.seed) for i in parts]
+        self.pitch = float(torch.cat([self.angles(batch)[:, 1] for batch in batches]).mean())
+        self.report["leveled_deg"] = math.degrees(self.pitch)
+
     def _find_distance(self) -> None:
         config, base = self.config, self.bundle.generator
         if not config.faces:
@@ -157,6 +175,7 @@ class CameraAlignment:
         correction = self.correction
         return {
             "radius": self.orbit.radius,
+            "pitch": self.pitch,
             "correction": None if correction is None else correction.cpu().clone(),
             "report": dict(self.report),
         }
@@ -164,7 +183,7 @@ class CameraAlignment:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue from `state_dict`."""
         self.orbit = replace(self.orbit, radius=state["radius"])
-        correction = state["correction"]
+        self.pitch, correction = state["pitch"], state["correction"]
         if correction is not None:
             self.correction = correction.to(self.bundle.generator.device)
         self.report = dict(state["report"])

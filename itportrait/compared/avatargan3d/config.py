@@ -14,7 +14,7 @@ MINI: dict[str, Any] = {
     "batch": 4,
     "learning_rate": 3e-3,
     "warp": {"width": 64, "points": 5},
-    "cameras": {"refresh": 20, "renders": 64, "faces": 16},
+    "cameras": {"refresh": 20, "faces": 16},
     "adversary": MINI_ADVERSARY,
 }
 """For the embedded family and some 64 pictures in a minute of one core."""
@@ -48,9 +48,12 @@ class CamerasConfig(Settings):
     """Number of corrections of the distance."""
     reach: float = Field(default=0.2, ge=0, lt=1)
     """Largest change of the distance, as a share of it."""
-    renders: int = Field(default=256, ge=0)
-    """Number of renders from known cameras on which the estimates are corrected. 0 takes them as
-    they are."""
+    level: bool = True
+    """Whether the pitches of pictures are shifted, so that their mean is that of the generator's
+    cameras."""
+    renders: int = Field(default=0, ge=0)
+    """Number of renders from known cameras on which the estimates are also corrected, by ridge
+    regression; 0 leaves that out, since it made them worse on drawn people."""
     refresh: int = Field(default=500, ge=1)
     """Number of steps after which the estimates are corrected again."""
     ridge: float = Field(default=0.1, gt=0)

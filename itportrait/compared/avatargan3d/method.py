@@ -7,7 +7,7 @@ thin-plate spline that exaggerates geometry, and adversarial training. All figur
 - A 2D generator's samples are a set of pictures like any other: write them to a folder, and align
   it. `mini:NAME` are drawn pictures.
 - Cameras (`cameras.py`): the family's intrinsics, a distance from the spread of landmarks, and
-  angles by the bundle's encoder, corrected on renders of known cameras as the generator learns.
+  angles by the bundle's encoder, leveled by their mean.
   Where a bundle has no encoder, they are those of the align stage.
 - The discriminator, its penalty, augmentation and density term are `itportrait.adversarial`.
 - The depth prior is the mean absolute difference to the base's depth, where that has a surface.

@@ -96,6 +96,20 @@ def test_the_correction_undoes_what_the_encoder_reads_wrong(bundle, pictures):
     assert not torch.allclose(method.cameras.angles(batch), plain)
 
 
+def test_the_pitches_are_leveled(bundle):
+    pictures = DrawnSet("clown", 16, 32)
+    cameras = make(bundle, pictures).cameras
+    cameras.correction, cameras.pitch = None, 0.0
+    batch = pictures.batch(0, 16, seed=0)
+    plain = bundle.encoder(batch.images)[1]
+    torch.testing.assert_close(cameras.angles(batch), plain)
+    cameras.config = cameras.config.model_copy(update={"renders": 0})
+    cameras.begin()
+    leveled = cameras.angles(batch)
+    torch.testing.assert_close(leveled[:, 0], plain[:, 0])
+    torch.testing.assert_close(leveled[:, 1], plain[:, 1] - plain[:, 1].mean())
+
+
 def test_without_an_encoder_the_cameras_of_the_align_stage_are_taken(bundle, pictures):
     blind = SimpleNamespace(**{**vars(bundle), "encoder": None})
     method = make(blind, pictures)
