@@ -10,7 +10,7 @@ from itportrait.adversarial import MINI_ADVERSARY, AdversarialConfig
 from itportrait.config import Settings
 
 MINI: dict[str, Any] = {
-    "ema": 0.9,
+    "ema": 0.96,
     "batch": 4,
     "learning_rate": 1e-3,
     "depth": 10.0,
@@ -20,7 +20,7 @@ MINI: dict[str, Any] = {
     "poses": {"learning_rate": 1e-4, "refresh": 10, "recolor": 0.5, "anchor": True},
     "adversary": {**MINI_ADVERSARY, "learning_rate": 1e-3},
 }
-"""For the embedded family and some 64 pictures in a minute of one core."""
+"""For the embedded family, some 64 pictures, and 80 steps: 40 seconds of one core."""
 
 
 class PoseConfig(Settings):

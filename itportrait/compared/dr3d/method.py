@@ -21,7 +21,8 @@ Differences, and our reading where paper and program disagree:
 - Only the layers of the domain's `train` are trained; with `all` they are the published ones.
 - The discriminator learns from the renders that the generator's loss has seen, instead of others.
 
-The preset `mini` is made for 64 pictures and a minute of one core; docs/decisions.md has figures.
+The preset `mini` is made for 64 pictures and 80 steps, 40 seconds of one core. Longer runs win
+style and lose poses; docs/decisions.md has figures.
 """
 
 from collections.abc import Collection, Mapping
