@@ -1,0 +1,184 @@
+"""Time and memory of the generator and of a step of each method that trains weights.
+
+    python benchmarks/bm_steps.py --device cuda [--family ffhq512] [--json steps.json]
+
+Everything has the published sizes and random weights: nothing is downloaded, and pictures mean
+nothing. Needs torch and what the core layers import (pydantic, PyYAML, safetensors, fsspec, numpy):
+neither Ray nor MLflow nor open_clip. Prints one JSON line a part; a part that fails says so in its
+line and the others go on. On a CPU the published sizes take minutes a part.
+"""
+
+import argparse
+import gc
+import json
+import resource
+import statistics
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import torch
+
+from benchmarks.random_models import GENERATORS, random_bundle
+from itportrait.adapt import DomainSpec, Reference
+from itportrait.adapt.methods import METHODS, MethodContext, config_of
+from itportrait.geometry.camera import frontal_camera
+
+PAIR = {"pair": {"steps": 2}}
+METHOD_RUNS: tuple[tuple[str, str, dict[str, Any], int], ...] = (
+    ("itportrait", "image_text", PAIR, 12),
+    ("stylegan_nada", "text", {}, 6),
+    ("jojogan", "image", PAIR, 6),
+    ("your3demoji", "image", {"teacher": {**PAIR, "steps": 2}}, 4),
+    ("dr3d", "image", {"batch": 1}, 3),
+    ("dr3d", "image", {"batch": 8}, 3),
+)
+"""Method, mode, settings, number of steps."""
+
+
+def main() -> None:
+    """Run the benchmark of the command line."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawTextHelpFormatter
+    )
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--family", default="ffhq512", choices=sorted(GENERATORS))
+    parser.add_argument("--json", help="write all figures there too")
+    arguments = parser.parse_args()
+    torch.manual_seed(0)
+    machine = Machine(arguments.device)
+    bundle = random_bundle(arguments.family, arguments.device)
+    found: dict[str, Any] = {"torch": torch.__version__, "device": machine.name}
+    parts = {"generator": lambda: generator_times(bundle.generator, machine)}
+    for name, mode, options, steps in METHOD_RUNS:
+        label = " ".join([name, *(f"{k} {v}" for k, v in options.items() if k == "batch")])
+        parts[label] = lambda run=(name, mode, options, steps): method_times(*run, bundle, machine)
+    for label, part in parts.items():
+        try:
+            found[label] = part()
+        except Exception as error:  # the other parts are worth their time all the same
+            found[label] = f"failed: {error!r}"
+        print(json.dumps({label: found[label]}), flush=True)
+    if arguments.json:
+        Path(arguments.json).write_text(json.dumps(found, indent=1))
+    if any(isinstance(value, str) and value.startswith("failed") for value in found.values()):
+        raise SystemExit(1)
+
+
+class Machine:
+    """A device's clock and its memory."""
+
+    def __init__(self, device: str) -> None:
+        self.device, self.cuda = device, device.startswith("cuda")
+        self.name = torch.cuda.get_device_name() if self.cuda else "CPU"
+
+    def seconds(self, work: Callable[[], object]) -> float:
+        """Return how long work takes, to its end on the device."""
+        self._settle()
+        start = time.perf_counter()
+        work()
+        self._settle()
+        return time.perf_counter() - start
+
+    def median_ms(self, work: Callable[[], object], repeats: int = 10) -> float:
+        """Return the median of several runs after one that warms up."""
+        times = [self.seconds(work) for _ in range(repeats + 1)][1:]
+        return round(1000 * statistics.median(times), 2)
+
+    def forget_peak(self) -> None:
+        """Begin to measure memory anew, where the device can."""
+        gc.collect()
+        if self.cuda:
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats()
+
+    def peak_gib(self) -> float:
+        """Return the largest memory since then; on a CPU, of the whole process."""
+        kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        size = torch.cuda.max_memory_allocated() if self.cuda else 1024 * kilobytes
+        return round(size / 2**30, 2)
+
+    def _settle(self) -> None:
+        if self.cuda:
+            torch.cuda.synchronize()
+
+
+def generator_times(generator: Any, machine: Machine) -> dict[str, float]:
+    """Return the times of planes, views, and inversion steps of 1 and of 8 portraits."""
+    camera = frontal_camera().to(machine.device)
+    with torch.no_grad():
+        ws = generator.mapping(torch.randn(1, generator.z_dim).to(machine.device), camera)
+        planes = generator.planes(ws)
+        found = {
+            "planes_ms": machine.median_ms(lambda: generator.planes(ws)),
+            "raw_view_ms": machine.median_ms(
+                lambda: generator.render(planes, ws, camera, super_resolve=False)
+            ),
+            "view_ms": machine.median_ms(lambda: generator.render(planes, ws, camera)),
+        }
+    for count in (1, 8):
+        codes = ws.repeat(count, 1, 1).requires_grad_()
+        cameras = camera.expand(count, -1)
+
+        def step(codes: torch.Tensor = codes, cameras: torch.Tensor = cameras) -> None:
+            image = generator.synthesize(codes, cameras).final_image
+            image.square().mean().backward()
+
+        machine.forget_peak()
+        found[f"inversion_step_{count}_ms"] = machine.median_ms(step, 3)
+        found[f"inversion_step_{count}_gib"] = machine.peak_gib()
+    return found
+
+
+def method_times(
+    name: str, mode: str, options: dict[str, Any], steps: int, bundle: Any, machine: Machine
+) -> dict[str, Any]:
+    """Return the time before the first step, of each step, and the peak of memory."""
+    config = config_of(name).parse(options)
+    inputs: dict[str, Any] = {"prompt": "a bronze statue"} if mode != "image" else {}
+    if "set" in config.accepts:
+        inputs |= {"pictures": "mini:zombie", "train": "all"}
+    elif mode != "text":
+        inputs |= {"references": ["style.png"]}
+    spec = DomainSpec.parse({"name": "style", "mode": mode, "method": name, **inputs})
+    side = bundle.generator.image_resolution
+    pixels = np.random.default_rng(0).integers(0, 256, (side, side, 3)).astype(np.uint8)
+    references = [Reference(pixels, frontal_camera()[0].numpy(), "style.png")]
+    context = MethodContext(
+        bundle,
+        spec,
+        config,
+        references if spec.references else [],
+        pictures=RandomPictures(side) if spec.pictures else None,
+    )
+    machine.forget_peak()
+    made: list[Any] = []
+    setup = machine.seconds(lambda: made.append(METHODS.get(name)(context)))
+    times = [machine.seconds(lambda i=index: made[0].step(i)) for index in range(steps)]
+    return {
+        "setup_s": round(setup, 2),
+        "steps_s": [round(each, 3) for each in times],
+        "peak_gib": machine.peak_gib(),
+    }
+
+
+class RandomPictures:
+    """A set of pictures that are noise."""
+
+    count = 64
+
+    def __init__(self, side: int) -> None:
+        self.side = side
+
+    def batch(self, step: int, count: int, *, seed: int, rank: int = 0) -> SimpleNamespace:
+        """Return pictures `[count, 3, S, S]`, which the step draws."""
+        rng = torch.Generator().manual_seed(seed + step)
+        images = torch.randn(count, 3, self.side, self.side, generator=rng)
+        return SimpleNamespace(images=images, cameras=None)
+
+
+if __name__ == "__main__":
+    main()
