@@ -82,7 +82,7 @@ def _digest(
     set_digest: str,
 ) -> str:
     plain = spec.model_dump(mode="json", exclude=_FREE) | {"steps": resolved.run_steps(spec)}
-    resolved.name_as_first(settings)
+    resolved.name_as_first(settings, spec)
     contents: list[Any] = [_content(reference) for reference in references]
     if set_digest:
         contents.append({"set": set_digest})

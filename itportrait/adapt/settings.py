@@ -107,13 +107,15 @@ class MethodConfig(Settings):
         """
         return spec.steps
 
-    def name_as_first(self, settings: dict[str, Any]) -> None:
+    def name_as_first(self, settings: dict[str, Any], spec: DomainSpec) -> None:
         """Put settings under the names by which they were hashed first.
 
-        A method that renames a value keeps its domains' fingerprints so.
+        A method that renames a value keeps its domains' fingerprints so, and one that has a new
+        setting leaves it out where it changes nothing.
 
         Args:
             settings: plain data of these settings, changed in place.
+            spec: the domain.
         """
 
 

@@ -33,6 +33,8 @@ UNREAD = [
     (PICTURE, {"threshold": {"value": 0.3}}),
     (PICTURE, {"ite": {"batch": 5, "identity": 1.0}}),
     (PICTURE, {"ite": {"learning_rate": 0.5}}),
+    (PICTURE, {"lead": 0.5}),
+    (WORDS, {"lead": 0.5}),
 ]
 READ = [
     (WORDS, {"ite": {"batch": 5}}),
@@ -44,6 +46,7 @@ READ = [
     (BOTH, {"pair": {"steps": 7}}),
     (BOTH, {"threshold": {"value": 0.3}}),
     (BOTH, {"ite": {"pinned_rows": 2}}),
+    (BOTH, {"lead": 0.5}),
 ]
 
 
@@ -115,6 +118,9 @@ def test_a_method_that_does_not_say_what_it_reads_is_made_again_whatever_changes
 
 def test_fingerprints_of_the_first_release_are_those_of_today():
     for case in json.loads(RELEASE.read_text()):
+        preset, mode = case["adapt"].get("preset"), case["spec"]["mode"]
+        if preset == "mini" and mode == "image_text":
+            continue  # made anew: the picture leads there now
         spec, config = DomainSpec.parse(case["spec"]), AdaptConfig.parse(case["adapt"])
         references = [bytes.fromhex(content) for content in case["references"]]
         arguments = (spec, config, case["model_id"], references)
@@ -130,6 +136,7 @@ def test_a_set_of_rows_keeps_its_digest_under_its_new_name():
     assert AdaptConfig.parse(old) == AdaptConfig.parse(new)
     settings = AdaptConfig.parse(new).model_dump(mode="json", exclude={"methods"})
     settings["apt"]["rows"] = "preserve_colour"
+    del settings["lead"]  # which the first release did not know
     plain = DomainSpec.parse(PICTURE).model_dump(
         mode="json", exclude={"tags", "license", "references", "options"}
     )

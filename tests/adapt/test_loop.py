@@ -127,6 +127,23 @@ def test_the_coupled_copy_follows_the_image_adapted_one(bundle, config, make_spe
     assert reports[-1].metrics["clip_image_gain"] > 0.01
 
 
+def test_the_picture_leads_and_the_result_goes_on_from_its_copy(
+    bundle, config, make_spec, reference
+):
+    spec = make_spec("image_text", options={"lead": 0.5, "selection.patience": 1})
+    result, reports, states = collect(bundle, spec, config, [reference])
+    copies = [state["method"]["students"] for state in states]
+    led, last = ({name: each["trained"] for name, each in copy.items()} for copy in copies)
+    assert all(torch.equal(led["text"][name], led["image"][name]) for name in led["image"])
+    assert all(torch.equal(last["image"][name], led["image"][name]) for name in led["image"])
+    assert any(not torch.equal(last["text"][name], led["text"][name]) for name in led["text"])
+    assert "train/ite_text_weight" not in reports[0].metrics
+    assert "train/ite_text_weight" in reports[1].metrics
+    assert reports[0].metrics["clip_image_gain"] != 0
+    resumed, _, _ = collect(bundle, spec, config, [reference], resume_state=through_disk(states[0]))
+    assert same(resumed.style, result.style)
+
+
 def test_scenes_of_a_pool_are_rendered_once(bundle, config, make_spec):
     spec = make_spec(options={"ite.pool": 3})
     resolved = resolve(spec, config)

@@ -88,6 +88,14 @@ class Student:
         if self._average is not None:
             move_average(self._average.values(), self.trained.values(), self.ema)
 
+    @torch.no_grad()
+    def follow(self, other: "Student") -> None:
+        """Take over the weights of another student, and its average where there is one."""
+        for name, value in self.trained.items():
+            value.copy_(other.trained[name])
+            if self._average is not None:
+                self._average[name].copy_(other.weights()[name])
+
     def weights(self) -> dict[str, Tensor]:
         """Return the tensors that are scored and kept: the average where there is one."""
         if self._average is not None:

@@ -29,10 +29,12 @@ MINI: dict[str, Any] = {
         "depth": 1.0,
     },
     "threshold": {"value": "auto", "auto_steps": 10},
+    "lead": 0.75,
 }
 """For the embedded family: cameras of its own prior (the published ones reach beyond what it has
 seen), its own threshold, fewer renders, larger steps for its few weights, the terms that keep the
-person, and `reach`: along the directions of so small a model a faint change would be enough."""
+person, and `reach`: along the directions of so small a model a faint change would be enough. And
+`lead`: in few steps, two copies that take turns are both half adapted."""
 
 
 _OF_PAIRS = ("ite.pair_weight", "ite.pinned_rows", "ite.follow")
@@ -129,19 +131,25 @@ class ItportraitConfig(FinetuningConfig):
     """Stage 2, 3D image-text embedding."""
     threshold: ThresholdConfig = ThresholdConfig()
     """Balance of image and text in stage 2."""
+    lead: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the steps, from the first, in which mode `image_text` does stage 1 alone. The result
+    then goes on from that copy by stage 2 alone. With 0, as published, both copies begin as the
+    base, and steps alternate between them."""
 
     def unread(self, spec: DomainSpec) -> tuple[str, ...]:
         """Return what the stages and pairs that a mode does without would have read."""
         if spec.mode == "text":
-            return ("pair", "apt", "threshold", *_OF_PAIRS)
+            return ("pair", "apt", "threshold", "lead", *_OF_PAIRS)
         if spec.mode == "image_text":
             return ()
         if not self.apt.direction:
-            return ("ite", "threshold")
+            return ("ite", "threshold", "lead")
         # Stage 1 then takes a whole loss of stage 2, on random codes and with its own optimizer.
-        return ("threshold", "ite.learning_rate", "ite.betas", *_OF_PAIRS)
+        return ("threshold", "lead", "ite.learning_rate", "ite.betas", *_OF_PAIRS)
 
-    def name_as_first(self, settings: dict[str, Any]) -> None:
-        """Put sets of rows under their names in the first release."""
+    def name_as_first(self, settings: dict[str, Any], spec: DomainSpec) -> None:
+        """Put sets of rows under their names in the first release, which knew no `lead`."""
+        if spec.mode != "image_text" or not settings["lead"]:
+            del settings["lead"]
         rows = settings["apt"]["rows"]
         settings["apt"]["rows"] = _FIRST_NAMES.get(rows, rows) if isinstance(rows, str) else rows

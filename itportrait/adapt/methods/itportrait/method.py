@@ -7,7 +7,7 @@ built from the style image alone, everything is seeded, and the step is chosen (
 
 Modes: `image` trains G_img by stage 1 in every step; `text` trains G_txt by stage 2 along the
 words; `image_text` alternates, even steps stage 1 on G_img, odd steps stage 2 on G_txt, which is
-the result.
+the result. With `lead`, stage 1 comes first, and G_txt goes on from what it has made.
 """
 
 from collections.abc import Mapping
@@ -39,6 +39,7 @@ class ItportraitMethod(FinetuningMethod[ItportraitConfig]):
         super().__init__(context, state)
         spec, config, bundle = context.spec, context.config, context.bundle
         self.result = "text" if spec.uses_text else "image"
+        self.led = round(config.lead * spec.steps) if spec.mode == "image_text" else 0
         self.pairs = self._built() if state is None else self._restored(state)
         self.threshold = Threshold(config.threshold)
         if state is not None:
@@ -79,9 +80,17 @@ class ItportraitMethod(FinetuningMethod[ItportraitConfig]):
 
     def stage(self, step: int) -> str:
         """Return which student a step trains: `image` (stage 1) or `text` (stage 2)."""
-        if self.context.spec.mode == "image_text":
-            return "image" if step % 2 == 0 else "text"
-        return self.result
+        if self.context.spec.mode != "image_text":
+            return self.result
+        if self.led:
+            return "image" if step < self.led else "text"
+        return "image" if step % 2 == 0 else "text"
+
+    def step(self, index: int) -> dict[str, float]:
+        log = super().step(index)
+        if index < self.led:  # the result is what stage 1 has made so far, and is scored as such
+            self.students["text"].follow(self.students["image"])
+        return log
 
     def loss(self, index: int) -> StepLoss:
         context = self.context
