@@ -13,6 +13,9 @@ from itportrait.adapt.domain import DomainSpec, Input, Mode
 from itportrait.config import Settings, is_section, merge
 from itportrait.errors import UnknownNameError
 
+Network = Literal["clip", "perceptual", "identity", "depth"]
+"""What a loss can look through: a network of the bundle, or the depth of renders."""
+
 
 class StepProbeConfig(Settings):
     """The fixed codes and cameras on which the steps of a run are scored, alike in all domains."""
@@ -52,6 +55,9 @@ class MethodConfig(Settings):
     """What may guide the method; a domain that gives it something else is refused."""
     modes: ClassVar[frozenset[Mode]] = frozenset(get_args(Mode))
     """Modes of a domain that the method has; some are guided by words or pictures, not by both."""
+    looks_through: ClassVar[frozenset[Network] | None] = None
+    """What the method's losses look through, by default, in a preset, or by a setting. A comparison
+    tells by it which figures are measured by what a method was trained with. None: not declared."""
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "published": {},
         "mini": {"probe": {"every": 20, "count": 6}},

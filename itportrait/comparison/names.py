@@ -23,5 +23,5 @@ CELL_METRICS = {
 }
 """Metrics that all portraits of a cell, or its style, have together, with their sources."""
 METRICS = PORTRAIT_METRICS | CELL_METRICS
-"""All metrics with their sources: `guide` is the image-text model (CLIP) that also guided methods;
-nothing was guided by the others."""
+"""All metrics with their sources: `guide` is the image-text model (CLIP) that guides most methods.
+Networks behind others are in losses of methods too: see `itportrait.comparison.judges`."""

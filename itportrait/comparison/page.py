@@ -61,6 +61,7 @@ class PageJob:
         settings: facts for the folded section.
         config: text of the resolved configuration.
         footer: line at the end.
+        judges: sentences on what measures the figures.
     """
 
     bundle: str
@@ -75,6 +76,7 @@ class PageJob:
     settings: Mapping[str, str] = field(default_factory=dict[str, str])
     config: str = ""
     footer: str = ""
+    judges: tuple[str, ...] = ()
 
 
 def make_page(job: PageJob, device: str) -> str:
@@ -100,6 +102,7 @@ def make_page(job: PageJob, device: str) -> str:
         view_names=["own view", f"yaw {-side:+.0f}°", "front", f"yaw {side:+.0f}°"],
         settings=job.settings,
         config=job.config,
+        judges=job.judges,
     )
     subtitle = f"{len(job.methods)} methods in {len(job.targets)} domains"
     page = render_comparison(comparison, subtitle=subtitle, footer=job.footer)

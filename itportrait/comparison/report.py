@@ -27,7 +27,7 @@ from itportrait.tracking import Backlog
 
 RUN, PAGE = "run.json", "index.html"
 SCORES, PORTRAITS = "scores", "portraits"
-VERSION = 1
+VERSION = 2
 """Version of the code that makes tables and page; it is raised when they change."""
 
 

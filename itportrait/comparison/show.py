@@ -6,6 +6,7 @@ from typing import Any
 import yaml
 
 from itportrait.comparison.compute import CellCompute
+from itportrait.comparison.judges import judges
 from itportrait.comparison.page import PageJob, ShownCell, make_page
 from itportrait.comparison.report import ComparisonReport
 from itportrait.comparison.warm import Target
@@ -45,6 +46,7 @@ def write_page(
         settings=_facts(report),
         config=uris.redact(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)),
         footer=f"fingerprint {report.digest}",
+        judges=tuple(judges(config)),
     )
     return compute.run("page", make_page, job)
 

@@ -65,6 +65,7 @@ class AvatarGan3dConfig(FinetuningConfig):
 
     accepts: ClassVar = frozenset({"set"})
     modes: ClassVar = frozenset({"image"})
+    looks_through: ClassVar = frozenset({"perceptual", "depth"})
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"mini": MINI}
 
     batch: int = Field(default=16, ge=1)

@@ -47,6 +47,7 @@ class JojoPart(Part, JojoTerms):
 class StyleganNadaJojoganConfig(CoupledConfig):
     """Everything that the coupling stylegan_nada+jojogan reads."""
 
+    looks_through: ClassVar = frozenset({"clip", "perceptual"})
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "mini": {"learning_rate": 6e-3, "stylegan_nada": NADA_MINI, "jojogan": JOJOGAN_MINI}
     }
@@ -63,6 +64,7 @@ class StyleganNadaJojoganConfig(CoupledConfig):
 class JojoganStyleclipConfig(CoupledConfig):
     """Everything that the coupling jojogan+styleclip reads."""
 
+    looks_through: ClassVar = frozenset({"clip", "perceptual", "identity"})
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "mini": {"learning_rate": 6e-3, "jojogan": JOJOGAN_MINI, "styleclip": STYLECLIP_MINI}
     }
@@ -84,6 +86,7 @@ class JojoganClipstylerConfig(GuidedConfig):
     """Everything that the coupling jojogan+clipstyler reads."""
 
     modes: ClassVar = frozenset({"image_text"})
+    looks_through: ClassVar = frozenset({"clip", "perceptual"})
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "mini": {"learning_rate": 6e-3, "jojogan": JOJOGAN_MINI, "clipstyler": CLIPSTYLER_MINI}
     }

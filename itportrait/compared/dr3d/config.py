@@ -56,6 +56,7 @@ class Dr3dConfig(FinetuningConfig):
 
     accepts: ClassVar = frozenset({"set"})
     modes: ClassVar = frozenset({"image"})
+    looks_through: ClassVar = frozenset({"perceptual", "depth"})
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"mini": MINI}
 
     batch: int = Field(default=16, ge=1)

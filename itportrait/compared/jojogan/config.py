@@ -36,4 +36,5 @@ class JojoganConfig(JojoTerms, GuidedConfig):
 
     accepts: ClassVar = frozenset({"image", "images"})
     modes: ClassVar = frozenset({"image"})
+    looks_through: ClassVar = frozenset({"perceptual"})
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"mini": {**MINI, "learning_rate": 6e-3}}

@@ -51,6 +51,7 @@ class StyleganNadaConfig(NadaTerms, GuidedConfig):
     """Everything that the stylegan_nada method reads."""
 
     modes: ClassVar = frozenset({"text", "image"})
+    looks_through: ClassVar = frozenset({"clip"})
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"mini": {**MINI, "learning_rate": 6e-3}}
 
     learning_rate: float = Field(default=1.6e-3, gt=0)

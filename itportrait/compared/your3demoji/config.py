@@ -35,6 +35,7 @@ class Your3dEmojiConfig(FinetuningConfig):
 
     accepts: ClassVar = frozenset({"image"})
     modes: ClassVar = frozenset({"image"})
+    looks_through: ClassVar = frozenset({"perceptual"})
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"mini": MINI}
 
     teacher: TeacherConfig = TeacherConfig()

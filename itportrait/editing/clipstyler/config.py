@@ -78,6 +78,7 @@ class ClipstylerConfig(ClipstylerTerms, MethodConfig):
 
     accepts: ClassVar = frozenset({"text"})
     modes: ClassVar = frozenset({"text"})
+    looks_through: ClassVar = frozenset({"clip", "perceptual"})
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "mini": {**MINI, "probe": {"count": 4}},
         "published": {"probe": {"count": 4}},

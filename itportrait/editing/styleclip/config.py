@@ -98,6 +98,7 @@ class StyleclipConfig(StyleclipTerms, MethodConfig):
 
     accepts: ClassVar = frozenset({"text"})
     modes: ClassVar = frozenset({"text"})
+    looks_through: ClassVar = frozenset({"clip", "identity"})
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"mini": MINI}
 
     def unread(self, spec: DomainSpec) -> tuple[str, ...]:

@@ -8,9 +8,9 @@ from itportrait.errors import InvalidArgumentError
 SOURCES = ("guide", "truth", "identity", "depth", "features", "cost")
 """Where figures come from, in the order in which the page shows them.
 
-`guide` is the image-text model (CLIP) that guided the methods; `truth` are the true pictures of a
-drawn domain; `identity`, `depth` and `features` are models that guided no method towards a style;
-`cost` is measured time and size.
+`guide` is the image-text model (CLIP) that guides most methods; `truth` are true pictures of a
+domain; `identity`, `depth` and `features` are other models, which can be in losses of methods too,
+see `Comparison.judges`; `cost` is measured time and size.
 """
 
 
@@ -160,6 +160,7 @@ class Comparison:
         view_names: captions of the views, such as `own view`, `yaw -30°`.
         settings: facts of the run for its folded section, such as seeds and steps, in words.
         config: text of the resolved configuration for the folded section.
+        judges: sentences on what measures the figures, and which methods were trained with it.
 
     Raises:
         InvalidArgumentError: two methods, domains or portraits share a name; a score, picture or
@@ -175,6 +176,7 @@ class Comparison:
     view_names: Sequence[str] = ()
     settings: Mapping[str, str] = field(default_factory=dict)
     config: str = ""
+    judges: Sequence[str] = ()
 
     def __post_init__(self) -> None:
         labels = _distinct("methods", (method.label for method in self.methods))

@@ -50,7 +50,7 @@ def render_comparison(
     index = ScoreIndex(comparison)
     sections = [
         f"<style>{_template('comparison.css')}{_stacked(comparison)}</style>",
-        _scores(index),
+        _scores(index, comparison),
         _scatter(index),
         _pictures(comparison),
         _section("Cost of each method", cost_table(index)),
@@ -98,12 +98,13 @@ def _chips(comparison: Comparison) -> str:
     )
 
 
-def _scores(index: ScoreIndex) -> str:
+def _scores(index: ScoreIndex, comparison: Comparison) -> str:
     scopes = score_scopes(index)
     if not scopes:
         return ""
     chosen = choice("scores", "Domain", [scope_name(scope) for scope in scopes])
-    notes = f'<p class="note">{html.escape(NOTE)}</p><p class="note">{html.escape(LEGEND)}</p>'
+    texts = [" ".join([NOTE, *comparison.judges]), LEGEND]
+    notes = "".join(f'<p class="note">{html.escape(text)}</p>' for text in texts)
     return _section("Scores", f"{notes}{chosen}{score_panels(index)}")
 
 

@@ -10,7 +10,7 @@ from itportrait.pages.comparison.index import Scope, ScoreIndex, within
 from itportrait.pages.comparison.measures import Measure
 
 HEADINGS = {
-    "guide": "From CLIP, which guided the methods",
+    "guide": "From CLIP, which guides most methods",
     "truth": "Not from CLIP: truth",
     "identity": "Not from CLIP: identity",
     "depth": "Not from CLIP: depth",
@@ -19,9 +19,9 @@ HEADINGS = {
 """Heading of the columns of each source."""
 
 NOTE = (
-    "Columns under CLIP come from the model that guided the methods, so a method can score well "
-    "there without looking right. Truth, identity, depth and features do not come from CLIP: they "
-    "compare with true pictures, or use models that led no method to its style."
+    "Columns under CLIP come from the model that guides most methods, so a method can score well "
+    "there without looking right. The other columns do not come from CLIP. A figure is no "
+    "independent judge of a method whose losses look through the same network."
 )
 LEGEND = (
     "↑ more is better, ↓ less is better. The best is bold; ≈ marks values within the best's "

@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import re
+from dataclasses import replace
 
 import pytest
 from PIL import Image
@@ -73,12 +74,12 @@ def test_a_missing_figure_says_why_on_its_cell_and_in_a_footnote(text):
 
 def test_columns_say_which_figures_the_guide_gave(text):
     words = Page(text).words()
-    for heading in ("From CLIP, which guided the methods", "Not from CLIP: truth"):
+    for heading in ("From CLIP, which guides most methods", "Not from CLIP: truth"):
         assert heading in words
     assert "a method can score well there without looking right" in words
     groups = re.findall(r'colspan="(\d)" class="group">(.*?)</th>', text)[:4]
     assert groups == [
-        ("2", "From CLIP, which guided the methods"),
+        ("2", "From CLIP, which guides most methods"),
         ("1", "Not from CLIP: truth"),
         ("1", "Not from CLIP: identity"),
         ("1", "Not from CLIP: depth"),
@@ -165,3 +166,9 @@ def test_views_that_are_no_webp_are_refused():
     picture = ComparedPicture("ours", "zombie", 0, "bob.png", Views(b"\x89PNG", 1))
     with pytest.raises(InvalidArgumentError, match=r"views\.webp must be bytes of a WebP"):
         render_comparison(comparison(pictures=[picture]))
+
+
+def test_what_measures_the_figures_stands_above_them():
+    told = "CLIP measures <it>; losses that can look through it: ours."
+    page = render_comparison(replace(comparison(), judges=[told]))
+    assert "CLIP measures &lt;it&gt;; losses that can look through it: ours." in page

@@ -121,6 +121,7 @@ class IteConfig(Settings):
 class ItportraitConfig(FinetuningConfig):
     """Everything that the itportrait method reads."""
 
+    looks_through: ClassVar = frozenset({"clip", "perceptual", "identity", "depth"})
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"mini": MINI}
 
     pair: PairConfig = PairConfig()
