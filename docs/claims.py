@@ -8,7 +8,8 @@ from typing import Literal
 
 import yaml
 
-from itportrait.learning.bootstrap import Estimate, bootstrap_difference, bootstrap_mean
+from itportrait.comparison.estimates import Key, difference, ratio
+from itportrait.learning.bootstrap import Estimate
 from itportrait.pages.comparison import measure_of
 
 CLAIMS = Path(__file__).resolve().parent / "claims.yaml"
@@ -16,8 +17,6 @@ HOLDS, CONTRARY, OPEN, ABSENT = "holds", "does not hold", "not decided", "not ru
 EVEN = (0.5, 2.0)
 """A step is even if it lies between these shares of the mean step."""
 
-Key = tuple[str, str, int]
-"""Domain, portrait and seed of a measurement; of a whole style, the portrait is ""."""
 Measured = Mapping[str, Mapping[str, Mapping[Key, float]]]
 """Label -> metric -> measurements."""
 
@@ -82,10 +81,10 @@ def compare(
     """Return the difference of two labels in a metric, and whether it has the claimed direction."""
     ours, theirs = (measured.get(name, {}).get(metric, {}) for name in (label, other))
     keys = sorted(ours.keys() & theirs.keys())
-    if not keys:
+    estimate = difference({key: ours[key] for key in keys}, theirs)
+    if estimate is None:
         return Finding(label, other, metric, ABSENT)
     values, others = [ours[key] for key in keys], [theirs[key] for key in keys]
-    estimate = bootstrap_difference(values, others, portraits=_units(keys), seeds=_seeds(keys))
     verdict = OPEN
     if estimate.certain:
         verdict = HOLDS if (estimate.mean > 0) == (direction == "higher") else CONTRARY
@@ -98,33 +97,29 @@ def compare(
     return Finding(label, other, metric, verdict, estimate, means, keys, domains)
 
 
-def _units(keys: Sequence[Key]) -> list[str]:
-    """Return what is drawn as a whole: portraits, or for figures of whole styles their domains."""
-    return [portrait or domain for domain, portrait, _ in keys]
-
-
-def _seeds(keys: Sequence[Key]) -> list[int]:
-    return [seed for _, _, seed in keys]
-
-
 def evenness(claim: Claim, metric: str, measured: Measured) -> list[tuple[str, Estimate, str]]:
     """Return for each step between labels its share of the mean step, and whether it is even.
 
-    The shares are of steps that were measured on the same portraits and seeds.
+    The shares are of steps that were measured on the same portraits and seeds. No step is even
+    where the whole way certainly has the other direction than the claimed one, and none is decided
+    where its direction is not certain.
     """
     columns = [measured.get(label, {}).get(metric, {}) for label in claim.evenly]
     keys = sorted(set.intersection(*(set(column) for column in columns)))
-    if not keys:
+    whole = difference({key: columns[-1][key] for key in keys}, columns[0])
+    if whole is None or whole.mean == 0:
         return []
-    mean = sum(columns[-1][key] - columns[0][key] for key in keys) / len(keys)
-    mean /= len(columns) - 1
+    mean = {key: (columns[-1][key] - columns[0][key]) / (len(columns) - 1) for key in keys}
     found = []
     for number in range(1, len(columns)):
-        if mean == 0:
-            break
-        steps = [(columns[number][key] - columns[number - 1][key]) / mean for key in keys]
-        share = bootstrap_mean(steps, portraits=_units(keys), seeds=_seeds(keys))
-        found.append((claim.evenly[number], share, _even(share)))
+        step = {key: columns[number][key] - columns[number - 1][key] for key in keys}
+        share = ratio(step, mean)
+        even = _even(share)
+        if not whole.certain:
+            even = OPEN
+        elif (whole.mean > 0) != (claim.metrics[metric] == "higher"):
+            even = CONTRARY
+        found.append((claim.evenly[number], share, even))
     return found
 
 

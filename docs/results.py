@@ -2,16 +2,17 @@
 
     python docs/results.py runs/compare runs/variants
 
-Where several comparisons have the same label, the first that is named counts. What people have
-written between the marks of a section stays as it is.
+Comparisons are joined where base model, portraits, measures and domains of one name are the same.
+Where several have the same label, the first that is named counts. What people have written between
+the marks of a section stays as it is.
 """
 
 import argparse
 import io
 import re
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,6 @@ import pyarrow.parquet as pq
 from claims import (
     Claim,
     Finding,
-    Key,
     evenness,
     judge,
     label_of,
@@ -27,21 +27,26 @@ from claims import (
     verdict,
 )
 
+from itportrait.comparison.config import ComparisonConfig
+from itportrait.comparison.estimates import Key, best_labels
+from itportrait.comparison.judges import judges
 from itportrait.io import uris
 from itportrait.learning.bootstrap import Estimate
 from itportrait.pages.comparison import ComparedDomain, ComparedMethod, ComparedScore, Comparison
-from itportrait.pages.comparison.index import ScoreIndex, within
+from itportrait.pages.comparison.index import ScoreIndex
 from itportrait.pages.comparison.measures import Measure
 from itportrait.pages.comparison.tables import HEADINGS
 
 HEAD = """# Results
 
 Made by `docs/results.py` from tables of comparisons; only the prose between the marks is written by
-hand. Intervals are 95 % bootstrap intervals over portraits and seeds, those of a difference over
-pairs of the same portrait, domain and seed. A claim holds where the interval of the difference lies
-on the claimed side of 0, does not hold where it lies on the other side, and is not decided where it
-holds 0. In the tables of all methods the best is bold, ≈ marks values within the best's interval,
-and italics are means of fewer measurements, which are never called the best.
+hand. Intervals are 95 % bootstrap intervals over portraits and seeds; those of figures that all
+portraits of a style have together (KID, FID, diversity, costs) are over domains and seeds. Those of
+a difference are over pairs of the same portrait, domain and seed. A claim holds where the interval
+of the difference lies on the claimed side of 0, does not hold where it lies on the other side, and
+is not decided where it holds 0. In the tables of all methods the best is bold; ≈ marks values that
+are not certainly worse, since the interval of their paired difference to the best holds 0; italics
+are means of fewer measurements, which are never called the best.
 """
 RESULTS = Path(__file__).resolve().parent / "results.md"
 _PROSE = re.compile(r"<!-- prose: ([\w-]+) -->\n(.*?)<!-- end of prose -->", re.DOTALL)
@@ -57,29 +62,49 @@ class Tables:
     Args:
         measured: label -> metric -> domain, portrait and seed -> value.
         scores: over all domains and seeds, and the single ones of whole styles.
-        runs: of each comparison its output and the labels that are taken from it.
+        runs: the comparisons.
     """
 
     measured: dict[str, dict[str, dict[Key, float]]]
     scores: list[ComparedScore]
-    runs: list[tuple[str, list[str]]]
+    runs: list["Run"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """One comparison.
+
+    Args:
+        output: its folder or URI.
+        labels: that are taken from it.
+        failed: cells of these labels that have no scores, with their reasons.
+        config: its configuration.
+    """
+
+    output: str
+    labels: list[str]
+    failed: list[str]
+    config: ComparisonConfig
 
 
 def read_tables(outputs: Sequence[str]) -> Tables:
     """Read the tables of comparisons.
 
     Raises:
-        SystemExit: an output has no tables, or two are of different base models.
+        SystemExit: an output has no tables or no run.json, or two cannot be joined.
     """
-    tables, models = Tables({}, [], []), {}
+    tables = Tables({}, [], [])
+    conditions: dict[str, dict[str, Any]] = {}
     for output in outputs:
         scores, portraits = (_rows(output, name) for name in ("scores", "portraits"))
-        if not scores:
-            sys.exit(f"{output} holds no scores; run workflows/compare_methods.py with this output")
-        run = uris.read_json(uris.join(output, "run.json")) or {}
-        models[output] = run.get("models", {}).get("id")
+        run = uris.read_json(uris.join(output, "run.json"))
+        if not scores or not run:
+            lack = "run.json" if scores else "scores"
+            sys.exit(f"{output} holds no {lack}; run workflows/compare_methods.py with this output")
+        config = ComparisonConfig.parse(run["config"], source=f"the configuration of {output}")
+        conditions[output] = _conditions(run, config)
         new = [label for label in _labels(scores) if label not in tables.measured]
-        tables.runs.append((output, new))
+        tables.runs.append(Run(output, new, _failed(run, new), config))
         for label in new:
             own = [row for row in scores if row["label"] == label]
             tables.measured[label] = _measured(
@@ -89,10 +114,44 @@ def read_tables(outputs: Sequence[str]) -> Tables:
             tables.scores.extend(
                 ComparedScore(**{name: row[name] for name in names if name in row}) for row in own
             )
-    if len(set(models.values())) > 1:
-        named = ", ".join(f"{output}: {model}" for output, model in models.items())
-        sys.exit(f"the comparisons are of different base models and cannot be joined ({named})")
+    _check_joinable(conditions)
     return tables
+
+
+def _conditions(run: Mapping[str, Any], config: ComparisonConfig) -> dict[str, Any]:
+    """Return what must be the same in comparisons whose figures stand in one table."""
+    conditions = {
+        "base model": run["models"]["id"],
+        "portraits": run["portraits"]["digest"],
+        "measures": config.measures.model_dump(),
+    }
+    for name, domain in config.domains.items():
+        parts = ("prompt", "source_prompt", "truth")
+        conditions[f"domain {name}"] = {part: getattr(domain, part) for part in parts} | {
+            # The same pictures can lie in another folder.
+            "references": [uri.rpartition("/")[2] for uri in domain.references]
+        }
+    return conditions
+
+
+def _check_joinable(conditions: Mapping[str, Mapping[str, Any]]) -> None:
+    known: dict[str, tuple[str, Any]] = {}
+    for output, own in conditions.items():
+        for what, value in own.items():
+            first, other = known.setdefault(what, (output, value))
+            if value != other:
+                sys.exit(
+                    f"the comparisons differ in their {what} and cannot be joined "
+                    f"({first}: {other}, {output}: {value}); make them again with the same"
+                )
+
+
+def _failed(run: Mapping[str, Any], labels: Sequence[str]) -> list[str]:
+    return [
+        f"`{cell['label']}`, {cell['domain']}, seed {cell['seed']}: {cell['reason']}"
+        for cell in run["cells"]
+        if cell["status"] == "failed" and cell["label"] in labels
+    ]
 
 
 def _rows(output: str, name: str) -> list[Row]:
@@ -133,7 +192,7 @@ def main_table(tables: Tables) -> str:
             [ComparedMethod(label) for label in labels],
             [ComparedDomain(name) for name in domains],
             [],
-            tables.scores,
+            _with_best(tables),
         )
     )
     whole = (None, None)
@@ -149,6 +208,23 @@ def main_table(tables: Tables) -> str:
     return "\n".join(parts)
 
 
+def _with_best(tables: Tables) -> list[ComparedScore]:
+    """Return the scores with a note of which are best among all labels, of whatever comparison."""
+    metrics = dict.fromkeys(score.metric for score in tables.scores)
+    best = {
+        metric: best_labels(
+            {label: values.get(metric, {}) for label, values in tables.measured.items()}, metric
+        )
+        for metric in metrics
+    }
+    return [
+        replace(score, best=best[score.metric].get(score.label))
+        if score.domain is None and score.seed is None
+        else score
+        for score in tables.scores
+    ]
+
+
 def _figure(index: ScoreIndex, label: str, measure: Measure) -> str:
     score, best = index.get(label, measure.name), index.best(measure, (None, None))
     if score is None or score.value is None:
@@ -156,11 +232,10 @@ def _figure(index: ScoreIndex, label: str, measure: Measure) -> str:
     text = measure.written(score.value)
     if score.low is not None and score.high is not None:
         text += f" [{measure.written(score.low)}, {measure.written(score.high)}]"
-    if not index.whole(score):
-        return f"*{text}*"
-    if best is None or not within(score, best):
-        return text
-    return f"**{text}**" if score is best else f"≈ {text}"
+    if score is best:
+        return f"**{text}**"
+    text = text if index.whole(score) else f"*{text}*"
+    return f"≈ {text}" if score.best else text
 
 
 def claim_section(claim: Claim, tables: Tables) -> str:
@@ -241,11 +316,19 @@ def _kept(prose: dict[str, str], name: str) -> str:
 
 
 def _head(tables: Tables) -> str:
-    runs = [
-        f"- `{Path(output).name}`: {', '.join(f'`{label}`' for label in labels) or 'nothing new'}"
-        for output, labels in tables.runs
-    ]
-    return "\n".join([HEAD, *runs])
+    lines = [HEAD]
+    for run in tables.runs:
+        labels = ", ".join(f"`{label}`" for label in run.labels) or "nothing new"
+        lines.append(f"- `{Path(run.output).name}`: {labels}")
+        cells = "1 cell" if len(run.failed) == 1 else f"{len(run.failed)} cells"
+        lines += [f"  - {cells} without scores:"] if run.failed else []
+        lines += [f"    - {' '.join(text.split())}" for text in run.failed]
+    first, configs = tables.runs[0].config, [run.config for run in tables.runs]
+    methods = {label: variant for config in configs for label, variant in config.methods.items()}
+    domains = {name: domain for config in configs for name, domain in config.domains.items()}
+    told = judges(first.model_copy(update={"methods": methods, "domains": domains}))
+    lines += ["", "What measures the figures, and the methods that were trained with it:", ""]
+    return "\n".join([*lines, *(f"- {text}" for text in told)])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

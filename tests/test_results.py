@@ -21,7 +21,19 @@ def results(monkeypatch):
     return results
 
 
-def write(folder, model="mini", **labels):
+def about_run(labels, model="mini", portraits="drawn", **config):
+    """Return a comparison's run.json."""
+    domains = {name: {"prompt": f"a {name}", "truth": f"mini:{name}"} for name in DOMAINS}
+    methods = {label: {"method": "itportrait"} for label in labels}
+    return {
+        "models": {"id": model},
+        "portraits": {"digest": portraits},
+        "config": {"methods": methods, "domains": domains} | config,
+        "cells": [],
+    }
+
+
+def write(folder, **labels):
     """Write the tables of a comparison: label -> mean of each metric of portraits."""
     rng, scores, portraits = random.Random(0), [], []
     for label, metrics in labels.items():
@@ -42,8 +54,13 @@ def write(folder, model="mini", **labels):
     for name, rows in (("scores", scores), ("portraits", portraits)):
         (folder / name).mkdir(parents=True)
         pq.write_table(pa.Table.from_pylist(rows), folder / name / "part-00000.parquet")
-    (folder / "run.json").write_text(json.dumps({"models": {"id": model}}))
-    return str(folder)
+    return str(note(folder, about_run([label.replace("__", "-") for label in labels])))
+
+
+def note(folder, run):
+    """Write the run.json of a comparison."""
+    (folder / "run.json").write_text(json.dumps(run))
+    return folder
 
 
 def score(label, metric, source, value, domain=None, seed=None):
@@ -92,13 +109,15 @@ def test_the_main_table_marks_the_best_and_says_why_figures_are_missing(results,
     run = write(
         tmp_path / "compare",
         itportrait={"truth_distance": 0.200},
-        jojogan={"truth_distance": 0.205},
+        jojogan={"truth_distance": 0.2005},
+        dr3d={"truth_distance": 0.206},
         clipstyler={"truth_distance": None},
     )
     text = results.main_table(results.read_tables([run]))
     assert "### Not from CLIP: truth" in text
     assert "| `itportrait` | **0.200 [0.190, 0.210]** |" in text
-    assert "| `jojogan` | ≈ 0.205 [0.195, 0.215] |" in text
+    assert "| `jojogan` | ≈ 0.201 [0.191, 0.211] |" in text
+    assert "| `dr3d` | 0.206 [0.196, 0.216] |" in text  # it overlaps the best, but loses in pairs
     assert "| `clipstyler` | – (no truth \\| no words) |" in text
 
 
@@ -114,6 +133,10 @@ def test_even_steps_of_strength_hold_and_uneven_ones_do_not(results, tmp_path):
     assert "**Holds**: as claimed in 6 of 6 figures." in judged("even", 0.5, 0.4, 0.3, 0.2)
     uneven = judged("uneven", 0.5, 0.49, 0.48, 0.2)
     assert "certainly not in 3: `itportrait-50` (even step to it)" in uneven
+    away = judged("away", 0.2, 0.3, 0.4, 0.5)
+    assert "**Does not hold**: as claimed in 0 of 6 figures" in away
+    still = judged("still", 0.2, 0.2, 0.2, 0.2)
+    assert "as claimed in 0 of 6 figures" in still
 
 
 def test_prose_is_kept_and_never_lost(results, tmp_path):
@@ -135,16 +158,48 @@ def test_prose_is_kept_and_never_lost(results, tmp_path):
 def test_several_comparisons_are_joined_by_the_first_that_has_a_label(results, tmp_path):
     first = write(tmp_path / "a", itportrait={"truth_distance": 0.2})
     second = write(
-        tmp_path / "b", itportrait={"truth_distance": 0.9}, jojogan={"truth_distance": 0.4}
+        tmp_path / "b", itportrait={"truth_distance": 0.9}, jojogan={"truth_distance": 0.1}
     )
     tables = results.read_tables([first, second])
-    assert tables.runs == [(first, ["itportrait"]), (second, ["jojogan"])]
+    taken = [(run.output, run.labels) for run in tables.runs]
+    assert taken == [(first, ["itportrait"]), (second, ["jojogan"])]
     assert max(tables.measured["itportrait"]["truth_distance"].values()) < 0.4
+    rows = results.main_table(tables)  # the best of both, not of each
+    assert "| `itportrait` | 0.200 " in rows
+    assert "| `jojogan` | **0.100 " in rows
     with pytest.raises(SystemExit, match="holds no scores"):
         results.read_tables([str(tmp_path)])
-    other = write(tmp_path / "c", model="other", dr3d={"truth_distance": 0.2})
-    with pytest.raises(SystemExit, match="different base models"):
-        results.read_tables([first, other])
+    (tmp_path / "b/run.json").unlink()
+    with pytest.raises(SystemExit, match=r"b holds no run.json; run workflows/compare_methods.py"):
+        results.read_tables([first, second])
+
+
+@pytest.mark.parametrize(
+    ("what", "changes"),
+    [
+        ("base model", {"model": "other"}),
+        ("portraits", {"portraits": "photos"}),
+        ("measures", {"measures": {"features": "inception"}}),
+        ("domain zombie", {"domains": {"zombie": {"prompt": "a zombie", "truth": "mini:clown"}}}),
+    ],
+)
+def test_comparisons_that_are_not_comparable_are_refused(results, tmp_path, what, changes):
+    first = write(tmp_path / "a", itportrait={"truth_distance": 0.2})
+    second = write(tmp_path / "b", jojogan={"truth_distance": 0.2})
+    note(tmp_path / "b", about_run(["jojogan"], **changes))
+    with pytest.raises(SystemExit, match=f"differ in their {what} and cannot be joined"):
+        results.read_tables([first, second])
+
+
+def test_the_head_tells_failed_cells_and_what_measures_the_figures(results, tmp_path):
+    run = write(tmp_path / "a", itportrait={"truth_distance": 0.2})
+    cell = {"label": "itportrait", "domain": "bronze", "seed": 1, "reason": "out of\nmemory"}
+    about = about_run(["itportrait"]) | {"cells": [cell | {"status": "failed"}]}
+    note(tmp_path / "a", about)
+    results.main([run, "--to", str(tmp_path / "results.md")])
+    head = (tmp_path / "results.md").read_text().split("<!-- prose")[0]
+    assert "  - 1 cell without scores:\n    - `itportrait`, bronze, seed 1: out of memory" in head
+    assert "\n- The perceptual network measures Distance to truth, " in head
 
 
 def test_the_experiments_have_every_variant_that_the_claims_name(results):
@@ -153,7 +208,7 @@ def test_the_experiments_have_every_variant_that_the_claims_name(results):
         label
         for claim in results.read_claims()
         for label in (claim.variant, *claim.against, *claim.evenly)
-        if label.startswith("itportrait")
+        if label
     }
-    assert {"itportrait", "itportrait-75", "itportrait-no-pair"} <= named
+    assert {"itportrait", "itportrait-75", "itportrait-no-pair", "dr3d"} <= named
     assert named <= set(experiments["methods"])

@@ -5,18 +5,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from itportrait.comparison.estimates import Key, best_labels, difference, mean_of
 from itportrait.comparison.names import CELL_METRICS, METRICS, PORTRAIT_METRICS
 from itportrait.comparison.run import CellResult
 from itportrait.comparison.scoring import cell_folder, read_part
 from itportrait.errors import ItportraitError
 from itportrait.io import uris
-from itportrait.learning.bootstrap import bootstrap_difference, bootstrap_mean
-from itportrait.pages.comparison import measure_of
 
 DRAWS = 2_000
 """Number of samples of each bootstrap; the table has thousands of them."""
-Key = tuple[str, str, int]
-"""Domain, portrait and seed of a measurement; metrics of a whole cell have no portrait."""
 
 
 @dataclass(frozen=True)
@@ -126,12 +123,7 @@ def _row(
     values = _chosen(found, metric, domain, seed)
     if not values:
         return {**row, "count": 0, "reason": _reason(found, metric, domain)}
-    estimate = bootstrap_mean(
-        list(values.values()),
-        portraits=[key[1] for key in values],
-        seeds=[key[2] for key in values],
-        draws=DRAWS,
-    )
+    estimate = mean_of(values, DRAWS)
     row |= {"value": estimate.mean, "low": estimate.low, "high": estimate.high}
     row |= {"count": estimate.count}
     if seed is None and reference is not None and reference.label != found.label:
@@ -141,16 +133,9 @@ def _row(
 
 
 def _difference(values: dict[Key, float], others: dict[Key, float]) -> dict[str, float | None]:
-    both = [key for key in values if key in others]
-    if not both:
+    estimate = difference(values, others, DRAWS)
+    if estimate is None:
         return {}
-    estimate = bootstrap_difference(
-        [values[key] for key in both],
-        [others[key] for key in both],
-        portraits=[key[1] for key in both],
-        seeds=[key[2] for key in both],
-        draws=DRAWS,
-    )
     ends = {"difference_low": estimate.low, "difference_high": estimate.high}
     return {"difference": estimate.mean, **ends}
 
@@ -171,21 +156,11 @@ def _with_best(
     seed: int | None,
 ) -> Iterator[dict[str, Any]]:
     """Yield the rows of a column with a note of which are the best, or not certainly worse."""
-    measure = measure_of(metric)
-    known = [row for row in column if row.get("value") is not None]
-    if seed is not None or measure.better is None or not known:
+    if domain is not None and seed is not None:  # no table shows these by themselves
         yield from column
         return
-    sign = 1 if measure.better == "more" else -1
-    # A label that lacks domains has another mean; it can be as good as the best, but not the best.
-    most = max(row["count"] for row in known)
-    whole = [row for row in known if row["count"] == most]
-    top = max(whole, key=lambda row: sign * row["value"])
-    best = _chosen(labels[top["label"]], metric, domain, seed)
+    known = [row["label"] for row in column]
+    values = {label: _chosen(labels[label], metric, domain, seed) for label in known}
+    best = best_labels(values, metric, DRAWS)
     for row in column:
-        if row.get("value") is not None:
-            gap = _difference(_chosen(labels[row["label"]], metric, domain, seed), best)
-            low, high = gap.get("difference_low"), gap.get("difference_high")
-            end = high if sign > 0 else low
-            row["best"] = row is top or bool(end is not None and sign * end >= 0)
-        yield row
+        yield {**row, "best": best.get(row["label"])}

@@ -1,4 +1,4 @@
-"""What measures the figures of a comparison, and which methods have it in their losses, in words."""
+"""What measures the figures of a comparison, and which methods were trained with it, in words."""
 
 from collections.abc import Iterable, Mapping
 

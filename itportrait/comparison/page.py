@@ -181,4 +181,5 @@ def _scores(output: str) -> Iterator[ComparedScore]:
                 domain=row["domain"],
                 seed=row["seed"],
                 reason=row["reason"],
+                best=row["best"],
             )

@@ -86,16 +86,32 @@ def bootstrap_mean(
     shape = (first.max() + 1, second.max() + 1)
     if shape == (1, 1):
         return Estimate(mean, None, None, len(rows))
-    sums, counts = np.zeros(shape), np.zeros(shape)
-    np.add.at(sums, (first, second), rows)
+    (means,) = _sampled((rows,), first, second, draws, seed)
+    return Estimate(mean, *_interval(means), len(rows))
+
+
+def _sampled(
+    columns: Sequence[np.ndarray], first: np.ndarray, second: np.ndarray, draws: int, seed: int
+) -> list[np.ndarray]:
+    """Return the means of each column in all samples; a sample draws the same units for each."""
+    shape = (first.max() + 1, second.max() + 1)
+    counts = np.zeros(shape)
     np.add.at(counts, (first, second), 1)
     rng = np.random.default_rng(seed)
     by_portrait, by_seed = (_times(units, draws, rng) for units in shape)
     weights = ((by_portrait @ counts) * by_seed).sum(1)
     drawn = weights > 0  # in a table with gaps a sample can miss all rows that there are
-    means = ((by_portrait @ sums) * by_seed).sum(1)[drawn] / weights[drawn]
-    low, high = np.percentile(means, [50 * (1 - LEVEL), 50 * (1 + LEVEL)])
-    return Estimate(mean, float(low), float(high), len(rows))
+    found: list[np.ndarray] = []
+    for rows in columns:
+        sums = np.zeros(shape)
+        np.add.at(sums, (first, second), rows)
+        found.append(((by_portrait @ sums) * by_seed).sum(1)[drawn] / weights[drawn])
+    return found
+
+
+def _interval(samples: np.ndarray) -> tuple[float, float]:
+    low, high = np.percentile(samples, [50 * (1 - LEVEL), 50 * (1 + LEVEL)])
+    return float(low), float(high)
 
 
 def bootstrap_difference(
@@ -122,6 +138,46 @@ def bootstrap_difference(
             "others", expected=f"shape {list(ours.shape)}, as values", actual=list(theirs.shape)
         )
     return bootstrap_mean(ours - theirs, portraits=portraits, seeds=seeds, draws=draws, seed=seed)
+
+
+def bootstrap_ratio(
+    values: ArrayLike,
+    others: ArrayLike,
+    *,
+    portraits: Sequence[Hashable] | None = None,
+    seeds: Sequence[Hashable] | None = None,
+    draws: int = DRAWS,
+    seed: int = 0,
+) -> Estimate:
+    """Return the mean of `values` over the mean of `others`, with the interval of this ratio.
+
+    The means of a sample are of the same portraits and seeds, so that the interval holds the spread
+    of the denominator too. It has no ends where the interval of the denominator holds 0: the ratio
+    is then without bounds.
+
+    Args:
+        values, others: `[N]` each; a row of both belongs to the same portrait and seed.
+        portraits, seeds, draws, seed: as in `bootstrap_mean`.
+
+    Raises:
+        InvalidArgumentError: as there, lists of different lengths, or `others` of mean 0.
+    """
+    above = bootstrap_mean(values, portraits=portraits, seeds=seeds, draws=draws, seed=seed)
+    below = bootstrap_mean(others, portraits=portraits, seeds=seeds, draws=draws, seed=seed)
+    if above.count != below.count or below.mean == 0:
+        raise InvalidArgumentError(
+            "others",
+            expected=f"{above.count} numbers whose mean is not 0",
+            actual=f"{below.count} of mean {below.mean:g}",
+        )
+    share = above.mean / below.mean
+    if not below.certain:
+        return Estimate(share, None, None, above.count)
+    first = _numbered("portraits", portraits, above.count, default=range(above.count))
+    second = _numbered("seeds", seeds, above.count, default=[0] * above.count)
+    columns = np.asarray(values, np.float64), np.asarray(others, np.float64)
+    over, under = _sampled(columns, first, second, draws, seed)
+    return Estimate(share, *_interval(over / under), above.count)
 
 
 def _numbered(

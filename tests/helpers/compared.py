@@ -35,7 +35,10 @@ def scores(domain=None, seed=None):
             ("depth_variance", "depth", 1.3 - distance),
         ):
             low, high = value - 0.025, value + 0.025
-            yield ComparedScore(label, metric, source, value, low, high, 16, domain, seed)
+            best = distance < 0.25 if metric == "truth_distance" else None
+            yield ComparedScore(
+                label, metric, source, value, low, high, 16, domain, seed, best=best
+            )
         yield ComparedScore(
             label, "clip_image", "guide", None, domain=domain, seed=seed, reason=NO_REFERENCE
         )

@@ -131,6 +131,8 @@ class ComparedScore:
         domain: name of the domain; None over all domains.
         seed: of the adaptation; None over all seeds.
         reason: why `value` is None.
+        best: whether it is the best of its column, or not certainly worse than the best by the
+            interval of their paired difference; None where there is no such interval.
     """
 
     label: str
@@ -143,6 +145,7 @@ class ComparedScore:
     domain: str | None = None
     seed: int | None = None
     reason: str | None = None
+    best: bool | None = None
 
 
 @dataclass(frozen=True)

@@ -96,13 +96,6 @@ class ScoreIndex:
         return [score for score in found if score is not None]
 
 
-def within(score: ComparedScore, best: ComparedScore) -> bool:
-    """Tell whether a score lies in the interval of the best, both being numbers."""
-    low = _number(best) if best.low is None else best.low
-    high = _number(best) if best.high is None else best.high
-    return low <= _number(score) <= high
-
-
 def _usable(score: ComparedScore) -> bool:
     return score.value is not None and math.isfinite(score.value)
 

@@ -6,7 +6,7 @@ from itertools import groupby
 
 from itportrait.pages.comparison.choice import panel
 from itportrait.pages.comparison.data import SOURCES, ComparedScore
-from itportrait.pages.comparison.index import Scope, ScoreIndex, within
+from itportrait.pages.comparison.index import Scope, ScoreIndex
 from itportrait.pages.comparison.measures import Measure
 
 HEADINGS = {
@@ -24,10 +24,10 @@ NOTE = (
     "independent judge of a method whose losses look through the same network."
 )
 LEGEND = (
-    "↑ more is better, ↓ less is better. The best is bold; ≈ marks values within the best's "
-    "interval. Below each value stands its 95 % bootstrap interval. Values in italics are means of "
-    "fewer measurements than others in their column, of other domains for example, and are never "
-    "called the best."
+    "↑ more is better, ↓ less is better. The best is bold; ≈ marks values that are not certainly "
+    "worse, since the interval of their paired difference to the best holds 0. Below each value "
+    "stands its 95 % bootstrap interval. Values in italics are means of fewer measurements than "
+    "others in their column, of other domains for example, and are never called the best."
 )
 _ARROWS = {"more": "↑", "less": "↓", None: ""}
 
@@ -148,8 +148,8 @@ def _cell(
     text, css = measure.written(score.value), ""
     if best is not None and score is best:
         text, css = f"<b>{text}</b>", "best"
-    elif best is not None and within(score, best):
-        text, css = f'<span title="within the best\'s interval">≈</span> {text}', "near"
+    elif score.best:
+        text, css = f'<span title="not certainly worse than the best">≈</span> {text}', "near"
     interval = ""
     if score.low is not None and score.high is not None:
         to = "–" if score.low >= 0 else " to "

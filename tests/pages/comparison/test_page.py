@@ -52,7 +52,7 @@ def test_hostile_names_stay_text_and_nothing_is_loaded_from_elsewhere(text):
     assert all(attrs["alt"] for attrs in named)
 
 
-def test_best_is_bold_with_its_interval_and_those_within_it_are_marked(text):
+def test_best_is_bold_and_those_that_are_not_certainly_worse_are_marked(text):
     rows = first_table(text)
     ours = rows["ours"]["Distance to truth ↓"]
     assert "<b>0.200</b>" in ours
