@@ -113,7 +113,7 @@ def clip_direction(
         source: renders of the base generator, same codes and cameras.
         models: image-text models with unit features.
 
-    Source: StyleGAN-NADA, section 4.1; METHOD.md, "What is measured".
+    Source: StyleGAN-NADA, section 4.1.
     """
     scores = [
         F.cosine_similarity(moved, words.expand_as(moved), dim=-1)

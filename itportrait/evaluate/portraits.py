@@ -10,6 +10,7 @@ from itportrait import metrics
 from itportrait.bundle import Bundle
 from itportrait.errors import InvalidArgumentError
 from itportrait.evaluate.views import PortraitViews
+from itportrait.generator import Rendering
 from itportrait.image import resize
 from itportrait.metrics import StyleTarget
 
@@ -28,7 +29,10 @@ PORTRAIT_METRICS = (
 
 NO_PROMPT = "the domain has no prompt"
 NO_REFERENCES = "the domain has no reference pictures"
-NO_TRUE_PORTRAITS = "there are no true stylizations of these portraits; drawn people have them"
+NO_TRUE_PORTRAITS = (
+    "there are no true stylizations of these portraits; drawn people have them in domains whose "
+    "truth is mini:NAME"
+)
 
 
 @dataclass(frozen=True)
@@ -93,15 +97,7 @@ def score_portraits(
     values = {
         "identity": metrics.identity(image, source, bundle.identity),
         "view_consistency": metrics.view_consistency(styled.around, bundle.identity),
-        "depth_distance": metrics.depth_distance(
-            styled.own.image_depth, base.own.image_depth, base.own.image_alpha
-        ),
-        "depth_variance": metrics.depth_variance_ratio(
-            styled.own.image_depth,
-            base.own.image_depth,
-            styled.own.image_alpha,
-            base.own.image_alpha,
-        ),
+        **_depth_scores(styled.own, base.own),
     }
     reasons: dict[str, str] = {}
     if target.prompt is None:
@@ -123,6 +119,14 @@ def score_portraits(
         values["truth_distance"] = bundle.perceptual.distance(image, true)
         values["truth_distance_base"] = bundle.perceptual.distance(plain, true)
     return PortraitScores({name: each.cpu() for name, each in values.items()}, reasons)
+
+
+def _depth_scores(own: Rendering, plain: Rendering) -> dict[str, Tensor]:
+    depths, alphas = (own.image_depth, plain.image_depth), (own.image_alpha, plain.image_alpha)
+    return {
+        "depth_distance": metrics.depth_distance(*depths, plain.image_alpha),
+        "depth_variance": metrics.depth_variance_ratio(*depths, *alphas),
+    }
 
 
 def _check_counts(styled: PortraitViews, **others: PortraitViews | Tensor | None) -> None:

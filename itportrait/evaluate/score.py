@@ -1,6 +1,5 @@
 """Score a style against the base generator on the probe set; the base is rendered once for all."""
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
@@ -169,7 +168,8 @@ class ProbeReport:
     kid_base: float | None = None
     """KID of the base renders against the same true images."""
     kid_ratio: float | None = None
-    """`kid / kid_base`: at most 0.5 where the adaptation has learned the domain."""
+    """`kid / kid_base`: at most 0.5 where the adaptation has learned the domain. None where the base
+    is as near to the true images as they are to each other, so that `kid_base` is not above 0."""
 
     fid: float | None = None
     """FID of the stylized renders against the same true images; None below a sensible number."""
@@ -224,13 +224,17 @@ def evaluate_style(
     if truth is None:
         return report
     found, plain = base.distances(truth.features, base.features_of(style)), truth.base
+    if found.fid is None:
+        reasons["fid"] = found.reason
+    if plain.kid <= 0:
+        reasons["kid_ratio"] = f"the KID of the base's renders is {plain.kid:.2g}, not above 0"
     return replace(
         report,
         kid=found.kid,
         kid_base=plain.kid,
-        kid_ratio=found.kid / plain.kid if plain.kid > 0 else math.inf,
+        kid_ratio=found.kid / plain.kid if plain.kid > 0 else None,
         fid=found.fid,
         fid_base=plain.fid,
         features=base.network.name,
-        reasons=reasons | ({} if found.fid is not None else {"fid": found.reason}),
+        reasons=reasons,
     )

@@ -45,8 +45,6 @@ _SECRET_PARAMETER = re.compile(
     r"(?i)([?&;](?:[\w-]*(?:signature|token|secret|password|credential|accesskeyid|api[_-]?key)|sig|key"
     r"|access_key)=)[^&;\s#'\"]+"
 )
-
-
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -130,12 +128,9 @@ def open_fs(uri: str) -> tuple[AbstractFileSystem, str]:
         kind = fsspec.get_filesystem_class(name)
         fs = fsspec.filesystem(name, **kind._get_kwargs_from_urls(uri))
     except (ImportError, ValueError) as error:
-        extra = _EXTRA.get(name)
-        remedy = (
-            f"pip install 'itportrait[{extra}]'"
-            if extra
-            else "use a path, s3://, gs:// or http(s)://"
-        )
+        remedy = "use a path, s3://, gs:// or http(s)://"
+        if name in _EXTRA:
+            remedy = f"pip install 'itportrait[{_EXTRA[name]}]'"
         raise InvalidArgumentError(
             "URI",
             expected="one that can be opened",
@@ -372,10 +367,7 @@ def list_names(uri: str) -> list[str]:
 
 @_patient
 def list_sizes(uri: str) -> dict[str, int]:
-    """Return the bytes of what a folder holds by name, files that are being written included.
-
-    It is past any cache, and empty for a missing folder.
-    """
+    """Return the bytes of a folder's files by name, unfinished ones included, past any cache."""
     fs, path = open_fs(uri)
     fs.invalidate_cache(path)
     try:

@@ -40,13 +40,8 @@ def paste_back(
         InvalidArgumentError: another dtype or shape, a crop without size or outside of the photo,
             or a feather outside its range.
     """
-    for name, pixels in (("photo", photo), ("view", view)):
-        if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
-            raise InvalidArgumentError(
-                name,
-                expected="uint8 of shape [H, W, 3]",
-                actual=f"{pixels.dtype} {list(pixels.shape)}",
-            )
+    _check_rgb("photo", photo)
+    _check_rgb("view", view)
     if view.shape[0] != view.shape[1]:
         raise InvalidArgumentError("view", expected="square", actual=list(view.shape))
     if not 0 < feather <= 0.5:
@@ -79,6 +74,15 @@ def paste_back(
     blend = below + mask[..., None] * (np.asarray(picture, dtype=np.float32) - below)
     result[y0:y1, x0:x1] = blend.round().astype(np.uint8)
     return result
+
+
+def _check_rgb(name: str, pixels: np.ndarray) -> None:
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
+        raise InvalidArgumentError(
+            name,
+            expected="uint8 of shape [H, W, 3]",
+            actual=f"{pixels.dtype} {list(pixels.shape)}",
+        )
 
 
 def color_profile(data: bytes) -> bytes | None:

@@ -1,7 +1,7 @@
 """The scores of styles on generators whose difference is known."""
 
 import copy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 import torch
@@ -105,6 +105,15 @@ def test_distances_fall_when_renders_come_from_the_truth(bundle, reddened):
     assert report.fid < report.fid_base
     assert "fid" not in report.reasons
     assert report.scalars()["fid"] == report.fid
+
+
+def test_a_ratio_to_a_base_that_is_no_worse_than_the_truth_is_missing_with_its_reason(base):
+    truth = base.measure_truth(base.style.render(base.probe.kid_codes).image)
+    level = replace(truth, base=replace(truth.base, kid=-0.002))
+    report = evaluate_style(base, base.style, StyleTarget(), truth=level)
+    assert report.kid_ratio is None
+    assert "kid_ratio" not in report.scalars()
+    assert report.reasons["kid_ratio"] == ("the KID of the base's renders is -0.002, not above 0")
 
 
 def test_the_base_is_rendered_once_for_many_styles(bundle, reddened):
