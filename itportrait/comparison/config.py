@@ -13,7 +13,7 @@ from itportrait.config import Settings, apply_overrides, merge
 from itportrait.errors import InvalidArgumentError, UnknownNameError
 from itportrait.invert.config import InvertConfig
 from itportrait.io import uris
-from itportrait.jobs.bank.spec import check_truth, rooted_truth
+from itportrait.jobs.bank.spec import check_truth, rooted_truth, truth_places
 from itportrait.jobs.places import refuse_temporary
 from itportrait.jobs.yaml_files import read_mapping
 from itportrait.picture_sets.names import DRAWN, check_drawn
@@ -128,9 +128,10 @@ class ComparisonConfig(Settings):
     """Number of portraits that one task stylizes; also what a killed process can cost."""
     methods: dict[Label, Variant] = Field(min_length=1)
     """What is compared, by label."""
-    reference: str = "itportrait"
-    """Label whose differences to all others are given with intervals. Without such a label there
-    are no differences."""
+    reference: str | None = None
+    """Label to which all others are compared: `difference` in the table of scores is another
+    label's value less this one's. None is `itportrait`, and where no label has this name, there are
+    no differences."""
     domains: dict[DomainName, ComparedDomain] = Field(min_length=1)
     """Style domains by name."""
     seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
@@ -182,6 +183,19 @@ class ComparisonConfig(Settings):
                     raise ValueError(f"methods.{label}.domains: {error}")
         return self
 
+    @model_validator(mode="after")
+    def _reference_is_known(self) -> Self:
+        if self.reference is not None and self.reference not in self.methods:
+            raise ValueError(
+                f"reference: {UnknownNameError('label', self.reference, list(self.methods))}"
+            )
+        return self
+
+    @property
+    def compared_with(self) -> str:
+        """Return the label from which differences are taken; maybe no method has it."""
+        return self.reference or "itportrait"
+
     @property
     def drawn(self) -> int | None:
         """Return the number of drawn people, or None where the portraits are photos."""
@@ -199,6 +213,7 @@ class ComparisonConfig(Settings):
             "portraits": "" if self.drawn else self.portraits,
             "base": "" if self.base == "mini" else self.base,
             **sets,
+            **truth_places(self.domains),
         }
 
 

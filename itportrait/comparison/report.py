@@ -96,7 +96,7 @@ class ComparisonReport:
             OutputError: no space or no permission; names the path.
         """
         portraits = portrait_rows(self.config.output, self.results)
-        scores = score_rows(self.results, portraits, self.config.reference)
+        scores = score_rows(self.results, portraits, self.config.compared_with)
         write_table(self.config.output, PORTRAITS, portraits, PORTRAITS_SCHEMA)
         write_table(self.config.output, SCORES, scores, SCORES_SCHEMA)
 

@@ -19,7 +19,7 @@ SMALL = {
 @pytest.mark.parametrize("name", ["compare.yaml", "experiments.yaml"])
 def test_shipped_configurations_are_valid_and_their_references_are_there(name, tmp_path):
     config = load_comparison(str(CONFIGS / name), output=str(tmp_path))
-    assert config.reference in config.methods
+    assert config.compared_with in config.methods
     for domain in config.domains.values():
         assert domain.prompt
         assert domain.truth
@@ -48,6 +48,7 @@ def test_domains_inherit_defaults_and_labels_name_methods():
         ({"seeds": [1, 1]}, "different numbers"),
         ({"portraits": "mini:one"}, "mini:COUNT"),
         ({"measure": {}}, "measures"),
+        ({"reference": "itportrat"}, "unknown label 'itportrat'.*itportrait"),
     ],
 )
 def test_what_cannot_be_meant_is_refused_with_what_can(change, words):
@@ -65,3 +66,21 @@ def test_output_is_needed_and_overrides_count(tmp_path):
     assert config.seeds == (1, 2)
     assert read_mapping(str(path))["base"] == "mini"
     assert config.domains["pencil"].references == (str(tmp_path / "references/pencil.png"),)
+
+
+def test_differences_are_taken_from_itportrait_where_there_is_one():
+    assert parse_comparison(SMALL).compared_with == "itportrait"
+    config = parse_comparison(SMALL | {"methods": {"jojogan": {}}})
+    assert config.compared_with not in config.methods
+    chosen = parse_comparison(SMALL | {"methods": {"jojogan": {}}, "reference": "jojogan"})
+    assert chosen.compared_with == "jojogan"
+    assert parse_comparison(config.model_dump()) == config
+
+
+def test_a_folder_of_true_pictures_must_outlast_the_job_too():
+    domains = {"zombie": {"prompt": "x", "truth": "/photos"}, "clay": {"prompt": "x"}}
+    domains["bronze"] = {"prompt": "x", "truth": "mini:bronze"}
+    places = parse_comparison(SMALL | {"domains": domains}).places()
+    assert {name: uri for name, uri in places.items() if "truth" in name} == {
+        "truth of domain 'zombie'": "/photos"
+    }

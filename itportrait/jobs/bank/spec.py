@@ -1,7 +1,8 @@
 """The specification of a style bank: YAML with inherited defaults, validated whole, with lines."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import Field, ValidationError, field_validator
 
@@ -39,6 +40,20 @@ def check_truth(truth: str | None) -> str | None:
 def rooted_truth(truth: str | None, folder: str) -> str | None:
     """Return the truth of a domain, with a relative place taken from a folder."""
     return truth if truth is None or truth.startswith(DRAWN) else uris.rooted(truth, folder)
+
+
+class _HasTruth(Protocol):
+    @property
+    def truth(self) -> str | None: ...
+
+
+def truth_places(domains: Mapping[str, _HasTruth]) -> dict[str, str]:
+    """Return the places of the true pictures that scores read, by what gives them."""
+    return {
+        f"truth of domain {name!r}": domain.truth
+        for name, domain in domains.items()
+        if domain.truth and not domain.truth.startswith(DRAWN)
+    }
 
 
 class BankDomain(DomainSpec):
@@ -80,7 +95,7 @@ class BankSpec(Settings):
     def places(self) -> dict[str, str]:
         """Return the places that must outlast a build, by what gives them."""
         base = {"base": "" if self.base == "mini" else self.base}
-        return base | pictures_places(self.domains.values())
+        return base | pictures_places(self.domains.values()) | truth_places(self.domains)
 
 
 def load_bank_spec(path: str | Path, overrides: list[str] | None = None) -> BankSpec:

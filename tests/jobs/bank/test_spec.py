@@ -168,3 +168,8 @@ def test_shipped_bank_is_valid_and_has_two_domains_of_each_mode():
     for domain in spec.domains.values():
         assert all(Path(uri).exists() for uri in domain.references)
         assert domain.truth == f"mini:{domain.name}"
+
+
+def test_a_folder_of_true_pictures_must_outlast_the_build_too():
+    text = "domains: {zombie: {mode: text, prompt: a zombie, truth: /photos}}"
+    assert parse_bank_spec(text).places()["truth of domain 'zombie'"] == "/photos"
