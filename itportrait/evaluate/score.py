@@ -168,8 +168,8 @@ class ProbeReport:
     kid_base: float | None = None
     """KID of the base renders against the same true images."""
     kid_ratio: float | None = None
-    """`kid / kid_base`: at most 0.5 where the adaptation has learned the domain. None where the base
-    is as near to the true images as they are to each other, so that `kid_base` is not above 0."""
+    """`kid / kid_base`: at most 0.5 where the adaptation has learned the domain. None where
+    `kid_base` is not above 0: the base is as near to the true images as they are to each other."""
 
     fid: float | None = None
     """FID of the stylized renders against the same true images; None below a sensible number."""
