@@ -32,10 +32,10 @@ make it champion, by a person's decision.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
-from pydantic import Field, SerializerFunctionWrapHandler, field_validator, model_serializer
+from pydantic import Field, field_validator, model_validator
 
 from itportrait.config import Settings
 from itportrait.errors import UnknownNameError
@@ -60,6 +60,14 @@ STYLE_METRICS = frozenset({"clip_direction", "clip_image", "clip_image_gain", "k
 GUARD_METRICS = frozenset({"depth_variance", "diversity"})
 """Metrics of which more makes no candidate better."""
 
+FIRST_DRAW_METRICS = frozenset({"kid", "kid_ratio"})
+"""Metrics of the first draw of portraits alone; nothing says how they vary with the draw."""
+DRAW_METRICS = frozenset({"diversity"})
+"""Metrics of which each draw of portraits has one value."""
+
+RULE = 2
+"""Version of the rule and of its defaults, which is raised when they change. The first promoted
+whatever was not worse beyond a tolerance."""
 COUNTS = 3.0
 """Number of standard errors from which a difference counts."""
 BEHIND = 1.0
@@ -90,13 +98,15 @@ class GateConfig(Settings):
     """How much worse a candidate may be than its champion, and what no candidate may miss."""
 
     tolerances: dict[str, float] = Field(default_factory=lambda: dict(DEFAULT_TOLERANCES))
-    """Largest loss against the champion, by metric and in the metric's units. Metrics that are not
-    listed, or that either side lacks, are not compared."""
+    """Loss against the champion, by metric and in the metric's units. A loss is a regression where
+    it exceeds this and three standard errors. Metrics that are not listed, or that either side
+    lacks, are not compared."""
     noise: dict[str, float] = Field(default_factory=lambda: dict(DEFAULT_NOISE))
     """Standard deviation of a metric between rebuilds of a domain with other seeds, by metric and
     in its units. A difference that such luck explains neither promotes nor rejects. The default is
-    measured on the embedded family; `benchmarks/bm_gate.py` measures that of other domains. A
-    metric that is not listed has none."""
+    measured on the embedded family; `benchmarks/bm_gate.py` measures that of other domains. Where
+    rebuilds vary as much as this, 1 in 100 has a verdict by luck; where half as much again, 12. A
+    metric that is not listed has none; a tolerance of KID, which a build has once, needs it."""
     draws: int = Field(default=3, ge=1)
     """Number of draws of probe portraits, of `probe.count` each, on which candidate and champion
     are compared. KID is that of the first draw."""
@@ -105,15 +115,14 @@ class GateConfig(Settings):
     better. A metric that the candidate lacks is skipped; a domain without a prompt, for instance,
     has no `clip_direction`."""
 
-    @model_serializer(mode="wrap")
-    def _without_later_settings(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out settings that came later and have their defaults: the names of builds are made
-        of this."""
-        data = handler(self)
+    def for_names(self) -> dict[str, Any]:
+        """Return what names of builds are made of: settings that came later only where they differ
+        from their defaults, which the version of the rule stands for."""
+        data = self.model_dump(mode="json")
         for name, default in (("noise", DEFAULT_NOISE), ("draws", 3)):
-            if data.get(name) == default:
+            if data[name] == default:
                 del data[name]
-        return data
+        return data | {"rule": RULE}
 
     @field_validator("tolerances", "noise", "floors")
     @classmethod
@@ -131,6 +140,18 @@ class GateConfig(Settings):
                 raise ValueError(f"{name}: tolerance and noise must be at least 0, got {number}")
         return value
 
+    @model_validator(mode="after")
+    def _every_tolerance_has_its_luck(self) -> Self:
+        for name in self.tolerances:
+            alone = name in FIRST_DRAW_METRICS or (name in DRAW_METRICS and self.draws == 1)
+            if alone and name not in self.noise:
+                raise ValueError(
+                    f"tolerances.{name}: a build measures it once, so that every difference would "
+                    f"count; expected its noise between rebuilds, got none: give noise.{name} as "
+                    "benchmarks/bm_gate.py measures it, or leave the tolerance out"
+                )
+        return self
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -140,7 +161,7 @@ class Comparison:
         metric: its name.
         candidate, champion: means over the probe.
         loss: above 0 where the candidate is worse.
-        tolerance: largest loss that is no regression.
+        tolerance: a loss up to this is no regression.
         error: standard error of the loss, by the draw of the portraits and the training's seed.
     """
 

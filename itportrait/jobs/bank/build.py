@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from itportrait.bank.card import CARD_NAME, PREVIEW_NAME, preview_png, version_card
-from itportrait.bank.gate import GateDecision, judge
+from itportrait.bank.gate import RULE, GateDecision, judge
 from itportrait.bank.store import Bank, BankVersion
 from itportrait.config import fingerprint
 from itportrait.errors import InvalidArgumentError, ItportraitError
@@ -262,7 +262,8 @@ class BankBuild:
             "bank_id": self.plan.bank_id,
             "date": self.plan.date,
             "spec": self.spec.model_dump(mode="json"),
-            "spec_fingerprint": fingerprint(self.spec),
+            "spec_fingerprint": fingerprint(self.spec.for_names()),
+            "gate_rule": RULE,
             "seconds": round(report.seconds, 1),
             "domains": [asdict(result) for result in report.results],
         }

@@ -89,7 +89,7 @@ def plan_build(
     for name in only:
         if name not in spec.domains:
             raise UnknownNameError("domain", name, list(spec.domains))
-    bank_id = f"{date}-{fingerprint(uris.absolute(bank.uri), spec)[:8]}"
+    bank_id = f"{date}-{fingerprint(uris.absolute(bank.uri), spec.for_names())[:8]}"
     spool = None if tracking_uri in ("", "none") else str(default_spool(tracking_uri))
     tracking = TrackingTarget(uri=tracking_uri, parent=f"bank-{bank_id}", spool=spool)
     jobs, settled = [], []

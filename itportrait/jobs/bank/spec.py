@@ -92,6 +92,10 @@ class BankSpec(Settings):
     train: TrainConfig = Field(default_factory=TrainConfig)
     """Workers, retries and time limit of a domain's training."""
 
+    def for_names(self) -> dict[str, Any]:
+        """Return what names of builds are made of."""
+        return self.model_dump(mode="json") | {"gate": self.gate.for_names()}
+
     def places(self) -> dict[str, str]:
         """Return the places that must outlast a build, by what gives them."""
         base = {"base": "" if self.base == "mini" else self.base}

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from itportrait.adapt import adapt_domain, load_references
+from itportrait.bank.gate import RULE
 from itportrait.bank.store import Bank
 from itportrait.bundle import load_bundle
 from itportrait.errors import InvalidArgumentError, ItportraitError, NoInputError, UnknownNameError
@@ -260,6 +261,10 @@ def test_same_night_again_gives_the_same_names(here):
     again, *_ = night(here, "2026-01-01", without=without)
     assert again.plan.bank_id == first.plan.bank_id
     assert again.results[0].version == first.results[0].version
+    (record,) = (here[0] / "bank").rglob(f"{again.plan.bank_id}.json")
+    build = json.loads(record.read_bytes())
+    assert build["gate_rule"] == RULE
+    assert {"noise", "draws"} <= build["spec"]["gate"].keys()
     after = json.loads(Path(bank.champion("pencil").uri, "domain.json").read_bytes())
     for card in (after, before := json.loads(before)):
         card["info"]["training"].pop("seconds", None)
