@@ -170,6 +170,26 @@ def test_modulated_conv_half_precision_does_not_overflow():
     assert_close(actual.float(), expected, 5e-3)
 
 
+@pytest.mark.parametrize("up", [1, 2])
+def test_native_layers_stay_in_single_precision_under_autocast(up):
+    x, weight = randn(2, 16, 20, 20), randn(48, 16, 3, 3, seed=1)
+    values = [v.requires_grad_() for v in (x, weight, 1 + 0.3 * randn(2, 16, seed=2))]
+    bias, kernel = randn(48, seed=3), resample_filter() if up == 2 else None
+
+    def layer():
+        return modulated_conv2d(*values, bias=bias, up=up, kernel=kernel)
+
+    with torch.autocast("cpu", torch.bfloat16):
+        actual = layer()
+    expected = layer()
+    assert actual.dtype == torch.float32
+    assert torch.equal(actual, expected)
+    for got, want in zip(
+        *(torch.autograd.grad(y.square().mean(), values) for y in (actual, expected))
+    ):
+        assert torch.equal(got, want)
+
+
 def test_modulated_conv_errors():
     x, weight, styles = randn(2, 3, 4, 4), randn(5, 3, 3, 3), randn(2, 3)
     bias = torch.zeros(5)

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from itportrait.errors import InvalidArgumentError
 from itportrait.ops.dispatch import admit_cpu_float32
 from itportrait.ops.loader import open_library
 from itportrait.ops.modulated_conv.demodulation import demodulation
@@ -50,7 +51,9 @@ def modulated_conv2d_cpu(
 
     float32, differentiable once, in everything but the kernel.
     """
-    scale = demodulation(weight, styles) if demodulate else styles.new_ones(len(x), len(weight))
+    with torch.autocast("cpu", enabled=False):  # it would hand over products of half precision
+        ones = styles.new_ones(len(x), len(weight))
+        scale = demodulation(weight, styles) if demodulate else ones
     bias = bias.expand(len(x), -1)
     if noise is not None:
         noise = noise.expand(1, *noise.shape) if noise.ndim == 2 else noise.flatten(0, 1)
@@ -113,6 +116,7 @@ def _phases(kernel: tuple[float, ...]) -> Tensor:
 
 class _Layer(torch.autograd.Function):
     @staticmethod
+    @torch.amp.custom_fwd(device_type="cpu", cast_inputs=torch.float32)
     def forward(
         ctx: Any,
         x: Tensor,
@@ -144,6 +148,7 @@ class _Layer(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
+    @torch.amp.custom_bwd(device_type="cpu")
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, _, weight, mix, styles, *_ = ctx.saved_tensors
         needs_x, needs_weight, _, needs_styles, *_ = ctx.needs_input_grad
@@ -226,4 +231,12 @@ def _library() -> ctypes.CDLL:
 
 
 def _pointers(*tensors: Tensor | None) -> list[int | None]:
+    """Return addresses, of float32 in one run of memory alone: native code reads nothing else."""
+    for tensor in tensors:
+        if tensor is not None and not (tensor.dtype == torch.float32 and tensor.is_contiguous()):
+            raise InvalidArgumentError(
+                "tensor",
+                expected="contiguous float32",
+                actual=f"{tensor.dtype} {list(tensor.shape)} of strides {tensor.stride()}",
+            )
     return [None if tensor is None else tensor.data_ptr() for tensor in tensors]
