@@ -29,12 +29,10 @@ MINI: dict[str, Any] = {
         "depth": 1.0,
     },
     "threshold": {"value": "auto", "auto_steps": 10},
-    "lead": 0.75,
 }
 """For the embedded family: cameras of its own prior (the published ones reach beyond what it has
 seen), its own threshold, fewer renders, larger steps for its few weights, the terms that keep the
-person, and `reach`: along the directions of so small a model a faint change would be enough. And
-`lead`: in few steps, two copies that take turns are both half adapted."""
+person, and `reach`: along the directions of so small a model a faint change would be enough."""
 
 
 _OF_PAIRS = ("ite.pair_weight", "ite.pinned_rows", "ite.follow")
