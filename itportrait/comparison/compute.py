@@ -10,6 +10,7 @@ from itportrait.comparison.config import ComparisonConfig
 from itportrait.comparison.scoring import CellJob, CellScores, finish_cell, score_part
 from itportrait.comparison.style_store import StoredStyle, StyleStore
 from itportrait.errors import ItportraitError
+from itportrait.execution.causes import Cause
 from itportrait.execution.errands import ErrandLimits, Errands, GivenUp, run_patiently
 from itportrait.execution.executor import Call
 from itportrait.io import uris
@@ -71,6 +72,8 @@ class CellCompute(BackendCompute):
         limits = ErrandLimits(in_flight=max(int(self.backend.cores), 1))
         for shard, result in Errands(self.backend.executor(), limits).run(calls):
             if isinstance(result, GivenUp):
+                if result.cause is Cause.STORAGE:
+                    raise result.error
                 raise ItportraitError(
                     f"portraits of shard {shard} could not be stylized: the process of their task "
                     f"was lost again and again ({uris.redact(str(result.error))})"

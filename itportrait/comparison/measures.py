@@ -23,6 +23,8 @@ from itportrait.evaluate import (
 )
 from itportrait.generator import Rendering
 from itportrait.image import resize, to_tensor, to_uint8
+from itportrait.io.memory import is_memory_error
+from itportrait.io.uris import passes
 from itportrait.metrics import StyleTarget
 from itportrait.records import RecordError, Status
 from itportrait.styles import Codes, PreparedGenerator, PreparedStyle
@@ -101,11 +103,21 @@ class Judge:
             base: from `base`, of the same portraits.
             truth: `[N, 3, S, S]` their true stylizations, or None.
             fits: of the style.
+
+        Raises:
+            MemoryError: memory ran out for a single portrait; it is no fault of the portrait.
+            OSError: storage failed in a way that may pass.
         """
         try:
             return self._measured(style, portraits, base, truth, fits)
+        except MemoryError:
+            raise  # the task is tried again with less beside it
         except Exception as error:
+            if passes(error):
+                raise
             if len(portraits) == 1:
+                if is_memory_error(type(error).__name__, str(error)):
+                    raise MemoryError(str(error)) from error
                 status, reason = RecordError.of(STAGE, error)
                 portrait = portraits[0]
                 text = f"{reason.type}: {reason.message}"

@@ -23,6 +23,7 @@ from itportrait.comparison.tables import (
 from itportrait.config import fingerprint
 from itportrait.io import uris
 from itportrait.jobs.model_id import bundle_key
+from itportrait.records import Status
 from itportrait.tracking import Backlog
 
 RUN, PAGE = "run.json", "index.html"
@@ -84,9 +85,22 @@ class ComparisonReport:
         """Return what is printed at the end: the methods, what failed, and where the rest is."""
         lines = [final_table(self.scores())]
         lines += [f"{result.cell}: {result.reason}" for result in self.failed]
+        lines += self._failed_portraits()
         where = uris.join(self.config.output, PAGE) if self.config.page_portraits else ""
         lines += [f"Page: {uris.redact(where)}"] if where else []
         return "\n".join([*lines, f"Tables: {uris.redact(self.config.output)}"])
+
+    def _failed_portraits(self) -> list[str]:
+        """Return a line on the portraits that lack scores in some cell; none where all have
+        them."""
+        rows = read_table(self.config.output, PORTRAITS, PORTRAITS_SCHEMA)
+        failed = sum(row["status"] != Status.OK for row in rows)
+        if not failed:
+            return []
+        return [
+            f"{failed} of {len(rows)} stylized portraits failed; column `error` of the table "
+            f"{PORTRAITS} says why"
+        ]
 
     def write_tables(self) -> None:
         """Write the tables of portraits and of scores.

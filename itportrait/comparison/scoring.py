@@ -18,6 +18,7 @@ from itportrait.comparison.style_store import StoredStyle
 from itportrait.comparison.tables import FITS_SCHEMA, PART_SCHEMA, VIEWS, decode_table, encode_table
 from itportrait.comparison.warm import Target, warm_base, warm_judge, warm_style, warm_truth
 from itportrait.config import fingerprint
+from itportrait.errors import ItportraitError
 from itportrait.io import uris
 from itportrait.records import Status
 
@@ -181,6 +182,8 @@ def finish_cell(job: CellJob, seconds: float, device: str) -> CellScores:
 
     Raises:
         OSError: a part is gone; score it again.
+        ItportraitError: no portrait could be stylized; says why. The parts go, so that the next run
+            tries again.
     """
     from itportrait.image import decode
 
@@ -194,16 +197,19 @@ def finish_cell(job: CellJob, seconds: float, device: str) -> CellScores:
         good = [row for row in part if row["status"] == Status.OK]
         views += [[decode(view) for view in row[VIEWS]] for row in good]
         base += warm_base(job.portraits, shard, job.measures, job.bundle, device)
+    if not views:
+        for shard in job.portraits.shards:
+            uris.remove(job.part(shard))
+        reasons = dict.fromkeys(row["error"] for row in rows)
+        raise ItportraitError(f"no portrait could be stylized: {'; '.join([*reasons][:3])}")
     values = {"adapt_seconds": job.style.seconds, "style_bytes": float(job.style.size)}
-    reasons: dict[str, str] = {}
-    if views:
-        together, reasons = judge.together(views, base, _truth_set(job, judge))
-        values |= together
+    together, reasons = judge.together(views, base, _truth_set(job, judge))
+    values |= together
     found = {name for row in rows for name in PORTRAIT_METRICS if row[name] is not None}
     scores = CellScores(
         job.fingerprint,
         values,
-        missing_reasons(found | values.keys(), measured=len(views)) | reasons,
+        missing_reasons(found | values.keys()) | reasons,
         [job.part(shard).rpartition("/")[2] for shard in job.portraits.shards],
         seconds,
     )
@@ -211,15 +217,11 @@ def finish_cell(job: CellJob, seconds: float, device: str) -> CellScores:
     return scores
 
 
-def missing_reasons(found: set[str], *, measured: int) -> dict[str, str]:
+def missing_reasons(found: set[str]) -> dict[str, str]:
     """Return why each metric that a cell lacks could not be computed."""
     from itportrait.evaluate.portraits import NO_PROMPT, NO_REFERENCES, NO_TRUE_PORTRAITS
     from itportrait.evaluate.score import NO_TRUTH
 
-    if not measured:
-        return dict.fromkeys(
-            (PORTRAIT_METRICS | CELL_METRICS).keys() - found, "no portrait could be stylized"
-        )
     reasons = {
         "clip_direction": NO_PROMPT,
         "clip_image": NO_REFERENCES,

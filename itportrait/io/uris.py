@@ -58,7 +58,7 @@ def _patient(call: Callable[P, T]) -> Callable[P, T]:
             try:
                 return call(*args, **kwargs)
             except OSError as error:
-                if not _passes(error):
+                if not passes(error):
                     raise
             time.sleep(pause)
         return call(*args, **kwargs)
@@ -66,7 +66,7 @@ def _patient(call: Callable[P, T]) -> Callable[P, T]:
     return patient
 
 
-def _passes(error: Exception) -> bool:
+def passes(error: Exception) -> bool:
     """Tell whether an error may be gone at the next try."""
     broken = isinstance(error, ConnectionError | TimeoutError)
     return broken or (isinstance(error, OSError) and error.errno in _PASSING)
@@ -413,7 +413,7 @@ def read_many(uris: Iterable[str]) -> dict[str, bytes]:
             if isinstance(error, Exception) and not isinstance(error, _ABSENT)
         }
         for error in failed.values():
-            if pause is None or not _passes(error):
+            if pause is None or not passes(error):
                 raise error
         left = {uri: left[uri] for uri in failed}
         if left and pause is not None:

@@ -1,5 +1,6 @@
 """Measures of portraits: one that fails stands alone, and what was fitted is not fitted again."""
 
+import errno
 from dataclasses import replace
 
 import pytest
@@ -103,3 +104,21 @@ def test_the_base_itself_is_what_scores_are_measured_from(judge, people):
     assert "pictures" in reasons["fid"]
     alone, none = judge.together(views[:1], [base], None)
     assert (alone, none) == ({}, {})
+
+
+def test_a_lack_of_memory_or_storage_is_no_fault_of_a_portrait(judge, people, red, monkeypatch):
+    base, style = judge.base(people), red.prepare(judge.bundle.generator)
+    for error, kind in [
+        (MemoryError("little"), MemoryError),
+        (RuntimeError("DefaultCPUAllocator: not enough memory"), MemoryError),
+        (torch.OutOfMemoryError("CUDA out of memory"), MemoryError),
+        (ConnectionResetError("gone"), ConnectionResetError),
+        (OSError(errno.EIO, "Input/output error"), OSError),
+    ]:
+
+        def fit(portraits, error=error):
+            raise error
+
+        monkeypatch.setattr(FilteredPortraits, "fit", fit)
+        with pytest.raises(kind, match=str(error.args[-1])):
+            judge.measure(style, people, base, None, {})

@@ -6,8 +6,10 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from itportrait.comparison.measures import Judge
 from itportrait.comparison.report import final_table
 from itportrait.comparison.tables import PART
+from itportrait.evaluate.portraits import NO_REFERENCES
 from itportrait.evaluate.score import NO_TRUTH
 from itportrait.records import Status
 from tests.helpers.here import HereBackend
@@ -62,7 +64,8 @@ def test_scores_have_intervals_sources_and_reasons(place):
     same = scores["words", "zombie", None, "identity"]
     assert (same["value"], same["difference"], same["best"]) == (one["value"], 0.0, True)
     assert scores["itportrait", "bronze", 0, "kid"]["reason"] == NO_TRUTH
-    assert "no references" not in scores["itportrait", "zombie", 0, "kid"]["metric"]
+    assert scores["itportrait", "zombie", 0, "kid"]["reason"] is None
+    assert scores["itportrait", "zombie", 0, "clip_image"]["reason"] == NO_REFERENCES
     failed = scores["words", "bronze", None, "identity"]
     assert failed["value"] is None
     assert "the domain has no prompt" in failed["reason"]
@@ -106,3 +109,47 @@ def test_what_was_lost_or_damaged_is_made_again(place):
     assert made == {"itportrait, zombie, seed 0", "itportrait, bronze, seed 0"}
     assert part.exists()
     assert again.digest == report.digest
+
+
+def test_a_style_that_fits_no_portrait_fails_its_cell_and_is_tried_again(place, monkeypatch):
+    output, data, report = place
+    part = next((output / "cells/itportrait/zombie/seed-0").glob("part-00000-*"))
+    (output / "cells/itportrait/zombie/seed-0/cell.json").unlink()
+    for each in part.parent.glob("part-*"):
+        each.unlink()
+    with monkeypatch.context() as patch:
+        patch.setattr(Judge, "_measured", lambda *_: (_ for _ in ()).throw(ValueError("no face")))
+        failed = compare_here(data)
+    reasons = {str(result.cell): result.reason for result in failed.failed}
+    assert reasons["itportrait, zombie, seed 0"] == (
+        "no portrait could be stylized: ValueError: no face"
+    )
+    assert not list(part.parent.iterdir())
+    again = compare_here(data)
+    assert [str(result.cell) for result in again.failed] == ["words, bronze, seed 0"]
+    assert part.exists()
+    assert again.digest == report.digest
+
+
+def test_single_portraits_that_fail_are_counted_at_the_end(place, monkeypatch):
+    output, data, _ = place
+    folder, measured = output / "cells/itportrait/zombie/seed-0", Judge._measured
+    (folder / "cell.json").unlink()
+    next(folder.glob("part-00001-*")).unlink()
+    (second,) = read_names(output, "part-00001")
+
+    def picky(judge, style, portraits, *rest):
+        if portraits[0].record_id == second:
+            raise ValueError("no face")
+        return measured(judge, style, portraits, *rest)
+
+    monkeypatch.setattr(Judge, "_measured", picky)
+    report = compare_here({**data, "page_portraits": 2})
+    assert [str(result.cell) for result in report.failed] == ["words, bronze, seed 0"]
+    assert "1 of 6 stylized portraits failed" in report.summary()
+
+
+def read_names(output, part):
+    """Return the record ids of a part of the cell that no test has touched."""
+    (file,) = (output / "cells/words/zombie/seed-0").glob(f"{part}-*")
+    return [row["record_id"] for row in pq.read_table(file).to_pylist()]
