@@ -56,12 +56,14 @@ class AlignedSet(PictureSet):
         """Find the parts of the table that have pictures, and the digest of what they show."""
         statuses: Counter[str] = Counter()
         total, recipes, found = 0, set[str](), False
+        self.without_camera = 0
         for commit in self._table.commits():
             found = True
             ids = []
-            for row in self._table.read_columns(commit, ["record_id", "status"]):
+            for row in self._table.read_columns(commit, ["record_id", "status", "camera"]):
                 statuses[row["status"]] += 1
                 if row["status"] == Status.OK:
+                    self.without_camera += row["camera"] is None
                     ids.append(row["record_id"])
             if ids:
                 self._parts.append(commit)
@@ -91,19 +93,34 @@ class AlignedSet(PictureSet):
         """Return the row groups of a step, as numbers of their part and within it.
 
         The parts are visited in a random order, over and over, each time in another; a visit takes
-        the next row group of the part.
+        the next row group of the part. Visits go on while they find row groups without pictures.
+
+        Raises:
+            NoInputError: no row group has any.
         """
         parts = len(self._parts)
         first = step // max(_DRAWS // count, 1)
+        visit, last = first, first + _POOL
         pool: dict[tuple[int, int], None] = {}
-        for visit in range(first, first + _POOL):
+        while visit < last or (not pool and visit < first + self._whole_round()):
             turn, place = divmod(visit, parts)
             rng = step_rng(seed, rank, turn, "picture-parts")
             part = int(torch.randperm(parts, generator=rng)[place])
             group = turn % self._group_count(part)
             if self._load(part, group):
                 pool[part, group] = None
+            visit += 1
+        if not pool:
+            raise NoInputError(
+                f"pictures: expected those of {self.count} records in {redact(self.uri)}, got "
+                "none; its files were changed, so align the pictures again"
+            )
         return list(pool)
+
+    def _whole_round(self) -> int:
+        """Return a number of visits in a row that meet every row group."""
+        groups = max(self._group_count(part) for part in range(len(self._parts)))
+        return len(self._parts) * (groups + 1)
 
     def _count_groups(self, part: int) -> int:
         return self._table.count_picture_groups(self._parts[part])

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
+from itportrait.errors import InvalidArgumentError
 from itportrait.image import resize, to_tensor, to_uint8
 from itportrait.learning.seeds import step_rng
 
@@ -59,6 +60,8 @@ class PictureSet(ABC):
     """Number of pictures that can be drawn."""
     left_out: Mapping[str, int]
     """Number of rows that have no such picture, by their status."""
+    without_camera: int
+    """Number of pictures that bring no camera of the align stage."""
     digest: str
     """Digest of the set's content, part of the fingerprint of domains that it guides."""
 
@@ -99,7 +102,13 @@ def pictures_rng(seed: int, rank: int, step: int) -> Generator:
 
 
 def choose(items: Sequence[T], count: int, rng: Generator) -> list[T]:
-    """Return random items, each at most once more often than any other."""
+    """Return random items, each at most once more often than any other.
+
+    Raises:
+        InvalidArgumentError: there are none to choose from.
+    """
+    if not items:
+        raise InvalidArgumentError("items", expected="at least one", actual="none")
     order: list[int] = []
     while len(order) < count:
         order += torch.randperm(len(items), generator=rng).tolist()

@@ -30,6 +30,7 @@ class DrawnSet(PictureSet):
     def __init__(self, domain: str, count: int, size: int) -> None:
         super().__init__(size)
         self.domain, self.count, self.left_out = domain, count, {}
+        self.without_camera = count
         self.digest = fingerprint("drawn", domain, count)
 
     @cached_property

@@ -1,12 +1,16 @@
 """Sets in aligned tables: streamed, the same at every resume, honest about what is left out."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from itportrait.align.stage import AlignStage
-from itportrait.errors import DecodeError, NoInputError
-from itportrait.picture_sets import AlignedSet, aligned, open_pictures
+from itportrait.errors import DecodeError, InvalidArgumentError, NoInputError
+from itportrait.learning.seeds import step_rng
+from itportrait.picture_sets import AlignedSet, DrawnSet, aligned, open_pictures
+from itportrait.picture_sets.base import choose
 from itportrait.records import AlignedRecord, RecordError, Status
 from itportrait.stages.recipe import Recipe
 from tests.helpers.tables import commit_rows
@@ -102,6 +106,29 @@ def test_rows_without_a_picture_are_left_out_and_counted(table):
     drawn = {i for step in range(20) for i in found.batch(step, 2, seed=0).record_ids}
     assert drawn == {"0000", "0002"}
     assert found.summary()["left_out"] == {"rejected": 1, "failed": 1}
+
+
+def test_row_groups_without_pictures_are_passed_over(table, monkeypatch):
+    monkeypatch.setattr("itportrait.io.parquet._PIXEL_ROWS_PER_GROUP", 2)
+    rows = [record(i, Status.REJECTED) for i in range(14)]
+    found = AlignedSet(table(0, [*rows, record(14), record(15)]), 8)
+    assert found.batch(0, 3, seed=0).record_ids.count("0014") in (1, 2)
+    monkeypatch.setattr(found._table, "read_picture_group", lambda *_: [])
+    found._load.cache_clear()
+    with pytest.raises(NoInputError, match=r"those of 2 records in .*align the pictures again"):
+        found.batch(0, 3, seed=0)
+    with pytest.raises(InvalidArgumentError, match="at least one"):
+        choose([], 3, step_rng(0, 0, 0))
+
+
+def test_pictures_without_a_camera_are_counted(table):
+    rows = [replace(record(i), camera=np.eye(5, dtype=np.float32).ravel()) for i in range(3)]
+    uri = table(0, [*rows, record(3), record(4, Status.REJECTED)])
+    found = AlignedSet(uri, 8)
+    assert (found.count, found.without_camera) == (4, 1)
+    assert found.batch(0, 4, seed=0).cameras is None
+    assert AlignedSet(table(0, rows), 8).without_camera == 0
+    assert DrawnSet("clown", 2, 8).without_camera == 2
 
 
 def test_a_small_set_fills_a_batch_evenly(table):
