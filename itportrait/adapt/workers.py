@@ -18,6 +18,8 @@ class Workers:
 
     rank: int = 0
     """Number of this worker, from 0."""
+    count: int = 1
+    """Number of all workers."""
 
     def average_gradients(self, parameters: Sequence[nn.Parameter]) -> None:
         """Replace every gradient by its mean over the workers; none counts as 0."""

@@ -31,7 +31,7 @@ class Adversary:
 
     Differences to EG3D's program: the R1 penalty is part of a step's loss instead of a step of its
     own; it is taken on pictures as the discriminator sees them, behind the augmentation; and the
-    settings count the pictures of one worker.
+    settings count pictures, of all workers together, and not thousands of them.
 
     Args:
         config: sizes, losses, augmentation.
@@ -124,7 +124,7 @@ class Adversary:
         self.optimizer.step()
         sign = self.workers.average(float(reals.detach().sign().mean()))
         log |= {"real_sign": sign, "augment": self.augmentation.probability}
-        self.augmentation.observe(index, sign, len(reals))
+        self.augmentation.observe(index, sign, len(reals) * self.workers.count)
         return log
 
     def _scores(self, shown: Shown, index: int, stream: str) -> Tensor:
@@ -134,7 +134,8 @@ class Adversary:
         """Return pictures as the discriminator sees them in a step: blurred and changed."""
         config = self.config
         if config.blur and config.blur_pictures:
-            left = 1 - index * len(shown.cameras) / config.blur_pictures
+            seen = index * len(shown.cameras) * self.workers.count
+            left = 1 - seen / config.blur_pictures
             shown = replace(shown, image=blurred(shown.image, config.blur * max(left, 0.0)))
         rng = step_rng(self.seed, self.workers.rank, index, f"augment-{stream}")
         return self.augmentation.change(shown, rng)

@@ -104,7 +104,7 @@ class Augmentation:
 
         Args:
             index: number of the step, from 0.
-            sign: mean sign of the scores of its real pictures.
+            sign: mean sign of the scores of its real pictures, those of all workers.
             count: number of these pictures.
         """
         config = self.config

@@ -41,14 +41,15 @@ class AdversarialConfig(Settings):
     augment_start: float = Field(default=0.0, ge=0, le=1)
     """Probability of each change of a picture at the first step."""
     augment_pictures: int = Field(default=100_000, ge=0)
-    """Number of real pictures in which the probability can rise from 0 to 1; 0 leaves it as it
-    starts."""
+    """Number of real pictures, of all workers together, in which the probability can rise from 0 to
+    1; 0 leaves it as it starts."""
     augment_every: int = Field(default=4, ge=1)
     """Number of steps between two corrections of the probability."""
     blur: float = Field(default=10.0, ge=0)
     """Standard deviation of the blur of all pictures at the first step, in pixels."""
     blur_pictures: int = Field(default=200_000, ge=0)
-    """Number of real pictures over which the blur fades to nothing."""
+    """Number of real pictures, of all workers together, over which the blur fades to nothing; 0
+    leaves the blur out."""
     density: float = Field(default=0.25, ge=0)
     """Weight of the difference of densities between neighboring points."""
     density_every: int = Field(default=4, ge=1)
@@ -60,6 +61,21 @@ class AdversarialConfig(Settings):
     density_extent: float | None = Field(default=1.0, gt=0)
     """Half the side of the cube in which the points are drawn, in world units. None is the cube
     that holds the scene, outside of which embedded generators have no density."""
+
+    def unread_terms(self) -> tuple[str, ...]:
+        """Return the terms that nothing reads beside the others."""
+        unread: list[str] = []
+        if self.features == "perceptual":
+            unread += ["channel_base", "group", "half_blocks"]
+        if not self.r1:
+            unread += ["r1_every"]
+        if not self.augment_pictures:
+            unread += ["overfit_target", "augment_every"]
+        if not self.blur or not self.blur_pictures:
+            unread += ["blur", "blur_pictures"]
+        if not self.density:
+            unread += [f"density_{name}" for name in ("every", "points", "distance", "extent")]
+        return tuple(unread)
 
 
 MINI_ADVERSARY: dict[str, Any] = {

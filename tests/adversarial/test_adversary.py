@@ -21,6 +21,27 @@ def make(bundle, config):
     return make
 
 
+def test_blur_and_augmentation_count_the_pictures_of_all_workers(bundle, config, pictures, cameras):
+    """Two workers with half the batch each go through a set as fast as one does."""
+
+    class Pair(Workers):
+        count = 2
+
+    changes = {"augment_pictures": 40, "augment_every": 1, "blur": 4.0, "blur_pictures": 40}
+    settings = config.model_copy(update={**changes, "overfit_target": -2.0})
+    image, seen = pictures(0.2), []
+    for workers, count in ((Workers(), 4), (Pair(), 2)):
+        adversary = Adversary(settings, bundle, seed=5, workers=workers)
+        shown = adversary.real(image[:count], cameras[:count])
+        blurs = [adversary._seen(shown, index, "real").image[0] for index in (0, 5, 10)]
+        assert not torch.equal(blurs[0], blurs[1])
+        assert torch.equal(blurs[2], shown.image[0])
+        log = [adversary.discriminator_step(shown, shown, index) for index in range(3)]
+        seen.append((blurs, [entry["augment"] for entry in log]))
+    torch.testing.assert_close(seen[0], seen[1])
+    assert seen[0][1] == pytest.approx([0, 0.1, 0.2])
+
+
 @pytest.fixture
 def train(pictures, cameras):
     def train(adversary, steps):

@@ -28,6 +28,7 @@ class ThreadWorkers(Workers):
 
     def __init__(self, meeting, rank):
         self.meeting, self.rank, self.averaged = meeting, rank, []
+        self.count = len(meeting.values)
 
     def average_gradients(self, parameters):
         for parameter in parameters:
