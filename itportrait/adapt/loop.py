@@ -26,7 +26,7 @@ from itportrait.adapt.workers import Workers
 from itportrait.bundle import Bundle
 from itportrait.errors import CheckpointError
 from itportrait.picture_sets import PictureSet
-from itportrait.styles import Style
+from itportrait.styles import PreparedGenerator, Style
 
 logger = logging.getLogger(__name__)
 
@@ -108,7 +108,7 @@ def adapt_domain(
         fingerprint: what the result is to be known by; None: the digest of these arguments.
         workers: those that adapt it together, this process among them; None: it is alone.
         resume_state: a report's `state()`; the run continues bit-identically.
-        on_start: called with the unadapted generator's scores, at step 0; not in a resumed run.
+        on_start: called with the base generator's scores, at step 0; not in a resumed run.
         on_report: called after every probe, on every rank.
 
     Raises:
@@ -193,8 +193,8 @@ class _Run:
         }
 
     def baseline(self) -> AdaptReport:
-        """Score what there is before the first step; it takes no part in the selection."""
-        scores, images = self.probe.score(self.method.candidate())
+        """Score the base generator, whatever the method; it takes no part in the selection."""
+        scores, images = self.probe.score(PreparedGenerator(self.bundle.generator))
         return AdaptReport(0, scores, self.probe.pictures(images), False, self.state_dict, False)
 
     def train(self, on_report: Callable[[AdaptReport], None] | None) -> None:

@@ -4,13 +4,16 @@ import io
 import math
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
-from itportrait.adapt import AdaptConfig, adapt_domain, adapt_fingerprint, resolve
+from itportrait.adapt import AdaptConfig, DomainSpec, adapt_domain, adapt_fingerprint, resolve
 from itportrait.adapt.methods.itportrait.scenes import SceneSource
+from itportrait.bundle import load_bundle
 from itportrait.errors import CheckpointError, NoInputError, UnknownNameError
 from itportrait.learning.seeds import step_rng
+from tests.helpers.tiny_folder import write_tiny_bundle
 
 
 def collect(bundle, spec, config, references=None, **kwargs):
@@ -223,6 +226,22 @@ def test_the_fingerprint_follows_what_matters(bundle, config, make_spec, referen
         )
         == 7
     )
+
+
+def test_the_baseline_is_the_base_even_where_a_method_styles_from_the_start(tmp_path, monkeypatch):
+    monkeypatch.setenv("ITPORTRAIT_CACHE", str(tmp_path / "cache"))
+    write_tiny_bundle(tmp_path / "bundle")
+    bundle, begun, reports = load_bundle(tmp_path / "bundle"), [], []
+    few = {"beta": 0.0, "relevance": {"samples": 1, "statistics_samples": 64}}
+    spec = DomainSpec.parse(
+        {"name": "red", "mode": "text", "prompt": "red", "method": "styleclip"}
+        | {"options": {f"directions.{key}": value for key, value in few.items()}}
+    )
+    settings = AdaptConfig.parse({"probe": {"count": 2, "images": 1}})
+    adapt_domain(bundle, spec, settings, on_start=begun.append, on_report=reports.append)
+    assert begun[0].metrics["identity"] == pytest.approx(1, abs=1e-4)
+    assert begun[0].metrics["depth_variance"] == pytest.approx(1, abs=1e-4)
+    assert not np.array_equal(begun[0].images[0], reports[0].images[0])
 
 
 def test_the_unadapted_generator_is_shown_before_the_first_step(bundle, config, make_spec):

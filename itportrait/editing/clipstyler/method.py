@@ -38,7 +38,7 @@ from itportrait.editing.clipstyler.config import (
 )
 from itportrait.editing.clipstyler.style import SETTINGS, ClipstylerStyle
 from itportrait.losses import text_change
-from itportrait.styles import PreparedGenerator, PreparedStyle, Style
+from itportrait.styles import PreparedStyle, Style
 
 DIRECTION = "direction"
 
@@ -53,18 +53,14 @@ class ClipstylerMethod(AdaptationMethod[ClipstylerConfig]):
     ) -> None:
         super().__init__(context, state)
         self.direction = words_direction(context, state)
-        self.begun = False
 
     def step(self, index: int) -> dict[str, float]:
-        self.begun = True
         return {}
 
     def candidate(self) -> PreparedStyle:
-        base = self.context.bundle.generator
-        if not self.begun:
-            return PreparedGenerator(base)
+        bundle = self.context.bundle
         style = self.styles(self.tensors(), {})["clipstyler"]
-        return style.with_models(self.context.bundle).prepare(base)
+        return style.with_models(bundle).prepare(bundle.generator)
 
     def tensors(self) -> dict[str, Tensor]:
         return {DIRECTION: self.direction}
