@@ -22,6 +22,7 @@ from itportrait.adapt.layers import shared_rows
 from itportrait.adapt.references import Reference
 from itportrait.adapt.sampling import random_codes
 from itportrait.adapt.settings import PairConfig
+from itportrait.adapt.workers import Workers
 from itportrait.bundle import Bundle
 from itportrait.generator.whitened import WhitenedSpace
 from itportrait.geometry.camera import camera_angles, look_at_camera
@@ -97,18 +98,27 @@ def code_prior(bundle: Bundle, rng: torch.Generator) -> WhitenedSpace:
 
 
 def build_pairs(
-    bundle: Bundle, references: Sequence[Reference], config: PairConfig, seed: int
+    bundle: Bundle,
+    references: Sequence[Reference],
+    config: PairConfig,
+    seed: int,
+    workers: Workers,
 ) -> list[Pair]:
     """Find the photo-realistic twin of every style image of a domain.
+
+    Every worker seeks them alone, and all go on with the first's, since machines round otherwise.
 
     Args:
         bundle: as for `build_pair`.
         references: aligned style images.
         config: weights and steps.
         seed: of the domain.
+        workers: those that train the domain together.
     """
     prior = code_prior(bundle, step_rng(seed, 0, 0, "prior"))
-    return [build_pair(bundle, reference, config, prior) for reference in references]
+    own = [build_pair(bundle, reference, config, prior) for reference in references]
+    states = workers.from_first([pair.state_dict() for pair in own])
+    return [Pair.from_state(state, bundle.generator.device) for state in states]
 
 
 class _TwinSearch:

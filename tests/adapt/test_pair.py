@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from itportrait.adapt.pair import Pair, build_pair, code_prior
+from itportrait.adapt.pair import Pair, build_pair, build_pairs, code_prior
 from itportrait.adapt.references import Reference, load_references
 from itportrait.adapt.sampling import random_codes
 from itportrait.adapt.settings import PairConfig
+from itportrait.adapt.workers import Workers
 from itportrait.errors import DecodeError, InvalidArgumentError
 from itportrait.geometry.camera import look_at_camera
 from itportrait.image import encode, to_uint8
@@ -69,6 +70,19 @@ def test_state(bundle, prior, portrait):
     again = Pair.from_state(pair.state_dict(), torch.device("cpu"))
     assert again.report == pair.report
     assert torch.equal(again.twin, pair.twin)
+
+
+def test_workers_take_the_twins_of_the_first(bundle, portrait):
+    class Second(Workers):
+        def from_first(self, value):
+            return [{**state, "w_plus": state["w_plus"] + 1} for state in value]
+
+    (own,), (given,) = (
+        build_pairs(bundle, [portrait], PairConfig(steps=1), 0, workers)
+        for workers in (Workers(), Second())
+    )
+    assert torch.equal(given.w_plus, own.w_plus + 1)
+    assert torch.equal(given.twin, own.twin)
 
 
 def test_references_are_read_and_checked(tmp_path):

@@ -46,7 +46,8 @@ class MixingGuide(Guide[JojoTerms]):
         super().__init__(context, terms, state)
         bundle, device = context.bundle, context.bundle.generator.device
         if state is None:
-            self.pairs = build_pairs(bundle, context.references, terms.pair, context.spec.seed)
+            seed, workers = context.spec.seed, context.workers
+            self.pairs = build_pairs(bundle, context.references, terms.pair, seed, workers)
         else:
             self.pairs = [Pair.from_state(pair, device) for pair in state["pairs"]]
         self.rows = mixed_rows(context, terms)

@@ -32,7 +32,10 @@ class Teacher:
 
     @classmethod
     def train(cls, context: MethodContext[Your3dEmojiConfig]) -> Self:
-        """Adapt a copy of the base by JoJoGAN's recipe; every worker makes the same one."""
+        """Adapt a copy of the base by JoJoGAN's recipe.
+
+        Every worker makes one alone, and all go on with the first's.
+        """
         terms = context.config.teacher
         guide = MixingGuide(replace(context, workers=Workers()), terms)
         student = Student(
@@ -44,7 +47,9 @@ class Teacher:
         for index in range(terms.steps):
             student.update(guide.pull(student, index), Workers())
         pair = guide.pairs[0]
-        return cls(student.weights(), pair.w_plus, pair.report.to_dict())
+        own = cls(student.weights(), pair.w_plus, pair.report.to_dict())
+        state = context.workers.from_first(own.state_dict())
+        return cls.from_state(state, context.bundle.generator.device)
 
     def state_dict(self) -> dict[str, Any]:
         """Return tensors and numbers for a checkpoint."""
@@ -105,7 +110,7 @@ class PairSource:
     def _scene(self, number: int) -> tuple[Tensor, Tensor]:
         """Return the code and the camera of a pair, which depend on its number alone."""
         config, bundle = self.context.config, self.context.bundle
-        rng = step_rng(self.context.spec.seed, self.context.workers.rank, number, "emoji-pair")
+        rng = step_rng(self.context.spec.seed, 0, number, "emoji-pair")
         ws = random_codes(bundle, 1, rng, config.truncation_psi)
         yaw, pitch = (torch.rand(2, 1, generator=rng) * 2 - 1).unbind()
         camera = look_at_camera(yaw * config.yaw_rad, pitch * config.pitch_rad, bundle.orbit)

@@ -9,6 +9,7 @@ from itportrait.adapt import AdaptConfig, adapt_domain, misfits, resolve
 from itportrait.adapt.layers import row_set
 from itportrait.adapt.methods import METHODS, MethodContext
 from itportrait.adapt.sampling import random_codes
+from itportrait.adapt.workers import Workers
 from itportrait.learning.seeds import step_rng
 
 FEW = {
@@ -51,6 +52,29 @@ def test_a_pair_is_one_person_from_one_camera_with_the_styles_rows(make_method, 
         assert torch.equal(pair.photo, base.synthesize(pair.ws, pair.cameras).image)
         assert torch.equal(pair.toon, pairs.teacher.synthesize(mixed, pair.cameras).image)
         assert not torch.equal(pair.toon, base.synthesize(mixed, pair.cameras).image)
+
+
+def test_all_workers_draw_the_same_pairs_and_go_on_with_the_first_s_teacher(
+    bundle, make_spec, reference, make_method
+):
+    first = make_method()
+    state = {**first.teacher.state_dict(), "style": first.teacher.style + 1}
+
+    class Second(Workers):
+        rank = 1
+
+        def from_first(self, value):
+            return state
+
+    spec = make_spec("image", method="your3demoji", options=FEW)
+    context = MethodContext(bundle, spec, resolve(spec, AdaptConfig()), [reference], Second())
+    second = METHODS.get("your3demoji")(context)
+    assert torch.equal(second.teacher.style, first.teacher.style + 1)
+    ours, theirs = (method.pairs.draw(step_rng(5, 0, 0)) for method in (first, second))
+    assert torch.equal(ours.ws, theirs.ws)
+    assert torch.equal(ours.cameras, theirs.cameras)
+    assert torch.equal(ours.photo, theirs.photo)
+    assert not torch.equal(ours.toon, theirs.toon)  # of the teacher that came from the first
 
 
 def test_a_step_moves_the_way_there_and_the_way_back_and_nothing_else(make_method, bundle):

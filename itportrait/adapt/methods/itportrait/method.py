@@ -72,7 +72,7 @@ class ItportraitMethod(FinetuningMethod[ItportraitConfig]):
         if not context.spec.uses_images:
             return []
         config, seed = context.config.pair, context.spec.seed
-        return build_pairs(context.bundle, context.references, config, seed)
+        return build_pairs(context.bundle, context.references, config, seed, context.workers)
 
     def _restored(self, state: Mapping[str, Any]) -> list[Pair]:
         device = self.context.bundle.generator.device
