@@ -8,6 +8,7 @@ from itportrait.losses.directional import (
     reach_loss,
     text_change,
     unit,
+    weights_of_models,
 )
 from itportrait.losses.features import FeatureLoss
 from itportrait.losses.identity import IdentityLoss
@@ -30,4 +31,5 @@ __all__ = [
     "structure_loss",
     "text_change",
     "unit",
+    "weights_of_models",
 ]

@@ -96,6 +96,28 @@ def reach_loss(change: Tensor, wanted: Tensor) -> Tensor:
     return (1 - (change * unit(wanted)).sum(-1) / length).clamp_min(0)
 
 
+def weights_of_models(given: Sequence[float] | None, usual: Sequence[float]) -> list[float]:
+    """Return the weight of each of a bundle's image-text models.
+
+    Args:
+        given: by the settings, one a model; None takes the usual ones.
+        usual: one a model.
+
+    Raises:
+        InvalidArgumentError: not as many as models, or of no positive sum.
+    """
+    weights = list(usual if given is None else given)
+    if len(weights) != len(usual) or not sum(weights) > 0:
+        raise InvalidArgumentError(
+            "clip_weights",
+            expected=f"{len(usual)} numbers of positive sum, one for each image-text model of the "
+            "bundle",
+            actual=weights,
+            remedy="leave it out for the usual weights",
+        )
+    return weights
+
+
 class DirectionalLoss(nn.Module):
     """1 - cos between the change of the picture and a wanted direction, summed over models.
 

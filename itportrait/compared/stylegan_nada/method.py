@@ -34,7 +34,7 @@ from itportrait.generator import Generator
 from itportrait.geometry.camera import frontal_camera
 from itportrait.image import resize
 from itportrait.learning.seeds import step_rng
-from itportrait.losses import DirectionalLoss, text_change, unit
+from itportrait.losses import DirectionalLoss, text_change, unit, weights_of_models
 
 
 class DirectionGuide(Guide[NadaTerms]):
@@ -49,7 +49,8 @@ class DirectionGuide(Guide[NadaTerms]):
         super().__init__(context, terms, state)
         bundle, spec = context.bundle, context.spec
         self.base = bundle.generator
-        self.clip = DirectionalLoss(bundle.clips, terms.clip_weights or bundle.clip_weights)
+        weights = weights_of_models(terms.clip_weights, bundle.clip_weights)
+        self.clip = DirectionalLoss(bundle.clips, weights)
         self.rows = adaptive_rows(self.base, spec.train, terms.layer_rows)
         self.goals: list[Tensor] = []  # what rows are chosen by, where there is a choice
         with torch.no_grad():

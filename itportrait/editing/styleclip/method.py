@@ -38,7 +38,7 @@ from itportrait.editing.styleclip.config import StyleclipConfig, StyleclipTerms
 from itportrait.editing.styleclip.directions import shift_towards, word_relevances
 from itportrait.editing.styleclip.optimization import OptimizedStyle
 from itportrait.editing.styleclip.relevances import load_relevances
-from itportrait.losses import text_change
+from itportrait.losses import text_change, weights_of_models
 from itportrait.styles import LatentStyle, PreparedStyle, Style
 
 
@@ -51,8 +51,9 @@ class Edit:
         state: `state_dict` of a former run, which goes on; None begins.
 
     Raises:
-        InvalidArgumentError: the words have no direction; in form `directions` also: the generator
-            has no style space, or no channel is relevant enough.
+        InvalidArgumentError: `clip_weights` do not fit the bundle; the words have no direction; in
+            form `directions` also: the generator has no style space, or no channel is relevant
+            enough.
     """
 
     def __init__(
@@ -62,7 +63,7 @@ class Edit:
         state: Mapping[str, Any] | None = None,
     ) -> None:
         self.bundle, self.spec, self.terms = context.bundle, context.spec, terms
-        self.weights = list(terms.clip_weights or [1.0] * len(self.bundle.clips))
+        self.weights = weights_of_models(terms.clip_weights, [1.0] * len(self.bundle.clips))
         self.about: dict[str, float] = {}
         if state is not None:
             self.tensors, self.about = dict(state["tensors"]), dict(state["about"])

@@ -21,6 +21,7 @@ from itportrait.losses import (
     l2_loss,
     structure_loss,
     unit,
+    weights_of_models,
 )
 
 Features = list[Tensor]
@@ -64,7 +65,8 @@ class ImageTextEmbedding:
     ) -> None:
         self.config, self.changes, self.workers = config, changes, workers or Workers()
         self.scenes, self.threshold = scenes, threshold
-        self.clip = DirectionalLoss(bundle.clips, config.ite.clip_weights or bundle.clip_weights)
+        weights = weights_of_models(config.ite.clip_weights, bundle.clip_weights)
+        self.clip = DirectionalLoss(bundle.clips, weights)
         self.perceptual = PerceptualLoss(bundle.perceptual, config.apt.size)
         self.identity = IdentityLoss(bundle.identity) if config.ite.identity else None
 
