@@ -78,7 +78,10 @@ class StackedStyle(Style):
         below, above = (_part(file, stack, name) for name in _PARTS)
         if not isinstance(above, PortraitStyle):
             raise CheckpointError(f"not a stack: {above.kind!r} cannot lie over another style")
-        return cls(file.domain, file.base_model_id, below, above, info)
+        try:
+            return cls(file.domain, file.base_model_id, below, above, info)
+        except InvalidArgumentError as error:
+            raise CheckpointError(f"not a stack: {error}") from error
 
 
 def _part(file: StyleFile, stack: object, name: str) -> Style:

@@ -133,6 +133,16 @@ def test_its_file_holds_both(bundle, style):
         read_style(swapped.to_bytes())
 
 
+def test_a_damaged_stack_is_a_checkpoint_error(style):
+    file = style.to_file()
+    above = {key: t for key, t in file.tensors.items() if key.startswith("above/")}
+    tensors = {**above, **{key.replace("above/", "below/"): t.clone() for key, t in above.items()}}
+    stack = {**file.info["stack"], "below": file.info["stack"]["above"]}
+    twice = replace(file, tensors=tensors, info={**file.info, "stack": stack})
+    with pytest.raises(CheckpointError, match="not a stack: below must be a style that fits"):
+        read_style(twice.to_bytes())
+
+
 def test_a_style_below_must_fit_nothing(style):
     with pytest.raises(InvalidArgumentError, match="fits nothing to portraits"):
         replace(style, below=style.above)

@@ -70,6 +70,10 @@ class OptimizationTerms(Settings):
     """Weight of the sum of squared differences from the portrait's own code."""
     identity: float = Field(default=0.005, ge=0)
     """Weight of 1 - cosine of the identity embeddings."""
+    batch: int = Field(default=1, ge=1)
+    """Number of portraits whose codes are optimized at once. More are quicker, and take more
+    memory. An optimization enlarges differences of rounding, so with more than 1 the code of a
+    portrait depends on how many are optimized beside it."""
 
 
 class StyleclipTerms(Settings):

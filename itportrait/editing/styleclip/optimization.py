@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import ClassVar, Self
+from typing import ClassVar, Self, cast
 
 import numpy as np
 import torch
@@ -61,19 +61,24 @@ class OptimizedStyle(PortraitStyle):
     def of_file(cls, file: StyleFile) -> Self:
         info = dict(file.info)
         about = info.pop(_TERMS, None)
-        if not is_section(about) or len(about.get("weights", ())) != len(file.tensors):
+        weights = about.get("weights") if is_section(about) else None
+        if not is_section(about) or not _are_numbers(weights, len(file.tensors)):
             raise CheckpointError(
                 f"not a style of kind {cls.kind!r}: its info says nothing of {_TERMS}, or gives no "
                 "weight for each of its goals"
             )
-        terms = {name: value for name, value in about.items() if name != "weights"}
+        values = {name: value for name, value in about.items() if name != "weights"}
+        try:
+            terms = OptimizationTerms.parse(values, source=f"{_TERMS} of style {file.domain!r}")
+        except InvalidArgumentError as error:
+            raise CheckpointError(f"not a style of kind {cls.kind!r}: {error}") from error
         return cls(
             domain=file.domain,
             base_model_id=file.base_model_id,
             info=info,
             goals=[file.tensors[name] for name in sorted(file.tensors)],
             weights=about["weights"],
-            terms=OptimizationTerms.parse(terms, source=f"{_TERMS} of style {file.domain!r}"),
+            terms=terms,
         )
 
 
@@ -97,8 +102,6 @@ class _Optimized(PreparedStyle):
 def fit_codes(style: OptimizedStyle, full: PreparedStyle, codes: Codes) -> Tensor:
     """Return how the portraits' codes change, `[N, num_ws, w_dim]`.
 
-    The losses of the portraits are added, so that none acts on another.
-
     Args:
         style: words and settings, with its models.
         full: what renders the portraits.
@@ -106,6 +109,17 @@ def fit_codes(style: OptimizedStyle, full: PreparedStyle, codes: Codes) -> Tenso
 
     Raises:
         InvalidArgumentError: the style has no models.
+    """
+    rows = list(range(len(codes)))
+    parts = [rows[start : start + style.terms.batch] for start in rows[:: style.terms.batch]]
+    changes = [_fit(style, full, codes[part]) for part in parts]
+    return torch.cat(changes) if changes else torch.zeros_like(codes.ws)
+
+
+def _fit(style: OptimizedStyle, full: PreparedStyle, codes: Codes) -> Tensor:
+    """Return the changes of codes that are optimized at once.
+
+    The losses of the portraits are added, so that none acts on another.
     """
     bundle, terms = style.fitting_models(), style.terms
     device = codes.ws.device
@@ -132,6 +146,14 @@ def fit_codes(style: OptimizedStyle, full: PreparedStyle, codes: Codes) -> Tenso
         optimizer.step({_CODE: gradient}, schedule.factor())
         schedule.advance()
     return optimizer.values[_CODE].detach() - start
+
+
+def _are_numbers(values: object, count: int) -> bool:
+    """Return whether JSON data is a list of so many numbers."""
+    if not isinstance(values, list):
+        return False
+    found = cast("list[object]", values)
+    return len(found) == count and all(isinstance(each, int | float) for each in found)
 
 
 def _read(data: bytes, like: Tensor) -> Tensor:

@@ -112,10 +112,14 @@ def test_a_portraits_fit_does_not_depend_on_its_batch(colors, codes, make_spec):
     prepared = style.prepare(colors.generator)
     together = prepared.bind(codes)
     alone = [prepared.bind(codes[row : row + 1]) for row in range(3)]
-    for row, each in enumerate(alone):
-        moved = [torch.frombuffer(bytearray(b.fitted[n]), dtype=torch.float32)
-                 for b, n in ((together, row), (each, 0))]  # fmt: skip
-        assert moved[1].abs().max() > 0.05
+    assert together.fitted == tuple(each.fitted[0] for each in alone)
+    assert prepared.bind(codes[[2, 0]]).fitted == (together.fitted[2], together.fitted[0])
+    quicker = replace(style, terms=style.terms.model_copy(update={"batch": 2}))
+    at_once = quicker.prepare(colors.generator).bind(codes)
+    for row in range(3):
+        moved = [torch.frombuffer(bytearray(bound.fitted[row]), dtype=torch.float32)
+                 for bound in (together, at_once)]  # fmt: skip
+        assert moved[0].abs().max() > 0.05
         torch.testing.assert_close(*moved, atol=2e-3, rtol=0)
 
 
@@ -136,6 +140,30 @@ def test_what_was_fitted_serves_all_strengths_without_models(colors, codes, make
         again.prepare(colors.generator).bind(codes[:1], fitted=[bytes(8)])
     with pytest.raises(CheckpointError, match="says nothing of optimization"):
         read_style(replace(style.to_file(), info={}).to_bytes())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"weights": [1.0, 2.0]}, "gives no weight for each"),
+        ({"weights": 1.0}, "gives no weight for each"),
+        ({"weights": ["1"]}, "gives no weight for each"),
+        ({"steps": 0}, "steps"),
+        ({"pace": 2}, "pace"),
+    ],
+)
+def test_a_damaged_style_is_a_checkpoint_error(colors, make_spec, change, message):
+    file = style_of(colors, make_spec("optimization"))[0].to_file()
+    info = {**file.info, "optimization": {**file.info["optimization"], **change}}
+    with pytest.raises(CheckpointError, match=message):
+        read_style(replace(file, info=info).to_bytes())
+
+
+@pytest.mark.parametrize("form", ["directions", "optimization"])
+@pytest.mark.parametrize("weights", [[], [1.0, 1.0], [0.0]])
+def test_weights_that_do_not_fit_the_models_are_refused(colors, make_spec, form, weights):
+    with pytest.raises(InvalidArgumentError, match=r"clip_weights must be 1 numbers.*leave it out"):
+        style_of(colors, make_spec(form, clip_weights=weights))
 
 
 @pytest.mark.parametrize("form", ["directions", "optimization"])
