@@ -108,8 +108,13 @@ def check_fit(spec: DomainSpec) -> None:
 
     Raises:
         UnknownNameError: no such method.
-        InvalidArgumentError: the method takes no such input.
+        InvalidArgumentError: the method takes no such input, or cannot train such layers.
     """
+    _check_guides(spec)
+    _check_layers(spec)
+
+
+def _check_guides(spec: DomainSpec) -> None:
     accepted, modes = config_of(spec.method).accepts, config_of(spec.method).modes
     if spec.mode not in modes:
         raise InvalidArgumentError(
@@ -125,6 +130,18 @@ def check_fit(spec: DomainSpec) -> None:
             actual=f"{spec.mode!r} with {len(spec.references)} references, which gives it "
             f"{', '.join(sorted(spec.inputs))}",
             remedy=_remedy(spec, accepted),
+        )
+
+
+def _check_layers(spec: DomainSpec) -> None:
+    trains = config_of(spec.method).trains
+    if trains is not None and spec.train not in trains:
+        raise InvalidArgumentError(
+            f"train of domain {spec.name!r}",
+            expected=f"{' or '.join(sorted(trains))} with method {spec.method!r}",
+            actual=repr(spec.train),
+            remedy="other layers leave out what the method deforms scenes with; choose one of "
+            "these, or another method",
         )
 
 
@@ -149,7 +166,7 @@ def misfits(spec: DomainSpec) -> dict[str, str]:
     problems: dict[str, str] = {}
     try:
         METHODS.validated(spec.method)
-        check_fit(spec)
+        _check_guides(spec)
     except InvalidArgumentError as error:
         problems["mode"] = str(error)
     except ValueError as error:
@@ -157,4 +174,9 @@ def misfits(spec: DomainSpec) -> dict[str, str]:
     if spec.train not in LAYER_PRESETS:
         known = list(LAYER_PRESETS)
         problems["train"] = str(UnknownNameError("layer preset", spec.train, known))
+    elif "method" not in problems:
+        try:
+            _check_layers(spec)
+        except InvalidArgumentError as error:
+            problems["train"] = str(error)
     return problems

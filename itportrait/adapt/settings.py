@@ -63,6 +63,9 @@ class MethodConfig(Settings):
         "mini": {"probe": {"every": 20, "count": 6}},
     }
     """Values by the name of a preset. Derived classes give those of their own settings."""
+    trains: ClassVar[frozenset[str] | None] = None
+    """Presets of layers that the method can train; None means all. A domain that asks for another
+    one is refused."""
 
     preset: str = "published"
     """Named settings over which all others are laid: `published`, or `mini` for the embedded

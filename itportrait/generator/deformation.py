@@ -89,6 +89,16 @@ class Together(Deformation):
         return [part for part in self.parts if isinstance(part, Deformation)]
 
 
+def undeformable(generator: Generator) -> InvalidArgumentError:
+    """Return the refusal of a generator whose scenes no deformation can change."""
+    return InvalidArgumentError(
+        "generator",
+        expected="one that draws tri-planes",
+        actual=type(generator).__name__,
+        remedy="choose a method that deforms nothing",
+    )
+
+
 def deformed(generator: Generator, deformation: Deformation) -> Generator:
     """Return a copy of a generator that draws its scenes with a deformation.
 
@@ -100,12 +110,7 @@ def deformed(generator: Generator, deformation: Deformation) -> Generator:
         InvalidArgumentError: the generator's family draws no tri-planes, so nothing would use it.
     """
     if not hasattr(generator, "deformation"):
-        raise InvalidArgumentError(
-            "generator",
-            expected="one that draws tri-planes",
-            actual=type(generator).__name__,
-            remedy="choose a method that deforms nothing",
-        )
+        raise undeformable(generator)
     copied = copy.deepcopy(generator)
     copied.deformation = deformation.to(generator.device)
     return copied

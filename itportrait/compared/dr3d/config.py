@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
+from itportrait.adapt.domain import DomainSpec
 from itportrait.adapt.settings import FinetuningConfig
 from itportrait.adversarial import MINI_ADVERSARY, AdversarialConfig
 from itportrait.config import Settings
@@ -56,6 +57,7 @@ class Dr3dConfig(FinetuningConfig):
 
     accepts: ClassVar = frozenset({"set"})
     modes: ClassVar = frozenset({"image"})
+    trains: ClassVar = frozenset({"all", "planes_only", "synthesis_sr"})
     looks_through: ClassVar = frozenset({"perceptual", "depth"})
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"mini": MINI}
 
@@ -89,3 +91,10 @@ class Dr3dConfig(FinetuningConfig):
     """Cameras of the pictures, which come without."""
     adversary: AdversarialConfig = AdversarialConfig()
     """The discriminator."""
+
+    def unread(self, spec: DomainSpec) -> tuple[str, ...]:
+        return (
+            *(() if self.depth else ("depth_blur",)),
+            *(() if self.deformation.sides else ("deformation.width", "deformation.pace")),
+            *(f"adversary.{name}" for name in self.adversary.unread_terms()),
+        )

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from itportrait.generator import Generator, TriPlaneGenerator
-from itportrait.generator.deformation import Deformation
+from itportrait.generator.deformation import Deformation, undeformable
 from itportrait.generator.layers import FullyConnected, SynthesisLayer
 
 _LAYERS, _MAPPING_PACE = 4, 0.01
@@ -72,8 +72,12 @@ class ResidualMaps(Deformation):
             sides: of the blocks; those that the generator has are taken.
             width: length of the deformation code.
             pace: factor on the learning rate of the heads.
+
+        Raises:
+            InvalidArgumentError: the generator's family draws no tri-planes.
         """
-        assert isinstance(generator, TriPlaneGenerator)
+        if not isinstance(generator, TriPlaneGenerator):
+            raise undeformable(generator)
         synthesis, found = generator.backbone.synthesis, list[tuple[str, str, int, int]]()
         for side in sides:
             block = f"b{side}"

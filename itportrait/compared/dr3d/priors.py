@@ -32,6 +32,9 @@ def depth_prior(render: Rendering, base: Rendering, sigma: float) -> Tensor:
 def normal_prior(render: Rendering) -> Tensor:
     """Return the mean absolute change of unit normals between neighboring pixels of the surface.
 
+    A normal is taken from a pixel and its neighbors to the right and below, so it counts where all
+    three show the surface.
+
     Args:
         render: with gradients.
     """
@@ -39,7 +42,8 @@ def normal_prior(render: Rendering) -> Tensor:
     across = depth[:, :, :-1, 1:] - depth[:, :, :-1, :-1]
     down = depth[:, :, 1:, :-1] - depth[:, :, :-1, :-1]
     normals = F.normalize(torch.cat([-across, -down, torch.ones_like(across)], 1), dim=1)
-    surface = (render.image_alpha > _SURFACE).float()[:, :, :-1, :-1]
+    shown = (render.image_alpha > _SURFACE).float()
+    surface = shown[:, :, :-1, :-1] * shown[:, :, :-1, 1:] * shown[:, :, 1:, :-1]
     terms: list[Tensor] = []
     for axis in (2, 3):
         size = normals.shape[axis] - 1

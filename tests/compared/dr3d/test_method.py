@@ -5,15 +5,18 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from itportrait.adapt import AdaptConfig, adapt_domain, misfits, resolve
+from itportrait.adapt import AdaptConfig, adapt_domain, adapt_fingerprint, misfits, resolve
 from itportrait.adapt.methods import METHODS, MethodContext
 from itportrait.adapt.sampling import random_codes
 from itportrait.compared.dr3d.config import PoseConfig
+from itportrait.compared.dr3d.maps import ResidualMaps
 from itportrait.compared.dr3d.poses import PoseEstimator
 from itportrait.compared.dr3d.priors import depth_prior, normal_prior
-from itportrait.errors import MissingModelError
+from itportrait.errors import InvalidArgumentError, MissingModelError
 from itportrait.generator import Rendering
-from itportrait.geometry.camera import camera_angles
+from itportrait.generator.deformation import deformed
+from itportrait.geometry.camera import look_at_camera
+from itportrait.geometry.orbit import Orbit
 from itportrait.learning.seeds import step_rng
 from itportrait.picture_sets import DrawnSet
 from itportrait.styles import DeformedStyle
@@ -222,13 +225,53 @@ def test_a_resumed_run_goes_on_bit_for_bit_and_gives_a_deformed_style(
 def test_what_it_needs_is_said(make_spec, bundle, make_method):
     assert "must be image" in misfits(make_spec("text", method="dr3d"))["mode"]
     assert "`pictures`" in misfits(make_spec("image", method="dr3d"))["mode"]
+    assert (
+        "deforms scenes with"
+        in misfits(make_spec("image", method="dr3d", train="decoder_sr"))["train"]
+    )
     poor = SimpleNamespace(**{**vars(bundle), "encoder": None})
     with pytest.raises(MissingModelError, match="cameras of pictures by the bundle's encoder"):
         make_method(poor)
 
 
-def test_proposals_look_at_the_family_s_pivot(bundle, pictures):
-    estimator = PoseEstimator(bundle, PoseConfig())
+def test_proposals_stand_and_look_as_the_family_s_cameras(bundle, pictures):
+    orbit = Orbit(radius=3.1, focal=3.9, pivot=(0.0, 0.1, -0.3))
     image = pictures.batch(0, 2, seed=0).images
-    angles = torch.stack(camera_angles(estimator.propose(image)), 1)
-    torch.testing.assert_close(angles, bundle.encoder(image)[1], atol=1e-5, rtol=1e-5)
+    yaw, pitch = bundle.encoder(image)[1].unbind(1)
+    cameras = {}
+    for name, each in (("own", bundle.orbit), ("other", orbit)):
+        models = SimpleNamespace(**{**vars(bundle), "orbit": each})
+        cameras[name] = PoseEstimator(models, PoseConfig()).propose(image)
+        torch.testing.assert_close(cameras[name], look_at_camera(yaw, pitch, each))
+    assert not torch.allclose(cameras["own"][:, :11], cameras["other"][:, :11], atol=0.01)
+
+
+def test_normals_of_the_edge_of_the_surface_do_not_count():
+    ramp, seen = 2.5 + 0.01 * torch.arange(8.0).expand(1, 1, 8, 8), torch.ones(1, 1, 8, 8)
+    for turn in range(4):  # what is empty lies right, above, left, below
+        depth, alpha = ramp.clone(), seen.clone()
+        depth[..., 4:], alpha[..., 4:] = 3.3, 0.0
+        turned = [torch.rot90(part, turn, (2, 3)) for part in (depth, alpha)]
+        assert float(normal_prior(rendering(*turned))) == pytest.approx(0, abs=1e-5)
+        open_edge = rendering(turned[0], seen)
+        assert float(normal_prior(open_edge)) > 0.01
+
+
+def test_what_cannot_be_deformed_is_refused():
+    family = SimpleNamespace()
+    with pytest.raises(InvalidArgumentError, match=r"draws tri-planes.*choose a method"):
+        ResidualMaps.of(family, (8,), 8)
+    with pytest.raises(InvalidArgumentError, match=r"draws tri-planes.*choose a method"):
+        deformed(family, None)
+
+
+def test_settings_that_nothing_reads_are_no_part_of_a_domain(make_spec):
+    def digest(**options):
+        spec = make_spec("image", method="dr3d", references=[], pictures="mini:clown")
+        spec = spec.model_copy(update={"options": options})
+        return adapt_fingerprint(spec, AdaptConfig(), "tiny-0")
+
+    none = {"depth": 0, "adversary.density": 0, "deformation.sides": []}
+    unread = {"depth_blur": 1.0, "adversary.density_points": 7, "deformation.width": 3}
+    assert digest(**none) == digest(**none, **unread)
+    assert len({digest(), *(digest(**{key: value}) for key, value in unread.items())}) == 4
