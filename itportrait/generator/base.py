@@ -115,6 +115,12 @@ class Generator(nn.Module, ABC):
         """Where the generator is, and codes and cameras must be."""
         return self.w_avg.device
 
+    @property
+    def ray_range(self) -> tuple[float, float] | None:
+        """Depths between which surfaces are seen whole, in world units; None where the samples of
+        rays follow the scene, wherever the camera stands."""
+        return None
+
     def parameters_of(self, parts: Iterable[str]) -> dict[str, nn.Parameter]:
         """Return the parameters of some groups by name, in the module's order.
 

@@ -66,6 +66,15 @@ class TriPlaneGenerator(Generator):
     def w_avg(self) -> Tensor:
         return self.backbone.mapping.w_avg
 
+    @property
+    def ray_range(self) -> tuple[float, float] | None:
+        rays = self.config.rendering
+        start, end = rays.ray_start, rays.ray_end
+        if isinstance(start, str) or isinstance(end, str):
+            return None
+        # The first interval between coarse samples has its middle one stratum behind the start.
+        return start + (end - start) / (rays.depth_resolution - 1), end
+
     def mapping(
         self,
         z: Tensor,

@@ -8,6 +8,7 @@ it, both angles are also corrected by what the encoder reads wrong in renders of
 the generator as it learns. On drawn people that makes the estimates worse.
 """
 
+import logging
 import math
 from collections.abc import Mapping
 from dataclasses import replace
@@ -17,14 +18,19 @@ import torch
 from torch import Tensor
 
 from itportrait.adapt.sampling import random_codes
+from itportrait.adapt.workers import Workers
 from itportrait.bundle import Bundle
 from itportrait.compared.avatargan3d.config import CamerasConfig
+from itportrait.compared.avatargan3d.distance import radius_bounds
 from itportrait.errors import MissingModelError
 from itportrait.generator import Generator
 from itportrait.geometry.camera import camera_angles, look_at_camera
+from itportrait.geometry.orbit import Orbit
 from itportrait.image import to_uint8
 from itportrait.learning.seeds import step_rng
 from itportrait.picture_sets import PictureBatch, PictureSet
+
+logger = logging.getLogger(__name__)
 
 _AT_ONCE = 16
 _LEVELED = 256
@@ -39,23 +45,38 @@ class CameraAlignment:
         bundle: its encoder reads angles; its detector finds landmarks.
         pictures: the set.
         config: of the alignment.
-        seed: of the domain. All workers align alike, whatever their number.
+        seed: of the domain.
+        workers: those that train the domain together; all align as the first does.
     """
 
     def __init__(
-        self, bundle: Bundle, pictures: PictureSet, config: CamerasConfig, seed: int
+        self,
+        bundle: Bundle,
+        pictures: PictureSet,
+        config: CamerasConfig,
+        seed: int,
+        workers: Workers | None = None,
     ) -> None:
         self.bundle, self.pictures, self.config, self.seed = bundle, pictures, config, seed
+        self.workers = workers or Workers()
         self.orbit = bundle.orbit
         self.correction: Tensor | None = None
         """`[w_dim + 3, 2]` from what the encoder reads to what it reads wrong."""
         self.pitch = 0.0
-        """Mean pitch that the encoder reads in the pictures, in radians; it is taken off."""
+        """Mean pitch of the pictures by the corrected estimates, in radians; it is taken off."""
         self.report: dict[str, Any] = {"radius": self.orbit.radius}
 
     @torch.no_grad()
     def begin(self) -> None:
-        """Level the pitches, find the distance, and correct the estimates on the base generator."""
+        """Level the pitches, find the distance, and correct the estimates on the base generator.
+
+        Raises:
+            MissingModelError: neither an encoder reads the cameras of all pictures, nor has the
+                align stage.
+        """
+        missing = self.pictures.without_camera
+        if self.bundle.encoder is None and missing:
+            raise self._without_encoder(f"{missing} of the set's {self.pictures.count} have none")
         self._level()
         self._find_distance()
         self.correct(self.bundle.generator, 0)
@@ -67,19 +88,16 @@ class CameraAlignment:
         Raises:
             MissingModelError: neither an encoder reads them, nor has the align stage.
         """
-        encoder = self.bundle.encoder
-        if encoder is None:
+        device = self.bundle.generator.device
+        if self.bundle.encoder is None:
             if batch.cameras is None:
-                raise MissingModelError(
-                    f"method 'avatargan3d' needs cameras of pictures; {self.bundle.name} has no "
-                    "encoder to read them with, and the set brings none: give `pictures` as the "
-                    "table of the align stage, or train an encoder for the bundle"
-                )
-            angles = torch.stack(camera_angles(batch.cameras), 1)
-            return angles.to(self.bundle.generator.device)
-        read, angles = self._read(batch.images.to(self.bundle.generator.device))
+                raise self._without_encoder("some of a batch have none")
+            return torch.stack(camera_angles(batch.cameras), 1).to(device)
+        images = batch.images
+        parts = [self._read(images[part].to(device)) for part in _portions(len(images))]
+        angles = torch.cat([angles for _, angles in parts])
         if self.correction is not None:
-            angles = angles + read @ self.correction
+            angles = angles + torch.cat([read for read, _ in parts]) @ self.correction
         return angles - angles.new_tensor([0.0, self.pitch])
 
     def propose(self, batch: PictureBatch) -> Tensor:
@@ -91,18 +109,25 @@ class CameraAlignment:
     def correct(self, generator: Generator, step: int) -> None:
         """Learn what the encoder reads wrong in renders of a generator, whose cameras are known.
 
+        The corrected pitches of the pictures are leveled anew. All workers take what the first has
+        found.
+
         Args:
             generator: that draws as the pictures are drawn, more or less.
             step: number of the step, for codes and cameras.
         """
-        config, encoder = self.config, self.bundle.encoder
-        if encoder is None or not config.renders:
-            return
+        if self.bundle.encoder is not None and self.config.renders:
+            self._fit_correction(generator, step)
+            self._level()
+        self.load_state_dict(self.workers.from_first(self.state_dict()))
+
+    def _fit_correction(self, generator: Generator, step: int) -> None:
+        config = self.config
         rng = step_rng(self.seed, 0, step, _STREAM)
         ws = random_codes(self.bundle, config.renders, rng)
         known = self.bundle.camera_prior.sample(config.renders, rng).to(ws.device)
         yaw, pitch = camera_angles(known)
-        image = self._render(generator, ws, look_at_camera(yaw, pitch, self.orbit))
+        image = _rendered(generator, ws, look_at_camera(yaw, pitch, self.orbit))
         read, angles = self._read(image)
         wrong = torch.stack([yaw, pitch], 1) - angles
         weights = config.ridge * config.renders * torch.eye(read.shape[1], device=read.device)
@@ -122,45 +147,62 @@ class CameraAlignment:
         code = (w_plus.mean(1) - encoder.w_avg) / encoder.w_std
         return torch.cat([code, angles, torch.ones_like(angles[:, :1])], 1), angles
 
-    def _render(self, generator: Generator, ws: Tensor, cameras: Tensor) -> Tensor:
-        parts = [slice(start, start + _AT_ONCE) for start in range(0, len(ws), _AT_ONCE)]
-        images = [generator.synthesize(ws[part], cameras[part]).final_image for part in parts]
-        return torch.cat(images)
-
     def _level(self) -> None:
         if self.bundle.encoder is None or not self.config.level:
             return
+        self.pitch = 0.0
         count = min(self.pictures.count, _LEVELED)
-        parts = range(-(-count // _AT_ONCE))
-        batches = [self.pictures.batch(i, _AT_ONCE, seed=self.seed) for i in parts]
-        self.pitch = float(torch.cat([self.angles(batch)[:, 1] for batch in batches]).mean())
+        pitches = self.angles(self.pictures.batch(0, count, seed=self.seed))[:, 1]
+        self.pitch = float(pitches.mean())
         self.report["leveled_deg"] = math.degrees(self.pitch)
 
     def _find_distance(self) -> None:
-        config, base = self.config, self.bundle.generator
+        """Find the distance from which renders show faces as large as the pictures do."""
+        config, usual = self.config, self.bundle.orbit
         if not config.faces:
             return
+        bounds = radius_bounds(self.bundle, config.reach)
+        if bounds is None:
+            self._keep_distance("the generator's rays leave no room before or behind a head")
+            return
         batch = self.pictures.batch(0, min(config.faces, self.pictures.count), seed=self.seed)
-        wanted = self._spread(batch.images)
+        wanted = self._spread(batch.images, "pictures")
+        if wanted is None:
+            return
         ws = random_codes(self.bundle, len(batch.images), step_rng(self.seed, 0, 0, _STREAM))
-        for _ in range(config.rounds):
-            shown = self._spread(self._render(base, ws, self.propose(batch)))
-            if wanted is None or shown is None:
-                self.report["distance"] = "too few landmarks were found; the family's is kept"
-                return
-            usual = self.bundle.orbit.radius
-            low, high = usual * (1 - config.reach), usual * (1 + config.reach)
-            radius = min(max(self.orbit.radius * shown / wanted, low), high)
-            self.orbit = replace(self.orbit, radius=radius)
-        left = self._spread(self._render(base, ws, self.propose(batch)))
-        self.report |= {"radius": self.orbit.radius, "spread_of_pictures": wanted}
-        if left is not None and wanted is not None:
-            self.report["spread_left"] = left - wanted
+        yaw, pitch = self.angles(batch).unbind(1)
 
-    def _spread(self, images: Tensor) -> float | None:
+        def shown(orbit: Orbit) -> float | None:
+            cameras = look_at_camera(yaw, pitch, orbit)
+            return self._spread(_rendered(self.bundle.generator, ws, cameras), "renders")
+
+        orbit, spread = usual, shown(usual)
+        for _ in range(config.rounds):
+            if spread is None:
+                return
+            radius = min(max(orbit.radius * spread / wanted, bounds[0]), bounds[1])
+            orbit = replace(orbit, radius=radius)
+            spread = shown(orbit)
+        if spread is None:
+            return
+        self.orbit = orbit
+        found = {"radius": orbit.radius, "radius_bounds": list(bounds)}
+        self.report |= {**found, "spread_of_pictures": wanted, "spread_left": spread - wanted}
+
+    def _keep_distance(self, reason: str) -> None:
+        """Say that the cameras stand as far away as the family's, and why."""
+        self.orbit = self.bundle.orbit
+        self.report |= {"radius": self.orbit.radius, "distance": f"the family's is kept: {reason}"}
+        logger.warning("avatargan3d: the family's distance of cameras is kept: %s", reason)
+
+    def _spread(self, images: Tensor, kind: str) -> float | None:
         """Return the mean distance of landmarks from their middle, as a share of the side.
 
-        None where too few faces are found.
+        None where too few faces are found; the distance is then kept.
+
+        Args:
+            images: `[N, 3, H, W]`.
+            kind: what they are, for the report.
         """
         found: list[float] = []
         for pixels in to_uint8(images):
@@ -168,7 +210,21 @@ class CameraAlignment:
             if faces:
                 points = max(faces, key=lambda face: face.size).landmarks / pixels.shape[0]
                 found.append(float(((points - points.mean(0)) ** 2).sum(1).mean() ** 0.5))
-        return sum(found) / len(found) if len(found) >= self.config.fewest else None
+        if len(found) >= self.config.fewest:
+            return sum(found) / len(found)
+        fewest = self.config.fewest
+        self._keep_distance(
+            f"a face was found in {len(found)} of {len(images)} {kind}, and cameras.fewest asks "
+            f"for {fewest}"
+        )
+        return None
+
+    def _without_encoder(self, lack: str) -> MissingModelError:
+        return MissingModelError(
+            f"method 'avatargan3d' needs cameras of pictures; {self.bundle.name} has no encoder to "
+            f"read them with, and {lack}: give `pictures` as a table of the align stage whose rows "
+            "all have cameras, or train an encoder for the bundle"
+        )
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a resumed run needs, as copies."""
@@ -187,6 +243,17 @@ class CameraAlignment:
         if correction is not None:
             self.correction = correction.to(self.bundle.generator.device)
         self.report = dict(state["report"])
+
+
+def _rendered(generator: Generator, ws: Tensor, cameras: Tensor) -> Tensor:
+    """Return pictures of codes from a camera each, `[N, 3, S, S]`."""
+    parts = _portions(len(ws))
+    return torch.cat([generator.synthesize(ws[p], cameras[p]).final_image for p in parts])
+
+
+def _portions(count: int) -> list[slice]:
+    """Return slices of so many pictures, each small enough to be worked on at once."""
+    return [slice(start, start + _AT_ONCE) for start in range(0, count, _AT_ONCE)]
 
 
 def _degrees(wrong: Tensor) -> float:

@@ -5,6 +5,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field
 
+from itportrait.adapt.domain import DomainSpec
 from itportrait.adapt.settings import FinetuningConfig
 from itportrait.adversarial import MINI_ADVERSARY, AdversarialConfig
 from itportrait.config import Settings
@@ -14,7 +15,7 @@ MINI: dict[str, Any] = {
     "batch": 4,
     "learning_rate": 3e-3,
     "warp": {"width": 64, "points": 5},
-    "cameras": {"refresh": 20, "faces": 16},
+    "cameras": {"faces": 16},
     "adversary": MINI_ADVERSARY,
 }
 """For the embedded family and some 64 pictures in a minute of one core."""
@@ -47,7 +48,8 @@ class CamerasConfig(Settings):
     rounds: int = Field(default=2, ge=1)
     """Number of corrections of the distance."""
     reach: float = Field(default=0.2, ge=0, lt=1)
-    """Largest change of the distance, as a share of it."""
+    """Largest change of the distance, as a share of it. The depths between which the generator
+    samples its rays bound it, too, so that no head is clipped."""
     level: bool = True
     """Whether the pitches of pictures are shifted, so that their mean is that of the generator's
     cameras."""
@@ -59,12 +61,20 @@ class CamerasConfig(Settings):
     ridge: float = Field(default=0.1, gt=0)
     """Weight that keeps the correction small, for each render."""
 
+    def unread_terms(self) -> tuple[str, ...]:
+        """Return the terms that nothing reads beside the others."""
+        return (
+            *(() if self.faces else ("fewest", "rounds", "reach")),
+            *(() if self.renders else ("refresh", "ridge")),
+        )
+
 
 class AvatarGan3dConfig(FinetuningConfig):
     """Everything that the avatargan3d method reads."""
 
     accepts: ClassVar = frozenset({"set"})
     modes: ClassVar = frozenset({"image"})
+    trains: ClassVar = frozenset({"all", "planes_only", "synthesis_sr"})
     looks_through: ClassVar = frozenset({"perceptual", "depth"})
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"mini": MINI}
 
@@ -86,3 +96,7 @@ class AvatarGan3dConfig(FinetuningConfig):
     """Cameras of the pictures, which come without."""
     adversary: AdversarialConfig = AdversarialConfig()
     """The discriminator."""
+
+    def unread(self, spec: DomainSpec) -> tuple[str, ...]:
+        cameras = tuple(f"cameras.{name}" for name in self.cameras.unread_terms())
+        return (*cameras, *(f"adversary.{name}" for name in self.adversary.unread_terms()))

@@ -1,9 +1,7 @@
 """3DAvatarGAN: adapt a generator to the pictures of a set, or to the samples of a 2D generator.
 
 Paper: "3DAvatarGAN: Bridging Domains for Personalized Editable Avatars" (Abdal et al., CVPR 2023).
-No code of it is public. Of its text we had the abstract, and what others remember of the rest: the
-alignment of the cameras' distributions by optimization, regularizers against flat shapes, a
-thin-plate spline that exaggerates geometry, and adversarial training. All figures are our reading:
+No code of it is public. The paper's text was not used beyond its abstract; the rest is our reading:
 - A 2D generator's samples are a set of pictures like any other: write them to a folder, and align
   it. `mini:NAME` are drawn pictures.
 - Cameras (`cameras.py`): the family's intrinsics, a distance from the spread of landmarks, and
@@ -59,7 +57,7 @@ class AvatarGan3dMethod(FinetuningMethod[AvatarGan3dConfig]):
     ) -> None:
         super().__init__(context, state)
         config, bundle, seed = context.config, context.bundle, context.spec.seed
-        self.cameras = CameraAlignment(bundle, self.pictures, config.cameras, seed)
+        self.cameras = CameraAlignment(bundle, self.pictures, config.cameras, seed, context.workers)
         side = config.neural_rendering_resolution
         self.adversary = Adversary(config.adversary, bundle, seed, context.workers, raw_side=side)
         if state is None:

@@ -1,17 +1,18 @@
 """The avatargan3d method on tiny models: what is trained, frozen, kept and resumed."""
 
+import copy
 from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 import torch
 
-from itportrait.adapt import AdaptConfig, DomainSpec, adapt_domain
-from itportrait.adapt.config import resolve
+from itportrait.adapt import AdaptConfig, DomainSpec, adapt_domain, adapt_fingerprint, misfits
+from itportrait.adapt.config import check_fit, resolve
 from itportrait.adapt.methods.base import MethodContext
 from itportrait.compared.avatargan3d.config import AvatarGan3dConfig
 from itportrait.compared.avatargan3d.method import AvatarGan3dMethod
-from itportrait.errors import MissingModelError
+from itportrait.errors import InvalidArgumentError, MissingModelError
 from itportrait.generator.deformation import PREFIX
 from itportrait.picture_sets import DrawnSet
 from itportrait.styles import DeformedStyle, read_style
@@ -70,7 +71,8 @@ def test_it_trains_all_but_the_decoder_and_takes_up_where_it_was(bundle, picture
 
 
 def test_gradients_reach_the_warp_and_depth_is_held_to_the_base(bundle, pictures):
-    method = make(bundle, pictures)
+    renders_alone = {"warp.size": 0, "warp.asymmetry": 0, "adversary.density": 0}
+    method = make(bundle, pictures, options=renders_alone)
     part, _ = method.terms(method.draw_real(0), 0)
     assert part.log["avatar_depth"] < 0.1  # nearly unbent at first
     part.loss.backward()
@@ -82,7 +84,16 @@ def test_gradients_reach_the_warp_and_depth_is_held_to_the_base(bundle, pictures
         method.warp.head.weight.mul_(1000)
     bent, _ = method.terms(method.draw_real(0), 0)
     assert bent.log["avatar_depth"] > part.log["avatar_depth"]
+
+
+def test_the_penalties_hold_the_warp(bundle, pictures):
+    method = make(bundle, pictures)
+    part, _ = method.terms(method.draw_real(0), 0)
+    with torch.no_grad():
+        method.warp.head.weight.mul_(1000)
+    bent, _ = method.terms(method.draw_real(0), 0)
     assert bent.log["avatar_shift"] > part.log["avatar_shift"]
+    assert bent.log["avatar_asymmetry"] > part.log["avatar_asymmetry"]
 
 
 def test_the_correction_undoes_what_the_encoder_reads_wrong(bundle, pictures):
@@ -96,43 +107,32 @@ def test_the_correction_undoes_what_the_encoder_reads_wrong(bundle, pictures):
     assert not torch.allclose(method.cameras.angles(batch), plain)
 
 
-def test_the_pitches_are_leveled(bundle):
-    pictures = DrawnSet("clown", 16, 32)
-    cameras = make(bundle, pictures).cameras
-    cameras.correction, cameras.pitch = None, 0.0
-    batch = pictures.batch(0, 16, seed=0)
-    plain = bundle.encoder(batch.images)[1]
-    torch.testing.assert_close(cameras.angles(batch), plain)
-    cameras.config = cameras.config.model_copy(update={"renders": 0})
-    cameras.begin()
-    leveled = cameras.angles(batch)
-    torch.testing.assert_close(leveled[:, 0], plain[:, 0])
-    torch.testing.assert_close(leveled[:, 1], plain[:, 1] - plain[:, 1].mean())
-
-
 def test_without_an_encoder_the_cameras_of_the_align_stage_are_taken(bundle, pictures):
     blind = SimpleNamespace(**{**vars(bundle), "encoder": None})
-    method = make(blind, pictures)
-    batch = pictures.batch(0, 2, seed=0)
-    with pytest.raises(MissingModelError, match="give `pictures` as the table of the align stage"):
+    with pytest.raises(MissingModelError, match="4 of the set's 4 have none: give `pictures`"):
+        make(blind, pictures)
+    known = copy.copy(pictures)
+    known.without_camera = 0
+    method = make(blind, known)
+    batch = known.batch(0, 2, seed=0)
+    with pytest.raises(MissingModelError, match="a table of the align stage"):
         method.cameras.propose(batch)
-    given = replace(batch, cameras=pictures.cameras[:2])
-    torch.testing.assert_close(method.cameras.propose(given), pictures.cameras[:2])
+    given = replace(batch, cameras=known.cameras[:2])
+    torch.testing.assert_close(method.cameras.propose(given), known.cameras[:2])
 
 
-def test_the_distance_follows_the_size_of_faces(bundle, pictures, monkeypatch):
-    method = make(bundle, pictures)
-    cameras, usual = method.cameras, bundle.orbit.radius
-    cameras.config = cameras.config.model_copy(update={"faces": 4, "rounds": 3, "reach": 0.3})
-    sizes = iter([0.2])
+def test_settings_that_nothing_reads_are_no_part_of_a_domain():
+    def digest(**options):
+        spec = DomainSpec.parse({**SPEC, "options": options})
+        return adapt_fingerprint(spec, AdaptConfig(preset="mini"), "tiny-0")
 
-    def spread(images):
-        return next(sizes, 0.23 * usual / cameras.orbit.radius)  # faces shrink with distance
+    assert digest() == digest(**{"cameras.refresh": 3, "adversary.channel_base": 64})
+    corrected = {"cameras.renders": 8}
+    assert digest(**corrected) != digest(**corrected, **{"cameras.refresh": 3})
 
-    monkeypatch.setattr(cameras, "_spread", spread)
-    cameras.begin()
-    assert cameras.orbit.radius == pytest.approx(usual * 1.15, rel=1e-3)
-    assert abs(cameras.report["spread_left"]) < 1e-3
-    monkeypatch.setattr(cameras, "_spread", lambda _: None)
-    cameras.begin()
-    assert "too few" in cameras.report["distance"]
+
+def test_layers_without_the_warp_are_refused():
+    spec = DomainSpec.parse({**SPEC, "train": "decoder_sr"})
+    assert "train of domain 'clown' must be all or planes_only" in misfits(spec)["train"]
+    with pytest.raises(InvalidArgumentError, match="leave out what the method deforms scenes"):
+        check_fit(spec)
