@@ -12,8 +12,9 @@ from itportrait.generator import Generator
 from itportrait.generator.deformation import PREFIX, Deformation, Together, deformed
 from itportrait.registry import Registry
 from itportrait.styles.file import StyleFile
-from itportrait.styles.generators import PreparedGenerator, changed
+from itportrait.styles.generators import PreparedGenerator, changed, differences
 from itportrait.styles.style import PreparedStyle, Style
+from itportrait.styles.weight_style import refuse_whole_numbers
 from itportrait.weights.networks import copy_weights, find_misfits, shapes_of
 
 DEFORMATIONS: Registry[type[Deformation]] = Registry(
@@ -72,12 +73,8 @@ class DeformedStyle(Style):
             base_model_id: `model_id` of the base generator's bundle.
             info: JSON data kept with it.
         """
-        old = dict(base.named_parameters())
-        delta = {
-            name: (value.detach().double() - old[name].detach().double()).float().cpu()
-            for name, value in weights.items()
-            if not name.startswith(PREFIX)
-        }
+        plain = {name: value for name, value in weights.items() if not name.startswith(PREFIX)}
+        delta = differences(base, plain)
         own = {name: value.detach().cpu() for name, value in deformation.state_dict().items()}
         own |= {
             name.removeprefix(PREFIX): value.detach().cpu().clone()
@@ -147,9 +144,7 @@ class DeformedStyle(Style):
 
     @classmethod
     def of_file(cls, file: StyleFile) -> Self:
-        odd = [name for name, t in file.tensors.items() if not t.dtype.is_floating_point]
-        if odd:
-            raise CheckpointError(f"not a style of weights: {odd[0]} holds whole numbers")
+        refuse_whole_numbers(file)
         own = {
             name.removeprefix(PREFIX): tensor
             for name, tensor in file.tensors.items()

@@ -114,6 +114,20 @@ def join_renderings(parts: Sequence[Rendering]) -> Rendering:
     )
 
 
+def differences(base: Generator, weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return what weights differ by from a base generator's: float32, on the CPU, rounded once.
+
+    Args:
+        base: the generator as it was.
+        weights: parameter name -> its value after training.
+    """
+    old = dict(base.named_parameters())
+    return {
+        name: (value.detach().double() - old[name].detach().double()).float().cpu()
+        for name, value in weights.items()
+    }
+
+
 @torch.no_grad()
 def changed(
     generator: Generator,

@@ -9,7 +9,7 @@ from torch import Tensor
 from itportrait.errors import CheckpointError, InvalidArgumentError
 from itportrait.generator import Generator
 from itportrait.styles.file import StyleFile
-from itportrait.styles.generators import PreparedGenerator, changed
+from itportrait.styles.generators import PreparedGenerator, changed, differences
 from itportrait.styles.style import PreparedStyle, Style
 
 
@@ -52,11 +52,8 @@ class WeightStyle(Style):
             base_model_id: `model_id` of the base generator's bundle.
             info: JSON data kept with it.
         """
-        old, new = dict(base.named_parameters()), dict(adapted.named_parameters())
-        delta = {
-            name: (new[name].detach().double() - old[name].detach().double()).float().cpu()
-            for name in names
-        }
+        new = dict(adapted.named_parameters())
+        delta = differences(base, {name: new[name] for name in names})
         return cls(domain, base_model_id, delta, dict(info or {}))
 
     def apply(
@@ -98,10 +95,19 @@ class WeightStyle(Style):
 
     @classmethod
     def of_file(cls, file: StyleFile) -> Self:
-        odd = [name for name, t in file.tensors.items() if not t.dtype.is_floating_point]
-        if odd:
-            raise CheckpointError(f"not a style of weights: {odd[0]} holds whole numbers")
+        refuse_whole_numbers(file)
         return cls(file.domain, file.base_model_id, file.tensors, file.info)
+
+
+def refuse_whole_numbers(file: StyleFile) -> None:
+    """Refuse a file whose tensors cannot be weights.
+
+    Raises:
+        CheckpointError: one of them holds whole numbers; names it.
+    """
+    odd = [name for name, t in file.tensors.items() if not t.dtype.is_floating_point]
+    if odd:
+        raise CheckpointError(f"not a style of weights: {odd[0]} holds whole numbers")
 
 
 def mix_weight_styles(
