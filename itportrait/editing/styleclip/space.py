@@ -83,11 +83,6 @@ def style_layers(generator: Generator) -> list[StyleLayer]:
     return layers
 
 
-def style_count(layers: list[StyleLayer]) -> int:
-    """Return the number of channels of style space."""
-    return layers[-1].channels.stop
-
-
 @torch.no_grad()
 def style_statistics(
     generator: Generator, layers: list[StyleLayer], codes: Iterator[Tensor]
