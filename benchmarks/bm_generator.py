@@ -3,10 +3,12 @@
     python benchmarks/bm_generator.py [--threads 2] [--batch 8] [--repeats 5]
 
 Prints, for the layers of the embedded generator's upper half, the time of the published form over
-the time of ours, forward alone and with the backward pass; above 1 ours is faster. The second table
-does the same for the native plane sampling over the library's grid sample. The last line is for
-portraits with weights of their own, whose scene is drawn once and seen from four cameras: the time
-one after the other takes over the time of the batch.
+that of the scaling form, forward alone and with the backward pass; above 1 the second is faster.
+The second table does the same for the scaling form over the native one, the third for the library's
+grid sample over the native plane sampling. With `--published` the layers are those of the published
+super-resolution to 512 px, one sample each. The last line is for portraits with weights of their
+own, whose scene is drawn once and seen from four cameras: the time one after the other takes over
+the time of the batch.
 """
 
 import argparse
@@ -21,13 +23,28 @@ from itportrait.generator import TriPlaneGenerator, mini_config
 from itportrait.geometry.camera import frontal_camera
 from itportrait.geometry.planes import PLANE_AXES
 from itportrait.ops.modulated_conv import modulated_conv2d
-from itportrait.ops.modulated_conv.reference import modulated_conv2d_reference
 from itportrait.ops.sample_planes import sample_planes
 from itportrait.ops.upfirdn2d import resample_filter
 from itportrait.styles import Codes, PreparedGenerator, WeightDelta
 
-LAYERS = ((96, 64, 16, 2), (64, 64, 32, 1), (64, 48, 32, 2), (48, 48, 64, 1), (64, 32, 64, 2))
+Layers = tuple[tuple[int, int, int, int], ...]
+Backends = tuple[str, str]
+"""Names of two backends: the time of the second is divided by that of the first."""
+LAYERS: Layers = (
+    (96, 64, 16, 2),
+    (64, 64, 32, 1),
+    (64, 48, 32, 2),
+    (48, 48, 64, 1),
+    (64, 32, 64, 2),
+)
 """Input channels, output channels, input side, upsampling."""
+PUBLISHED_LAYERS: Layers = (
+    (32, 256, 128, 2),
+    (256, 256, 256, 1),
+    (256, 128, 256, 2),
+    (128, 128, 512, 1),
+)
+"""The same of the published super-resolution to 512 px."""
 POINTS = 32 * 32 * 18
 
 
@@ -59,31 +76,34 @@ def compare(
 
 
 def bench_layer(
-    inputs: int, outputs: int, side: int, up: int, *, batch: int, repeats: int
+    inputs: int, outputs: int, side: int, up: int, *, backends: Backends, batch: int, repeats: int
 ) -> tuple[float, float]:
-    """Return weights per sample over scaling: forward, and forward with backward."""
+    """Return the second backend over the first: forward, and forward with backward."""
     x = torch.randn(batch, inputs, side, side).contiguous(memory_format=torch.channels_last)
     weight, styles = torch.randn(outputs, inputs, 3, 3), torch.randn(batch, inputs)
     values = [value.requires_grad_() for value in (x, weight, styles)]
-    kernel = resample_filter() if up == 2 else None
-    bias = torch.zeros(outputs)
-    return compare(
-        lambda: modulated_conv2d(
-            x, weight, styles, bias=bias, up=up, kernel=kernel, slope=1.0, gain=1.0
-        ),
-        lambda: modulated_conv2d_reference(x, weight, styles, True, up, kernel),
-        values,
-        repeats,
-    )
+    kernel, bias = resample_filter() if up == 2 else None, torch.zeros(outputs)
+    noise = torch.randn(side * up, side * up)
+
+    def layer(backend: str) -> Tensor:
+        return modulated_conv2d(
+            x, weight, styles, bias=bias, noise=noise, up=up, kernel=kernel, backend=backend
+        )
+
+    ours, other = backends
+    return compare(partial(layer, ours), partial(layer, other), values, repeats)
 
 
-def bench_convolution(batch: int, repeats: int) -> None:
+def bench_convolution(layers: Layers, backends: Backends, batch: int, repeats: int) -> None:
     """Print one line a layer."""
-    print("modulated convolution, weights per sample / scaling   forward  with backward")
-    for inputs, outputs, side, up in LAYERS:
-        ratios = bench_layer(inputs, outputs, side, up, batch=batch, repeats=repeats)
+    ours, other = backends
+    print(f"{f'layer with 3 x 3 weights, {other} / {ours}':53s} forward  with backward")
+    for inputs, outputs, side, up in layers:
+        ratios = bench_layer(
+            inputs, outputs, side, up, backends=backends, batch=batch, repeats=repeats
+        )
         name = f"{inputs} -> {outputs} at {side * up}"
-        print(f"{name:53s}{ratios[0]:8.2f} {ratios[1]:14.2f}")
+        print(f"{name:53s}{ratios[0]:8.2f} {ratios[1]:14.2f}", flush=True)
 
 
 def bench_sampling(batch: int, repeats: int) -> None:
@@ -128,9 +148,12 @@ if __name__ == "__main__":
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--published", action="store_true", help="the published super-resolution")
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(0)
-    bench_convolution(arguments.batch, arguments.repeats)
+    chosen, size = (PUBLISHED_LAYERS, 1) if arguments.published else (LAYERS, arguments.batch)
+    for backends in (("scaled", "reference"), ("cpu", "scaled")):
+        bench_convolution(chosen, backends, size, arguments.repeats)
     bench_sampling(arguments.batch, arguments.repeats)
     bench_tuned(arguments.batch, arguments.repeats)
