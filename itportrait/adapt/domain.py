@@ -15,7 +15,7 @@ from pydantic import (
 from itportrait.config import Settings
 from itportrait.io import uris
 from itportrait.io.names import check_domain
-from itportrait.picture_sets.names import DRAWN, check_drawn
+from itportrait.picture_sets.names import check_drawn, is_drawn, rooted
 
 Mode = Literal["image", "text", "image_text"]
 Input = Literal["text", "image", "images", "set"]
@@ -88,19 +88,16 @@ class DomainSpec(Settings):
         ]
         plain = {**self.model_dump(mode="json"), "references": references}
         if self.pictures:
-            local = uris.is_local(self.pictures) and not self.pictures.startswith(DRAWN)
+            local = uris.is_local(self.pictures) and not is_drawn(self.pictures)
             name = "/".join(Path(self.pictures).parts[-2:])  # `OUT/aligned`
             plain["pictures"] = name if local else uris.redact(self.pictures)
         return plain
 
     def rooted(self, folder: str) -> Self:
         """Return the domain with its relative paths taken from a folder."""
-        changes: dict[str, Any] = {
-            "references": tuple(uris.rooted(uri, folder) for uri in self.references)
-        }
-        if self.pictures and not self.pictures.startswith(DRAWN):
-            changes["pictures"] = uris.rooted(self.pictures, folder)
-        return self.model_copy(update=changes)
+        references = tuple(uris.rooted(uri, folder) for uri in self.references)
+        pictures = rooted(self.pictures, folder)
+        return self.model_copy(update={"references": references, "pictures": pictures})
 
     @property
     def uses_text(self) -> bool:
@@ -131,5 +128,5 @@ def pictures_places(domains: Iterable[DomainSpec]) -> dict[str, str]:
     return {
         f"pictures of domain {domain.name!r}": domain.pictures
         for domain in domains
-        if domain.pictures and not domain.pictures.startswith(DRAWN)
+        if domain.pictures and not is_drawn(domain.pictures)
     }

@@ -13,10 +13,10 @@ from itportrait.config import Settings, apply_overrides, merge
 from itportrait.errors import InvalidArgumentError, UnknownNameError
 from itportrait.invert.config import InvertConfig
 from itportrait.io import uris
-from itportrait.jobs.bank.spec import check_truth, rooted_truth, truth_places
+from itportrait.jobs.bank.spec import truth_places
 from itportrait.jobs.places import refuse_temporary
 from itportrait.jobs.yaml_files import read_mapping
-from itportrait.picture_sets.names import DRAWN, check_drawn
+from itportrait.picture_sets.names import DRAWN, check_drawn, is_drawn, rooted
 from itportrait.training.domain_job import TrainConfig
 
 LONGEST_LABEL = 64
@@ -70,7 +70,7 @@ class ComparedDomain(Settings):
     table, or `mini:NAME` for drawn pictures; see `DomainSpec.pictures`."""
     pictures_count: int = Field(default=64, ge=1)
     """Number of pictures that are drawn for `mini:NAME`."""
-    truth: str | None = None
+    truth: Annotated[str | None, AfterValidator(check_drawn)] = None
     """Folder or URI of true, aligned pictures of the domain, or `mini:NAME` for drawn ones. With
     the latter, drawn people are also compared with their own true stylization. No training sees
     it."""
@@ -86,11 +86,6 @@ class ComparedDomain(Settings):
         if not self.prompt and not self.references and not self.pictures:
             raise ValueError("expected a prompt, references, or pictures")
         return self
-
-    @field_validator("truth")
-    @classmethod
-    def _truth_is_known(cls, value: str | None) -> str | None:
-        return check_truth(value)
 
 
 class MeasuresConfig(Settings):
@@ -164,7 +159,7 @@ class ComparisonConfig(Settings):
     @classmethod
     def _drawn_count_is_a_number(cls, value: str) -> str:
         count = value.removeprefix(DRAWN)
-        if value.startswith(DRAWN) and not (count.isdecimal() and int(count) >= 2):
+        if is_drawn(value) and not (count.isdecimal() and int(count) >= 2):
             raise ValueError(f"expected {DRAWN}COUNT with at least 2 people, got {value!r}")
         return value
 
@@ -199,14 +194,14 @@ class ComparisonConfig(Settings):
     @property
     def drawn(self) -> int | None:
         """Return the number of drawn people, or None where the portraits are photos."""
-        return int(self.portraits[len(DRAWN) :]) if self.portraits.startswith(DRAWN) else None
+        return int(self.portraits[len(DRAWN) :]) if is_drawn(self.portraits) else None
 
     def places(self) -> dict[str, str]:
         """Return the places that must outlast the job, by what gives them."""
         sets = {
             f"pictures of domain {name!r}": domain.pictures
             for name, domain in self.domains.items()
-            if domain.pictures and not domain.pictures.startswith(DRAWN)
+            if domain.pictures and not is_drawn(domain.pictures)
         }
         return {
             "--output": self.output,
@@ -274,8 +269,8 @@ def _absolute_places(config: ComparisonConfig, folder: str) -> dict[str, Any]:
         name: domain.model_copy(
             update={
                 "references": tuple(uris.rooted(uri, folder) for uri in domain.references),
-                "pictures": rooted_truth(domain.pictures, folder),
-                "truth": rooted_truth(domain.truth, folder),
+                "pictures": rooted(domain.pictures, folder),
+                "truth": rooted(domain.truth, folder),
             }
         )
         for name, domain in config.domains.items()

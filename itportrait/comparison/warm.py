@@ -12,7 +12,7 @@ from itportrait.align.config import AlignConfig
 from itportrait.comparison.config import MeasuresConfig
 from itportrait.comparison.portraits import Portrait, PortraitSet, read_people, read_portraits
 from itportrait.comparison.style_store import StoredStyle, StyleStore
-from itportrait.picture_sets.names import DRAWN
+from itportrait.picture_sets.names import drawn_domain, is_drawn
 
 if TYPE_CHECKING:
     import numpy as np
@@ -46,7 +46,7 @@ class Target:
     def drawn(self) -> str | None:
         """Return the name of the drawn domain that is its truth, or None."""
         truth = self.truth or ""
-        return truth.removeprefix(DRAWN) if truth.startswith(DRAWN) else None
+        return drawn_domain(truth) if is_drawn(truth) else None
 
 
 @lru_cache(maxsize=8)

@@ -3,7 +3,7 @@
 from itportrait.picture_sets.aligned import AlignedSet
 from itportrait.picture_sets.base import PictureSet
 from itportrait.picture_sets.drawn import DrawnSet
-from itportrait.picture_sets.names import DRAWN
+from itportrait.picture_sets.names import drawn_domain, is_drawn
 
 
 def open_pictures(pictures: str, size: int, *, drawn: int) -> PictureSet:
@@ -17,6 +17,6 @@ def open_pictures(pictures: str, size: int, *, drawn: int) -> PictureSet:
     Raises:
         NoInputError: there is no such table, or it holds no aligned picture.
     """
-    if pictures.startswith(DRAWN):
-        return DrawnSet(pictures.removeprefix(DRAWN), drawn, size)
+    if is_drawn(pictures):
+        return DrawnSet(drawn_domain(pictures), drawn, size)
     return AlignedSet(pictures, size)

@@ -26,7 +26,7 @@ from itportrait.image import decode, resize, to_tensor, to_uint8
 from itportrait.io import uris
 from itportrait.io.decoding import decode_photo
 from itportrait.io.formats import PATTERNS, format_of_name
-from itportrait.jobs.bank.spec import DRAWN
+from itportrait.picture_sets.names import drawn_domain, is_drawn
 from itportrait.portraits import ORBIT, sample_people
 from itportrait.styles import read_style
 
@@ -92,7 +92,7 @@ def score_job(job: ScoreJob, device: str) -> Scores:
     probe = job.probe.model_dump_json()
     base = warm_base(job.bundle, device, probe)
     truth = None
-    if job.truth is not None and job.truth.startswith(DRAWN):
+    if job.truth is not None and is_drawn(job.truth):
         truth = warm_truth(job.bundle, device, probe, job.truth)
     return score_versions(job, base, truth)
 
@@ -179,8 +179,8 @@ def truth_images(truth: str | None, probe: EvaluationProbeConfig, size: int) -> 
     """
     if truth is None:
         return None
-    if truth.startswith(DRAWN):
-        name = truth.removeprefix(DRAWN)
+    if is_drawn(truth):
+        name = drawn_domain(truth)
         return _drawn(name, probe.kid_count, probe.yaw_deg, probe.pitch_deg, size)
     names = [name for name in uris.list_names(truth) if format_of_name(name) is not None]
     if not names:

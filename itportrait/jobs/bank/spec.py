@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Annotated, Any, Protocol
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import AfterValidator, Field, ValidationError
 
 from itportrait.adapt import AdaptConfig, DomainSpec, misfits, resolve
 from itportrait.adapt.domain import pictures_places
@@ -14,7 +14,7 @@ from itportrait.config import Settings, apply_overrides, merge
 from itportrait.errors import InvalidArgumentError, UnknownNameError
 from itportrait.evaluate import EvaluationProbeConfig
 from itportrait.io import uris
-from itportrait.picture_sets.names import DRAWN, check_drawn
+from itportrait.picture_sets.names import check_drawn, is_drawn, rooted
 from itportrait.training.domain_job import TrainConfig
 from itportrait.yaml_lines import (
     MOST_BYTES,
@@ -28,20 +28,6 @@ from itportrait.yaml_lines import (
 YamlPath = tuple[str | int, ...]
 
 
-def check_truth(truth: str | None) -> str | None:
-    """Return the truth of a domain if it is none, a place, or a drawn domain that exists.
-
-    Raises:
-        ValueError: no drawn domain has the name; lists the known ones.
-    """
-    return check_drawn(truth)
-
-
-def rooted_truth(truth: str | None, folder: str) -> str | None:
-    """Return the truth of a domain, with a relative place taken from a folder."""
-    return truth if truth is None or truth.startswith(DRAWN) else uris.rooted(truth, folder)
-
-
 class _HasTruth(Protocol):
     @property
     def truth(self) -> str | None: ...
@@ -52,22 +38,17 @@ def truth_places(domains: Mapping[str, _HasTruth]) -> dict[str, str]:
     return {
         f"truth of domain {name!r}": domain.truth
         for name, domain in domains.items()
-        if domain.truth and not domain.truth.startswith(DRAWN)
+        if domain.truth and not is_drawn(domain.truth)
     }
 
 
 class BankDomain(DomainSpec):
     """A style domain of a bank."""
 
-    truth: str | None = None
+    truth: Annotated[str | None, AfterValidator(check_drawn)] = None
     """Folder or URI of true, aligned pictures of the domain, or `mini:NAME` for procedural renders.
     They serve the metric KID only: no training sees them, and another truth does not make the
     domain anew."""
-
-    @field_validator("truth")
-    @classmethod
-    def _drawn_truth_is_known(cls, value: str | None) -> str | None:
-        return check_truth(value)
 
     def spec(self) -> DomainSpec:
         """Return what the adaptation needs of it."""
@@ -257,5 +238,5 @@ def _check_meaning(
 
 def _rooted(domain: BankDomain, folder: str) -> BankDomain:
     """Return the domain with its relative paths taken from the specification's folder."""
-    truth = rooted_truth(domain.truth, folder)
+    truth = rooted(domain.truth, folder)
     return domain.rooted(folder).model_copy(update={"truth": truth})
