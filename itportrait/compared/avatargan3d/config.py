@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from itportrait.adapt.domain import DomainSpec
-from itportrait.adapt.settings import FinetuningConfig
-from itportrait.adversarial import MINI_ADVERSARY, AdversarialConfig
+from itportrait.adversarial import MINI_ADVERSARY
+from itportrait.compared.settings import SetConfig
 from itportrait.config import Settings
 
 MINI: dict[str, Any] = {
@@ -69,34 +69,16 @@ class CamerasConfig(Settings):
         )
 
 
-class AvatarGan3dConfig(FinetuningConfig):
+class AvatarGan3dConfig(SetConfig):
     """Everything that the avatargan3d method reads."""
 
-    accepts: ClassVar = frozenset({"set"})
-    modes: ClassVar = frozenset({"image"})
-    trains: ClassVar = frozenset({"all", "planes_only", "synthesis_sr"})
-    looks_through: ClassVar = frozenset({"perceptual", "depth"})
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"mini": MINI}
 
-    batch: int = Field(default=16, ge=1)
-    """Number of pictures, and of renders, in a step."""
-    learning_rate: float = Field(default=2.5e-3, gt=0)
-    """Learning rate of the generator's Adam."""
-    betas: tuple[float, float] = (0.0, 0.99)
-    """Decay rates of the two averages of the generator's Adam."""
-    mirror: bool = True
-    """Whether half of the pictures are mirrored."""
-    adversarial: float = Field(default=1.0, ge=0)
-    """Weight of the discriminator's verdict."""
-    depth: float = Field(default=3.0, ge=0)
-    """Weight of the mean absolute difference of depth to the base generator."""
     warp: WarpConfig = WarpConfig()
     """The deformation of the front plane."""
     cameras: CamerasConfig = CamerasConfig()
     """Cameras of the pictures, which come without."""
-    adversary: AdversarialConfig = AdversarialConfig()
-    """The discriminator."""
 
     def unread(self, spec: DomainSpec) -> tuple[str, ...]:
         cameras = tuple(f"cameras.{name}" for name in self.cameras.unread_terms())
-        return (*cameras, *(f"adversary.{name}" for name in self.adversary.unread_terms()))
+        return (*cameras, *super().unread(spec))

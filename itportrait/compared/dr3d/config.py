@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from itportrait.adapt.domain import DomainSpec
-from itportrait.adapt.settings import FinetuningConfig
-from itportrait.adversarial import MINI_ADVERSARY, AdversarialConfig
+from itportrait.adversarial import MINI_ADVERSARY
+from itportrait.compared.settings import SetConfig
 from itportrait.config import Settings
 
 MINI: dict[str, Any] = {
@@ -52,29 +52,17 @@ class DeformationConfig(Settings):
     """Factor on the generator's learning rate for the layers that give the maps."""
 
 
-class Dr3dConfig(FinetuningConfig):
+class Dr3dConfig(SetConfig):
     """Everything that the dr3d method reads."""
 
-    accepts: ClassVar = frozenset({"set"})
-    modes: ClassVar = frozenset({"image"})
-    trains: ClassVar = frozenset({"all", "planes_only", "synthesis_sr"})
-    looks_through: ClassVar = frozenset({"perceptual", "depth"})
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"mini": MINI}
 
     batch: int = Field(default=16, ge=1)
     """Number of pictures, and of renders, in a step; the published 64 were spread over four
     GPUs."""
-    learning_rate: float = Field(default=2.5e-3, gt=0)
-    """Learning rate of the generator's Adam."""
-    betas: tuple[float, float] = (0.0, 0.99)
-    """Decay rates of the two averages of the generator's Adam."""
     frozen_rows: int = Field(default=5, ge=0)
     """Number of first rows of a 14-row code whose synthesis blocks stay as they are; codes of other
     lengths have as many at the same depth."""
-    mirror: bool = True
-    """Whether half of the pictures are mirrored."""
-    adversarial: float = Field(default=1.0, ge=0)
-    """Weight of the discriminator's verdict."""
     depth: float = Field(default=3.0, ge=0)
     """Weight of the difference of blurred depth to the base generator."""
     depth_blur: float = Field(default=3.0, ge=0)
@@ -89,12 +77,10 @@ class Dr3dConfig(FinetuningConfig):
     """Deformation of portraits in the low-resolution layers."""
     poses: PoseConfig = PoseConfig()
     """Cameras of the pictures, which come without."""
-    adversary: AdversarialConfig = AdversarialConfig()
-    """The discriminator."""
 
     def unread(self, spec: DomainSpec) -> tuple[str, ...]:
         return (
             *(() if self.depth else ("depth_blur",)),
             *(() if self.deformation.sides else ("deformation.width", "deformation.pace")),
-            *(f"adversary.{name}" for name in self.adversary.unread_terms()),
+            *super().unread(spec),
         )

@@ -25,7 +25,7 @@ The preset `mini` is made for 64 pictures and 80 steps, 40 seconds of one core. 
 style and lose poses; docs/decisions.md has figures.
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, ClassVar
 
 import torch
@@ -33,70 +33,42 @@ from torch import Tensor
 
 from itportrait.adapt.layers import trained_names
 from itportrait.adapt.methods.base import MethodContext
-from itportrait.adapt.methods.finetuning import FinetuningMethod, StepLoss, Student
-from itportrait.adapt.sampling import random_codes
 from itportrait.adapt.settings import MethodConfig
-from itportrait.adversarial import Adversary, Shown
+from itportrait.adversarial import Shown
 from itportrait.adversarial.augment import Change
+from itportrait.compared.against import AdversarialMethod, Views
 from itportrait.compared.dr3d.config import Dr3dConfig
 from itportrait.compared.dr3d.maps import ResidualMaps
 from itportrait.compared.dr3d.poses import PoseEstimator
 from itportrait.compared.dr3d.priors import depth_prior, normal_prior
-from itportrait.generator import Generator, Rendering
-from itportrait.generator.deformation import PREFIX, deformed
+from itportrait.generator import Generator
 from itportrait.generator.rows import scale_rows
 from itportrait.learning.seeds import step_rng
-from itportrait.styles import DeformedStyle, Style
-
-_DRAWN = "drawn"
-"""Name of the trained copy."""
+from itportrait.picture_sets import PictureBatch
 
 
-class Dr3dMethod(FinetuningMethod[Dr3dConfig]):
+class Dr3dMethod(AdversarialMethod[Dr3dConfig]):
     """A generator, a discriminator and an estimator of poses, which learn in turns."""
 
     Config: ClassVar[type[MethodConfig]] = Dr3dConfig
-    result = _DRAWN
+    NAME = "dr3d"
+    result = "drawn"
 
     def __init__(
         self, context: MethodContext[Dr3dConfig], state: Mapping[str, Any] | None = None
     ) -> None:
         super().__init__(context, state)
-        config, seed = context.config, context.spec.seed
-        self.poses = PoseEstimator(context.bundle, config.poses)
-        self.adversary = Adversary(
-            config.adversary,
-            context.bundle,
-            seed,
-            context.workers,
-            raw_side=config.neural_rendering_resolution,
-        )
-        self.real: Shown | None = None
-        """Pictures of this step."""
-        self.posed: list[Shown] = []
-        """Renders of this step, whose poses are known: the generator's, and the base's where they
-        are learned from."""
+        self.poses = PoseEstimator(context.bundle, context.config.poses)
         if state is not None:
             self.poses.load_state_dict(state["poses"])
-            self.adversary.load_state_dict(state["adversary"])
 
-    def make_students(self) -> dict[str, Student]:
-        context, config = self.context, self.context.config
-        base, sides = context.bundle.generator, config.deformation.sides
-        maps = ResidualMaps.of(base, sides, config.deformation.width, config.deformation.pace)
-        maps.draw_weights(step_rng(context.spec.seed, 0, 0, "deformation"))
-        copied = deformed(base, maps)
-        student = Student(
-            copied,
-            context.spec.train,
-            learning_rate=config.learning_rate,
-            betas=config.betas,
-            ema=config.ema,
-            among=self.unfrozen(copied),
-        )
-        return {_DRAWN: student}
+    def make_deformation(self) -> ResidualMaps:
+        terms, base = self.context.config.deformation, self.context.bundle.generator
+        maps = ResidualMaps.of(base, terms.sides, terms.width, terms.pace)
+        maps.draw_weights(step_rng(self.context.spec.seed, 0, 0, "deformation"))
+        return maps
 
-    def unfrozen(self, generator: Generator) -> Collection[str]:
+    def among(self, generator: Generator) -> Collection[str]:
         """Return the names of all parameters but those of the first blocks (FreezeG)."""
         rows = scale_rows(range(self.context.config.frozen_rows), generator.num_ws)
         layers = [prefix for row in rows for prefix in generator.row_layers[row]]
@@ -104,112 +76,47 @@ class Dr3dMethod(FinetuningMethod[Dr3dConfig]):
         names = trained_names(generator, self.context.spec.train)
         return [name for name in names if not name.startswith(blocks)]
 
-    def step(self, index: int) -> dict[str, float]:
-        config, workers = self.context.config, self.context.workers
-        part = self.loss(index)
-        if index >= config.warmup:
-            self.students[_DRAWN].update(part, workers)
-        real, fake = self.real, self.posed[0]
-        assert real is not None  # `loss` has drawn them
-        log = {**part.log, **self.adversary.discriminator_step(real, fake, index)}
-        log["pose_error"] = self.learn_poses(index)
-        self.poses.take_turns(index)
-        self.real, self.posed = None, []
-        return log
+    def proposed(self, batch: PictureBatch, image: Tensor, mirrored: Tensor) -> Tensor:
+        return self.poses.propose(image)
 
-    def loss(self, index: int) -> StepLoss:
-        config, context = self.context.config, self.context
-        self.real = self.draw_real(index)
-        cameras = self.real.cameras
-        student, base = self.students[_DRAWN].generator, context.bundle.generator
-        rng = step_rng(context.spec.seed, context.workers.rank, index, "dr3d")
-        ws = random_codes(context.bundle, len(cameras), rng, config.truncation_psi)
-        planes = student.planes(ws)
-        render = self.view(student, planes, ws, cameras)
-        fake = Shown.rendered(render, cameras)
-        self.posed = [fake]
-        with torch.no_grad():
-            scenes = base.planes(ws)
-            plain = self.view(base, scenes, ws, cameras, super_resolve=False)
-            if config.poses.anchor:
-                others = context.bundle.camera_prior.sample(len(ws), rng).to(ws.device)
-                seen = self.view(base, scenes, ws, others)
-                self.posed.append(Shown.rendered(seen, others))
-        terms = {
-            "adversarial": config.adversarial * self.adversary.generator_term(fake, index),
-            "depth": config.depth * depth_prior(render, plain, config.depth_blur),
-            "pose": config.pose * self.poses.error(fake.image, cameras),
-            "normal": config.normal * normal_prior(render),
+    def moves(self, index: int) -> bool:
+        return index >= self.context.config.warmup
+
+    def further_views(self, scenes: Tensor, ws: Tensor, rng: torch.Generator) -> Sequence[Shown]:
+        """Return the base's renders that anchor the estimator, from cameras of its prior."""
+        if not self.context.config.poses.anchor:
+            return ()
+        bundle = self.context.bundle
+        cameras = bundle.camera_prior.sample(len(ws), rng).to(ws.device)
+        return (Shown.rendered(self.render(bundle.generator, scenes, ws, cameras), cameras),)
+
+    def priors(self, views: Views) -> dict[str, Tensor]:
+        config, fake = self.context.config, views.fake
+        return {
+            "depth": config.depth * depth_prior(views.render, views.plain, config.depth_blur),
+            "pose": config.pose * self.poses.error(fake.image, fake.cameras),
+            "normal": config.normal * normal_prior(views.render),
         }
-        density = self.adversary.density_term(student, planes, index)
-        if density is not None:
-            terms["density"] = density
-        log = {f"dr3d_{name}": float(term.detach()) for name, term in terms.items()}
-        return StepLoss(_DRAWN, torch.stack(list(terms.values())).sum(), log)
 
-    def draw_real(self, index: int) -> Shown:
-        """Return pictures of the set, some of them mirrored, with the cameras proposed for them."""
-        context, config = self.context, self.context.config
-        seed, rank = context.spec.seed, context.workers.rank
-        assert context.pictures is not None  # `accepts` names sets alone
-        batch = context.pictures.batch(index, config.batch, seed=seed, rank=rank)
-        image = batch.images.to(context.bundle.generator.device)
-        if config.mirror:
-            rng = step_rng(seed, rank, index, "mirror")
-            chosen = torch.rand(len(image), generator=rng).to(image.device) < 0.5
-            image = torch.where(chosen.view(-1, 1, 1, 1), image.flip(3), image)
-        return self.adversary.real(image, self.poses.propose(image))
+    def learn(self, views: Views, index: int) -> dict[str, float]:
+        """Let the estimator learn from this step's renders, and propose where its turn has come."""
+        error = self.learn_poses(views, index)
+        self.poses.take_turns(index)
+        return {"pose_error": error}
 
-    def learn_poses(self, index: int) -> float:
+    def learn_poses(self, views: Views, index: int) -> float:
         """Let the estimator learn from this step's renders, and return its error."""
         context, probability = self.context, self.context.config.poses.recolor
         rng = step_rng(context.spec.seed, context.workers.rank, index, "recolor")
+        posed = [views.fake, *views.further]
         images: list[Tensor] = []
-        for shown in self.posed:
+        for shown in posed:
             if probability:
                 change = Change.draw(len(shown.cameras), probability, rng)
                 shown = change.recolored(shown.detach())
             images.append(shown.image)
-        cameras = torch.cat([shown.cameras for shown in self.posed])
+        cameras = torch.cat([shown.cameras for shown in posed])
         return self.poses.learn(torch.cat(images), cameras, context.workers)
 
-    def view(
-        self,
-        generator: Generator,
-        planes: Tensor,
-        ws: Tensor,
-        cameras: Tensor,
-        *,
-        super_resolve: bool = True,
-    ) -> Rendering:
-        """Render scenes as steps see them."""
-        return generator.render(
-            planes,
-            ws,
-            cameras,
-            neural_rendering_resolution=self.context.config.neural_rendering_resolution,
-            super_resolve=super_resolve,
-        )
-
-    def notes(self) -> dict[str, Any]:
-        return {"augmentation": self.adversary.augmentation.probability}
-
-    def _style(self, student: str, tensors: Mapping[str, Tensor], info: dict[str, Any]) -> Style:
-        context, trained = self.context, self.students[student]
-        maps = trained.generator.get_submodule(PREFIX.removesuffix("."))
-        assert isinstance(maps, ResidualMaps)
-        return DeformedStyle.between(
-            context.bundle.generator,
-            {name: tensors[f"{student}/{name}"] for name in trained.trained},
-            maps,
-            domain=context.spec.name,
-            base_model_id=context.bundle.model_id,
-            info=info,
-        )
-
     def state_dict(self) -> dict[str, Any]:
-        return {
-            **super().state_dict(),
-            "poses": self.poses.state_dict(),
-            "adversary": self.adversary.state_dict(),
-        }
+        return {**super().state_dict(), "poses": self.poses.state_dict()}

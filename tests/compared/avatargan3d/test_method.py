@@ -73,25 +73,25 @@ def test_it_trains_all_but_the_decoder_and_takes_up_where_it_was(bundle, picture
 def test_gradients_reach_the_warp_and_depth_is_held_to_the_base(bundle, pictures):
     renders_alone = {"warp.size": 0, "warp.asymmetry": 0, "adversary.density": 0}
     method = make(bundle, pictures, options=renders_alone)
-    part, _ = method.terms(method.draw_real(0), 0)
+    part = method.loss(0)
     assert part.log["avatar_depth"] < 0.1  # nearly unbent at first
     part.loss.backward()
-    for name, value in method.copy.trained.items():
+    for name, value in method.adapted.trained.items():
         if name.startswith(PREFIX):
             assert value.grad is not None
             assert value.grad.abs().max() > 0, name
     with torch.no_grad():
         method.warp.head.weight.mul_(1000)
-    bent, _ = method.terms(method.draw_real(0), 0)
+    bent = method.loss(0)
     assert bent.log["avatar_depth"] > part.log["avatar_depth"]
 
 
 def test_the_penalties_hold_the_warp(bundle, pictures):
     method = make(bundle, pictures)
-    part, _ = method.terms(method.draw_real(0), 0)
+    part = method.loss(0)
     with torch.no_grad():
         method.warp.head.weight.mul_(1000)
-    bent, _ = method.terms(method.draw_real(0), 0)
+    bent = method.loss(0)
     assert bent.log["avatar_shift"] > part.log["avatar_shift"]
     assert bent.log["avatar_asymmetry"] > part.log["avatar_asymmetry"]
 

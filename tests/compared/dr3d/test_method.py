@@ -120,18 +120,18 @@ def test_the_estimator_learns_poses_from_renders(make_method, bundle):
 
 def test_an_anchored_estimator_learns_from_the_base_too(make_method, bundle):
     method = make_method(**{"poses.anchor": True, "poses.recolor": 1.0})
-    method.loss(0)
-    fake, base = method.posed
+    views = method.views(0)
+    fake, (base,) = views.fake, views.further
     rng = step_rng(5, 0, 0, "dr3d")
     ws, cameras = random_codes(bundle, 2, rng), bundle.camera_prior.sample(2, rng)
     with torch.no_grad():
         expected = bundle.generator.synthesize(ws, cameras).final_image
     torch.testing.assert_close(base.image, expected)
     assert torch.equal(base.cameras, cameras)
-    assert torch.equal(fake.cameras, method.real.cameras)
+    assert torch.equal(fake.cameras, views.real.cameras)
     shown = []
     method.poses.learn = lambda image, cameras, workers: shown.append((image, cameras)) or 0.0
-    method.learn_poses(0)
+    method.learn_poses(views, 0)
     image, cameras = shown[0]
     assert len(image) == len(cameras) == 4
     assert not torch.allclose(image[2:], base.image, atol=0.05)  # of other colors
@@ -155,7 +155,7 @@ def test_the_depth_prior_is_that_of_the_base(make_method, bundle):
         head.weight.data.mul_(300)
     value = method.loss(0).log["dr3d_depth"] / method.context.config.depth
     rng = step_rng(5, 0, 0, "dr3d")
-    ws, cameras = random_codes(bundle, 2, rng), method.real.cameras
+    ws, cameras = random_codes(bundle, 2, rng), method.draw_real(0).cameras
     with torch.no_grad():
         ours = method.students["drawn"].generator.synthesize(ws, cameras)
         base = bundle.generator.synthesize(ws, cameras)
