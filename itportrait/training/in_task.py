@@ -2,6 +2,8 @@
 
 import io
 import logging
+import zipfile
+from typing import Any
 
 from itportrait.io import uris
 from itportrait.training.domain_job import DomainJob
@@ -22,6 +24,7 @@ def adapt_in_task(job: DomainJob, storage: str, device: str) -> TrainedDomain:
 
     Raises:
         ItportraitError: options, references or models do not fit.
+        OSError: storage failed again and again. A state that may be there is not given up.
     """
     import torch
 
@@ -34,12 +37,32 @@ def adapt_in_task(job: DomainJob, storage: str, device: str) -> TrainedDomain:
         torch.save(report.state(), buffer)
         uris.put_bytes(place, buffer.getvalue())
 
-    state = None
+    return adapt_here(job, device=device, on_report=keep, resume_state=_kept_state(place))
+
+
+def _kept_state(place: str) -> dict[str, Any] | None:
+    """Return the state of an interrupted adaptation, or None where there is none, or a damaged one.
+
+    A storage that fails says nothing about the state, so its error comes through.
+    """
+    import torch
+
     try:
-        data = io.BytesIO(uris.read_bytes(place))
-        state = torch.load(data, weights_only=True, map_location="cpu")
-    except FileNotFoundError:
-        pass
-    except Exception as error:  # whatever was damaged: nothing is lost but the steps
-        logger.warning("%s cannot be read, and it begins anew: %s", uris.redact(place), error)
-    return adapt_here(job, device=device, on_report=keep, resume_state=state)
+        data = uris.read_bytes(place)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    if not _is_whole(data):  # nothing is lost but the steps
+        logger.warning("%s is damaged, and its adaptation begins anew", uris.redact(place))
+        return None
+    return torch.load(io.BytesIO(data), weights_only=True, map_location="cpu")
+
+
+def _is_whole(data: bytes) -> bool:
+    """Tell whether the checksums of a file of `torch.save` hold; its own loader reads no sums."""
+    try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:
+            return archive.testzip() is None
+    except MemoryError:
+        raise
+    except Exception:  # zipfile raises what its parts raise, of damaged directories
+        return False
