@@ -181,16 +181,23 @@ class Judge:
     def together(
         self,
         views: Sequence[Sequence[np.ndarray]],
-        base: Sequence[PortraitViews],
+        plain: Tensor,
         truth: Tensor | None,
     ) -> tuple[dict[str, float], dict[str, str]]:
         """Return what the pictures of all portraits say together, and why the rest is missing.
 
         Args:
             views: of each portrait.
-            base: of the same portraits, in batches.
-            truth: `[K, 3, S, S]` true pictures of the domain, or None.
+            plain: `[N, 4, 3, S, S]` the same portraits by the generator that was not adapted.
+            truth: `[K, 3, S, S]` true pictures of the domain, of other people, or None.
+
+        Raises:
+            InvalidArgumentError: views and plain are of different numbers of portraits.
         """
+        if len(views) != len(plain):
+            raise InvalidArgumentError(
+                "plain", expected=f"{len(views)} portraits, as views", actual=len(plain)
+            )
         device = self.bundle.generator.device
         pictures = torch.stack([torch.stack([to_tensor(view) for view in each]) for each in views])
         pictures = pictures.to(device)
@@ -200,7 +207,6 @@ class Judge:
         if truth is None:
             return values, {}
         network = feature_network(self.bundle, self.config.features)
-        plain = torch.cat([pictures_of(part) for part in base])
         real = network.features(truth.to(device))
         own, former = (network.features(each.flatten(0, 1)) for each in (pictures, plain))
         reasons: dict[str, str] = {}

@@ -185,25 +185,31 @@ def finish_cell(job: CellJob, seconds: float, device: str) -> CellScores:
         ItportraitError: no portrait could be stylized; says why. The parts go, so that the next run
             tries again.
     """
+    import torch
+
+    from itportrait.comparison.measures import pictures_of
     from itportrait.image import decode
 
     judge = warm_judge(job.bundle, device, job.target, job.align, job.measures)
-    views, base, rows = [], [], []
+    views, plain, rows = [], [], []
     for shard in job.portraits.shards:
         part = read_part(job.part(shard), views=True)
         if part is None:
             raise OSError(f"{uris.redact(job.part(shard))} is gone")
         rows += part
-        good = [row for row in part if row["status"] == Status.OK]
-        views += [[decode(view) for view in row[VIEWS]] for row in good]
-        base += warm_base(job.portraits, shard, job.measures, job.bundle, device)
+        base = warm_base(job.portraits, shard, job.measures, job.bundle, device)
+        pictures = [picture for batch in base for picture in pictures_of(batch)]
+        for row, picture in zip(part, pictures, strict=True):
+            if row["status"] == Status.OK:  # both sides of a comparison are of the same portraits
+                views.append([decode(view) for view in row[VIEWS]])
+                plain.append(picture)
     if not views:
         for shard in job.portraits.shards:
             uris.remove(job.part(shard))
         reasons = dict.fromkeys(row["error"] for row in rows)
         raise ItportraitError(f"no portrait could be stylized: {'; '.join([*reasons][:3])}")
     values = {"adapt_seconds": job.style.seconds, "style_bytes": float(job.style.size)}
-    together, reasons = judge.together(views, base, _truth_set(job, judge))
+    together, reasons = judge.together(views, torch.stack(plain), _truth_set(job, judge))
     values |= together
     found = {name for row in rows for name in PORTRAIT_METRICS if row[name] is not None}
     scores = CellScores(
