@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from itportrait.comparison.names import PORTRAIT_METRICS
+from itportrait.errors import InvalidArgumentError
 from itportrait.io import uris
 
 VIEWS = "views"
@@ -65,7 +66,18 @@ PART = "part-00000.parquet"
 
 
 def encode_table(rows: Sequence[dict[str, Any]], schema: pa.Schema) -> bytes:
-    """Return a Parquet file of the rows; the same rows give the same bytes."""
+    """Return a Parquet file of the rows; the same rows give the same bytes.
+
+    Raises:
+        InvalidArgumentError: a row has a name for which the schema has no column.
+    """
+    if unknown := {name for row in rows for name in row}.difference(schema.names):
+        raise InvalidArgumentError(
+            "rows",
+            expected=f"columns of {', '.join(schema.names)}",
+            actual=", ".join(sorted(unknown)),
+            remedy="metrics are named in itportrait.comparison.names",
+        )
     finite = [{name: _finite(value) for name, value in row.items()} for row in rows]
     buffer = io.BytesIO()
     pq.write_table(pa.Table.from_pylist(finite, schema=schema), buffer, compression="zstd")
