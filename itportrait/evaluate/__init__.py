@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from itportrait.evaluate.distances import KidScore, fewest_for_fid, fid, kid
     from itportrait.evaluate.drawn import draw_people, held_out, true_stylizations
     from itportrait.evaluate.features import FeatureNetwork, feature_network
-    from itportrait.evaluate.portraits import PORTRAIT_METRICS, PortraitScores, score_portraits
+    from itportrait.evaluate.portraits import PortraitScores, score_portraits
     from itportrait.evaluate.probe import ProbeSet
     from itportrait.evaluate.score import (
         Distances,
@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
-    "PORTRAIT_METRICS",
     "Distances",
     "EvaluationProbeConfig",
     "FeatureNetwork",
@@ -74,7 +73,7 @@ __getattr__ = lazy_exports(
         "distances": "KidScore fewest_for_fid fid kid",
         "drawn": "draw_people held_out true_stylizations",
         "features": "FeatureNetwork feature_network",
-        "portraits": "PORTRAIT_METRICS PortraitScores score_portraits",
+        "portraits": "PortraitScores score_portraits",
         "probe": "ProbeSet",
         "score": "Distances ProbeBase ProbeReport ProbeTruth evaluate_style",
         "views": "PortraitViews render_own render_views",

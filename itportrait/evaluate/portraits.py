@@ -14,19 +14,6 @@ from itportrait.generator import Rendering
 from itportrait.image import resize
 from itportrait.metrics import StyleTarget
 
-PORTRAIT_METRICS = (
-    "clip_direction",
-    "clip_image",
-    "clip_image_gain",
-    "identity",
-    "view_consistency",
-    "depth_distance",
-    "depth_variance",
-    "truth_distance",
-    "truth_distance_base",
-)
-"""Names of the scores, in the order of tables."""
-
 NO_PROMPT = "the domain has no prompt"
 NO_REFERENCES = "the domain has no reference pictures"
 NO_TRUE_PORTRAITS = (
@@ -53,16 +40,6 @@ class PortraitScores:
     def means(self) -> dict[str, float]:
         """Return the means over the portraits."""
         return {name: float(values.mean()) for name, values in self.values.items()}
-
-    def rows(self) -> list[dict[str, float | None]]:
-        """Return one row a portrait with all of `PORTRAIT_METRICS`; None where a reason stands."""
-        return [
-            {
-                name: float(self.values[name][row]) if name in self.values else None
-                for name in PORTRAIT_METRICS
-            }
-            for row in range(len(self))
-        ]
 
 
 @torch.no_grad()

@@ -155,12 +155,11 @@ def test_each_portrait_has_its_own_scores(bundle, base, reddened):
     truth = styled.own.final_image
     photos = base.base_views.own.final_image
     scores = score_portraits(bundle, styled, base.base_views, target, photos=photos, truth=truth)
-    rows = scores.rows()
-    assert len(rows) == len(scores) == 4
-    assert len({row["clip_direction"] for row in rows}) == 4
-    assert [row["truth_distance"] for row in rows] == pytest.approx([0] * 4, abs=1e-6)
-    assert min(row["truth_distance_base"] for row in rows) > 1e-4
-    assert all(row["clip_image"] is None for row in rows)
+    assert len(scores) == 4
+    assert len(set(scores.values["clip_direction"].tolist())) == 4
+    assert scores.values["truth_distance"].tolist() == pytest.approx([0] * 4, abs=1e-6)
+    assert scores.values["truth_distance_base"].min() > 1e-4
+    assert "clip_image" not in scores.values
     assert scores.reasons["clip_image_gain"] == "the domain has no reference pictures"
     without = score_portraits(bundle, styled, base.base_views, target)
     assert without.means()["identity"] == pytest.approx(scores.means()["identity"])
