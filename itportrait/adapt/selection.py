@@ -15,6 +15,7 @@ from typing import Any
 from torch import Tensor
 
 from itportrait.adapt.settings import SelectionConfig
+from itportrait.learning.copies import copied
 
 
 class Selection:
@@ -58,7 +59,7 @@ class Selection:
             self._stale += 1
             return False
         self.kept, self._stale = point, 0
-        self.tensors = {name: value.detach().clone() for name, value in tensors.items()}
+        self.tensors = copied(tensors)
         return True
 
     @property

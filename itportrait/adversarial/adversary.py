@@ -19,6 +19,7 @@ from itportrait.adversarial.parts import draw_weights
 from itportrait.adversarial.shown import Shown
 from itportrait.bundle import Bundle
 from itportrait.generator import Generator
+from itportrait.learning.copies import copied
 from itportrait.learning.seeds import step_rng
 
 
@@ -142,9 +143,8 @@ class Adversary:
 
     def state_dict(self) -> dict[str, Any]:
         """Return weights, optimizer and augmentation, as copies."""
-        weights = self.discriminator.state_dict()
         return {
-            "discriminator": {name: v.detach().cpu().clone() for name, v in weights.items()},
+            "discriminator": copied(self.discriminator.state_dict(), "cpu"),
             "optimizer": copy.deepcopy(self.optimizer.state_dict()),
             "augmentation": self.augmentation.state_dict(),
         }

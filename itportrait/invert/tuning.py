@@ -26,6 +26,7 @@ from itportrait.invert.problem import Problem, Solution
 from itportrait.invert.rows import Plateau, RowAdam, RowSchedule
 from itportrait.invert.settings import LossWeights
 from itportrait.invert.views import DrawnViews
+from itportrait.learning.copies import copied
 from itportrait.learning.seeds import key_rng
 from itportrait.styles import WeightDelta
 
@@ -264,7 +265,7 @@ class _Passed:
     """The values of each portrait that passed the check last; at first, those of no difference."""
 
     def __init__(self, values: Mapping[str, Tensor]) -> None:
-        self.values = {name: value.detach().clone() for name, value in values.items()}
+        self.values = copied(values)
         first = next(iter(self.values.values()))
         self.failures = torch.zeros(len(first), dtype=torch.long, device=first.device)
 

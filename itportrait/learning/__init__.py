@@ -1,2 +1,2 @@
-"""What everything that trains, fits or compares shares: seeded randomness, averages, distortions,
-intervals."""
+"""What everything that trains, fits or compares shares: seeded randomness, averages, copies,
+distortions, intervals."""

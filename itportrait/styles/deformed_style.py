@@ -10,6 +10,7 @@ from itportrait.config import is_section
 from itportrait.errors import CheckpointError, UnknownNameError
 from itportrait.generator import Generator
 from itportrait.generator.deformation import PREFIX, Deformation, Together, deformed
+from itportrait.learning.copies import copied
 from itportrait.registry import Registry
 from itportrait.styles.file import StyleFile
 from itportrait.styles.generators import PreparedGenerator, changed, differences
@@ -76,11 +77,8 @@ class DeformedStyle(Style):
         plain = {name: value for name, value in weights.items() if not name.startswith(PREFIX)}
         delta = differences(base, plain)
         own = {name: value.detach().cpu() for name, value in deformation.state_dict().items()}
-        own |= {
-            name.removeprefix(PREFIX): value.detach().cpu().clone()
-            for name, value in weights.items()
-            if name.startswith(PREFIX)
-        }
+        trained = {name: value for name, value in weights.items() if name.startswith(PREFIX)}
+        own |= {name.removeprefix(PREFIX): v for name, v in copied(trained, "cpu").items()}
         kept = {"name": deformation.name, "settings": deformation.settings()}
         return cls(domain, base_model_id, delta, own, {**(info or {}), _KEY: kept})
 

@@ -15,6 +15,7 @@ from itportrait.adapt.settings import FinetuningConfig, MethodConfig
 from itportrait.adapt.workers import Workers
 from itportrait.generator import Generator, Rendering
 from itportrait.learning.averages import move_average
+from itportrait.learning.copies import copied
 from itportrait.styles import PreparedGenerator, PreparedStyle, Style, WeightStyle
 
 C = TypeVar("C", bound=FinetuningConfig)
@@ -66,9 +67,7 @@ class Student:
             self.trained.values(), lr=learning_rate, betas=betas
         )
         self.ema = ema
-        self._average = (
-            {name: value.detach().clone() for name, value in self.trained.items()} if ema else None
-        )
+        self._average = copied(self.trained) if ema else None
 
     def update(self, part: StepLoss, workers: Workers) -> None:
         """Take one optimization step; gradients are averaged over the workers in between.
@@ -111,11 +110,9 @@ class Student:
     def state_dict(self) -> dict[str, Any]:
         """Return weights, optimizer and average, as copies."""
         return {
-            "trained": {name: value.detach().cpu().clone() for name, value in self.trained.items()},
+            "trained": copied(self.trained, "cpu"),
             "optimizer": copy.deepcopy(self.optimizer.state_dict()),
-            "average": None
-            if self._average is None
-            else {name: value.cpu().clone() for name, value in self._average.items()},
+            "average": None if self._average is None else copied(self._average, "cpu"),
         }
 
     @torch.no_grad()

@@ -12,6 +12,7 @@ from itportrait.bundle import Bundle
 from itportrait.compared.dr3d.config import PoseConfig
 from itportrait.errors import MissingModelError
 from itportrait.geometry.camera import camera_angles, look_at_camera
+from itportrait.learning.copies import copied
 from itportrait.perception.encoder import EncoderModel
 
 
@@ -86,8 +87,8 @@ class PoseEstimator:
     def state_dict(self) -> dict[str, Any]:
         """Return both copies and the optimizer, as copies."""
         return {
-            "network": _copied(self.network),
-            "proposing": _copied(self.proposing),
+            "network": copied(self.network.state_dict(), "cpu"),
+            "proposing": copied(self.proposing.state_dict(), "cpu"),
             "optimizer": copy.deepcopy(self.optimizer.state_dict()),
         }
 
@@ -96,7 +97,3 @@ class PoseEstimator:
         self.network.load_state_dict(state["network"])
         self.proposing.load_state_dict(state["proposing"])
         self.optimizer.load_state_dict(copy.deepcopy(state["optimizer"]))
-
-
-def _copied(network: nn.Module) -> dict[str, Tensor]:
-    return {name: v.detach().cpu().clone() for name, v in network.state_dict().items()}

@@ -9,6 +9,7 @@ from torch import Tensor
 from itportrait.adapt.sampling import random_codes
 from itportrait.adapt.workers import Workers
 from itportrait.bundle import Bundle
+from itportrait.learning.copies import copied
 from itportrait.learning.seeds import step_rng
 from itportrait.perception.encoder import EncoderModel
 from itportrait.perception.trunk import ConvTrunk
@@ -53,8 +54,10 @@ class BackNetwork:
 
     def state_dict(self) -> dict[str, Any]:
         """Return weights and optimizer, as copies."""
-        weights = {name: v.detach().cpu().clone() for name, v in self.network.state_dict().items()}
-        return {"network": weights, "optimizer": copy.deepcopy(self.optimizer.state_dict())}
+        return {
+            "network": copied(self.network.state_dict(), "cpu"),
+            "optimizer": copy.deepcopy(self.optimizer.state_dict()),
+        }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue from `state_dict`."""

@@ -38,6 +38,7 @@ from itportrait.editing.styleclip.config import StyleclipConfig, StyleclipTerms
 from itportrait.editing.styleclip.directions import shift_towards, word_relevances
 from itportrait.editing.styleclip.optimization import OptimizedStyle
 from itportrait.editing.styleclip.relevances import load_relevances
+from itportrait.learning.copies import copied
 from itportrait.losses import text_change, weights_of_models
 from itportrait.styles import LatentStyle, PreparedStyle, Style
 
@@ -111,8 +112,7 @@ class Edit:
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a resumed run needs."""
-        tensors = {name: value.cpu().clone() for name, value in self.tensors.items()}
-        return {"tensors": tensors, "about": dict(self.about)}
+        return {"tensors": copied(self.tensors, "cpu"), "about": dict(self.about)}
 
 
 class StyleclipMethod(AdaptationMethod[StyleclipConfig]):
