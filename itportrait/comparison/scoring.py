@@ -59,7 +59,7 @@ class CellJob:
         pictures = [*self.target.pictures] and [self.align, *self.target.pictures]
         return fingerprint(
             VERSION,
-            [self.style.name, self.strength],
+            [self.style.name, self.style.sha256, self.strength],
             self.portraits.digest,
             target,
             pictures,
@@ -137,8 +137,8 @@ def _row(each: "Measured") -> dict[str, Any]:
 
 
 def _fits_file(job: CellJob, shard: int) -> str:
-    output, digest = job.portraits.output, job.portraits.digest
-    return uris.join(output, FITS, job.style.name, f"part-{shard:05d}-{digest}.parquet")
+    output, made_from = job.portraits.output, fingerprint(job.style.sha256, job.portraits.digest)
+    return uris.join(output, FITS, job.style.name, f"part-{shard:05d}-{made_from}.parquet")
 
 
 def read_fits(job: CellJob, shard: int) -> "Fits":

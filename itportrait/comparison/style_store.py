@@ -61,12 +61,14 @@ class StyleStore:
         return sizes.get(STYLE_FILE) == style.size
 
     def put(self, trained: TrainedDomain) -> StoredStyle:
-        """Keep what an adaptation left; its marker is written last.
+        """Keep what an adaptation left; an earlier marker goes first, and its own is written last.
 
         Raises:
             OutputError: no space or no permission; names the path.
         """
         name, data = trained.job.run_name, trained.files[STYLE_FILE]
+        marker = uris.join(self.root, name, MARKER)
+        uris.remove(marker)
         for path, content in trained.files.items():
             uris.put_bytes(resolve_under(self.root, name, path), content)
         stored = StoredStyle(
@@ -77,7 +79,7 @@ class StyleStore:
             step=int(trained.info.get("step") or 0),
             metrics=dict(trained.metrics),
         )
-        uris.put_bytes(uris.join(self.root, name, MARKER), uris.to_json(asdict(stored)))
+        uris.put_bytes(marker, uris.to_json(asdict(stored)))
         return stored
 
     def read(self, style: StoredStyle) -> bytes:
