@@ -13,21 +13,8 @@ from itportrait.adapt.methods.itportrait.scenes import SceneSource
 from itportrait.bundle import load_bundle
 from itportrait.errors import CheckpointError, NoInputError, UnknownNameError
 from itportrait.learning.seeds import step_rng
+from tests.helpers.method_runs import recorded, same
 from tests.helpers.tiny_folder import write_tiny_bundle
-
-
-def collect(bundle, spec, config, references=None, **kwargs):
-    """Run, and return the result with its reports and the states at them."""
-    reports, states = [], []
-
-    def on_report(report):
-        reports.append(report)
-        states.append(report.state())
-
-    result = adapt_domain(
-        bundle, spec, config, references=references, on_report=on_report, **kwargs
-    )
-    return result, reports, states
 
 
 def through_disk(state):
@@ -37,17 +24,13 @@ def through_disk(state):
     return torch.load(io.BytesIO(buffer.getvalue()), weights_only=True)
 
 
-def same(first, second):
-    return all(torch.equal(first.delta[name], value) for name, value in second.delta.items())
-
-
 @pytest.mark.parametrize("mode", ["text", "image", "image_text"])
 def test_every_mode_reports_selects_and_resumes_identically(
     bundle, config, make_spec, reference, mode
 ):
     spec = make_spec(mode)
     references = None if mode == "text" else [reference]
-    result, reports, states = collect(bundle, spec, config, references)
+    result, reports, states = recorded(bundle, spec, config, references)
     assert [report.step for report in reports] == [4, 8]
     assert [report.last for report in reports] == [False, True]
     assert len(reports[0].images) == 2
@@ -60,7 +43,7 @@ def test_every_mode_reports_selects_and_resumes_identically(
     assert ("clip_image" in result.metrics) == (mode != "text")
     assert result.style.info["spec"]["name"] == "red"
 
-    resumed, later, _ = collect(
+    resumed, later, _ = recorded(
         bundle, spec, config, references, resume_state=through_disk(states[0])
     )
     assert [report.step for report in later] == [8]
@@ -77,7 +60,7 @@ def test_the_same_seed_gives_the_same_adapter_and_another_does_not(bundle, confi
 
 def test_words_pull_the_renders_their_way(bundle, config, make_spec):
     spec = make_spec(steps=40, options={"ite.learning_rate": 0.01, "probe.every": 10})
-    _, reports, _ = collect(bundle, spec, config)
+    _, reports, _ = recorded(bundle, spec, config)
     scores = [report.metrics["clip_direction"] for report in reports]
     losses = [report.metrics["train/ite_clip"] for report in reports]
     assert scores[-1] > max(scores[0], 0.5)
@@ -89,7 +72,7 @@ def test_models_guide_by_their_part_in_the_bundle_unless_told(bundle, config, ma
         models = {"clips": bundle.clips * len(weights), "clip_weights": weights}
         several = SimpleNamespace(**{**vars(bundle), **models})
         spec = make_spec(steps=1, options={"probe.every": 1, **options})
-        return collect(several, spec, config)[1][-1].metrics["train/ite_clip"]
+        return recorded(several, spec, config)[1][-1].metrics["train/ite_clip"]
 
     alone = first_loss([1.0])
     assert first_loss([1.0, 0.2]) == pytest.approx(1.2 * alone, rel=1e-4)
@@ -99,7 +82,7 @@ def test_models_guide_by_their_part_in_the_bundle_unless_told(bundle, config, ma
 
 def test_a_picture_pulls_the_renders_towards_itself(bundle, config, make_spec, reference):
     spec = make_spec("image", steps=40, options={"probe.every": 10, "apt.l2": 1.0})
-    _, reports, _ = collect(bundle, spec, config, [reference])
+    _, reports, _ = recorded(bundle, spec, config, [reference])
     losses = [report.metrics["train/apt_l2"] for report in reports]
     assert losses[-1] < 0.7 * losses[0]
     assert reports[-1].metrics["clip_image_gain"] > 0.01
@@ -115,7 +98,7 @@ def test_the_pairs_direction_reaches_other_people(bundle, config, make_spec, ref
         "ite.reach": 0.5,
     }
     spec = make_spec("image", steps=30, options={**options, "probe.every": 10})
-    _, reports, _ = collect(bundle, spec, config, [reference])
+    _, reports, _ = recorded(bundle, spec, config, [reference])
     losses = [report.metrics["train/apt_direction"] for report in reports]
     assert losses[-1] < losses[0] - 0.1
     assert reports[-1].metrics["clip_image_gain"] > 0.01
@@ -125,7 +108,7 @@ def test_the_coupled_copy_follows_the_image_adapted_one(bundle, config, make_spe
     options = {"threshold": {"value": 0.0, "text_probability": 0.0}, "apt.l2": 1.0}
     options |= {"ite.follow": 1.0, "ite.direction": 0.0, "probe.every": 20}
     spec = make_spec("image_text", steps=60, options=options)
-    _, reports, _ = collect(bundle, spec, config, [reference])
+    _, reports, _ = recorded(bundle, spec, config, [reference])
     assert all(report.metrics["train/ite_text_weight"] == 0 for report in reports)
     assert reports[-1].metrics["clip_image_gain"] > 0.01
 
@@ -134,7 +117,7 @@ def test_the_picture_leads_and_the_result_goes_on_from_its_copy(
     bundle, config, make_spec, reference
 ):
     spec = make_spec("image_text", options={"lead": 0.5, "selection.patience": 1})
-    result, reports, states = collect(bundle, spec, config, [reference])
+    result, reports, states = recorded(bundle, spec, config, [reference])
     copies = [state["method"]["students"] for state in states]
     led, last = ({name: each["trained"] for name, each in copy.items()} for copy in copies)
     assert all(torch.equal(led["text"][name], led["image"][name]) for name in led["image"])
@@ -143,7 +126,9 @@ def test_the_picture_leads_and_the_result_goes_on_from_its_copy(
     assert "train/ite_text_weight" not in reports[0].metrics
     assert "train/ite_text_weight" in reports[1].metrics
     assert reports[0].metrics["clip_image_gain"] != 0
-    resumed, _, _ = collect(bundle, spec, config, [reference], resume_state=through_disk(states[0]))
+    resumed, _, _ = recorded(
+        bundle, spec, config, [reference], resume_state=through_disk(states[0])
+    )
     assert same(resumed.style, result.style)
 
 
@@ -159,7 +144,7 @@ def test_scenes_of_a_pool_are_rendered_once(bundle, config, make_spec):
     fresh = bundle.generator.synthesize(late.ws.repeat(2, 1, 1), torch.cat(late.cameras))
     torch.testing.assert_close(late.image, fresh.image, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(late.depth, fresh.image_depth, atol=1e-4, rtol=1e-4)
-    _, _, states = collect(bundle, spec, config)
+    _, _, states = recorded(bundle, spec, config)
     full = adapt_domain(bundle, spec, config)
     assert same(adapt_domain(bundle, spec, config, resume_state=states[0]).style, full.style)
 
@@ -179,7 +164,7 @@ def test_only_the_preset_is_trained(bundle, config, make_spec):
 
 def test_an_average_of_the_weights_can_be_kept(bundle, config, make_spec):
     spec = make_spec(options={"ema": 0.9})
-    averaged, _, states = collect(bundle, spec, config)
+    averaged, _, states = recorded(bundle, spec, config)
     plain = adapt_domain(bundle, make_spec(), config)
 
     def size(adapter):
@@ -191,7 +176,7 @@ def test_an_average_of_the_weights_can_be_kept(bundle, config, make_spec):
 
 
 def test_a_state_of_another_run_is_refused(bundle, config, make_spec):
-    _, _, states = collect(bundle, make_spec(), config)
+    _, _, states = recorded(bundle, make_spec(), config)
     with pytest.raises(CheckpointError, match="start it anew"):
         adapt_domain(bundle, make_spec(seed=9), config, resume_state=states[0])
 
@@ -245,15 +230,9 @@ def test_the_baseline_is_the_base_even_where_a_method_styles_from_the_start(tmp_
 
 
 def test_the_unadapted_generator_is_shown_before_the_first_step(bundle, config, make_spec):
-    begun, states = [], []
+    begun = []
     plain = adapt_domain(bundle, make_spec(), config)
-    shown = adapt_domain(
-        bundle,
-        make_spec(),
-        config,
-        on_start=begun.append,
-        on_report=lambda report: states.append(report.state()),
-    )
+    shown, _, states = recorded(bundle, make_spec(), config, on_start=begun.append)
     assert [report.step for report in begun] == [0]
     assert begun[0].metrics["identity"] == pytest.approx(1, abs=1e-4)
     assert begun[0].metrics["depth_variance"] == pytest.approx(1, abs=1e-4)

@@ -4,7 +4,6 @@ import dataclasses
 
 import numpy as np
 import pytest
-import torch
 
 from itportrait.adapt import AdaptConfig, DomainSpec, adapt_domain, adapt_fingerprint, misfits
 from itportrait.align.config import AlignConfig
@@ -18,6 +17,7 @@ from itportrait.stages.recipe import Recipe
 from itportrait.training.domain_job import DomainJob
 from itportrait.training.here import adapt_here
 from tests.helpers import set_method
+from tests.helpers.method_runs import recorded, same
 from tests.helpers.tables import commit_rows
 from tests.helpers.tiny_folder import write_tiny_bundle
 
@@ -47,15 +47,13 @@ def write_table(output, count):
 
 def test_a_set_guides_a_run_and_is_told_of_in_its_notes(bundle):
     spec, config = DomainSpec.parse(FEW), AdaptConfig.parse(SETTINGS)
-    states = []
-    result = adapt_domain(bundle, spec, config, on_report=lambda r: states.append(r.state()))
+    result, _, states = recorded(bundle, spec, config)
     assert result.notes["pictures"]["count"] == 5
     assert result.style.info["pictures"] == result.notes["pictures"]
     assert len(result.references) == 5
     assert {"clip_image", "clip_image_gain"} <= result.metrics.keys()
     resumed = adapt_domain(bundle, spec, config, resume_state=states[0])
-    for name, delta in result.style.tensors().items():
-        assert torch.equal(delta, resumed.style.tensors()[name])
+    assert same(resumed.style, result.style)
 
 
 def test_who_takes_no_set_refuses_one_and_who_needs_one_asks_for_it():

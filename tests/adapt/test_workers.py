@@ -6,6 +6,7 @@ import torch
 from itportrait.adapt import METHODS, AdaptConfig
 from itportrait.adapt.methods import MethodContext
 from itportrait.adapt.workers import Workers
+from tests.helpers.method_runs import same
 from tests.helpers.thread_workers import ThreadWorkers, adapt_together
 
 
@@ -24,9 +25,7 @@ def test_workers_see_their_own_codes_and_balance_every_step_alike(
     results, reports, states, workers = adapt_together(bundle, spec, config, [reference])
     first, second = results
     assert first.step == second.step
-    assert all(
-        torch.equal(first.style.delta[name], value) for name, value in second.style.delta.items()
-    )
+    assert same(first.style, second.style)
     assert workers[0].averaged != workers[1].averaged  # distances of their own codes
     for ours, theirs in zip(*reports, strict=True):
         for name in ("train/ite_text_weight", "train/ite_image_distance"):

@@ -28,6 +28,7 @@ from itportrait.training.domain_job import DomainJob
 from itportrait.training.trained_domain import collect_result
 from tests.helpers import looking_method
 from tests.helpers.latent_style import LatentStyle
+from tests.helpers.method_runs import recorded
 from tests.helpers.tiny_family import own_samples, tiny_bundle
 
 WORDS = {"name": "red", "mode": "text", "prompt": "red", "source_prompt": "green", "steps": 6}
@@ -50,14 +51,7 @@ def digest(spec, config):
 
 
 def run(base, settings, **kwargs):
-    reports, states = [], []
-
-    def on_report(report):
-        reports.append(report)
-        states.append(report.state())
-
-    spec = DomainSpec.parse(LOOKING)
-    return adapt_domain(base, spec, settings, on_report=on_report, **kwargs), reports, states
+    return recorded(base, DomainSpec.parse(LOOKING), settings, **kwargs)
 
 
 def test_it_is_short():

@@ -8,7 +8,6 @@ import pytest
 import torch
 
 from itportrait.adapt.sampling import random_codes
-from itportrait.adapt.workers import Workers
 from itportrait.bundle import load_bundle
 from itportrait.compared.avatargan3d import cameras as cameras_module
 from itportrait.compared.avatargan3d.cameras import CameraAlignment
@@ -17,12 +16,8 @@ from itportrait.compared.avatargan3d.distance import radius_bounds
 from itportrait.geometry.camera import camera_angles, look_at_camera
 from itportrait.learning.seeds import step_rng
 from itportrait.picture_sets import DrawnSet
+from tests.helpers.method_runs import SecondWorker
 from tests.helpers.tiny_family import tiny_generator
-
-
-@pytest.fixture(scope="module")
-def pictures():
-    return DrawnSet("clown", 4, 32)
 
 
 def aligner(bundle, pictures, **settings):
@@ -156,15 +151,8 @@ def test_workers_take_the_alignment_of_the_first(bundle, pictures):
     aligned = aligner(bundle, pictures, renders=4)
     aligned.begin()
     first = {**aligned.state_dict(), "radius": 2.9}
-
-    class Second(Workers):
-        rank = 1
-
-        def from_first(self, value):
-            return first
-
     settings = CamerasConfig(faces=0, renders=4)
-    other = CameraAlignment(bundle, pictures, settings, seed=0, workers=Second())
+    other = CameraAlignment(bundle, pictures, settings, seed=0, workers=SecondWorker(first))
     other.begin()
     assert other.orbit.radius == 2.9
     batch = pictures.batch(0, 4, seed=0)

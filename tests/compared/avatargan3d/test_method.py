@@ -8,14 +8,11 @@ import pytest
 import torch
 
 from itportrait.adapt import AdaptConfig, DomainSpec, adapt_domain, adapt_fingerprint, misfits
-from itportrait.adapt.config import check_fit, resolve
-from itportrait.adapt.methods.base import MethodContext
-from itportrait.compared.avatargan3d.config import AvatarGan3dConfig
-from itportrait.compared.avatargan3d.method import AvatarGan3dMethod
+from itportrait.adapt.config import check_fit
 from itportrait.errors import InvalidArgumentError, MissingModelError
 from itportrait.generator.deformation import PREFIX
-from itportrait.picture_sets import DrawnSet
 from itportrait.styles import DeformedStyle, read_style
+from tests.helpers.method_runs import method_of, recorded, same
 
 SPEC = {
     "name": "clown",
@@ -40,24 +37,14 @@ SETTINGS = {
 }
 
 
-@pytest.fixture(scope="module")
-def pictures():
-    return DrawnSet("clown", 4, 32)
-
-
 def make(bundle, pictures, **changes):
     spec = DomainSpec.parse({**SPEC, **changes})
-    config = resolve(spec, AdaptConfig.parse(SETTINGS))
-    assert isinstance(config, AvatarGan3dConfig)
-    return AvatarGan3dMethod(MethodContext(bundle, spec, config, [], pictures=pictures))
+    return method_of(bundle, spec, config=AdaptConfig.parse(SETTINGS), pictures=pictures)
 
 
 def test_it_trains_all_but_the_decoder_and_takes_up_where_it_was(bundle, pictures):
     spec, config = DomainSpec.parse({**SPEC, "train": "all"}), AdaptConfig.parse(SETTINGS)
-    states = []
-    result = adapt_domain(
-        bundle, spec, config, pictures=pictures, on_report=lambda r: states.append(r.state())
-    )
+    result, _, states = recorded(bundle, spec, config, pictures=pictures)
     style = read_style(result.style.to_bytes())
     assert isinstance(style, DeformedStyle)
     moved = {name for name, delta in style.delta.items() if delta.abs().max() > 0}
@@ -66,8 +53,7 @@ def test_it_trains_all_but_the_decoder_and_takes_up_where_it_was(bundle, picture
     assert result.notes["cameras"]["radius"] == bundle.orbit.radius
     assert {"renders_wrong_deg", "renders_corrected_deg"} <= result.notes["cameras"].keys()
     resumed = adapt_domain(bundle, spec, config, pictures=pictures, resume_state=states[0])
-    for name, tensor in result.style.tensors().items():
-        assert torch.equal(tensor, resumed.style.tensors()[name]), name
+    assert same(resumed.style, result.style)
 
 
 def test_gradients_reach_the_warp_and_depth_is_held_to_the_base(bundle, pictures):

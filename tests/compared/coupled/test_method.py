@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from itportrait.adapt import AdaptConfig, adapt_domain, misfits, resolve
-from itportrait.adapt.methods import METHODS, MethodContext
 from itportrait.adapt.methods.finetuning import StepLoss
+from tests.helpers.method_runs import method_of, recorded, same, snapshot
 
 NAME = "stylegan_nada+jojogan"
 FEW = {"stylegan_nada.layer_rows": 2, "stylegan_nada.choice_codes": 2, "jojogan.pair.steps": 1}
@@ -15,10 +15,7 @@ FEW = {"stylegan_nada.layer_rows": 2, "stylegan_nada.choice_codes": 2, "jojogan.
 def make_method(bundle, make_spec, reference):
     def make(name=NAME, mode="image_text", **options):
         spec = make_spec(mode, method=name, options=options)
-        references = [] if mode == "text" else [reference]
-        return METHODS.get(name)(
-            MethodContext(bundle, spec, resolve(spec, AdaptConfig()), references)
-        )
+        return method_of(bundle, spec, [] if mode == "text" else [reference])
 
     return make
 
@@ -27,7 +24,7 @@ def gradients(method, part: StepLoss):
     """Return what a step would move each parameter by, before Adam."""
     student = method.students["adapted"]
     student.optimizer = torch.optim.SGD(student.trained.values(), lr=1.0)
-    before = {name: value.detach().clone() for name, value in student.trained.items()}
+    before = snapshot(student.trained)
     student.update(part, method.context.workers)
     return {name: before[name] - value.detach() for name, value in student.trained.items()}
 
@@ -52,19 +49,12 @@ def test_a_step_is_the_weighted_sum_of_its_parts_steps(make_method):
 def test_both_losses_fall_and_a_resumed_run_gives_the_same(bundle, config, make_spec, reference):
     options = {**FEW, "learning_rate": 0.03, "probe.every": 4}
     spec = make_spec("image_text", method=NAME, options=options)
-    reports, states = [], []
-
-    def on_report(report):
-        reports.append(report)
-        states.append(report.state())
-
-    result = adapt_domain(bundle, spec, config, references=[reference], on_report=on_report)
+    result, reports, states = recorded(bundle, spec, config, [reference])
     for name in ("train/nada_clip", "train/jojogan_features"):
         assert reports[-1].metrics[name] < reports[0].metrics[name]
     assert len(result.notes["pairs"]) == 1
     again = adapt_domain(bundle, spec, config, references=[reference], resume_state=states[0])
-    for name, delta in again.style.delta.items():
-        assert torch.equal(delta, result.style.delta[name])
+    assert same(again.style, result.style)
 
 
 def test_settings_stand_under_the_parts_names(make_spec):

@@ -5,8 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from itportrait.adapt import AdaptConfig, adapt_domain, adapt_fingerprint, misfits, resolve
-from itportrait.adapt.methods import METHODS, MethodContext
+from itportrait.adapt import AdaptConfig, adapt_domain, adapt_fingerprint, misfits
 from itportrait.adapt.sampling import random_codes
 from itportrait.compared.dr3d.config import PoseConfig
 from itportrait.compared.dr3d.maps import ResidualMaps
@@ -18,8 +17,8 @@ from itportrait.generator.deformation import deformed
 from itportrait.geometry.camera import look_at_camera
 from itportrait.geometry.orbit import Orbit
 from itportrait.learning.seeds import step_rng
-from itportrait.picture_sets import DrawnSet
 from itportrait.styles import DeformedStyle
+from tests.helpers.method_runs import changed, method_of, recorded, same, snapshot
 
 SMALL = {
     "batch": 2,
@@ -35,11 +34,6 @@ SMALL = {
 }
 
 
-@pytest.fixture(scope="module")
-def pictures():
-    return DrawnSet("clown", count=3, size=32)
-
-
 @pytest.fixture
 def make_method(bundle, make_spec, pictures):
     def make(models=bundle, **options):
@@ -51,20 +45,9 @@ def make_method(bundle, make_spec, pictures):
             train="all",
             options={**SMALL, **options},
         )
-        context = MethodContext(models, spec, resolve(spec, AdaptConfig()), [], pictures=pictures)
-        return METHODS.get("dr3d")(context)
+        return method_of(models, spec, pictures=pictures)
 
     return make
-
-
-def snapshot(module):
-    return {name: value.detach().clone() for name, value in module.state_dict().items()}
-
-
-def changed(module, before):
-    return {
-        name for name, value in module.state_dict().items() if not torch.equal(value, before[name])
-    }
 
 
 def test_a_step_moves_generator_discriminator_and_estimator_and_nothing_else(make_method, bundle):
@@ -211,15 +194,11 @@ def test_a_resumed_run_goes_on_bit_for_bit_and_gives_a_deformed_style(
     spec = make_spec(
         "image", method="dr3d", references=[], pictures="mini:clown", steps=6, options=options
     )
-    states = []
-    result = adapt_domain(
-        bundle, spec, config, pictures=pictures, on_report=lambda r: states.append(r.state())
-    )
+    result, _, states = recorded(bundle, spec, config, pictures=pictures)
     assert isinstance(result.style, DeformedStyle)
     assert result.notes["augmentation"] == 0
     again = adapt_domain(bundle, spec, config, pictures=pictures, resume_state=states[0])
-    ours, theirs = result.style.tensors(), again.style.tensors()
-    assert all(torch.equal(ours[name], value) for name, value in theirs.items())
+    assert same(again.style, result.style)
 
 
 def test_what_it_needs_is_said(make_spec, bundle, make_method):

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 import torch
 
-from itportrait.adapt import AdaptConfig, Reference, adapt_domain, misfits, resolve
+from itportrait.adapt import Reference, adapt_domain, misfits
 from itportrait.adapt.layers import trained_names
-from itportrait.adapt.methods import METHODS, MethodContext
+from itportrait.adapt.methods import METHODS
 from itportrait.compared.jojogan.method import MixingGuide
 from itportrait.learning.seeds import step_rng
 from itportrait.losses import FeatureLoss
+from tests.helpers.method_runs import changed, method_of, recorded, same, snapshot
 
 FEW = {"pair.steps": 1, "learning_rate": 0.01}
 
@@ -26,8 +27,7 @@ def references(reference):
 def make_method(bundle, make_spec, references):
     def make(count=1, **options):
         spec = make_spec("image", method="jojogan", options={**FEW, **options})
-        context = MethodContext(bundle, spec, resolve(spec, AdaptConfig()), references[:count])
-        return METHODS.get("jojogan")(context)
+        return method_of(bundle, spec, references[:count])
 
     return make
 
@@ -82,26 +82,18 @@ def test_all_style_pictures_are_one_batch(make_method, bundle):
 def test_the_loss_falls_base_and_frozen_layers_stay_and_a_resumed_run_gives_the_same(
     bundle, config, make_spec, reference
 ):
-    before = {name: value.clone() for name, value in bundle.generator.state_dict().items()}
+    before = snapshot(bundle.generator)
     options = {**FEW, "probe.every": 4}
     spec = make_spec("image", method="jojogan", options=options)
-    reports, states = [], []
-
-    def on_report(report):
-        reports.append(report)
-        states.append(report.state())
-
-    result = adapt_domain(bundle, spec, config, references=[reference], on_report=on_report)
+    result, reports, states = recorded(bundle, spec, config, [reference])
     losses = [report.metrics["train/jojogan_features"] for report in reports]
     assert losses[-1] < 0.9 * losses[0]
     assert reports[-1].metrics["clip_image_gain"] > 0.01
     assert len(result.notes["pairs"]) == 1
-    for name, value in bundle.generator.state_dict().items():
-        assert torch.equal(value, before[name])
+    assert not changed(bundle.generator, before)
     assert set(result.style.delta) == set(trained_names(bundle.generator, spec.train))
     again = adapt_domain(bundle, spec, config, references=[reference], resume_state=states[0])
-    for name, delta in again.style.delta.items():
-        assert torch.equal(delta, result.style.delta[name])
+    assert same(again.style, result.style)
 
 
 def test_a_resumed_run_seeks_no_twin_again(make_method, monkeypatch):

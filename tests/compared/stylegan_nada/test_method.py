@@ -8,10 +8,10 @@ import torch
 
 from itportrait.adapt import AdaptConfig, adapt_domain, misfits, resolve
 from itportrait.adapt.layers import trained_names
-from itportrait.adapt.methods import METHODS, MethodContext
 from itportrait.compared.stylegan_nada.rows import AdaptiveRows, row_movements
 from itportrait.errors import InvalidArgumentError
 from itportrait.geometry.camera import frontal_camera
+from tests.helpers.method_runs import changed, method_of, recorded, same, snapshot
 
 FEW = {"layer_rows": 2, "choice_codes": 2, "learning_rate": 0.01}
 
@@ -20,9 +20,7 @@ FEW = {"layer_rows": 2, "choice_codes": 2, "learning_rate": 0.01}
 def make_method(bundle, make_spec, reference):
     def make(mode="text", **options):
         spec = make_spec(mode, method="stylegan_nada", options=options)
-        references = [reference] if mode == "image" else []
-        context = MethodContext(bundle, spec, resolve(spec, AdaptConfig()), references)
-        return METHODS.get("stylegan_nada")(context)
+        return method_of(bundle, spec, [reference] if mode == "image" else [])
 
     return make
 
@@ -45,12 +43,12 @@ def test_layers_are_chosen_anew_in_every_step_and_all_others_stay_bit_equal(make
     student = method.students["adapted"]
     choices = set()
     for index in range(4):
-        before = {name: value.detach().clone() for name, value in student.trained.items()}
+        before = snapshot(student.trained)
         part = method.loss(index)
         student.update(part, method.context.workers)
-        changed = {n for n, value in student.trained.items() if not torch.equal(value, before[n])}
-        assert changed
-        assert changed <= set(part.trained)
+        moved = changed(student.trained, before)
+        assert moved
+        assert moved <= set(part.trained)
         choices.add(frozenset(part.trained))
     assert len(choices) > 1
     assert all(names < set(student.trained) for names in choices)
@@ -147,19 +145,12 @@ def test_the_loss_falls_and_a_resumed_run_gives_the_same(
     options = {**FEW, "probe.every": 4, "learning_rate": 0.03}
     spec = make_spec(mode, method="stylegan_nada", steps=8, options=options)
     references = [reference] if mode == "image" else None
-    reports, states = [], []
-
-    def on_report(report):
-        reports.append(report)
-        states.append(report.state())
-
-    result = adapt_domain(bundle, spec, config, references=references, on_report=on_report)
+    result, reports, states = recorded(bundle, spec, config, references)
     losses = [report.metrics["train/nada_clip"] for report in reports]
     assert losses[-1] < losses[0] - 0.1
     assert reports[-1].metrics["style"] > 0.01
     again = adapt_domain(bundle, spec, config, references=references, resume_state=states[0])
-    for name, delta in again.style.delta.items():
-        assert torch.equal(delta, result.style.delta[name])
+    assert same(again.style, result.style)
 
 
 def test_words_and_pictures_at_once_are_refused(make_spec):

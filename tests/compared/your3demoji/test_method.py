@@ -5,12 +5,18 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from itportrait.adapt import AdaptConfig, adapt_domain, misfits, resolve
+from itportrait.adapt import adapt_domain, misfits
 from itportrait.adapt.layers import row_set
-from itportrait.adapt.methods import METHODS, MethodContext
 from itportrait.adapt.sampling import random_codes
-from itportrait.adapt.workers import Workers
 from itportrait.learning.seeds import step_rng
+from tests.helpers.method_runs import (
+    SecondWorker,
+    changed,
+    method_of,
+    recorded,
+    same,
+    snapshot,
+)
 
 FEW = {
     "teacher.steps": 3,
@@ -25,20 +31,9 @@ FEW = {
 def make_method(bundle, make_spec, reference):
     def make(models=bundle, **options):
         spec = make_spec("image", method="your3demoji", options={**FEW, **options})
-        context = MethodContext(models, spec, resolve(spec, AdaptConfig()), [reference])
-        return METHODS.get("your3demoji")(context)
+        return method_of(models, spec, [reference])
 
     return make
-
-
-def snapshot(module):
-    return {name: value.detach().clone() for name, value in module.state_dict().items()}
-
-
-def changed(module, before):
-    return {
-        name for name, value in module.state_dict().items() if not torch.equal(value, before[name])
-    }
 
 
 def test_a_pair_is_one_person_from_one_camera_with_the_styles_rows(make_method, bundle):
@@ -59,16 +54,8 @@ def test_all_workers_draw_the_same_pairs_and_go_on_with_the_first_s_teacher(
 ):
     first = make_method()
     state = {**first.teacher.state_dict(), "style": first.teacher.style + 1}
-
-    class Second(Workers):
-        rank = 1
-
-        def from_first(self, value):
-            return state
-
     spec = make_spec("image", method="your3demoji", options=FEW)
-    context = MethodContext(bundle, spec, resolve(spec, AdaptConfig()), [reference], Second())
-    second = METHODS.get("your3demoji")(context)
+    second = method_of(bundle, spec, [reference], workers=SecondWorker(state))
     assert torch.equal(second.teacher.style, first.teacher.style + 1)
     ours, theirs = (method.pairs.draw(step_rng(5, 0, 0)) for method in (first, second))
     assert torch.equal(ours.ws, theirs.ws)
@@ -122,13 +109,7 @@ def test_losses_fall_and_a_resumed_run_trains_no_teacher_again(
 ):
     options = {**FEW, "probe.every": 5, "back_learning_rate": 1e-3}
     spec = make_spec("image", method="your3demoji", steps=10, options=options)
-    reports, states = [], []
-
-    def on_report(report):
-        reports.append(report)
-        states.append(report.state())
-
-    result = adapt_domain(bundle, spec, config, references=[reference], on_report=on_report)
+    result, reports, states = recorded(bundle, spec, config, [reference])
     first, last = (report.metrics["train/emoji_there"] for report in (reports[0], reports[-1]))
     assert last < 0.95 * first
     assert reports[-1].metrics["clip_image_gain"] > 0
@@ -137,8 +118,7 @@ def test_losses_fall_and_a_resumed_run_trains_no_teacher_again(
         "itportrait.compared.your3demoji.method.Teacher.train", lambda _: pytest.fail("again")
     )
     again = adapt_domain(bundle, spec, config, references=[reference], resume_state=states[0])
-    for name, delta in again.style.delta.items():
-        assert torch.equal(delta, result.style.delta[name])
+    assert same(again.style, result.style)
 
 
 def test_one_picture_alone_guides(make_spec):

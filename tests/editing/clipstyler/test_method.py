@@ -5,8 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from itportrait.adapt import AdaptConfig, adapt_domain, adapt_fingerprint, misfits, resolve
-from itportrait.adapt.methods import METHODS, MethodContext
+from itportrait.adapt import adapt_domain, adapt_fingerprint, misfits
 from itportrait.editing.clipstyler import style as style_module
 from itportrait.editing.clipstyler.network import Networks, Shape
 from itportrait.errors import CheckpointError
@@ -17,6 +16,7 @@ from itportrait.styles import (
     PreparedGenerator,
     read_style,
 )
+from tests.helpers.method_runs import method_of, recorded, same
 from tests.helpers.tiny_family import own_samples
 
 FEW = {
@@ -35,8 +35,7 @@ def spec(make_spec):
 
 @pytest.fixture
 def style(bundle, spec):
-    context = MethodContext(bundle, spec, resolve(spec, AdaptConfig()), [])
-    method = METHODS.get("clipstyler")(context)
+    method = method_of(bundle, spec)
     return method.styles(method.tensors(), {})["clipstyler"].with_models(bundle)
 
 
@@ -134,20 +133,15 @@ def test_contrast_is_about_the_mean_gray():
 
 
 def test_a_run_is_one_step_and_a_resumed_one_gives_the_same(bundle, config, spec):
-    reports, states, begun = [], [], []
-
-    def on_report(report):
-        reports.append(report)
-        states.append(report.state())
-
-    result = adapt_domain(bundle, spec, config, on_start=begun.append, on_report=on_report)
+    begun = []
+    result, reports, states = recorded(bundle, spec, config, on_start=begun.append)
     assert begun[0].metrics["identity"] == pytest.approx(1, abs=1e-4)
     assert [(report.step, report.last) for report in reports] == [(1, True)]
     assert result.step == 1
     assert result.metrics["clip_direction"] > begun[0].metrics["clip_direction"]
     assert result.metrics["depth_variance"] == pytest.approx(1, abs=1e-4)
     again = adapt_domain(bundle, spec, config, resume_state=states[0])
-    assert torch.equal(again.style.direction, result.style.direction)
+    assert same(again.style, result.style)
     assert again.metrics.keys() == result.metrics.keys()
     digests = {
         adapt_fingerprint(s, config, bundle.model_id)

@@ -6,9 +6,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from itportrait.adapt import AdaptConfig, adapt_domain, misfits, resolve
+from itportrait.adapt import AdaptConfig, adapt_domain, misfits
 from itportrait.adapt.fingerprint import adapt_fingerprint
-from itportrait.adapt.methods import METHODS, MethodContext
 from itportrait.editing.styleclip import method as module
 from itportrait.editing.styleclip.config import DirectionTerms
 from itportrait.editing.styleclip.directions import shift_towards, word_relevances
@@ -19,6 +18,7 @@ from itportrait.errors import CheckpointError, InvalidArgumentError
 from itportrait.metrics import clip_direction
 from itportrait.styles import Codes, LatentStyle, WeightDelta, read_style
 from tests.editing.styleclip.conftest import FEW
+from tests.helpers.method_runs import method_of, recorded, same
 from tests.helpers.tiny_family import own_samples
 
 RELEVANCE = FEW.model_dump()
@@ -51,7 +51,7 @@ def make_spec():
 
 
 def style_of(bundle, spec):
-    method = METHODS.get("styleclip")(MethodContext(bundle, spec, resolve(spec, AdaptConfig()), []))
+    method = method_of(bundle, spec)
     return method.styles(method.tensors(), {"fingerprint": "f"})["styleclip"], method
 
 
@@ -169,14 +169,13 @@ def test_weights_that_do_not_fit_the_models_are_refused(colors, make_spec, form,
 @pytest.mark.parametrize("form", ["directions", "optimization"])
 def test_a_run_takes_one_step_and_resumes_without_measuring(colors, make_spec, form, monkeypatch):
     config = AdaptConfig.parse({"probe": {"count": 2, "images": 1}})
-    spec, reports = make_spec(form), []
-    result = adapt_domain(colors, spec, config, on_report=reports.append)
+    spec = make_spec(form)
+    result, reports, states = recorded(colors, spec, config)
     assert [report.step for report in reports] == [1]
     assert ("directions" in result.notes) == (form == "directions")
     monkeypatch.setattr(module, "load_relevances", lambda *_: pytest.fail("measured again"))
-    again = adapt_domain(colors, spec, config, resume_state=reports[0].state())
-    for name, tensor in result.style.tensors().items():
-        assert torch.equal(again.style.tensors()[name], tensor)
+    again = adapt_domain(colors, spec, config, resume_state=states[0])
+    assert same(again.style, result.style)
 
 
 def test_a_domain_stands_when_settings_of_the_other_form_change(make_spec):
