@@ -85,7 +85,29 @@ def test_align_counts_what_is_no_input(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("bank", "list", "{tmp}/none"), "bank.json is missing"),
+        (("bank", "list", "{tmp}/none"), "no bank at {tmp}/none: bank.json is missing"),
+        (("bank", "show", "{tmp}/none", "bronze"), "no bank at {tmp}/none"),
+        (("bank", "show", "{tmp}/none", "bronze", "--version", "v1"), "no bank at {tmp}/none"),
+        (("bank", "promote", "{tmp}/none", "bronze", "v1"), "no bank at {tmp}/none"),
+        (("bank", "rollback", "{tmp}/none", "bronze"), "no bank at {tmp}/none"),
+        (("bank", "prune", "{tmp}/none", "bronze"), "no bank at {tmp}/none"),
+        (
+            ("bank", "register", "{tmp}/none", "--mlflow", "sqlite:///{tmp}/none/m.db"),
+            "no bank at {tmp}/none",
+        ),
+        (("stylize", "{tmp}/out", "--bank", "{tmp}/none"), "`itportrait bank list BANK`"),
+        (("stylize", "{tmp}/out", "--bank", "{tmp}/none", "--domains", "clown"), "no bank at"),
+        (("stylize", "{tmp}/out"), "no bank at {tmp}/out/bank"),
+        (
+            ("stylize", "{tmp}/out", "--bank", "{bank}", "--domains", "clown,bronz"),
+            "unknown domain 'bronz'; known: bronze, clown",
+        ),
+        (("evaluate", "--bank", "{tmp}/none"), "no bank at {tmp}/none"),
+        (("evaluate", "--bank", "{tmp}/none", "--domains", "a"), "no bank at {tmp}/none"),
+        (
+            ("export-mesh", "{tmp}/out", "a", "--bank", "{tmp}/none", "--domain", "clown"),
+            "no bank at {tmp}/none",
+        ),
         (("bank", "show", "{bank}", "bronz"), "unknown domain 'bronz'; known: bronze"),
         (("bank", "promote", "{bank}", "bronze", "v9"), "unknown version 'v9'; known: v1, v2"),
         (("align", "{tmp}/none", "{tmp}/out"), "no input found"),
@@ -96,9 +118,11 @@ def test_align_counts_what_is_no_input(tmp_path):
 )
 def test_errors_are_one_line(bank, tmp_path, arguments, message):
     filled = [part.format(tmp=tmp_path, bank=bank.uri) for part in arguments]
+    before = sorted(tmp_path.rglob("*"))
     output = call(*filled, code=2)
-    assert message in " ".join(output.split())
+    assert message.format(tmp=tmp_path) in " ".join(output.split())
     assert "Traceback" not in output
+    assert sorted(tmp_path.rglob("*")) == before  # a call that is refused creates nothing
 
 
 @pytest.mark.slow

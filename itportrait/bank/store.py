@@ -11,7 +11,7 @@ import random
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from itportrait.bank.index import check_card, check_index
 from itportrait.documents import build
@@ -170,6 +170,23 @@ class Bank:
             "generation": -1,
             "domains": {},
         }
+
+    def exists(self) -> bool:
+        """Return whether anything has been published here."""
+        return self._newest()[0] >= 0
+
+    def existing(self) -> Self:
+        """Return this bank, which is only read or changed, and must therefore exist.
+
+        Raises:
+            NoInputError: nothing has been published here; the place may be mistyped.
+        """
+        if not self.exists():
+            raise NoInputError(
+                f"no bank at {uris.redact(self.uri)}: {INDEX} is missing; look for it with "
+                "`itportrait bank list BANK`, or begin one with `itportrait adapt`"
+            )
+        return self
 
     def domains(self) -> list[str]:
         """Return the names of all domains that have a champion, sorted."""

@@ -9,18 +9,14 @@ from rich.console import Console
 from rich.table import Table
 
 from itportrait.cli.options import Mlflow
-from itportrait.errors import InvalidArgumentError, NoInputError
+from itportrait.errors import InvalidArgumentError
 
 
 def list_domains(bank: Annotated[str, typer.Argument(help="Folder or URI of the bank.")]) -> None:
     """List the domains with their champions and scores."""
     from itportrait.bank.store import Bank
 
-    index = Bank(bank).index()["domains"]
-    if not index:
-        raise NoInputError(
-            f"no bank at {bank}: bank.json is missing; `itportrait adapt` begins one"
-        )
+    index = Bank(bank).existing().index()["domains"]
     table = Table()
     for column in ("domain", "champion", "versions", "identity", "clip_direction", "clip_image"):
         table.add_column(column)
@@ -42,7 +38,7 @@ def show(
 
     from itportrait.bank.store import Bank
 
-    styles = Bank(bank)
+    styles = Bank(bank).existing()
     card = styles.read(domain, version) if version else styles.champion(domain)
     print(json.dumps({**asdict(card), "versions": styles.versions(domain)}, indent=1))
 
@@ -51,7 +47,7 @@ def promote(bank: str, domain: str, version: str, mlflow: Mlflow = "none") -> No
     """Make a version champion."""
     from itportrait.bank.store import Bank
 
-    Bank(bank).promote(domain, version)
+    Bank(bank).existing().promote(domain, version)
     print(f"{domain}: champion is {version}")
     _register_models(bank, mlflow, [domain])
 
@@ -60,7 +56,7 @@ def rollback(bank: str, domain: str, mlflow: Mlflow = "none") -> None:
     """Make the former champion champion again."""
     from itportrait.bank.store import Bank
 
-    print(f"{domain}: champion is {Bank(bank).rollback(domain)}")
+    print(f"{domain}: champion is {Bank(bank).existing().rollback(domain)}")
     _register_models(bank, mlflow, [domain])
 
 
@@ -71,10 +67,10 @@ def register(bank: str, mlflow: Mlflow = "none") -> None:
 
     if mlflow in ("", "none"):
         raise InvalidArgumentError("--mlflow", expected="a tracking URI", actual=repr(mlflow))
+    domains = list(Bank(bank).existing().index()["domains"])
     backlog = replay_spool(mlflow, patience_s=3600.0)
     if backlog:
         print(backlog)
-    domains = list(Bank(bank).index()["domains"])
     if backlog or not _register_models(bank, mlflow, domains):
         raise typer.Exit(1)
     print(f"{len(domains)} registered models are in step with {bank}")
@@ -84,7 +80,7 @@ def prune(bank: str, domain: str, keep: int = 3) -> None:
     """Remove old versions, but for the champion, its predecessor and the KEEP newest."""
     from itportrait.bank.store import Bank
 
-    removed = Bank(bank).prune(domain, keep=keep)
+    removed = Bank(bank).existing().prune(domain, keep=keep)
     print(f"{domain}: {len(removed)} versions removed {' '.join(removed)}".rstrip())
 
 

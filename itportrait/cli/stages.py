@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterable
+from itertools import chain, islice
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -54,7 +55,7 @@ def invert(out: Out, config: Config = "", set_: Set = None, device: Device = "au
 
 def stylize(
     out: Out,
-    bank: BankUri,
+    bank: Annotated[str, typer.Option("--bank", help="Style bank; default: OUT/bank.")] = "",
     domains: Annotated[str, typer.Option(help="Names, as a,b; default: all of the bank.")] = "",
     config: Config = "",
     set_: Set = None,
@@ -68,10 +69,13 @@ def stylize(
     from itportrait.jobs.stylize.config import load_job
 
     job = load_job(config or None, set_, required=("output",), output=out, bank=bank)
-    model_id, styles = load_bundle(job.bundle).model_id, Bank(job.bank)
-    for name in [n for n in domains.split(",") if n] or styles.domains():
-        version = find_champion(name, styles, job.bundle)
-        recipe = job.recipe(job.stages[-1], model_id, device=device_of(device), version=version)
+    styles, names = Bank(job.bank), [name for name in domains.split(",") if name]
+    if bank or not names:  # without a bank, the domains that come with the models remain
+        styles.existing()
+    versions = [find_champion(name, styles, job.bundle) for name in names or styles.domains()]
+    model_id = load_bundle(job.bundle).model_id
+    last, device = job.stages[-1], device_of(device)
+    for recipe in [job.recipe(last, model_id, device=device, version=v) for v in versions]:
         _run_stage(recipe, committed_shards(recipe))
 
 
@@ -141,9 +145,10 @@ def evaluate(
     from itportrait.io import uris
     from itportrait.jobs.bank.scores import ScoreJob, score_job
 
-    styles, found = Bank(bank), {}
-    for name in [n for n in domains.split(",") if n] or styles.domains():
-        version = styles.champion(name)
+    styles, found = Bank(bank).existing(), {}
+    names = [name for name in domains.split(",") if name] or styles.domains()
+    for version in [styles.champion(name) for name in names]:
+        name = version.domain
         job = ScoreJob(
             bundle=bundle,
             spec=DomainSpec.model_validate(version.spec),
@@ -175,8 +180,10 @@ def _run_stage(recipe: "Recipe", shards: "Iterable[Shard]") -> None:
     def say(text: str) -> None:
         print(text, file=sys.stderr)
 
+    rest = iter(shards)
+    first = list(islice(rest, 1))  # before the lease: where there are none, nothing is created
     with Lease(recipe.output, what=f"itportrait {recipe.name}"):
-        totals = run_stage(recipe, shards, show, say)
+        totals = run_stage(recipe, chain(first, rest), show, say)
     print_mapping(recipe.name, {k: v for k, v in totals.to_json().items() if v != {}})
 
 

@@ -33,6 +33,7 @@ def find_champion(domain: str, bank: Bank, bundle: str) -> BankVersion:
 
     Raises:
         UnknownNameError: neither has it; lists all names that either has.
+        NoInputError: there is no such bank, and the domain does not come with the bundle.
     """
     try:
         return bank.champion(domain)
@@ -40,6 +41,7 @@ def find_champion(domain: str, bank: Bank, bundle: str) -> BankVersion:
         ready = ready_made_bank(bundle)
         known = {*error.known, *ready.domains()}
         if domain not in known:
+            bank.existing()
             raise UnknownNameError("domain", domain, sorted(known)) from None
         return ready.champion(domain)
 

@@ -6,7 +6,7 @@ import pytest
 
 from itportrait.bank.store import Bank
 from itportrait.bundle import load_bundle
-from itportrait.errors import OutputError, UnknownNameError
+from itportrait.errors import NoInputError, OutputError, UnknownNameError
 from itportrait.io import uris
 from itportrait.jobs.ready_made import (
     bundle_folder,
@@ -48,6 +48,14 @@ def test_the_users_bank_comes_first_and_both_are_named_in_an_error(tmp_path, shi
         find_champion("clwn", bank, "mini")
 
 
+def test_a_bank_that_is_not_there_is_said_before_its_domains(tmp_path):
+    bank = Bank(str(tmp_path / "bnak"))
+    assert find_champion("clown", bank, "mini").domain == "clown"  # comes with the models
+    with pytest.raises(NoInputError, match=r"no bank at \S*/bnak: bank.json is missing"):
+        find_champion("bronze", bank, "mini")
+    assert not (tmp_path / "bnak").exists()
+
+
 def test_adopted_version_is_the_same_to_the_bit(tmp_path, shipped):
     bank = Bank(str(tmp_path / "bank"))
     adopted = bank.adopt(shipped)
@@ -68,7 +76,7 @@ def test_a_bank_that_cannot_be_written_is_named(tmp_path, shipped):
 def test_a_bundle_without_a_bank_has_no_ready_made_domains(tmp_path):
     assert bundle_folder(str(tmp_path)) == str(tmp_path)
     assert ready_made_bank(str(tmp_path)).domains() == []
-    with pytest.raises(UnknownNameError):
+    with pytest.raises(NoInputError, match="no bank at"):
         find_champion("clown", Bank(str(tmp_path / "bank")), str(tmp_path))
 
 

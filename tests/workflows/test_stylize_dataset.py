@@ -152,6 +152,10 @@ def test_unknown_domain_and_missing_input_are_one_clear_line(place):
     assert unknown.returncode == 2
     assert unknown.stderr.strip().endswith("unknown domain 'nobody'; known: clown, zombie")
     assert "Traceback" not in unknown.stderr
+    mistyped = run(place, "--domains", "zombie,nobody", "--bank", f"{place}/bnak")
+    assert mistyped.returncode == 2
+    assert f"no bank at {place}/bnak: bank.json is missing" in mistyped.stderr
+    assert not (place / "bnak").exists()
     missing = run(place, "--input", f"{place}/nowhere")
     assert missing.returncode == 2
     assert f"no input found at '{place}/nowhere'" in missing.stderr
