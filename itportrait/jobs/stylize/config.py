@@ -9,21 +9,21 @@ from itportrait.adapt.domain import DomainSpec, pictures_places
 from itportrait.align.config import AlignConfig
 from itportrait.bank.store import BankVersion
 from itportrait.config import Settings, apply_overrides
+from itportrait.engine.config import ResourcesConfig
 from itportrait.errors import InvalidArgumentError, ItportraitError, UnknownNameError
-from itportrait.geometry.conventions import CameraConvention
-from itportrait.ingest.masks import MASK_SUFFIX
+from itportrait.ingest.config import IngestConfig
 from itportrait.invert.config import InvertConfig
 from itportrait.invert.methods import INVERSIONS
 from itportrait.io import uris
-from itportrait.io.formats import PATTERNS
 from itportrait.io.names import check_domain
 from itportrait.io.parquet import PixelFormat
 from itportrait.jobs.places import refuse_temporary
 from itportrait.jobs.yaml_files import read_mapping
+from itportrait.results.config import PublishConfig
 from itportrait.stages.chain import check_chain
 from itportrait.stages.recipe import Recipe
 from itportrait.stages.registry import CHAIN, stage_named
-from itportrait.stylize.config import DeliverablesConfig, StylizeConfig
+from itportrait.stylize.config import StylizeConfig
 from itportrait.training.domain_job import TrainConfig
 
 COPIES = {"png": 6, "jpeg": 3, "webp": 3}
@@ -31,31 +31,6 @@ COPIES = {"png": 6, "jpeg": 3, "webp": 3}
 which no format makes smaller."""
 WEIGHT_COPIES = 3
 """The same of the weights of portraits: in rows, in a table, and in the table's file."""
-
-
-class IngestConfig(Settings):
-    """Which files are inputs, and how they are cut into shards."""
-
-    patterns: tuple[str, ...] = PATTERNS
-    """File names that count as photos in a folder."""
-    shard_size: int = Field(default=64, ge=1)
-    """Largest number of photos in a shard. A shard is computed by one task and written to one file,
-    so this is also what a killed process can cost. Shards are smaller where their pictures and the
-    weights that `invert.method` tunes for each portrait would not fit into `shard_mb`."""
-    shard_mb: int = Field(default=4096, ge=1)
-    """Memory that the pictures and the weights of a shard's portraits may take in a task, in MiB.
-    Weights count as those of a published generator of 512 pixels: 0.1 MiB a portrait for each of
-    `invert.methods.pti.rank`, or 60 MiB without a rank. Models and the batch that is being computed
-    take memory besides."""
-    mask_suffix: str = Field(default=MASK_SUFFIX, pattern=r"^[^/]*$")
-    """Ending of the names of masks: the mask of `NAME.jpg` is `NAME.jpg.mask.png` or
-    `NAME.mask.png`, beside it or in its sample of an archive. A mask is gray, white (255) where the
-    portrait is and black (0) where something hides it. An empty text takes all pictures for
-    photos."""
-    camera_convention: CameraConvention = "eg3d"
-    """Convention of cameras that tables and archives bring along: `eg3d` (camera to world, looking
-    along +z, y down), `opengl` (camera to world, looking along -z, y up) or `w2c` (world to camera,
-    y down). Intrinsics are normalized by the picture's width in all of them."""
 
 
 class OutputConfig(Settings):
@@ -67,20 +42,6 @@ class OutputConfig(Settings):
     """Quality of `jpeg` and `webp`; `png` ignores it."""
 
 
-class PublishConfig(Settings):
-    """Pages, videos and files that a job makes of its results."""
-
-    portraits: int = Field(default=24, ge=0)
-    """Number of portraits in the gallery and on the contact sheet; 0 makes neither."""
-    turntables: int = Field(default=1, ge=0)
-    """Number of portraits that get a turntable video in every domain."""
-    review: int = Field(default=6, ge=0)
-    """Number of portraits that the review page shows for each reason, the worst first; 0 makes no
-    such page."""
-    deliverables: DeliverablesConfig = DeliverablesConfig()
-    """Files that are written for every portrait."""
-
-
 class TrackingConfig(Settings):
     """Where live adaptations log their curves and pictures."""
 
@@ -89,69 +50,6 @@ class TrackingConfig(Settings):
     logs nothing."""
     experiment: str = "style-bank"
     """Name of the MLflow experiment."""
-
-
-class StageShare(Settings):
-    """Resources and time limit of one task of a stage."""
-
-    cpus: float = Field(default=1.0, ge=0)
-    """Number of cores reserved for a task, and of the threads that it computes with."""
-    gpus: float | None = Field(default=None, ge=0)
-    """Number of GPUs reserved for a task; with 0.25, four tasks share one. None means 1 where the
-    cluster has GPUs, and 0 elsewhere."""
-    timeout_s: float = Field(default=600.0, gt=0)
-    """Fixed part of a task's time limit, in seconds; it includes the loading of models."""
-    item_timeout_s: float = Field(default=120.0, gt=0)
-    """Additional seconds of the time limit for each record of the task."""
-
-
-class CpuShare(StageShare):
-    """Resources and time limit of one task of a stage that gains nothing from a GPU."""
-
-    gpus: float | None = Field(default=0.0, ge=0)
-    """Number of GPUs reserved for a task. None means 1 where the cluster has GPUs, and 0
-    elsewhere."""
-    item_timeout_s: float = Field(default=60.0, gt=0)
-    """Additional seconds of the time limit for each record of the task."""
-
-
-class ResourcesConfig(Settings):
-    """Resources of each stage, retries, and the lease on the output."""
-
-    align: CpuShare = CpuShare()
-    """Resources of a task of the align stage."""
-    invert: StageShare = StageShare()
-    """Resources of a task of the invert stage."""
-    stylize: StageShare = StageShare()
-    """Resources of a task of the stylize stage."""
-    others: dict[str, StageShare] = Field(default_factory=dict)
-    """Resources of a task of stages that other packages add, by the name of the stage."""
-    in_flight: int | None = Field(default=None, ge=1)
-    """Largest number of shard tasks submitted at once. None means twice as many as the cluster can
-    run."""
-    storage_retries: int = Field(default=6, ge=0)
-    """Number of retries after a failure of storage, with pauses that double from half a second."""
-    crash_retries: int = Field(default=1, ge=0)
-    """Number of retries of a shard whose process died, before the record that causes it is searched
-    for. A process that ended for lack of memory, or was lost with its node, does not count."""
-    node_retries: int = Field(default=8, ge=0)
-    """Number of retries of a task whose node was lost, with pauses that double from half a
-    second."""
-    memory_wait_s: float = Field(default=900.0, ge=0)
-    """Longest wait, in seconds, for nodes to have free memory again while no task of the job can
-    run."""
-    lease_ttl_s: float = Field(default=60.0, gt=0)
-    """Time in seconds after which the lease of a dead job on the output expires. On the machine of
-    the dead job it expires at once."""
-    lease_wait_s: float = Field(default=0.0, ge=0)
-    """Longest wait, in seconds, for another job that writes to the same output."""
-    num_cpus: int | None = Field(default=None, ge=1)
-    """Number of cores of the embedded Ray; None means all of this machine."""
-
-    def share(self, stage: str) -> StageShare:
-        """Return what a task of a stage takes of the cluster."""
-        own = getattr(self, stage, None)
-        return own if isinstance(own, StageShare) else self.others.get(stage, StageShare())
 
 
 class JobConfig(Settings):

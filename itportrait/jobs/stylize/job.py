@@ -7,6 +7,7 @@ from typing import Any
 
 from itportrait.bank.store import BankVersion
 from itportrait.config import fingerprint
+from itportrait.engine.config import StageShare
 from itportrait.engine.pieces import StageResources
 from itportrait.engine.pipeline import Domain, Pipeline
 from itportrait.engine.progress import Progress
@@ -17,7 +18,7 @@ from itportrait.ingest import Skipped, in_eg3d_convention, list_sources
 from itportrait.io import uris
 from itportrait.io.lease import Lease
 from itportrait.jobs.backend import Backend
-from itportrait.jobs.stylize.config import JobConfig, StageShare
+from itportrait.jobs.stylize.config import JobConfig
 from itportrait.jobs.stylize.domains import JobDomains
 from itportrait.jobs.stylize.job_tracking import JobTracking
 from itportrait.stages.recipe import Recipe

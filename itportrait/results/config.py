@@ -1,0 +1,20 @@
+"""Settings of the pages, videos and files that are made of a run's results."""
+
+from pydantic import Field
+
+from itportrait.config import Settings
+from itportrait.stylize.config import DeliverablesConfig
+
+
+class PublishConfig(Settings):
+    """Pages, videos and files that a job makes of its results."""
+
+    portraits: int = Field(default=24, ge=0)
+    """Number of portraits in the gallery and on the contact sheet; 0 makes neither."""
+    turntables: int = Field(default=1, ge=0)
+    """Number of portraits that get a turntable video in every domain."""
+    review: int = Field(default=6, ge=0)
+    """Number of portraits that the review page shows for each reason, the worst first; 0 makes no
+    such page."""
+    deliverables: DeliverablesConfig = DeliverablesConfig()
+    """Files that are written for every portrait."""
