@@ -22,12 +22,13 @@ from itportrait.evaluate import (
     score_portraits,
 )
 from itportrait.generator import Rendering
-from itportrait.image import resize, to_tensor, to_uint8
+from itportrait.image import to_tensor, to_uint8
 from itportrait.io.memory import is_memory_error
 from itportrait.io.uris import passes
 from itportrait.metrics import StyleTarget
 from itportrait.records import RecordError, Status
 from itportrait.styles import Codes, PreparedGenerator, PreparedStyle
+from itportrait.stylize.photos import masked_photos
 from itportrait.stylize.stylizer import NonFiniteRenderError
 
 STAGE = "compare"
@@ -162,7 +163,8 @@ class Judge:
         if reused is None:
             for record_id, data in zip(ids, styled.fitted or ()):
                 fits[record_id] = Fit(data, spent)
-        photos = _photos(portraits, base.own.final_image)
+        aligned = [portrait.aligned for portrait in portraits]
+        photos = masked_photos(aligned, base.own.final_image)
         scores = score_portraits(self.bundle, styled, base, self.target, photos=photos, truth=truth)
         return [
             Measured(
@@ -245,17 +247,3 @@ def part_of(views: PortraitViews, rows: slice) -> PortraitViews:
         image_alpha=whole.image_alpha[rows],
     )
     return PortraitViews(own, views.around[rows])
-
-
-def _photos(portraits: Sequence[Portrait], plain: Tensor) -> Tensor:
-    """Return the aligned photos `[N, 3, S, S]`; what their masks hide is taken from the renders."""
-    photos: list[Tensor] = []
-    for portrait, render in zip(portraits, plain, strict=True):
-        record, size = portrait.aligned, render.shape[-1]
-        assert record.pixels is not None  # read with its pictures
-        photo = resize(to_tensor(record.pixels)[None].to(render), size)[0]
-        if record.mask is not None:
-            mask = resize(torch.tensor(record.mask)[None, None].to(render) / 255, size)[0]
-            photo = render.lerp(photo, mask.clamp(0, 1).expand_as(photo))
-        photos.append(photo)
-    return torch.stack(photos)

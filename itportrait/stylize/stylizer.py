@@ -15,7 +15,7 @@ from itportrait.bundle import Bundle
 from itportrait.errors import InvalidArgumentError, ItportraitError, UnknownNameError
 from itportrait.generator import Rendering
 from itportrait.geometry.camera import look_at_camera
-from itportrait.image import resize, to_tensor, to_uint8
+from itportrait.image import to_uint8
 from itportrait.metrics import StyleTarget
 from itportrait.records import AlignedRecord, InvertedRecord, RecordError, Status, StylizedRecord
 from itportrait.styles import (
@@ -27,6 +27,7 @@ from itportrait.styles import (
     prepare_blend,
 )
 from itportrait.stylize.config import StylizeConfig
+from itportrait.stylize.photos import masked_photos
 from itportrait.stylize.turntable import render_frames, turntable_cameras
 
 log = logging.getLogger(__name__)
@@ -313,13 +314,7 @@ class Stylizer:
     ) -> dict[str, Tensor]:
         """Return the metrics of the input's own view, each `[N]`."""
         plain = self._base.render(codes)
-        size = plain.final_image.shape[-1]
-        photos = torch.stack(
-            [
-                self._photo(record, size, render)
-                for (record, _), render in zip(pairs, plain.final_image, strict=True)
-            ]
-        )
+        photos = masked_photos([record for record, _ in pairs], plain.final_image)
         scores = {
             "identity": metrics.identity(styled.final_image, photos, self.bundle.identity),
             "depth_distance": metrics.depth_distance(
@@ -343,19 +338,6 @@ class Stylizer:
                 styled.final_image, target.references.to(codes.device), self.bundle.clips
             )
         return scores
-
-    def _photo(self, record: AlignedRecord, size: int, render: Tensor) -> Tensor:
-        """Return the aligned photo `[3, size, size]`; what its mask hides is taken from a render of
-        the portrait."""
-        if record.pixels is None:
-            raise InvalidArgumentError(
-                "aligned", expected="records with pixels", actual=f"none in {record.record_id}"
-            )
-        photo = resize(to_tensor(record.pixels)[None].to(self.generator.device), size)[0]
-        if record.mask is None:
-            return photo
-        mask = resize(torch.tensor(record.mask)[None, None].to(photo) / 255, size)[0]
-        return render.lerp(photo, mask.clamp(0, 1).expand_as(photo))
 
     def _row(self, record: InvertedRecord, domain: str, **values: Any) -> StylizedRecord:
         version = self.versions.get(domain, "local")
