@@ -16,8 +16,8 @@ from itportrait.errors import InvalidArgumentError
 from itportrait.evaluate import (
     PortraitViews,
     feature_network,
-    fid,
     kid,
+    measure_distances,
     render_views,
     score_portraits,
 )
@@ -211,24 +211,12 @@ class Judge:
         network = feature_network(self.bundle, self.config.features)
         real = network.features(truth.to(device))
         own, former = (network.features(each.flatten(0, 1)) for each in (pictures, plain))
-        reasons: dict[str, str] = {}
-        values["kid"], plain_kid = self._kid(real, own), self._kid(real, former)
-        if plain_kid > 0:
-            values["kid_ratio"] = values["kid"] / plain_kid
-        else:
-            reasons["kid_ratio"] = (
-                f"the KID of the unstylized portraits is {plain_kid:.2g}, not above 0"
-            )
-        try:
-            values["fid"] = fid(real, own)
-        except InvalidArgumentError as error:
-            reasons["fid"] = str(error)
-        return values, reasons
-
-    def _kid(self, real: Tensor, fake: Tensor) -> float:
         config = self.config
-        subsets, size = config.kid_subsets, config.kid_subset_size
-        return kid(real, fake, subsets=subsets, subset_size=size, seed=config.seed).mean
+        settings = {"subset_size": config.kid_subset_size, "seed": config.seed}
+        settings["subsets"] = config.kid_subsets
+        found = measure_distances(real, own, **settings)
+        distances, reasons = found.against(kid(real, former, **settings).mean)
+        return values | distances, reasons
 
 
 def pictures_of(views: PortraitViews) -> Tensor:

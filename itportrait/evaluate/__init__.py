@@ -6,13 +6,19 @@ from itportrait.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from itportrait.evaluate.config import EvaluationProbeConfig
-    from itportrait.evaluate.distances import KidScore, fewest_for_fid, fid, kid
+    from itportrait.evaluate.distances import (
+        Distances,
+        KidScore,
+        fewest_for_fid,
+        fid,
+        kid,
+        measure_distances,
+    )
     from itportrait.evaluate.drawn import draw_people, held_out, true_stylizations
     from itportrait.evaluate.features import FeatureNetwork, feature_network
     from itportrait.evaluate.portraits import PortraitScores, score_portraits
     from itportrait.evaluate.probe import ProbeSet
     from itportrait.evaluate.score import (
-        Distances,
         ProbeBase,
         ProbeReport,
         ProbeTruth,
@@ -58,6 +64,7 @@ __all__ = [
     "held_out",
     "identity",
     "kid",
+    "measure_distances",
     "psnr",
     "render_own",
     "render_views",
@@ -70,12 +77,12 @@ __getattr__ = lazy_exports(
     __name__,
     {
         "config": "EvaluationProbeConfig",
-        "distances": "KidScore fewest_for_fid fid kid",
+        "distances": "Distances KidScore fewest_for_fid fid kid measure_distances",
         "drawn": "draw_people held_out true_stylizations",
         "features": "FeatureNetwork feature_network",
         "portraits": "PortraitScores score_portraits",
         "probe": "ProbeSet",
-        "score": "Distances ProbeBase ProbeReport ProbeTruth evaluate_style",
+        "score": "ProbeBase ProbeReport ProbeTruth evaluate_style",
         "views": "PortraitViews render_own render_views",
         "itportrait.metrics": "StyleTarget clip_direction clip_image depth_distance depth_variance "
         "depth_variance_ratio diversity identity psnr view_consistency",

@@ -28,6 +28,56 @@ class KidScore:
     std: float
 
 
+@dataclass(frozen=True)
+class Distances:
+    """Distances of a set of renders from a set of true pictures.
+
+    Args:
+        kid: mean over subsets.
+        fid: None where there are too few pictures.
+        reason: why there is no FID.
+    """
+
+    kid: float
+    fid: float | None
+    reason: str = ""
+
+    def against(self, base: float) -> tuple[dict[str, float], dict[str, str]]:
+        """Return `kid`, `kid_ratio` and `fid`, and why one of them is missing, by name.
+
+        Args:
+            base: KID of the base's renders from the same true pictures.
+        """
+        values, reasons = {"kid": self.kid}, dict[str, str]()
+        if base > 0:
+            values["kid_ratio"] = self.kid / base
+        else:
+            reasons["kid_ratio"] = f"the KID of the base's renders is {base:.2g}, not above 0"
+        if self.fid is not None:
+            values["fid"] = self.fid
+        else:
+            reasons["fid"] = self.reason
+        return values, reasons
+
+
+def measure_distances(
+    real: Tensor, fake: Tensor, *, subsets: int, subset_size: int, seed: int
+) -> Distances:
+    """Return KID and, from enough pictures, FID of two sets of features.
+
+    Args:
+        real, fake, subsets, subset_size, seed: as in `kid`.
+
+    Raises:
+        InvalidArgumentError: too few rows, or features of different length.
+    """
+    score = kid(real, fake, subsets=subsets, subset_size=subset_size, seed=seed)
+    try:
+        return Distances(score.mean, fid(real, fake))
+    except InvalidArgumentError as error:
+        return Distances(score.mean, None, str(error))
+
+
 def kid(
     real: Tensor, fake: Tensor, *, subsets: int = 20, subset_size: int = 100, seed: int = 0
 ) -> KidScore:

@@ -9,9 +9,8 @@ from torch import Tensor
 
 from itportrait import metrics
 from itportrait.bundle import Bundle
-from itportrait.errors import InvalidArgumentError
 from itportrait.evaluate.config import EvaluationProbeConfig
-from itportrait.evaluate.distances import fid, kid
+from itportrait.evaluate.distances import Distances, measure_distances
 from itportrait.evaluate.features import FeatureNetwork, feature_network
 from itportrait.evaluate.portraits import PortraitScores, score_portraits
 from itportrait.evaluate.probe import ProbeSet
@@ -90,35 +89,16 @@ class ProbeBase:
         features = self.network.features(images, batch_size=self.config.batch_size)
         return ProbeTruth(features, self.distances(features, self.features))
 
-    def distances(self, real: Tensor, fake: Tensor) -> "Distances":
+    def distances(self, real: Tensor, fake: Tensor) -> Distances:
         """Return KID and, from enough pictures, FID of two sets of features."""
         config = self.config
-        score = kid(
+        return measure_distances(
             real,
             fake,
             subsets=config.kid_subsets,
             subset_size=config.kid_subset_size,
             seed=config.seed,
         )
-        try:
-            return Distances(score.mean, fid(real, fake))
-        except InvalidArgumentError as error:
-            return Distances(score.mean, None, str(error))
-
-
-@dataclass(frozen=True)
-class Distances:
-    """Distances of a set of renders from a set of true pictures.
-
-    Args:
-        kid: mean over subsets.
-        fid: None where there are too few pictures.
-        reason: why there is no FID.
-    """
-
-    kid: float
-    fid: float | None
-    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -224,17 +204,14 @@ def evaluate_style(
     if truth is None:
         return report
     found, plain = base.distances(truth.features, base.features_of(style)), truth.base
-    if found.fid is None:
-        reasons["fid"] = found.reason
-    if plain.kid <= 0:
-        reasons["kid_ratio"] = f"the KID of the base's renders is {plain.kid:.2g}, not above 0"
+    values, missing = found.against(plain.kid)
     return replace(
         report,
         kid=found.kid,
         kid_base=plain.kid,
-        kid_ratio=found.kid / plain.kid if plain.kid > 0 else None,
+        kid_ratio=values.get("kid_ratio"),
         fid=found.fid,
         fid_base=plain.fid,
         features=base.network.name,
-        reasons=reasons,
+        reasons=reasons | missing,
     )
