@@ -1,4 +1,4 @@
-"""Measure portraits in a style: each by itself, and all of a cell together."""
+"""Measure portraits in a style, each by itself; `sets` measures all of a cell together."""
 
 import time
 from collections.abc import MutableMapping, Sequence
@@ -8,21 +8,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from itportrait import metrics
 from itportrait.bundle import Bundle
 from itportrait.comparison.config import MeasuresConfig
 from itportrait.comparison.portraits import Portrait
-from itportrait.errors import InvalidArgumentError
-from itportrait.evaluate import (
-    PortraitViews,
-    feature_network,
-    kid,
-    measure_distances,
-    render_views,
-    score_portraits,
-)
+from itportrait.evaluate import PortraitViews, render_views, score_portraits
 from itportrait.generator import Rendering
-from itportrait.image import to_tensor, to_uint8
+from itportrait.image import to_uint8
 from itportrait.io.memory import is_memory_error
 from itportrait.io.uris import passes
 from itportrait.metrics import StyleTarget
@@ -32,8 +23,6 @@ from itportrait.stylize.photos import masked_photos
 from itportrait.stylize.stylizer import NonFiniteRenderError
 
 STAGE = "compare"
-FRONT = 2
-"""Place of the frontal view among a portrait's pictures: its own view, left, front, right."""
 
 
 @dataclass(frozen=True)
@@ -178,45 +167,6 @@ class Judge:
             )
             for place, portrait in enumerate(portraits)
         ]
-
-    @torch.no_grad()
-    def together(
-        self,
-        views: Sequence[Sequence[np.ndarray]],
-        plain: Tensor,
-        truth: Tensor | None,
-    ) -> tuple[dict[str, float], dict[str, str]]:
-        """Return what the pictures of all portraits say together, and why the rest is missing.
-
-        Args:
-            views: of each portrait.
-            plain: `[N, 4, 3, S, S]` the same portraits by the generator that was not adapted.
-            truth: `[K, 3, S, S]` true pictures of the domain, of other people, or None.
-
-        Raises:
-            InvalidArgumentError: views and plain are of different numbers of portraits.
-        """
-        if len(views) != len(plain):
-            raise InvalidArgumentError(
-                "plain", expected=f"{len(views)} portraits, as views", actual=len(plain)
-            )
-        device = self.bundle.generator.device
-        pictures = torch.stack([torch.stack([to_tensor(view) for view in each]) for each in views])
-        pictures = pictures.to(device)
-        values: dict[str, float] = {}
-        if len(pictures) > 1:
-            values["diversity"] = metrics.diversity(pictures[:, FRONT], self.bundle.perceptual)
-        if truth is None:
-            return values, {}
-        network = feature_network(self.bundle, self.config.features)
-        real = network.features(truth.to(device))
-        own, former = (network.features(each.flatten(0, 1)) for each in (pictures, plain))
-        config = self.config
-        settings = {"subset_size": config.kid_subset_size, "seed": config.seed}
-        settings["subsets"] = config.kid_subsets
-        found = measure_distances(real, own, **settings)
-        distances, reasons = found.against(kid(real, former, **settings).mean)
-        return values | distances, reasons
 
 
 def pictures_of(views: PortraitViews) -> Tensor:

@@ -7,6 +7,7 @@ from functools import lru_cache
 from pathlib import PurePosixPath
 
 from itportrait.comparison.config import ComparisonConfig
+from itportrait.comparison.kept import kept
 from itportrait.engine.progress import Progress
 from itportrait.errors import NoInputError
 from itportrait.io import uris
@@ -155,7 +156,7 @@ def portrait_name(uri: str) -> str:
     return PurePosixPath(uris.without_query(uri)).name
 
 
-@lru_cache(maxsize=4)
+@kept
 def read_portraits(portraits: PortraitSet, shard: int) -> tuple[Portrait, ...]:
     """Return the portraits of a shard that can be stylized, with their pictures.
 

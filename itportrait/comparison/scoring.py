@@ -6,6 +6,7 @@ next cell.
 """
 
 from dataclasses import asdict, dataclass
+from itertools import compress
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -16,7 +17,16 @@ from itportrait.comparison.names import CELL_METRICS, PORTRAIT_METRICS
 from itportrait.comparison.portraits import PortraitSet, read_portraits
 from itportrait.comparison.style_store import StoredStyle
 from itportrait.comparison.tables import FITS_SCHEMA, PART_SCHEMA, VIEWS, decode_table, encode_table
-from itportrait.comparison.warm import Target, warm_base, warm_judge, warm_style, warm_truth
+from itportrait.comparison.warm import (
+    Target,
+    warm_base,
+    warm_base_features,
+    warm_judge,
+    warm_set_judge,
+    warm_style,
+    warm_truth,
+    warm_truth_features,
+)
 from itportrait.config import fingerprint
 from itportrait.errors import ItportraitError
 from itportrait.io import uris
@@ -187,29 +197,30 @@ def finish_cell(job: CellJob, seconds: float, device: str) -> CellScores:
     """
     import torch
 
-    from itportrait.comparison.measures import pictures_of
     from itportrait.image import decode
 
-    judge = warm_judge(job.bundle, device, job.target, job.align, job.measures)
+    where, truth = (job.bundle, device, job.measures), None
+    if job.target.truth:
+        truth = warm_truth_features(*where, job.target.truth)
     views, plain, rows = [], [], []
     for shard in job.portraits.shards:
         part = read_part(job.part(shard), views=True)
         if part is None:
             raise OSError(f"{uris.redact(job.part(shard))} is gone")
         rows += part
-        base = warm_base(job.portraits, shard, job.measures, job.bundle, device)
-        pictures = [picture for batch in base for picture in pictures_of(batch)]
-        for row, picture in zip(part, pictures, strict=True):
-            if row["status"] == Status.OK:  # both sides of a comparison are of the same portraits
-                views.append([decode(view) for view in row[VIEWS]])
-                plain.append(picture)
+        good = [row["status"] == Status.OK for row in part]
+        views += [[decode(view) for view in row[VIEWS]] for row in compress(part, good)]
+        if truth is not None:  # both sides of a comparison are of the same portraits
+            base = warm_base_features(job.portraits, shard, job.measures, job.bundle, device)
+            plain.append(base[torch.tensor(good)])
     if not views:
         for shard in job.portraits.shards:
             uris.remove(job.part(shard))
         reasons = dict.fromkeys(row["error"] for row in rows)
         raise ItportraitError(f"no portrait could be stylized: {'; '.join([*reasons][:3])}")
     values = {"adapt_seconds": job.style.seconds, "style_bytes": float(job.style.size)}
-    together, reasons = judge.together(views, torch.stack(plain), _truth_set(job, judge))
+    judge = warm_set_judge(*where)
+    together, reasons = judge.measure(views, torch.cat(plain) if plain else None, truth)
     values |= together
     found = {name for row in rows for name in PORTRAIT_METRICS if row[name] is not None}
     scores = CellScores(
@@ -252,12 +263,3 @@ def _own_truth(job: CellJob, shard: int, judge: "Judge") -> "Tensor | None":
         return None
     size = judge.bundle.generator.image_resolution
     return warm_truth(job.portraits, shard, job.target.drawn, size)
-
-
-def _truth_set(job: CellJob, judge: "Judge") -> "Tensor | None":
-    """Return true pictures of the domain, of other people."""
-    from itportrait.evaluate import EvaluationProbeConfig
-    from itportrait.jobs.bank.scores import truth_images
-
-    probe = EvaluationProbeConfig(kid_count=job.settings.truth_count)
-    return truth_images(job.target.truth, probe, judge.bundle.generator.image_resolution)

@@ -1,7 +1,8 @@
 """What scoring tasks keep in their process: models, style, unstylized renders, true stylizations.
 
-None of it changes from cell to cell, apart from the style. The module is importable, and not
-`__main__`, so that the caches outlive a task.
+None of it changes from cell to cell, apart from the style. Cells go through all portraits and all
+domains, so that a cache holds them all, or as much as memory allows (`kept`). The module is
+importable, and not `__main__`, so that the caches outlive a task.
 """
 
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from itportrait.align.config import AlignConfig
 from itportrait.comparison.config import MeasuresConfig
+from itportrait.comparison.kept import kept
 from itportrait.comparison.portraits import Portrait, PortraitSet, read_people, read_portraits
 from itportrait.comparison.style_store import StoredStyle, StyleStore
 from itportrait.picture_sets.names import drawn_domain, is_drawn
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from itportrait.comparison.measures import Judge
+    from itportrait.comparison.sets import SetJudge
     from itportrait.evaluate import PortraitViews
     from itportrait.portraits import Person
     from itportrait.styles import PreparedStyle
@@ -49,8 +52,13 @@ class Target:
         return drawn_domain(truth) if is_drawn(truth) else None
 
 
-@lru_cache(maxsize=8)
+_DOMAINS = 256
+"""Largest number of domains whose targets are kept: style pictures, and features of the truth."""
+
+
+@lru_cache(_DOMAINS)
 def warm_judge(bundle: str, device: str, target: Target, align: str, measures: str) -> "Judge":
+    """Return what measures single portraits in a domain."""
     from itportrait.bundle.warm import warm_bundle
     from itportrait.comparison.measures import Judge
     from itportrait.metrics import StyleTarget
@@ -58,6 +66,28 @@ def warm_judge(bundle: str, device: str, target: Target, align: str, measures: s
     references = read_references(bundle, device, target, align)
     style = StyleTarget(target.prompt, target.source_prompt, references)
     return Judge(warm_bundle(bundle, device), MeasuresConfig.model_validate_json(measures), style)
+
+
+@lru_cache(maxsize=2)
+def warm_set_judge(bundle: str, device: str, measures: str) -> "SetJudge":
+    """Return what measures sets of portraits in any domain."""
+    from itportrait.bundle.warm import warm_bundle
+    from itportrait.comparison.sets import SetJudge
+
+    return SetJudge(warm_bundle(bundle, device), MeasuresConfig.model_validate_json(measures))
+
+
+@lru_cache(_DOMAINS)
+def warm_truth_features(bundle: str, device: str, measures: str, truth: str) -> "Tensor":
+    """Return the features `[K, D]` of true pictures of a domain, of other people."""
+    from itportrait.evaluate import EvaluationProbeConfig
+    from itportrait.jobs.bank.scores import truth_images
+
+    judge = warm_set_judge(bundle, device, measures)
+    probe = EvaluationProbeConfig(kid_count=judge.config.truth_count)
+    images = truth_images(truth, probe, judge.bundle.generator.image_resolution)
+    assert images is not None
+    return judge.features(images)
 
 
 def read_references(bundle: str, device: str, target: Target, align: str) -> "Tensor | None":
@@ -80,6 +110,7 @@ def read_references(bundle: str, device: str, target: Target, align: str) -> "Te
 def warm_style(
     output: str, style: StoredStyle, strength: float, bundle: str, device: str
 ) -> "PreparedStyle":
+    """Return a style at a strength; no other cell asks for it, so that few are kept."""
     from itportrait.bundle.warm import warm_bundle
     from itportrait.styles import read_style
 
@@ -89,7 +120,7 @@ def warm_style(
     return found.with_models(models).prepare(models.generator, strength)
 
 
-@lru_cache(maxsize=4)
+@kept
 def warm_base(
     portraits: PortraitSet, shard: int, measures: str, bundle: str, device: str
 ) -> "tuple[PortraitViews, ...]":
@@ -106,20 +137,31 @@ def warm_base(
     return tuple(people)
 
 
-@lru_cache(maxsize=16)
+@kept
+def warm_base_features(
+    portraits: PortraitSet, shard: int, measures: str, bundle: str, device: str
+) -> "Tensor":
+    """Return the features `[N, 4, D]` of the pictures of `warm_base`."""
+    import torch
+
+    from itportrait.comparison.measures import pictures_of
+
+    judge = warm_set_judge(bundle, device, measures)
+    base = warm_base(portraits, shard, measures, bundle, device)
+    return torch.cat([judge.features(pictures_of(batch)) for batch in base])
+
+
+@kept
 def warm_truth(portraits: PortraitSet, shard: int, domain: str, size: int) -> "Tensor":
     """Return the true stylizations of a shard's people, seen as in their photos."""
     import torch
 
-    from itportrait.image import to_tensor
-    from itportrait.portraits import render_portrait
+    from itportrait.evaluate import true_stylizations
 
     assert portraits.people is not None
-    pictures: list[Tensor] = []
-    for portrait in read_portraits(portraits, shard):
-        person, camera = _person(portraits.people, portrait)
-        pictures.append(to_tensor(render_portrait(person, camera, size, domain=domain).image))
-    return torch.stack(pictures)
+    pairs = [_person(portraits.people, each) for each in read_portraits(portraits, shard)]
+    cameras = torch.stack([camera for _, camera in pairs])
+    return true_stylizations(domain, [person for person, _ in pairs], cameras, size)
 
 
 def true_views(
@@ -141,8 +183,7 @@ def _person(folder: str, portrait: Portrait) -> "tuple[Person, Tensor]":
     """Return the drawn person of a photo, and the true camera of its crop."""
     import torch
 
-    from itportrait.portraits import HELD_OUT_SEED, sample_people
+    from itportrait.evaluate import held_out
 
-    known = read_people(folder)
-    number, camera = known[portrait.file]
-    return sample_people(number + 1, HELD_OUT_SEED)[number], torch.tensor(camera)
+    number, camera = read_people(folder)[portrait.file]
+    return held_out(number + 1)[number], torch.tensor(camera)

@@ -7,16 +7,15 @@ import pytest
 import torch
 
 from itportrait.comparison.config import MeasuresConfig
-from itportrait.comparison.measures import Judge, pictures_of
+from itportrait.comparison.measures import Judge
 from itportrait.comparison.portraits import Portrait
-from itportrait.errors import InvalidArgumentError
 from itportrait.metrics import StyleTarget
 from itportrait.records import InvertedRecord, Status
 from itportrait.styles import PreparedGenerator
 from tests.helpers.portrait_style import FilteredPortraits, PortraitStyle
 from tests.helpers.tiny_family import own_samples, tiny_bundle
 
-CONFIG = MeasuresConfig(kid_subsets=2, kid_subset_size=3)
+CONFIG = MeasuresConfig()
 
 
 @pytest.fixture(scope="module")
@@ -98,16 +97,6 @@ def test_the_base_itself_is_what_scores_are_measured_from(judge, people):
     for row in rows:
         assert row.values["depth_variance"] == pytest.approx(1, abs=1e-4)
         assert row.values["truth_distance"] == pytest.approx(0, abs=1e-5)
-    views = [row.views for row in rows]
-    plain = pictures_of(base)
-    together, reasons = judge.together(views, plain, truth)
-    assert "kid" in together
-    assert "not above 0" in reasons["kid_ratio"]  # the base is the truth
-    assert "pictures" in reasons["fid"]
-    alone, none = judge.together(views[:1], plain[:1], None)
-    assert (alone, none) == ({}, {})
-    with pytest.raises(InvalidArgumentError, match="plain must be 2 portraits, as views, got 3"):
-        judge.together(views[:2], plain, truth)
 
 
 def test_a_lack_of_memory_or_storage_is_no_fault_of_a_portrait(judge, people, red, monkeypatch):

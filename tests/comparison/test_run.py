@@ -11,6 +11,7 @@ from itportrait.comparison.report import final_table
 from itportrait.comparison.tables import PART
 from itportrait.evaluate.portraits import NO_REFERENCES
 from itportrait.evaluate.score import NO_TRUTH
+from itportrait.jobs.bank import scores
 from itportrait.records import Status
 from tests.helpers.here import HereBackend
 from tests.helpers.small_comparison import compare_here, small_comparison
@@ -54,28 +55,40 @@ def test_every_cell_and_portrait_has_its_rows(place):
 
 def test_scores_have_intervals_sources_and_reasons(place):
     output, _, _ = place
-    scores = {
+    found = {
         (row["label"], row["domain"], row["seed"], row["metric"]): row
         for row in rows(output, "scores")
     }
-    one = scores["itportrait", "zombie", None, "identity"]
+    one = found["itportrait", "zombie", None, "identity"]
     assert one["low"] <= one["value"] <= one["high"]
     assert (one["count"], one["source"]) == (2, "identity")
-    same = scores["words", "zombie", None, "identity"]
+    same = found["words", "zombie", None, "identity"]
     assert (same["value"], same["difference"], same["best"]) == (one["value"], 0.0, True)
-    assert scores["itportrait", "bronze", 0, "kid"]["reason"] == NO_TRUTH
-    assert scores["itportrait", "zombie", 0, "kid"]["reason"] is None
-    assert scores["itportrait", "zombie", 0, "clip_image"]["reason"] == NO_REFERENCES
-    failed = scores["words", "bronze", None, "identity"]
+    assert found["itportrait", "bronze", 0, "kid"]["reason"] == NO_TRUTH
+    assert found["itportrait", "zombie", 0, "kid"]["reason"] is None
+    assert found["itportrait", "zombie", 0, "clip_image"]["reason"] == NO_REFERENCES
+    failed = found["words", "bronze", None, "identity"]
     assert failed["value"] is None
     assert "the domain has no prompt" in failed["reason"]
-    assert scores["itportrait", "zombie", 0, "style_bytes"]["value"] > 0
-    table = final_table(list(scores.values()))
+    assert found["itportrait", "zombie", 0, "style_bytes"]["value"] > 0
+    table = final_table(list(found.values()))
     assert [line.split()[0] for line in table.splitlines()] == ["method", "itportrait", "words"]
     assert table.count("*") >= 8  # of each column, at least one is the best
 
 
-def test_a_second_run_computes_nothing_and_a_change_only_what_it_touches(place):
+def counted(monkeypatch, owner, name):
+    """Return a list that grows with each call of a function."""
+    calls, function = [], getattr(owner, name)
+
+    def call(*args):
+        calls.append(args)
+        return function(*args)
+
+    monkeypatch.setattr(owner, name, call)
+    return calls
+
+
+def test_a_second_run_computes_nothing_and_a_change_only_what_it_touches(place, monkeypatch):
     output, data, report = place
     before, about = stamps(output), (output / "run.json").read_bytes()
     backend = HereBackend()
@@ -89,8 +102,13 @@ def test_a_second_run_computes_nothing_and_a_change_only_what_it_touches(place):
     assert {name: stamp for name, stamp in stamps(output).items() if name in before} == before
 
     changed = {**data, "measures": {**data["measures"], "side_deg": 20}}
+    bases, truths = (
+        counted(monkeypatch, Judge, "base"),
+        counted(monkeypatch, scores, "truth_images"),
+    )
     rescored = compare_here(changed)
     assert sum(result.computed for result in rescored.results) == 3
+    assert (len(bases), len(truths)) == (2, 1)  # shards, and domains with a truth; not cells
     styles = {name: stamp for name, stamp in before.items() if name.startswith("styles")}
     assert {n: s for n, s in stamps(output).items() if n.startswith("styles")} == styles
     parts = list((output / "cells/itportrait/zombie/seed-0").glob("part-*"))
