@@ -1,7 +1,6 @@
 """What a comparison computes with: adaptations and tasks of scores, as many at once as fit."""
 
 import threading
-import time
 from collections import defaultdict
 from collections.abc import Callable
 from typing import Any
@@ -64,7 +63,6 @@ class CellCompute(BackendCompute):
             ItportraitError: a task was lost again and again, or a style cannot be used; says why.
             OSError: storage failed again and again.
         """
-        began = time.monotonic()
         calls = [
             (shard, self._call(f"score {job.cell}", score_part, job, shard))
             for shard in job.portraits.shards
@@ -78,8 +76,7 @@ class CellCompute(BackendCompute):
                     f"portraits of shard {shard} could not be stylized: the process of their task "
                     f"was lost again and again ({uris.redact(str(result.error))})"
                 ) from result.error
-        seconds = time.monotonic() - began
-        return self.run(f"score {job.cell}", finish_cell, job, seconds)
+        return self.run(f"score {job.cell}", finish_cell, job)
 
     def run(self, name: str, function: Callable[..., Any], *args: Any) -> Any:
         """Run a function in a task with its arguments and, as the last one, the torch device.

@@ -98,8 +98,6 @@ class CellScores:
     """Why metrics are missing, by name."""
     parts: list[str]
     """Names of the files of its portraits."""
-    seconds: float = 0.0
-    """Seconds of the scoring tasks."""
 
 
 def cell_folder(output: str, cell: Cell) -> str:
@@ -182,12 +180,11 @@ def read_part(uri: str, *, views: bool = False) -> list[dict[str, Any]] | None:
         return None
 
 
-def finish_cell(job: CellJob, seconds: float, device: str) -> CellScores:
+def finish_cell(job: CellJob, device: str) -> CellScores:
     """Score a cell whose parts are whole, and mark it.
 
     Args:
         job: the cell.
-        seconds: that its parts took.
         device: torch device.
 
     Raises:
@@ -228,7 +225,6 @@ def finish_cell(job: CellJob, seconds: float, device: str) -> CellScores:
         values,
         missing_reasons(found | values.keys()) | reasons,
         [job.part(shard).rpartition("/")[2] for shard in job.portraits.shards],
-        seconds,
     )
     uris.put_bytes(uris.join(job.folder, MARKER), uris.to_json(asdict(scores)))
     return scores
