@@ -172,7 +172,7 @@ def test_methods_of_an_installed_wheel_run(installed, tmp_path):
         print(result.style.domain, result.step > 0)
         problem = Problem.of(torch.zeros(1, 3, 32, 32), torch.zeros(1, 25), ("a",))
         print(len(INVERSIONS.get("guess")(job.invert, bundle).run(problem)))
-        print(Threshold(job.adapt.threshold).weights(0.1))
+        print(Threshold(job.adapt.threshold, steps=40).weights(0.1))
     """
     lines = run(code, str(tmp_path / "bundle"), path=installed).splitlines()
     assert lines[-3:] == ["red True", "1", str((2 / 3, 1 / 3))]

@@ -27,8 +27,8 @@ class ThresholdConfig(Settings):
     text_probability: float = Field(default=0.35, ge=0, le=1)
     """Chance of a text step whatever the distance, for `hard`."""
     auto_steps: int = Field(default=20, ge=1)
-    """Number of stage-2 steps whose distances decide an `auto` threshold; until then, text
-    guides."""
+    """Number of stage-2 steps whose distances decide an `auto` threshold, a quarter of them at
+    most; until then, text guides."""
     auto_quantile: float = Field(default=0.5, ge=0, le=1)
     """Quantile of those distances that becomes the threshold."""
     softness: float = Field(default=0.1, gt=0)

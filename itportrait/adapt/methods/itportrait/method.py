@@ -41,7 +41,8 @@ class ItportraitMethod(FinetuningMethod[ItportraitConfig]):
         self.result = "text" if spec.uses_text else "image"
         self.led = round(config.lead * spec.steps) if spec.mode == "image_text" else 0
         self.pairs = self._built() if state is None else self._restored(state)
-        self.threshold = Threshold(config.threshold)
+        stages = [self.stage(index) for index in range(spec.steps)]
+        self.threshold = Threshold(config.threshold, steps=stages.count("text"))
         if state is not None:
             self.threshold.load_state_dict(state["threshold"])
         if spec.uses_images:

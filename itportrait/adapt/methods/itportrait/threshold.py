@@ -17,12 +17,18 @@ logger = logging.getLogger(__name__)
 class Threshold:
     """Choose the weights (text, image) of a step, from how far the image copy has moved.
 
-    With `value: auto` the first `auto_steps` steps are text steps, in which distances are gathered;
-    their quantile becomes the threshold. Part of the checkpoint, so a resumed run decides alike.
+    With `value: auto` the first `auto_steps` steps, a quarter of stage 2 at most, are text steps,
+    in which distances are gathered; their quantile becomes the threshold. Part of the checkpoint,
+    so a resumed run decides alike.
+
+    Args:
+        config: settings of the threshold.
+        steps: number of stage-2 steps of the run.
     """
 
-    def __init__(self, config: ThresholdConfig) -> None:
+    def __init__(self, config: ThresholdConfig, steps: int) -> None:
         self.config = config
+        self.auto_steps = max(1, min(config.auto_steps, steps // 4))
         self.balance = BALANCES.get(config.kind)(config)
         self.value: float | None = None if config.value == "auto" else float(config.value)
         self._gathered: list[float] = []
@@ -48,7 +54,7 @@ class Threshold:
 
     def _gather(self, distance: float) -> None:
         self._gathered.append(distance)
-        if len(self._gathered) < self.config.auto_steps:
+        if len(self._gathered) < self.auto_steps:
             return
         values = torch.tensor(self._gathered, dtype=torch.float64)
         self.value = float(values.quantile(self.config.auto_quantile))

@@ -8,8 +8,8 @@ from itportrait.adapt.methods.itportrait.threshold import Threshold
 from itportrait.learning.seeds import step_rng
 
 
-def make(**fields):
-    return Threshold(ThresholdConfig.parse(fields))
+def make(steps=100, **fields):
+    return Threshold(ThresholdConfig.parse(fields), steps=steps)
 
 
 def test_hard_switches_at_the_published_value():
@@ -48,6 +48,15 @@ def test_auto_takes_the_quantile_of_the_first_steps_and_says_so(caplog):
         assert threshold.weights(distance) == (1.0, 0.0)
     assert threshold.value == pytest.approx(0.2)
     assert "auto -> 0.2000" in caplog.text
+    assert threshold.weights(0.3) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize(("steps", "gathered"), [(12, 3), (10, 2), (3, 1), (0, 1)])
+def test_auto_leaves_most_of_a_short_stage_to_the_threshold(steps, gathered):
+    threshold = make(steps=steps, value="auto", auto_steps=10)
+    for _ in range(gathered):
+        assert threshold.value is None
+        threshold.weights(0.2)
     assert threshold.weights(0.3) == (0.0, 1.0)
 
 
