@@ -2,16 +2,13 @@
 
 import threading
 from collections import defaultdict
-from collections.abc import Callable
-from typing import Any
 
 from itportrait.comparison.config import ComparisonConfig
 from itportrait.comparison.scoring import CellJob, CellScores, finish_cell, score_part
 from itportrait.comparison.style_store import StoredStyle, StyleStore
 from itportrait.errors import ItportraitError
 from itportrait.execution.causes import Cause
-from itportrait.execution.errands import ErrandLimits, Errands, GivenUp, run_patiently
-from itportrait.execution.executor import Call
+from itportrait.execution.errands import ErrandLimits, Errands, GivenUp
 from itportrait.io import uris
 from itportrait.jobs.backend import Backend
 from itportrait.jobs.bank.compute import BackendCompute
@@ -77,25 +74,3 @@ class CellCompute(BackendCompute):
                     f"was lost again and again ({uris.redact(str(result.error))})"
                 ) from result.error
         return self.run(f"score {job.cell}", finish_cell, job)
-
-    def run(self, name: str, function: Callable[..., Any], *args: Any) -> Any:
-        """Run a function in a task with its arguments and, as the last one, the torch device.
-
-        Raises:
-            ItportraitError: it was lost again and again, with the reason; or what it raised.
-        """
-        return run_patiently(self.backend.executor(), self._call(name, function, *args))
-
-    @property
-    def _device(self) -> str:
-        return "cuda" if self._gpus else "cpu"
-
-    def _call(self, name: str, function: Callable[..., Any], *args: Any) -> Call:
-        return Call(
-            function=function,
-            args=(*args, self._device),
-            name=name,
-            num_cpus=self.config.cpus_per_worker,
-            num_gpus=self._gpus,
-            timeout_s=self.config.deadline_s,
-        )

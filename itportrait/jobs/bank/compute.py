@@ -66,13 +66,25 @@ class BackendCompute:
         return self.backend.train(job, self.config, storage=self.storage)
 
     def score(self, job: ScoreJob) -> Scores:
-        """Score in a task; a lost process or node is tried again, and memory is waited for."""
-        call = Call(
-            function=score_job,
-            args=(job, "cuda" if self._gpus else "cpu"),
-            name=f"score {job.spec.name}",
+        """Score in a task."""
+        return self.run(f"score {job.spec.name}", score_job, job)
+
+    def run(self, name: str, function: Callable[..., Any], *args: Any) -> Any:
+        """Run a function in a task with its arguments and, as the last one, the torch device.
+
+        A lost process or node is tried again, and memory is waited for.
+
+        Raises:
+            ItportraitError: it was lost again and again, with the reason; or what it raised.
+        """
+        return run_patiently(self.backend.executor(), self._call(name, function, *args))
+
+    def _call(self, name: str, function: Callable[..., Any], *args: Any) -> Call:
+        return Call(
+            function=function,
+            args=(*args, "cuda" if self._gpus else "cpu"),
+            name=name,
             num_cpus=self.config.cpus_per_worker,
             num_gpus=self._gpus,
             timeout_s=self.config.deadline_s,
         )
-        return run_patiently(self.backend.executor(), call)
