@@ -9,7 +9,7 @@ from itportrait.comparison.estimates import Key, best_labels, difference, mean_o
 from itportrait.comparison.names import CELL_METRICS, METRICS, PORTRAIT_METRICS
 from itportrait.comparison.run import CellResult
 from itportrait.comparison.scoring import cell_folder, read_part
-from itportrait.errors import ItportraitError
+from itportrait.errors import InvalidArgumentError, ItportraitError
 from itportrait.io import uris
 
 DRAWS = 2_000
@@ -22,8 +22,8 @@ class Measurements:
 
     label: str
     values: dict[str, dict[Key, float]]
-    reasons: dict[str, dict[str, str]]
-    """Metric -> domain -> why it is missing there."""
+    reasons: dict[str, dict[tuple[str, int], str]]
+    """Metric -> domain and seed -> why it is missing there."""
 
 
 def portrait_rows(output: str, results: Iterable[CellResult]) -> list[dict[str, Any]]:
@@ -84,14 +84,11 @@ def _measurements(
     for result in results:
         cell = result.cell
         entry = found.setdefault(cell.label, Measurements(cell.label, {}, {}))
-        values = result.scores.values if result.scores else {}
-        for metric in CELL_METRICS:
-            if metric in values and math.isfinite(values[metric]):
-                entry.values.setdefault(metric, {})[(cell.domain, "", cell.seed)] = values[metric]
-        for metric in METRICS:
-            reason = result.reason or (result.scores.reasons.get(metric) if result.scores else None)
-            if reason:
-                entry.reasons.setdefault(metric, {})[cell.domain] = reason
+        values, reasons = _of_cell(result)
+        for metric, value in values.items():
+            entry.values.setdefault(metric, {})[(cell.domain, "", cell.seed)] = value
+        for metric, reason in reasons.items():
+            entry.reasons.setdefault(metric, {})[(cell.domain, cell.seed)] = reason
     for row in portraits:
         entry = found[row["label"]]
         for metric in PORTRAIT_METRICS:
@@ -99,6 +96,28 @@ def _measurements(
                 key = (row["domain"], row["record_id"], row["seed"])
                 entry.values.setdefault(metric, {})[key] = row[metric]
     return list(found.values())
+
+
+def _of_cell(result: CellResult) -> tuple[dict[str, float], dict[str, str]]:
+    """Return the figures that all portraits of a cell have together, and why metrics are missing.
+
+    Raises:
+        InvalidArgumentError: a figure that no table knows.
+    """
+    if result.scores is None:
+        return {}, dict.fromkeys(METRICS, result.reason)
+    values, reasons = dict(result.scores.values), dict(result.scores.reasons)
+    if unknown := (values.keys() - CELL_METRICS.keys()) | (reasons.keys() - METRICS.keys()):
+        raise InvalidArgumentError(
+            f"metrics of {result.cell}",
+            expected=f"some of {', '.join(METRICS)}",
+            actual=", ".join(sorted(unknown)),
+            remedy="metrics are named in itportrait.comparison.names",
+        )
+    for metric, value in list(values.items()):
+        if not math.isfinite(value):
+            reasons[metric] = f"the value is {values.pop(metric)}"
+    return values, reasons
 
 
 def _chosen(
@@ -122,7 +141,7 @@ def _row(
     row = {"label": found.label, "domain": domain, "seed": seed, "metric": metric, "source": source}
     values = _chosen(found, metric, domain, seed)
     if not values:
-        return {**row, "count": 0, "reason": _reason(found, metric, domain)}
+        return {**row, "count": 0, "reason": _reason(found, metric, domain, seed)}
     estimate = mean_of(values, DRAWS)
     row |= {"value": estimate.mean, "low": estimate.low, "high": estimate.high}
     row |= {"count": estimate.count}
@@ -140,11 +159,12 @@ def _difference(values: dict[Key, float], others: dict[Key, float]) -> dict[str,
     return {"difference": estimate.mean, **ends}
 
 
-def _reason(found: Measurements, metric: str, domain: str | None) -> str:
-    reasons = found.reasons.get(metric, {})
-    if domain is not None:
-        return reasons.get(domain, "no portrait has it")
-    texts = list(dict.fromkeys(reasons.values()))
+def _reason(found: Measurements, metric: str, domain: str | None, seed: int | None) -> str:
+    texts = dict.fromkeys(
+        text
+        for place, text in found.reasons.get(metric, {}).items()
+        if domain in (None, place[0]) and seed in (None, place[1])
+    )
     return "; ".join(texts) or "no portrait has it"
 
 
