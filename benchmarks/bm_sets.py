@@ -13,24 +13,27 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
-from itportrait.adapt import AdaptConfig, DomainSpec, adapt_domain
-from itportrait.adapt.methods import METHODS
-from itportrait.bundle import load_bundle
+from itportrait.adapt import AdaptConfig, AdaptReport, DomainSpec, adapt_domain, resolve
+from itportrait.adapt.methods import METHODS, MethodContext
+from itportrait.bundle import Bundle, load_bundle
+from itportrait.compared.against import AdversarialMethod
 from itportrait.evaluate import EvaluationProbeConfig
 from itportrait.geometry.camera import camera_angles
 from itportrait.image import encode
 from itportrait.jobs.bank.scores import ScoreJob, score_job
 from itportrait.pages.contact_sheet import contact_sheet
-from itportrait.picture_sets import DrawnSet
+from itportrait.picture_sets import DrawnSet, PictureBatch
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("--domains", default="clown,zombie,alien")
-    parser.add_argument("--method", default="avatargan3d")
+    parser.add_argument("--method", default="avatargan3d", choices=methods_of_sets())
     parser.add_argument("--count", type=int, default=64)
     parser.add_argument("--steps", type=int, default=100)
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--options", default="{}", help="JSON of the method's settings")
     parser.add_argument("--sheets", default="", help="folder of contact sheets")
     args = parser.parse_args()
@@ -38,18 +41,23 @@ def main() -> None:
         print(json.dumps(measure(domain, args)), flush=True)
 
 
+def methods_of_sets() -> list[str]:
+    """Return the names of the methods that estimate the cameras of a set's pictures."""
+    return [name for name in METHODS.names() if issubclass(METHODS.get(name), AdversarialMethod)]
+
+
 def measure(domain: str, args: argparse.Namespace) -> dict[str, Any]:
     """Adapt to one domain's pictures; return its scores."""
     bundle = load_bundle("mini")
     values = {"name": domain, "mode": "image", "method": args.method, "steps": args.steps}
-    values |= {"pictures": f"mini:{domain}", "pictures_count": args.count}
+    values |= {"seed": args.seed, "pictures": f"mini:{domain}", "pictures_count": args.count}
     spec = DomainSpec.parse({**values, "options": json.loads(args.options)})
     pictures = DrawnSet(domain, args.count, bundle.generator.image_resolution)
     pictures.sample()  # drawn before the clock starts
-    poses = Poses(spec, pictures)
+    last = LastState()
     started = time.process_time()
     settings = AdaptConfig.parse({"preset": "mini"})
-    result = adapt_domain(bundle, spec, settings, pictures=pictures, on_report=poses.keep)
+    result = adapt_domain(bundle, spec, settings, pictures=pictures, on_report=last.keep)
     seconds = time.process_time() - started
     job = ScoreJob(
         bundle="mini",
@@ -67,55 +75,64 @@ def measure(domain: str, args: argparse.Namespace) -> dict[str, Any]:
         sheet = contact_sheet(faces, columns=columns, names=["set", "style", "base"])
         Path(args.sheets).mkdir(parents=True, exist_ok=True)
         (Path(args.sheets) / f"{args.method}-{domain}.png").write_bytes(encode(sheet))
+    batch, cameras = proposed(spec, settings, bundle, pictures, last.method)
     names = ("kid_ratio", "kid", "identity", "depth_variance", "view_consistency", "diversity")
     return {
         "domain": domain,
+        "seed": args.seed,
         "step": result.step,
         "seconds": round(seconds, 1),
         **{name: round(scores.metrics["style"][name], 4) for name in names},
-        **poses.judged(bundle),
+        **pose_errors(bundle, batch, cameras, pictures),
         "notes": result.notes,
     }
 
 
-class Poses:
-    """The pose estimates of a run's end, judged by cameras that the run has not seen."""
+class LastState:
+    """The state of a run's end."""
 
-    def __init__(self, spec: DomainSpec, pictures: DrawnSet) -> None:
-        self.spec, self.pictures = spec, pictures
-        self.state: dict[str, Any] = {}
+    def __init__(self) -> None:
+        self.method: dict[str, Any] = {}
 
-    def keep(self, report: Any) -> None:
+    def keep(self, report: AdaptReport) -> None:
         """Keep the state of the last report."""
-        if report.last or report.kept:
-            self.state = report.state()["method"]
-
-    def judged(self, bundle: Any) -> dict[str, float]:
-        """Return mean errors in degrees: of the bundle's encoder, and of the run's estimates."""
-        batch = self.pictures.batch(0, self.pictures.count, seed=0)
-        rows = [int(name.rpartition("-")[2]) for name in batch.record_ids]
-        true = torch.stack(camera_angles(self.pictures.cameras[rows]), 1)
-        with torch.no_grad():
-            before = bundle.encoder(batch.images)[1]
-        after = estimates(self.spec, bundle, batch, self.pictures, self.state)
-        errors = {"pose_before_deg": before, "pose_after_deg": after}
-        return {
-            k: round(float((v - true).norm(dim=1).rad2deg().mean()), 2) for k, v in errors.items()
-        }
+        if report.last:
+            self.method = report.state()["method"]
 
 
-def estimates(
-    spec: DomainSpec, bundle: Any, batch: Any, pictures: DrawnSet, state: dict[str, Any]
-) -> torch.Tensor:
-    """Return the angles `[N, 2]` that a run's last state gives pictures."""
-    if spec.method == "avatargan3d":
-        from itportrait.compared.avatargan3d.cameras import CameraAlignment
-        from itportrait.compared.avatargan3d.config import CamerasConfig
+def pose_errors(
+    bundle: Bundle, batch: PictureBatch, cameras: Tensor, pictures: DrawnSet
+) -> dict[str, float]:
+    """Return mean errors in degrees: of the bundle's encoder, and of proposed cameras.
 
-        alignment = CameraAlignment(bundle, pictures, CamerasConfig(), spec.seed)
-        alignment.load_state_dict(state["cameras"])
-        return alignment.angles(batch)
-    raise SystemExit(f"no estimates are known of {METHODS.get(spec.method).__name__}")
+    Args:
+        bundle: before the run.
+        batch: all pictures.
+        cameras: `[N, 25]` proposed for them.
+        pictures: the set, which knows the true cameras.
+    """
+    rows = [int(name.rpartition("-")[2]) for name in batch.record_ids]
+    true = torch.stack(camera_angles(pictures.cameras[rows]), 1)
+    assert bundle.encoder is not None
+    with torch.no_grad():
+        before = bundle.encoder(batch.images)[1]
+    after = torch.stack(camera_angles(cameras), 1)
+    errors = {"pose_before_deg": before, "pose_after_deg": after}
+    return {k: round(float((v - true).norm(dim=1).rad2deg().mean()), 2) for k, v in errors.items()}
+
+
+def proposed(
+    spec: DomainSpec, settings: AdaptConfig, bundle: Bundle, pictures: DrawnSet, state: Any
+) -> tuple[PictureBatch, Tensor]:
+    """Return all pictures, and the cameras `[N, 25]` that a run's state proposes for them."""
+    config = resolve(spec, settings)
+    context = MethodContext(bundle, spec, config, [], pictures=pictures)
+    method = METHODS.get(spec.method)(context, state)
+    assert isinstance(method, AdversarialMethod)
+    batch = pictures.batch(0, pictures.count, seed=0)
+    mirrored = torch.zeros(pictures.count, dtype=torch.bool)
+    with torch.no_grad():
+        return batch, method.proposed(batch, batch.images, mirrored)
 
 
 if __name__ == "__main__":
