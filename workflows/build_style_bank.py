@@ -58,8 +58,17 @@ def build(args: argparse.Namespace) -> int:
     wait_s = WAIT_S if args.if_busy == "wait" else 0.0
     with Lease(bank.uri, what=what, wait_s=wait_s) as lease:
         plan = plan_build(
-            spec, bank, model_id=model_id, date=date, tracking_uri=args.mlflow, only=args.domains
+            spec,
+            bank,
+            model_id=model_id,
+            date=date,
+            tracking_uri=args.mlflow,
+            only=args.domains,
+            strict=args.strict,
         )
+        for job in plan.jobs:
+            for warning in job.warnings:
+                print(f"warning: domain {job.spec.name!r}: {warning}", file=sys.stderr, flush=True)
         # A night without changes starts no Ray at all.
         session = ray_session(args.address) if plan.jobs else nullcontext()
         name, tags = f"bank-{plan.bank_id}", {"date": date, "kind": "build"}
@@ -113,6 +122,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="defaults.steps=40")
     add("--address", default=None, help="Ray: auto, host:port; absent: embedded")
     add("--mlflow", default=mlflow, help="tracking URI, or none")
+    add("--strict", action="store_true", help="refuse domains of which there is a warning")
     add("--if-busy", choices=("leave", "wait"), default="leave", help="another build is running")
     return parser.parse_args(arguments)
 

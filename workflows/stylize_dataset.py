@@ -53,7 +53,10 @@ def start(args: argparse.Namespace) -> int:
             check_shared(config.places())
         backend = RayBackend()
         model_id = known_model_id(config, backend.executor())
-        job = StylizeJob(config, model_id, backend, retry_failed=args.retry == "failed")
+        retry_failed = args.retry == "failed"
+        job = StylizeJob(config, model_id, backend, retry_failed=retry_failed, strict=args.strict)
+        for warning in job.said_of_domains():
+            print(f"warning: {warning}", file=sys.stderr, flush=True)
         return show_plan(job) if args.dry_run else run(job)
 
 
@@ -115,6 +118,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="ingest.shard_size=4")
     add("--address", default=None, help="Ray: auto, host:port; absent: embedded")
     add("--dry-run", action="store_true", help="print what would be done")
+    add("--strict", action="store_true", help="refuse domains of which there is a warning")
     add("--retry", choices=("failed",), default=None, help="compute failed records again")
     return parser.parse_args(arguments)
 

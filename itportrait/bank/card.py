@@ -22,6 +22,7 @@ def version_card(
     step: int,
     seconds: float,
     build: str,
+    warnings: Sequence[str] = (),
 ) -> str:
     """Write the Markdown card of a domain's version: what it is, how good, and why it is served.
 
@@ -34,6 +35,7 @@ def version_card(
         step: optimization step that was kept.
         seconds: of training.
         build: name of the build that made it.
+        warnings: what people should know of it.
     """
     references = ", ".join(f"`{_name(uri)}`" for uri in spec.get("references") or ()) or "none"
     lines = [
@@ -41,6 +43,7 @@ def version_card(
         "",
         f"Published as **{decision.verdict}** by {build}: {'; '.join(decision.reasons)}.",
         "",
+        *(f"**Warning**, {text}.\n" for text in warnings),
         "| | |",
         "| --- | --- |",
         f"| mode | {spec['mode']} |",

@@ -26,6 +26,7 @@ class _About:
     align: dict[str, Any] | None = None
     gate: dict[str, Any] | None = None
     training: dict[str, float] | None = None
+    warnings: list[str] = field(default_factory=list)
 
 
 def check_card(specification: dict[str, Any], about: dict[str, Any], source: str) -> None:

@@ -67,6 +67,11 @@ class BankVersion:
     created: str = ""
 
     @property
+    def warnings(self) -> list[str]:
+        """Return what people should know of it: each a sentence that begins with its kind."""
+        return list(self.info.get("warnings") or ())
+
+    @property
     def run_name(self) -> str:
         """Return the name of the training that made it, and the key of its tracked run."""
         return f"{self.domain}-{self.fingerprint}"

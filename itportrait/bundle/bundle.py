@@ -147,6 +147,26 @@ class Bundle:
                     model.to(target)
         return self
 
+    def unknown_words(self, text: str) -> list[str]:
+        """Return the words of a prompt that one of the image-text models has never seen.
+
+        Vocabularies alone are read, no weights; those of large models are open.
+
+        Raises:
+            MissingModelError: a file of such a model is absent or altered.
+            CheckpointError: a vocabulary is malformed.
+        """
+        from itportrait.perception.clip_files import read_vocabulary
+        from itportrait.perception.words import unknown_words
+
+        found: dict[str, None] = {}
+        for item in self.spec.perception.clips:
+            folder = self._find(item.path)
+            if item.kind == "mini" and folder is not None:
+                words, _ = read_vocabulary(folder / "vocabulary.json")
+                found |= dict.fromkeys(unknown_words(text, words))
+        return list(found)
+
     def verify(self) -> None:
         """Check every file against its digest.
 

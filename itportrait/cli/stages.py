@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterable
+from dataclasses import replace
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Annotated
 
@@ -94,6 +95,9 @@ def adapt(
     ] = "a photo of a person",
     steps: Annotated[int, typer.Option(help="Upper bound of the steps.")] = 401,
     method: Annotated[str, typer.Option(help="Adaptation method.")] = "itportrait",
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse a domain of which there is a warning.")
+    ] = False,
     config: Config = "",
     set_: Set = None,
     device: Device = "auto",
@@ -105,6 +109,7 @@ def adapt(
     from itportrait.jobs.stylize.config import load_job
     from itportrait.training.domain_job import DomainJob
     from itportrait.training.here import adapt_here
+    from itportrait.training.vetting import refuse_warnings, vet_jobs
 
     mode = "image_text" if prompt and (reference or pictures) else "text" if prompt else "image"
     job = load_job(config or None, set_, required=(), bank=bank)
@@ -122,7 +127,13 @@ def adapt(
     )
     styles = Bank(job.bank)
     version = task.find_in(styles)
+    warnings = vet_jobs([task])[0] if version is None else version.warnings
+    for text in warnings:
+        print(f"warning: {text}", file=sys.stderr)
+    if strict:
+        refuse_warnings({name: warnings})
     if version is None:
+        task = replace(task, warnings=tuple(warnings))
         trained = adapt_here(task, device=device_of(device), on_report=_print_report)
         version = styles.publish(trained.version(), trained.files)
     else:

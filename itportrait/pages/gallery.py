@@ -62,12 +62,14 @@ class GalleryDomain:
         prompt: its text, or None.
         reference: uint8 `[H, W, 3]`, its style image, or None.
         metrics: numbers to show, by name (`clip_direction`, `identity`, ...).
+        warnings: what people should know of it.
     """
 
     name: str
     prompt: str | None = None
     reference: np.ndarray | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
+    warnings: Sequence[str] = ()
 
 
 def render_gallery(
@@ -138,9 +140,13 @@ def _domain(domain: GalleryDomain, side: int) -> str:
         for name, label in _METRICS.items()
         if name in domain.metrics
     )
+    said = "".join(
+        f'<p class="small"><b class="rejected">warning</b> {html.escape(text)}</p>'
+        for text in domain.warnings
+    )
     return (
         f'<section class="card domain">{picture}<div><h3>{html.escape(domain.name)}</h3>{prompt}'
-        f'<p class="soft small">{guided}</p><dl>{rows}</dl></div></section>'
+        f'<p class="soft small">{guided}</p>{said}<dl>{rows}</dl></div></section>'
     )
 
 

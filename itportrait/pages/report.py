@@ -114,8 +114,9 @@ def _domains(run: Mapping[str, Any]) -> str:
     for name, domain in run.get("domains", {}).items():
         means = run["stages"].get(f"stylize {name}", {}).get("means", {})
         shown = [f"{means[key]:.3f}" if key in means else "-" for key in _MEASURES]
-        rows.append([name, domain.get("version") or "none", *shown, domain.get("error") or ""])
-    heads = ["domain", "version", *(key.replace("_", " ") for key in _MEASURES), "error"]
+        said = [domain.get("error") or "", *domain.get("warnings", ())]
+        rows.append([name, domain.get("version") or "none", *shown, "; ".join(filter(None, said))])
+    heads = ["domain", "version", *(key.replace("_", " ") for key in _MEASURES), "warnings, errors"]
     if not any(row[-1] for row in rows):
         heads, rows = heads[:-1], [row[:-1] for row in rows]
     return table(heads, rows) if rows else ""

@@ -10,7 +10,6 @@ Two thirds of the weights are embeddings of tokens that no caption has, and zero
 safetensors cannot be, the file has 3 MB instead of 9.5.
 """
 
-import re
 from functools import cache
 from pathlib import Path
 from typing import Any, Self
@@ -24,6 +23,7 @@ from itportrait.errors import InvalidArgumentError, MissingModelError, UnknownNa
 from itportrait.image import resize
 from itportrait.perception.clip_files import check_config, create_model, read_vocabulary
 from itportrait.perception.trunk import check_image
+from itportrait.perception.words import unknown_words
 
 MINI_NAME = "itportrait-mini"
 WEIGHTS_FILE = "clip.pt"
@@ -161,15 +161,10 @@ class ImageTextModel(nn.Module):
         """
         if self.vocabulary is None:
             return []
-        return [word for word in dict.fromkeys(split_words(text)) if word not in self.vocabulary]
+        return unknown_words(text, self.vocabulary)
 
 
 @cache
 def _tokenizer(context_length: int) -> Any:
     """Return open_clip's own tokenizer, whose vocabulary takes a quarter of a second to read."""
     return open_clip.SimpleTokenizer(context_length=context_length)
-
-
-def split_words(text: str) -> list[str]:
-    """Return the words of a text in lower case, without punctuation and numbers."""
-    return re.findall(r"[a-z]+(?:'[a-z]+)?", text.lower())

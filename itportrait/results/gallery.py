@@ -192,6 +192,7 @@ def _page(
                 prompt=version.spec.get("prompt"),
                 reference=pictures[0] if pictures else None,
                 metrics={**version.metrics, **job.means.get(recipe.domain, {})},
+                warnings=version.warnings,
             )
         )
     total = sum(job.counts.values())

@@ -72,6 +72,7 @@ class DomainJob:
             travel with the job, since workers may not see the files of the driver's machine.
         set_digest: of the set of pictures that guides the domain; "" where none does.
         tracking: where curves go.
+        warnings: what people should know of what guides it, from `vet_jobs`.
     """
 
     bundle: str
@@ -83,6 +84,7 @@ class DomainJob:
     pictures: tuple[bytes, ...] = field(default=(), repr=False)
     set_digest: str = ""
     tracking: TrackingTarget = field(default_factory=TrackingTarget)
+    warnings: tuple[str, ...] = ()
 
     @classmethod
     def of(
@@ -138,7 +140,8 @@ class DomainJob:
     @property
     def tags(self) -> dict[str, str]:
         """Return the tags of its tracked run."""
-        return {"domain": self.spec.name, "fingerprint": self.fingerprint, **self.spec.tags}
+        tags = {"domain": self.spec.name, "fingerprint": self.fingerprint, **self.spec.tags}
+        return tags | ({"warnings": "; ".join(self.warnings)} if self.warnings else {})
 
 
 def read_references(spec: DomainSpec) -> tuple[bytes, ...]:

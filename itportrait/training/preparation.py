@@ -5,12 +5,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from itportrait.align.config import AlignConfig
-from itportrait.errors import InvalidArgumentError
+from itportrait.errors import DecodeError, InvalidArgumentError, NoInputError
 from itportrait.io import uris
 from itportrait.training.domain_job import DomainJob
 
 if TYPE_CHECKING:
     from itportrait.adapt import Reference
+    from itportrait.align import Aligner
     from itportrait.bundle import Bundle
     from itportrait.picture_sets import PictureSet
 
@@ -79,20 +80,36 @@ def reference_images(
 
     Raises:
         DecodeError: one is not a picture.
-        InvalidArgumentError: no face was found and the picture is not square.
+        NoInputError: no face was found and the picture is not square.
     """
-    from itportrait.adapt import Reference
     from itportrait.align import Aligner
+
+    aligner = Aligner.of_bundle(align, bundle)
+    return [
+        _align_reference(aligner, uri, data) for uri, data in zip(references, pictures, strict=True)
+    ]
+
+
+def _align_reference(aligner: "Aligner", uri: str, data: bytes) -> "Reference":
+    from itportrait.adapt import Reference
     from itportrait.io.decoding import decode_photo
     from itportrait.records import Source, Status
 
-    aligner = Aligner.of_bundle(align, bundle)
-    found = []
-    for uri, data in zip(references, pictures, strict=True):
-        rows = aligner.align(Source(uri=uri, data=data))
-        row = next((row for row in rows if row.status is Status.OK), None)
-        if row is None or row.pixels is None:
-            found.append(Reference(decode_photo(data), None, uris.redact(uri)))
-        else:
-            found.append(Reference(row.pixels, row.camera, uris.redact(uri)))
-    return found
+    rows, name = aligner.align(Source(uri=uri, data=data)), uris.redact(uri)
+    for row in rows:
+        if row.status is Status.OK and row.pixels is not None:
+            return Reference(row.pixels, row.camera, name)
+    try:
+        pixels = decode_photo(data)
+    except DecodeError as error:
+        raise DecodeError(f"reference {name}: {error}") from None
+    height, width = pixels.shape[:2]
+    if height != width:
+        reasons = "; ".join(f"{row.error.type}: {row.error.message}" for row in rows if row.error)
+        raise NoInputError(
+            f"no face found in {name} ({reasons}); take a picture in which the face is larger and "
+            "seen from the front, or crop this one by hand to a square around the head, as "
+            "portraits are aligned: a square picture is taken as it is, and this one has "
+            f"{width} x {height} pixels"
+        )
+    return Reference(pixels, None, name)

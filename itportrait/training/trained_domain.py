@@ -48,6 +48,7 @@ class TrainedDomain:
                 **self.info,
                 "base": uris.redact(self.job.bundle),
                 "align": self.job.align.model_dump(mode="json"),
+                **({"warnings": list(self.job.warnings)} if self.job.warnings else {}),
             },
             references=tuple(sorted(path for path in self.files if path.startswith("references/"))),
         )
@@ -106,7 +107,8 @@ def _card(trained: TrainedDomain) -> str:
             f"- set of pictures: {about['count']}; left out: {left_out or 'none'}; license: "
             f"{spec.license or '-'}"
         )
-    lines += [f"- base model: {trained.base_model_id}", f"- step: {trained.info.get('step')}", ""]
+    lines += [f"- base model: {trained.base_model_id}", f"- step: {trained.info.get('step')}"]
+    lines += [*(f"- **warning** {text}" for text in trained.job.warnings), ""]
     lines += ["| metric | value |", "| --- | --- |"]
     lines += [f"| {name} | {value:.4g} |" for name, value in sorted(trained.metrics.items())]
     return "\n".join(lines) + "\n"

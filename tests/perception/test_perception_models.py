@@ -12,7 +12,7 @@ from itportrait.errors import (
     MissingModelError,
     UnknownNameError,
 )
-from itportrait.perception.clip import ImageTextModel, split_words
+from itportrait.perception.clip import ImageTextModel
 from itportrait.perception.encoder import MAX_ANGLE, EncoderModel
 from itportrait.perception.identity import (
     ExternalIdentityModel,
@@ -200,7 +200,3 @@ def test_image_text_models_are_never_downloaded(tmp_path):
     (tmp_path / "weights.safetensors").write_bytes(b"nothing")
     with pytest.raises(CheckpointError, match=r"weights\.safetensors: truncated"):
         ImageTextModel.load("ViT-B-32", tmp_path / "weights.safetensors")
-
-
-def test_words_are_split_without_case_and_punctuation():
-    assert split_words("A 3D-Portrait, isn't it?") == ["a", "d", "portrait", "isn't", "it"]

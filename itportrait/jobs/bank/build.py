@@ -223,6 +223,7 @@ class BankBuild:
             step=int(trained.info.get("step") or 0),
             seconds=float(trained.metrics.get("seconds", 0.0)),
             build=self.plan.bank_id,
+            warnings=version.warnings,
         )
         preview = preview_png(scores.faces["base"], scores.faces[CANDIDATE])
         faces = scores.faces[CANDIDATE]

@@ -1,7 +1,7 @@
 """Plan a bank build: which domains changed, which are unchanged, and which cannot be built."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from itportrait.adapt import DomainSpec
@@ -16,6 +16,7 @@ from itportrait.training.domain_job import (
     TrackingTarget,
     training_storage,
 )
+from itportrait.training.vetting import refuse_warnings, vet_jobs
 
 
 class Outcome(StrEnum):
@@ -72,6 +73,7 @@ def plan_build(
     date: str,
     tracking_uri: str = "none",
     only: Sequence[str] = (),
+    strict: bool = False,
 ) -> BuildPlan:
     """Compare every domain's fingerprint with the bank's.
 
@@ -82,6 +84,7 @@ def plan_build(
         date: name of the night.
         tracking_uri: MLflow, absolute.
         only: names of the domains to look at; empty: all.
+        strict: a domain of which anything is to be warned fails.
 
     Raises:
         UnknownNameError: `only` names a domain that the specification lacks.
@@ -96,13 +99,18 @@ def plan_build(
     for name, domain in spec.domains.items():
         if only and name not in only:
             continue
-        planned = _plan_domain(spec, domain, bank, model_id, tracking)
+        planned = _plan_domain(spec, domain, bank, model_id, tracking, strict)
         (jobs if isinstance(planned, DomainJob) else settled).append(planned)
     return BuildPlan(bank_id=bank_id, date=date, jobs=tuple(jobs), settled=tuple(settled))
 
 
 def _plan_domain(
-    spec: BankSpec, domain: BankDomain, bank: Bank, model_id: str, tracking: TrackingTarget
+    spec: BankSpec,
+    domain: BankDomain,
+    bank: Bank,
+    model_id: str,
+    tracking: TrackingTarget,
+    strict: bool,
 ) -> DomainJob | DomainResult:
     plain: DomainSpec = domain.spec()
     try:
@@ -118,7 +126,7 @@ def _plan_domain(
         return DomainResult(domain=domain.name, outcome=Outcome.FAILED, reason=str(error))
     found = job.find_in(bank)
     if found is None:
-        return job
+        return _vetted(job, strict)
     # A driver that was killed between publishing and clearing up leaves the run's checkpoints.
     uris.remove(uris.join(training_storage(bank.uri), job.run_name), recursive=True)
     is_champion = bank.index()["domains"][domain.name]["champion"] == found.version
@@ -129,6 +137,18 @@ def _plan_domain(
         metrics=found.metrics,
         reason="" if is_champion else "held back; another version is champion",
     )
+
+
+def _vetted(job: DomainJob, strict: bool) -> DomainJob | DomainResult:
+    """Return a training with its warnings, or the failure of one that cannot be begun."""
+    name = job.spec.name
+    try:
+        job = replace(job, warnings=vet_jobs([job])[0])
+        if strict:
+            refuse_warnings({name: job.warnings})
+    except (ItportraitError, OSError) as error:
+        return DomainResult(domain=name, outcome=Outcome.FAILED, reason=uris.redact(str(error)))
+    return job
 
 
 def check_date(date: str) -> str:

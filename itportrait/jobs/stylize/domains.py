@@ -2,12 +2,15 @@
 
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import replace
 from functools import cached_property, partial
 
 from itportrait.adapt.domain import DomainSpec
 from itportrait.bank.store import Bank, BankVersion
 from itportrait.engine.pipeline import Domain
 from itportrait.errors import ItportraitError, UnknownNameError
+from itportrait.execution.errands import run_patiently
+from itportrait.execution.executor import Call
 from itportrait.jobs.backend import Backend
 from itportrait.jobs.ready_made import find_champion, is_ready_made
 from itportrait.jobs.stylize.config import JobConfig
@@ -16,6 +19,7 @@ from itportrait.stages.recipe import Recipe
 from itportrait.training.domain_job import DomainJob, training_storage
 from itportrait.training.pool import TrainingPool
 from itportrait.training.trained_domain import publish_trained
+from itportrait.training.vetting import refuse_warnings, vet_jobs
 
 
 class JobDomains:
@@ -27,6 +31,7 @@ class JobDomains:
         backend: what trains.
         tracking: the run of the job.
         recipe_of: the last stage with a version of a bank.
+        strict: refuse domains of which anything is to be warned.
     """
 
     def __init__(
@@ -36,20 +41,42 @@ class JobDomains:
         backend: Backend,
         tracking: JobTracking,
         recipe_of: Callable[[BankVersion], Recipe],
+        *,
+        strict: bool = False,
     ) -> None:
         self.config, self.model_id, self.backend = config, model_id, backend
-        self.tracking, self.recipe_of = tracking, recipe_of
+        self.tracking, self.recipe_of, self.strict = tracking, recipe_of, strict
         self.bank = Bank(config.bank)
+        self.warnings: dict[str, list[str]] = {}
+        """What people should know of domains, by name; trained ones add what became of them."""
+        self._untrained: list[DomainJob] = []
         self._domain = partial(Domain, stage=config.stages[-1])
 
-    def find(self, domain: str | DomainSpec) -> Domain:
-        """Take a domain from the bank or the bundle, or prepare its adaptation.
+    def find(self) -> list[Domain]:
+        """Take the domains of the job from the bank or the bundle, or prepare their adaptation.
 
         Raises:
             UnknownNameError: neither bank, bundle nor configuration have a domain of this name.
-            NoInputError: a reference picture cannot be read; names it.
+            NoInputError: there is no such bank, or a reference picture cannot be read or shows no
+                face; names it.
+            InvalidArgumentError: `strict`, and there is something to warn of.
         """
-        return self._named(domain) if isinstance(domain, str) else self._specified(domain)
+        found = [
+            self._named(domain) if isinstance(domain, str) else self._specified(domain)
+            for domain in self.config.domains
+        ]
+        self._vet()
+        if self.strict:
+            refuse_warnings(self.warnings)
+        return found
+
+    def _vet(self) -> None:
+        """Look at what guides the trainings, in a task, before any of them begins."""
+        if self._untrained:
+            jobs = tuple(self._untrained)
+            call = Call(function=vet_jobs, args=(jobs,), name="check of domains", num_cpus=0.1)
+            for job, said in zip(jobs, run_patiently(self.backend.executor(), call), strict=True):
+                self.warnings[job.spec.name] = list(said)
 
     def _named(self, name: str) -> Domain:
         try:
@@ -58,6 +85,7 @@ class JobDomains:
             known = {*error.known, *self.config.domain_names()} - {name}
             raise UnknownNameError("domain", name, sorted(known)) from None
         recipe = self.recipe_of(found)
+        self.warnings[name] = found.warnings
         if not is_ready_made(found, self.config.bundle):
             return self._domain(name, recipe)
         return self._domain(name, None, partial(self._adopt, found), "coming with the bundle")
@@ -85,15 +113,20 @@ class JobDomains:
         )
         found = job.find_in(self.bank)
         if found is not None:
+            self.warnings[spec.name] = found.warnings
             return self._domain(spec.name, self.recipe_of(found))
+        self._untrained.append(job)
         adapt = partial(self._adapt, job)
         return self._domain(spec.name, None, lambda: self._pool.submit(adapt, spec.name))
 
     def _adapt(self, job: DomainJob) -> Recipe:
         self.tracking.open()
         storage = training_storage(self.config.bank)
+        job = replace(job, warnings=tuple(self.warnings[job.spec.name]))
         trained = self.backend.train(job, self.config.train, storage=storage)
-        return self.recipe_of(publish_trained(trained, self.bank, storage=storage))
+        version = publish_trained(trained, self.bank, storage=storage)
+        self.warnings[job.spec.name] = version.warnings
+        return self.recipe_of(version)
 
     @cached_property
     def _pool(self) -> TrainingPool:

@@ -34,12 +34,14 @@ class StylizeJob:
         model_id: of the bundle.
         backend: what runs its tasks and trainings.
         retry_failed: compute failed records again.
+        strict: refuse domains of which anything is to be warned.
     """
 
     config: JobConfig
     model_id: str
     backend: Backend
     retry_failed: bool = False
+    strict: bool = False
     totals: Totals = field(default_factory=Totals)
     skipped: Skipped = field(default_factory=Skipped)
     """Counts of what the listing ignored, once it has run."""
@@ -53,9 +55,14 @@ class StylizeJob:
             self.config.tracking, self.backend.executor(), parent="stylize_dataset"
         )
         found = JobDomains(
-            self.config, self.model_id, self.backend, self.tracking, self._stylize_recipe
+            self.config,
+            self.model_id,
+            self.backend,
+            self.tracking,
+            self._stylize_recipe,
+            strict=self.strict,
         )
-        self.domains = [found.find(domain) for domain in self.config.domains]
+        self.domains, self.warnings = found.find(), found.warnings
         self.started = dt.datetime.now(dt.UTC)
 
     def shards(self) -> Iterator[Shard]:
@@ -129,6 +136,10 @@ class StylizeJob:
             worst[name] += max((getattr(stage, name) for stage in stylized), default=0)
         good = self.totals.listed - sum(worst.values())
         return {"ok": good, **worst}
+
+    def said_of_domains(self) -> list[str]:
+        """Return the warnings of all domains, each with its domain's name."""
+        return [f"domain {n!r}: {text}" for n, texts in self.warnings.items() for text in texts]
 
     def failed_domains(self) -> list[Domain]:
         """Return the domains that could not be adapted."""

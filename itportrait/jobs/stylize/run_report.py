@@ -59,6 +59,7 @@ def run_data(job: StylizeJob, status: str) -> dict[str, Any]:
             domain.name: {
                 "version": domain.recipe.version if domain.recipe else None,
                 "error": uris.redact(str(domain.error)) if domain.error else None,
+                "warnings": job.warnings.get(domain.name, []),
             }
             for domain in job.domains
         },

@@ -29,6 +29,8 @@ def print_summary(job: StylizeJob, console: Console | None = None) -> None:
     console.print(table)
     if job.domains:
         console.print(_domain_table(job))
+    for warning in job.said_of_domains():
+        console.print(f"Warning: {warning}", markup=False)
     counts = job.final_counts()
     console.print(
         f"{job.totals.listed} inputs: {counts['ok']} ok, {counts['rejected']} rejected, "
@@ -47,9 +49,12 @@ def _domain_table(job: StylizeJob) -> Table:
     table.add_column("domain")
     for name in ("version", *_DOMAIN_MEASURES):
         table.add_column(name, justify="right")
+    table.add_column("warnings")
     for domain in job.domains:
         totals = job.totals.stage(domain.stage_name)
         means = [totals.mean(name) for name in _DOMAIN_MEASURES]
         version = domain.recipe.version if domain.recipe else "failed"
-        table.add_row(domain.name, version, *("-" if m is None else f"{m:.3f}" for m in means))
+        shown = ("-" if mean is None else f"{mean:.3f}" for mean in means)
+        kinds = dict.fromkeys(text.partition(":")[0] for text in job.warnings.get(domain.name, ()))
+        table.add_row(domain.name, version, *shown, ", ".join(kinds))
     return table

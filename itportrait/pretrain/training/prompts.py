@@ -1,7 +1,7 @@
 """The words that the mini CLIP learns from: prompts of domains, prompts of attributes."""
 
 from itportrait.mini.attributes import ATTRIBUTES
-from itportrait.perception.clip import split_words
+from itportrait.perception.words import split_words
 from itportrait.portraits.domains import get_domain
 
 TEMPLATES = (

@@ -16,6 +16,7 @@ from itportrait.bundle import load_bundle
 from itportrait.errors import InvalidArgumentError, ItportraitError, NoInputError, UnknownNameError
 from itportrait.evaluate import EvaluationProbeConfig, ProbeBase
 from itportrait.image import decode, encode
+from itportrait.io import uris
 from itportrait.jobs.bank.build import BankBuild
 from itportrait.jobs.bank.models import BankModels
 from itportrait.jobs.bank.plan import Outcome, check_date, plan_build
@@ -106,6 +107,24 @@ def night(here, date, *overrides, without=("none",), spoil=(), tracking="none"):
             spec, plan, bank, tracker, NoLease(), engine, models=models, say=said.append
         )
         return build.run(), engine, bank, said
+
+
+def test_words_that_no_model_knows_are_said_and_refused_where_that_is_asked_for(here):
+    odd = 'domains.zombie.prompt="a qwzx"'
+    _, _, bank, _ = night(here, "2026-01-01", odd, without=("pencil:", "broken:"))
+    version = bank.champion("zombie")
+    assert version.warnings[0].startswith("unknown words: ")
+    assert "'qwzx'" in uris.read_bytes(version.file("card.md")).decode()
+    make = here[1]
+    spec = make('domains.zombie.prompt="a flibber"', without=("broken:",))
+    given = {"model_id": version.base_model_id, "date": "2026-01-02"}
+    (zombie, pencil) = plan_build(spec, bank, **given).jobs
+    assert "'flibber'" in zombie.tags["warnings"]
+    assert pencil.warnings[0].startswith("no face: ")  # a square one is taken as it is
+    refused = plan_build(spec, bank, **given, strict=True)
+    assert not refused.jobs
+    assert {result.outcome for result in refused.settled} == {Outcome.FAILED}
+    assert "--strict" in refused.settled[0].reason
 
 
 def outcomes(report):

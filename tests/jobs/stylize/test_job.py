@@ -10,7 +10,7 @@ from rich.console import Console
 from itportrait.adapt import DomainSpec
 from itportrait.bank.store import Bank, BankVersion
 from itportrait.bundle import load_bundle
-from itportrait.errors import ItportraitError
+from itportrait.errors import InvalidArgumentError, ItportraitError
 from itportrait.io.commits import read_committed
 from itportrait.io.lease import Lease
 from itportrait.jobs.stylize.config import JobConfig
@@ -20,6 +20,7 @@ from itportrait.jobs.stylize.run_report import known_model_id, write_run
 from itportrait.jobs.stylize.summary import print_summary
 from itportrait.mini.samples import write_sample_portraits
 from itportrait.records import InvertedRecord, StylizedRecord
+from itportrait.results.config import PublishConfig
 from itportrait.stages.chain import JOB_PLACES
 from itportrait.stages.registry import STAGES
 from itportrait.styles import WeightDelta
@@ -99,6 +100,32 @@ def test_photos_to_stylized_portraits_and_a_second_run_that_finds_all_done(place
     assert "Nothing to do" in said
     assert again.deliverables == job.deliverables
     assert pages == {path.name: path.stat().st_mtime_ns for path in (out / "gallery").iterdir()}
+
+
+def test_words_that_no_model_knows_are_said_everywhere(place):
+    prompt = {**ZOMBIE, "name": "odd", "prompt": "a qwzx flibber"}
+    settings = config(place, domains=[prompt], output=str(place / "odd"))
+    settings = settings.model_copy(update={"publish": PublishConfig(portraits=2, turntables=0)})
+    model_id = load_bundle(settings.bundle).model_id
+    job = StylizeJob(settings, model_id, HereBackend())
+    assert "'qwzx', 'flibber'" in job.said_of_domains()[0]  # before any work
+    with pytest.raises(InvalidArgumentError, match=r"--strict .* 'qwzx', 'flibber'"):
+        StylizeJob(settings, model_id, HereBackend(), strict=True)
+    assert not (place / "odd").exists()
+    _, _, said = run(settings)
+    assert "unknown words" in said.split("Domains, means")[1].split("Warning")[0]
+    assert "Warning: domain 'odd': unknown words: " in said
+    card = Bank(settings.bank).champion("odd")
+    assert "qwzx" in card.warnings[0]
+    shown = (place / "bank/odd" / card.version / "card.md").read_text()
+    assert "**warning** unknown words: " in shown
+    about = json.loads((place / "odd/run.json").read_text())
+    assert about["domains"]["odd"]["warnings"] == card.warnings
+    for page in ("gallery/index.html", "report.html"):
+        assert "&#x27;qwzx&#x27;" in (place / "odd" / page).read_text()
+    again, _, said = run(settings)
+    assert again.warnings["odd"] == card.warnings
+    assert "Warning: domain 'odd'" in said
 
 
 @pytest.mark.slow
