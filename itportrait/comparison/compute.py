@@ -10,6 +10,7 @@ from itportrait.errors import ItportraitError
 from itportrait.execution.causes import Cause
 from itportrait.execution.errands import ErrandLimits, Errands, GivenUp
 from itportrait.io import uris
+from itportrait.io.lease import Lease
 from itportrait.jobs.backend import Backend
 from itportrait.jobs.bank.compute import BackendCompute
 from itportrait.training.domain_job import DomainJob
@@ -32,31 +33,33 @@ class CellCompute(BackendCompute):
         self.styles = StyleStore(config.output)
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
 
-    def style(self, job: DomainJob) -> StoredStyle:
+    def style(self, job: DomainJob, lease: Lease) -> StoredStyle:
         """Return the style of an adaptation, which runs unless it has; blocks.
 
         Cells that ask for the same adaptation wait for the first of them.
 
         Raises:
+            LeaseHeldError: another job has taken the output over; nothing is kept.
             ItportraitError: the adaptation failed for good; says why.
         """
         with self._locks[job.run_name]:
             found = self.styles.find(job.run_name)
             if found is not None:
                 return found
-            stored = self.styles.put(
-                self._adapted_in_task(job) if self.in_tasks else self.train(job)
-            )
+            adapted = self._adapted_in_task(job) if self.in_tasks else self.train(job)
+            lease.check()
+            stored = self.styles.put(adapted)
             uris.remove(uris.join(self.storage, job.run_name), recursive=True)
             return stored
 
     def _adapted_in_task(self, job: DomainJob) -> TrainedDomain:
         return self.run(f"adapt {job.spec.name}", adapt_in_task, job, self.storage)
 
-    def score_cell(self, job: CellJob) -> CellScores:
+    def score_cell(self, job: CellJob, lease: Lease) -> CellScores:
         """Score a cell: all its parts, as far as they do not stand, and then all together.
 
         Raises:
+            LeaseHeldError: another job has taken the output over; the cell is not marked.
             ItportraitError: a task was lost again and again, or a style cannot be used; says why.
             OSError: storage failed again and again.
         """
@@ -73,4 +76,5 @@ class CellCompute(BackendCompute):
                     f"portraits of shard {shard} could not be stylized: the process of their task "
                     f"was lost again and again ({uris.redact(str(result.error))})"
                 ) from result.error
+        lease.check()
         return self.run(f"score {job.cell}", finish_cell, job)

@@ -20,7 +20,7 @@ from itportrait.comparison.scoring import (
 from itportrait.comparison.style_store import StoredStyle
 from itportrait.comparison.warm import Target
 from itportrait.documents import build, parse_object
-from itportrait.errors import InvalidArgumentError, ItportraitError
+from itportrait.errors import InvalidArgumentError, ItportraitError, LeaseHeldError
 from itportrait.io import uris
 from itportrait.io.lease import Lease
 
@@ -68,7 +68,7 @@ class ComparisonRun:
         config: of the comparison.
         cells: from `plan_cells`.
         portraits: that all cells stylize.
-        lease: checked before every cell.
+        lease: checked before anything is done for a cell, and before anything of it is replaced.
         compute: adapts and scores.
         say: prints a line for people.
     """
@@ -87,6 +87,9 @@ class ComparisonRun:
 
         Returns:
             The results in the order of the cells; none raises for its cell.
+
+        Raises:
+            LeaseHeldError: another job has taken the output over; says which.
         """
         self.targets = {name: read_target(self.config, name) for name in self.config.domains}
         results = self._standing()
@@ -108,7 +111,7 @@ class ComparisonRun:
             result = future.result()
             results[result.cell] = result
             self.say(progress.line(result))
-            self.lease.check()
+        self.lease.check()
         return [results[planned.cell] for planned in self.cells]
 
     def _standing(self) -> dict[Cell, CellResult]:
@@ -140,14 +143,17 @@ class ComparisonRun:
         return CellResult(planned, style, scores) if standing else None
 
     def _bring(self, planned: PlannedCell) -> CellResult:
-        """Adapt and score one cell; its own error is its result."""
+        """Adapt and score one cell; its own error is its result, but a lost lease ends the run."""
         began, style = time.monotonic(), None
         assert planned.job is not None  # the others are among those that stand
         try:
-            style = self.compute.style(planned.job)
-            scores = self.compute.score_cell(self._cell_job(planned, style))
+            self.lease.check()
+            style = self.compute.style(planned.job, self.lease)
+            scores = self.compute.score_cell(self._cell_job(planned, style), self.lease)
             self._sweep(planned.cell, scores)
             return CellResult(planned, style, scores, "", True, time.monotonic() - began)
+        except LeaseHeldError:
+            raise
         except Exception as error:
             logger.debug("cell %s", planned.cell, exc_info=True)
             reason = str(error) if isinstance(error, ItportraitError) else repr(error)
@@ -168,6 +174,7 @@ class ComparisonRun:
 
     def _sweep(self, cell: Cell, scores: CellScores) -> None:
         """Remove the parts of a cell that were made from something else."""
+        self.lease.check()
         folder = cell_folder(self.config.output, cell)
         for name in set(uris.list_names(folder)) - {*scores.parts, MARKER}:
             uris.remove(uris.join(folder, name))
