@@ -57,6 +57,33 @@ class TrackingTarget:
     spool: str | None = None
 
 
+@dataclass(frozen=True)
+class Guides:
+    """What guides a domain besides words, as it was when it was read.
+
+    Args:
+        pictures: contents of the specification's reference pictures: they travel with the job,
+            since workers may not see the files of the driver's machine.
+        set_digest: of the set of pictures; "" where none guides the domain.
+    """
+
+    pictures: tuple[bytes, ...] = field(default=(), repr=False)
+    set_digest: str = ""
+
+    @classmethod
+    def of(cls, spec: DomainSpec) -> Self:
+        """Read what guides a domain.
+
+        Raises:
+            NoInputError: a reference picture cannot be read, or the set of pictures is no aligned
+                table; names it.
+        """
+        from itportrait.adapt.references import open_set
+
+        pictures, found = read_references(spec), open_set(spec)
+        return cls(pictures, "" if found is None else found.digest)
+
+
 @dataclass(frozen=True, kw_only=True)
 class DomainJob:
     """Everything that a training needs, as plain data.
@@ -68,8 +95,7 @@ class DomainJob:
         align: how reference pictures are aligned.
         fingerprint: what determines the result, references and code included.
         former: by which the first release knew the same domain; "" where that is all the same.
-        pictures: contents of the specification's reference pictures, from `read_references`: they
-            travel with the job, since workers may not see the files of the driver's machine.
+        pictures: contents of the specification's reference pictures; see `Guides`.
         set_digest: of the set of pictures that guides the domain; "" where none does.
         tracking: where curves go.
         warnings: what people should know of what guides it, from `vet_jobs`.
@@ -96,8 +122,9 @@ class DomainJob:
         align: AlignConfig,
         model_id: str,
         tracking: TrackingTarget | None = None,
+        guides: Guides | None = None,
     ) -> Self:
-        """Return the training of a domain, with its fingerprints.
+        """Return the training of a domain, with its fingerprints; its guides are read if not given.
 
         Raises:
             NoInputError: a reference picture cannot be read, or the set of pictures is no aligned
@@ -106,13 +133,11 @@ class DomainJob:
             InvalidArgumentError: an option of the domain is unknown or invalid.
         """
         from itportrait.adapt import adapt_fingerprint, former_fingerprint
-        from itportrait.adapt.references import open_set
 
-        pictures, aligner = read_references(spec), _aligner(spec, align)
-        found = open_set(spec)
-        given = {"align": aligner, "set_digest": "" if found is None else found.digest}
-        fingerprint = adapt_fingerprint(spec, adapt, model_id, pictures, **given)
-        former = former_fingerprint(spec, adapt, model_id, pictures, **given)
+        guides = guides or Guides.of(spec)
+        given = {"align": _aligner(spec, align), "set_digest": guides.set_digest}
+        fingerprint = adapt_fingerprint(spec, adapt, model_id, guides.pictures, **given)
+        former = former_fingerprint(spec, adapt, model_id, guides.pictures, **given)
         return cls(
             bundle=bundle,
             spec=spec,
@@ -120,8 +145,8 @@ class DomainJob:
             align=align,
             fingerprint=fingerprint,
             former="" if former == fingerprint else former,
-            pictures=pictures,
-            set_digest=given["set_digest"],
+            pictures=guides.pictures,
+            set_digest=guides.set_digest,
             tracking=tracking or TrackingTarget(),
         )
 
