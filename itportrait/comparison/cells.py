@@ -7,6 +7,8 @@ from typing import Any
 from itportrait.adapt.config import misfits, resolve
 from itportrait.adapt.domain import DomainSpec, Mode
 from itportrait.comparison.config import ComparedDomain, ComparisonConfig, Variant
+from itportrait.comparison.given import read_domain
+from itportrait.comparison.warm import Target
 from itportrait.errors import InvalidArgumentError, ItportraitError
 from itportrait.io import uris
 from itportrait.training.domain_job import DomainJob
@@ -29,9 +31,11 @@ class Cell:
 
 @dataclass(frozen=True)
 class PlannedCell:
-    """A cell with the adaptation that makes its style, or the reason why there is none."""
+    """A cell with what scores it and the adaptation that makes its style, or the reason why there
+    is none."""
 
     cell: Cell
+    target: Target
     job: DomainJob | None = None
     reason: str = ""
 
@@ -44,18 +48,20 @@ class PlannedCell:
 def plan_cells(config: ComparisonConfig, model_id: str) -> list[PlannedCell]:
     """Return all cells, in the order of methods, domains and seeds.
 
-    A cell that cannot be adapted has its reason, and the others go on.
+    What a domain gives is read once for all of its cells. A cell that cannot be adapted or scored
+    has its reason, and the others go on.
     """
     return list(_planned(config, model_id))
 
 
 def _planned(config: ComparisonConfig, model_id: str) -> Iterator[PlannedCell]:
+    given = {name: read_domain(name, domain) for name, domain in config.domains.items()}
     for label, variant in config.methods.items():
         for name, domain in config.domains.items():
             if variant.domains is not None and name not in variant.domains:
                 continue
             for seed in config.seeds:
-                cell = Cell(label, name, seed)
+                cell, target = Cell(label, name, seed), given[name].target
                 try:
                     spec = specification(cell, variant, domain)
                     resolve(spec, config.adapt)
@@ -65,11 +71,12 @@ def _planned(config: ComparisonConfig, model_id: str) -> Iterator[PlannedCell]:
                         adapt=config.adapt,
                         align=config.align,
                         model_id=model_id,
+                        guides=given[name].guides(spec),
                     )
                 except (ItportraitError, OSError) as error:
-                    yield PlannedCell(cell, reason=uris.redact(str(error)))
+                    yield PlannedCell(cell, target, reason=uris.redact(str(error)))
                 else:
-                    yield PlannedCell(cell, job)
+                    yield PlannedCell(cell, target, job)
 
 
 def specification(cell: Cell, variant: Variant, domain: ComparedDomain) -> DomainSpec:

@@ -4,7 +4,7 @@ import logging
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 
 from itportrait.comparison.cells import Cell, PlannedCell
@@ -79,8 +79,12 @@ class ComparisonRun:
     lease: Lease
     compute: CellCompute
     say: Callable[[str], None] = say_at_once
-    targets: dict[str, Target] = field(default_factory=dict[str, Target])
-    """What results are scored by, by the domain's name."""
+
+    @property
+    def targets(self) -> dict[str, Target]:
+        """Return what results are scored by, by the name of the domain."""
+        found = {planned.cell.domain: planned.target for planned in self.cells}
+        return {name: found[name] for name in self.config.domains if name in found}
 
     def run(self) -> list[CellResult]:
         """Bring every cell to its end, as many at once as the cluster holds.
@@ -91,7 +95,6 @@ class ComparisonRun:
         Raises:
             LeaseHeldError: another job has taken the output over; says which.
         """
-        self.targets = {name: read_target(self.config, name) for name in self.config.domains}
         results = self._standing()
         if results:
             self.say(f"{len(results)} of {len(self.cells)} cells stand from an earlier run")
@@ -167,7 +170,7 @@ class ComparisonRun:
             style=style,
             strength=self.config.methods[planned.cell.label].strength,
             portraits=self.portraits,
-            target=self.targets[planned.cell.domain],
+            target=planned.target,
             align=self.config.align.model_dump_json(),
             measures=self.config.measures.model_dump_json(),
         )
@@ -194,26 +197,6 @@ class _Progress:
         words = f"failed ({result.reason})" if result.reason else f"{result.planned.mode}"
         eta = f", {left_s / 60:.1f} min left" if self.done < self.total else ""
         return f"[{self.done}/{self.total}] {result.cell}: {words}, {result.seconds:.0f} s{eta}"
-
-
-def read_target(config: ComparisonConfig, name: str) -> Target:
-    """Return what results of a domain are scored by; references that cannot be read are left out,
-    since the cells that need them say so."""
-    domain = config.domains[name]
-    contents: list[bytes] = []
-    for uri in domain.references:
-        try:
-            contents.append(uris.read_bytes(uri))
-        except OSError as error:
-            logger.warning("%s: %s", uris.redact(uri), uris.redact(str(error)))
-    whole = len(contents) == len(domain.references)
-    return Target(
-        domain.prompt,
-        domain.source_prompt,
-        domain.references if whole else (),
-        tuple(contents) if whole else (),
-        domain.truth,
-    )
 
 
 def _parse_scores(data: bytes, uri: str) -> CellScores | None:

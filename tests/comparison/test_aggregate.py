@@ -8,6 +8,7 @@ from itportrait.comparison.cells import Cell, PlannedCell
 from itportrait.comparison.names import PORTRAIT_METRICS
 from itportrait.comparison.run import CellResult
 from itportrait.comparison.scoring import CellScores
+from itportrait.comparison.warm import Target
 from itportrait.errors import InvalidArgumentError
 
 PEOPLE, SEEDS = 12, 5
@@ -16,7 +17,7 @@ OF_PEOPLE, OF_SEEDS = RNG.normal(0, 0.1, PEOPLE), RNG.normal(0, 0.05, SEEDS)
 
 
 def cell(label, domain="zombie", seed=0, *, reason="", reasons=None, **values):
-    planned = PlannedCell(Cell(label, domain, seed))
+    planned = PlannedCell(Cell(label, domain, seed), Target(None, "Photo"))
     if reason:
         return CellResult(planned, reason=reason)
     return CellResult(planned, scores=CellScores("f", values, reasons or {}, []))
