@@ -1,22 +1,17 @@
 """Make the page of a comparison from its tables and the pictures of its cells."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from itportrait.comparison.cells import Cell
 from itportrait.comparison.config import MeasuresConfig
-from itportrait.comparison.names import METRICS, PORTRAIT_METRICS
+from itportrait.comparison.names import PORTRAIT_METRICS
 from itportrait.comparison.portraits import Portrait, PortraitSet, read_portraits
-from itportrait.comparison.report import PAGE
+from itportrait.comparison.report import PAGE, PORTRAITS, SCORES
 from itportrait.comparison.scoring import cell_folder, read_part
-from itportrait.comparison.tables import SCORES_SCHEMA, VIEWS, read_table
-from itportrait.comparison.warm import (
-    Target,
-    read_references,
-    true_views,
-    warm_base,
-)
+from itportrait.comparison.tables import PORTRAITS_SCHEMA, SCORES_SCHEMA, VIEWS, read_table
+from itportrait.comparison.warm import Target, read_references, true_views, warm_base
 from itportrait.image import decode, to_uint8
 from itportrait.io import uris
 from itportrait.pages.comparison import (
@@ -35,6 +30,8 @@ from itportrait.records import Status
 
 if TYPE_CHECKING:
     import torch
+
+_SCORE_FIELDS = [each.name for each in fields(ComparedScore)]
 
 
 @dataclass(frozen=True)
@@ -55,7 +52,7 @@ class PageJob:
         targets: prompt, references and truth by domain.
         methods: columns of the page.
         cells: whose pictures are shown.
-        failures: cells without scores.
+        failures: cells without scores, of all seeds.
         count: number of portraits to show.
         align, measures: JSON of the settings.
         settings: facts for the folded section.
@@ -85,20 +82,22 @@ def make_page(job: PageJob, device: str) -> str:
     shown = _shown(job, device)
     names = {portrait.record_id: portrait.name for portrait, _ in shown}
     side = MeasuresConfig.model_validate_json(job.measures).side_deg
-    pictures, failures = [], list(job.failures)
-    for each in job.cells:
-        for row in _rows(output, each):
-            if row["status"] != Status.OK:
-                failures.append(_portrait_failure(each.cell, row))
-            elif row["record_id"] in names:
-                pictures.append(_picture(each.cell, row, names[row["record_id"]]))
+    pictures = [
+        _picture(each.cell, row, names[row["record_id"]])
+        for each in job.cells
+        for row in _rows(output, each)
+        if row["status"] == Status.OK and row["record_id"] in names
+    ]
+    stylized: Sequence[dict[str, Any]] = read_table(output, PORTRAITS, PORTRAITS_SCHEMA)
     comparison = Comparison(
         methods=job.methods,
         domains=[_domain(job, name, device) for name in job.targets],
         portraits=[_portrait(job, portrait, base) for portrait, base in shown],
         scores=list(_scores(output)),
         pictures=pictures,
-        failures=failures,
+        failures=[*job.failures, *_portrait_failures(stylized)],
+        lost=job.portraits.lost,
+        portrait_count=len({row["record_id"] for row in stylized}),
         view_names=["own view", f"yaw {-side:+.0f}°", "front", f"yaw {side:+.0f}°"],
         settings=job.settings,
         config=job.config,
@@ -131,8 +130,13 @@ def _rows(output: str, each: ShownCell) -> Iterator[dict[str, Any]]:
         yield from read_part(uris.join(cell_folder(output, each.cell), part), views=True) or ()
 
 
-def _portrait_failure(cell: Cell, row: dict[str, Any]) -> ComparedFailure:
-    return ComparedFailure(cell.label, cell.domain, row["error"], cell.seed, row["portrait"])
+def _portrait_failures(stylized: Sequence[dict[str, Any]]) -> Iterator[ComparedFailure]:
+    """Yield the portraits of all seeds that a method could not stylize."""
+    for row in stylized:
+        if row["status"] != Status.OK:
+            yield ComparedFailure(
+                row["label"], row["domain"], row["error"], row["seed"], row["portrait"]
+            )
 
 
 def _picture(cell: Cell, row: dict[str, Any], name: str) -> ComparedPicture:
@@ -166,20 +170,8 @@ def _portrait(job: PageJob, portrait: Portrait, base: "torch.Tensor") -> Compare
 
 def _scores(output: str) -> Iterator[ComparedScore]:
     """Yield the scores over all seeds, and those of each seed over all domains."""
-    rows: Sequence[dict[str, Any]] = read_table(output, "scores", SCORES_SCHEMA)
+    rows: Sequence[dict[str, Any]] = read_table(output, SCORES, SCORES_SCHEMA)
     several = len({row["seed"] for row in rows}) > 2
     for row in rows:
         if row["seed"] is None or (several and row["domain"] is None):
-            yield ComparedScore(
-                label=row["label"],
-                metric=row["metric"],
-                source=METRICS[row["metric"]],
-                value=row["value"],
-                low=row["low"],
-                high=row["high"],
-                count=row["count"],
-                domain=row["domain"],
-                seed=row["seed"],
-                reason=row["reason"],
-                best=row["best"],
-            )
+            yield ComparedScore(**{name: row[name] for name in _SCORE_FIELDS})

@@ -73,12 +73,8 @@ def _flat(options: Mapping[str, Any], before: str = "") -> list[tuple[str, Any]]
 def _facts(report: ComparisonReport) -> dict[str, str]:
     """Return what the page tells of the run in words."""
     config, portraits = report.config, report.portraits
-    facts = {
+    return {
         "model": f"{uris.redact(config.base)} ({report.model_id})",
         "portraits": f"{uris.redact(config.portraits)}, {portraits.listed} photos",
         "seeds": ", ".join(map(str, config.seeds)),
     }
-    if portraits.lost:
-        lost = "; ".join(f"{name}: {reason}" for name, reason in portraits.lost[:20])
-        facts["photos that could not be stylized"] = f"{len(portraits.lost)}: {lost}"
-    return facts

@@ -14,6 +14,7 @@ from itportrait.evaluate.score import NO_TRUTH
 from itportrait.jobs.bank import scores
 from itportrait.records import Status
 from tests.helpers.here import HereBackend
+from tests.helpers.page import Page
 from tests.helpers.small_comparison import compare_here, small_comparison
 
 pytestmark = pytest.mark.slow
@@ -154,17 +155,11 @@ def test_a_style_that_fits_no_portrait_fails_its_cell_and_is_tried_again(place, 
 
 def test_single_portraits_that_fail_are_counted_at_the_end(place, monkeypatch):
     output, data, _ = place
-    folder, measured = output / "cells/itportrait/zombie/seed-0", Judge._measured
+    folder = output / "cells/itportrait/zombie/seed-0"
     (folder / "cell.json").unlink()
     next(folder.glob("part-00001-*")).unlink()
     (second,) = read_names(output, "part-00001")
-
-    def picky(judge, style, portraits, *rest):
-        if portraits[0].record_id == second:
-            raise ValueError("no face")
-        return measured(judge, style, portraits, *rest)
-
-    monkeypatch.setattr(Judge, "_measured", picky)
+    refuse(monkeypatch, second)
     report = compare_here({**data, "page_portraits": 2})
     assert [str(result.cell) for result in report.failed] == ["words, bronze, seed 0"]
     assert "1 of 6 stylized portraits failed" in report.summary()
@@ -173,6 +168,41 @@ def test_single_portraits_that_fail_are_counted_at_the_end(place, monkeypatch):
 def fingerprints(report):
     """Return the fingerprint of each cell that was scored."""
     return {str(each.cell): each.scores.fingerprint for each in report.results if each.scores}
+
+
+def test_the_page_tells_failures_of_all_seeds_and_how_many_portraits_it_leaves_out(
+    place, monkeypatch
+):
+    output, data, _ = place
+    (second,) = read_names(output, "part-00001")
+    refuse(monkeypatch, second)
+    report = compare_here(
+        {
+            **data,
+            "methods": {"words": data["methods"]["words"]},
+            "domains": {"zombie": data["domains"]["zombie"]},
+            "seeds": [0, 1],
+            "page_portraits": 1,
+        }
+    )
+    assert [result.computed for result in report.results] == [False, True]
+    words = Page((output / "index.html").read_text()).words()
+    assert "1 of 2 portraits are shown. All pictures are of seed 0." in words
+    assert "2 portraits" in words
+    assert "1 failure" in words
+    assert "ValueError: no face" in words
+
+
+def refuse(monkeypatch, record_id):
+    """Let a portrait fail in every cell that is measured from now on."""
+    measured = Judge._measured
+
+    def picky(judge, style, portraits, *rest):
+        if portraits[0].record_id == record_id:
+            raise ValueError("no face")
+        return measured(judge, style, portraits, *rest)
+
+    monkeypatch.setattr(Judge, "_measured", picky)
 
 
 def read_names(output, part):

@@ -155,11 +155,14 @@ class Comparison:
     Args:
         methods: in the order to show them.
         domains: in the order to show them.
-        portraits: in the order to show them.
+        portraits: those to show, in order.
         scores: all figures; what a method lacks is shown as missing.
         pictures: those to show, usually of the first seed alone, because each further seed makes
             the page as much larger.
         failures: what is missing, of all seeds and all portraits of the run.
+        lost: name of each portrait that reached no method, with the reason.
+        portrait_count: number of portraits that the methods stylized; 0 where all are in
+            `portraits`.
         view_names: captions of the views, such as `own view`, `yaw -30°`.
         settings: facts of the run for its folded section, such as seeds and steps, in words.
         config: text of the resolved configuration for the folded section.
@@ -176,6 +179,8 @@ class Comparison:
     scores: Sequence[ComparedScore] = ()
     pictures: Sequence[ComparedPicture] = ()
     failures: Sequence[ComparedFailure] = ()
+    lost: Sequence[tuple[str, str]] = ()
+    portrait_count: int = 0
     view_names: Sequence[str] = ()
     settings: Mapping[str, str] = field(default_factory=dict)
     config: str = ""

@@ -87,9 +87,9 @@ def _chips(comparison: Comparison) -> str:
     counts = {
         "methods": len(comparison.methods),
         "domains": len(comparison.domains),
-        "portraits": len(comparison.portraits),
+        "portraits": comparison.portrait_count or len(comparison.portraits),
         "seeds": len(seeds - {None}),
-        "failures": len(comparison.failures),
+        "failures": len(comparison.failures) + len(comparison.lost),
     }
     return "".join(
         f'<span class="chip{" failed" if name == "failures" and count else ""}">'
@@ -130,6 +130,7 @@ def _pictures(comparison: Comparison) -> str:
         return ""
     figures = grid.figures()
     told = f" Below each picture: {figures}." if figures else ""
+    told += _part(comparison)
     most = max((picture.views.count for picture in comparison.pictures), default=1)
     names = [*comparison.view_names[:most]]
     names += [f"view {position + 1}" for position in range(len(names), most)]
@@ -148,6 +149,17 @@ def _pictures(comparison: Comparison) -> str:
         f"{choice('pictures', 'Domain', grid.names())}{slider}</div>"
         f'<script type="application/json" id="view-names">{spoken}</script>{grid.html()}',
     )
+
+
+def _part(comparison: Comparison) -> str:
+    """Return in words what the pictures leave out; "" where they show all."""
+    shown, seeds = len(comparison.portraits), {score.seed for score in comparison.scores}
+    told = f" {shown} of {comparison.portrait_count:,} portraits are shown"
+    told = f"{told}." if comparison.portrait_count > shown else ""
+    pictured = {picture.seed for picture in comparison.pictures}
+    if len(pictured) == 1 and seeds - pictured - {None}:
+        told += f" All pictures are of seed {pictured.pop()}."
+    return told
 
 
 def _failures(comparison: Comparison) -> str:
@@ -170,6 +182,9 @@ def _failures(comparison: Comparison) -> str:
         ]
         for (label, reason), count in counts.most_common()
     ]
+    for reason, times in Counter(reason for _, reason in comparison.lost).most_common():
+        name = next(name for name, why in comparison.lost if why == reason)
+        rows.append(["all methods", reason, times, "all domains", name])
     heads = ("method", "reason", "times", "domains", "first of them")
     body = table(heads, rows) if rows else "<p>Nothing failed.</p>"
     return _section("What failed, and why", f'<div class="failures">{body}</div>')

@@ -143,6 +143,15 @@ def test_a_mean_of_fewer_measurements_is_never_the_best():
     assert Page(rows["ours"]["Identity ↑"]).tags[0][1]["class"].split() == ["fewer", "first"]
 
 
+def test_portraits_that_reached_no_method_are_told_and_all_are_counted():
+    lost = [("a.png", "no face found"), ("a.png", "no face found"), ("b.png", "not a picture")]
+    words = Page(render_comparison(comparison(lost=lost, failures=[], portrait_count=40))).words()
+    assert "40 portraits" in words
+    assert "3 failures" in words
+    assert "all methods no face found 2 all domains a.png" in words
+    assert "3 of 40 portraits are shown." in words
+
+
 def test_many_scopes_are_a_list_and_few_are_buttons(text):
     assert text.count('type="radio" name="scores"') == 3
     given = [s for seed in (None, *range(9)) for s in scores("zombie", seed)]
