@@ -45,8 +45,9 @@ portraits of a style have together (KID, FID, diversity, costs) are over domains
 a difference are over pairs of the same portrait, domain and seed. A claim holds where the interval
 of the difference lies on the claimed side of 0, does not hold where it lies on the other side, and
 is not decided where it holds 0. In the tables of all methods the best is bold; ≈ marks values that
-are not certainly worse, since the interval of their paired difference to the best holds 0; italics
-are means of fewer measurements, which are never called the best.
+are not certainly worse, since the interval of their paired difference to the best holds 0; ? stands
+at a best value that no interval tells from the others; italics are means of fewer measurements,
+which are never called the best.
 """
 RESULTS = Path(__file__).resolve().parent / "results.md"
 _PROSE = re.compile(r"<!-- prose: ([\w-]+) -->\n(.*?)<!-- end of prose -->", re.DOTALL)
@@ -233,7 +234,7 @@ def _figure(index: ScoreIndex, label: str, measure: Measure) -> str:
     if score.low is not None and score.high is not None:
         text += f" [{measure.written(score.low)}, {measure.written(score.high)}]"
     if score is best:
-        return f"**{text}**"
+        return f"**{text}**" if index.decided(score) else f"**{text}** ?"
     text = text if index.whole(score) else f"*{text}*"
     return f"≈ {text}" if score.best else text
 

@@ -10,7 +10,6 @@ from typing import Any
 import itportrait
 from itportrait.comparison.aggregate import portrait_rows, score_rows
 from itportrait.comparison.config import ComparisonConfig
-from itportrait.comparison.names import METRICS
 from itportrait.comparison.portraits import PortraitSet
 from itportrait.comparison.run import CellResult
 from itportrait.comparison.tables import (
@@ -167,21 +166,36 @@ _SHOWN = (
 def final_table(scores: Sequence[dict[str, Any]]) -> str:
     """Return the final table, one line a method, over all domains and seeds.
 
-    The best of each column, and what is not certainly worse than it, has a star.
+    The best of each column, and what is not certainly worse than it, has a star; where no interval
+    tells which others are, the best has a question mark.
     """
     rows = [row for row in scores if row["domain"] is None and row["seed"] is None]
-    cells = {(row["label"], row["metric"]): row for row in rows}
-    names = [name for name in _SHOWN if name in METRICS]
     labels = list(dict.fromkeys(row["label"] for row in rows))
     width = max([6, *map(len, labels)]) + 2
-    lines = ["".join([f"{'method':<{width}}", *(f"{name:>17}" for name in names)])]
-    for label in labels:
-        texts = [f"{_shown(cells.get((label, name))):>17}" for name in names]
-        lines.append("".join([f"{label:<{width}}", *texts]))
-    return "\n".join(lines)
+    texts = {label: f"{label:<{width}}" for label in labels}
+    for name in _SHOWN:
+        column = [row for row in rows if row["metric"] == name]
+        mark = "*" if _decided(column) else "?"
+        for row in column:
+            texts[row["label"]] += f"{_shown(row, mark):>17}"
+    head = "".join([f"{'method':<{width}}", *(f"{name:>17}" for name in _SHOWN)])
+    return "\n".join([head, *texts.values(), _MARKS])
 
 
-def _shown(row: dict[str, Any] | None) -> str:
-    if row is None or row.get("value") is None:
-        return "-"
-    return f"{row['value']:.3f}{'*' if row.get('best') else ' '}"
+_MARKS = (
+    "* best, or not certainly worse than the best; "
+    "? best value, which no interval tells from the others"
+)
+
+
+def _decided(column: Sequence[dict[str, Any]]) -> bool:
+    """Tell whether intervals say which of the values with most measurements are not certainly
+    worse than the best."""
+    most = max((row["count"] for row in column), default=0)
+    return all(row["best"] is not None for row in column if row["count"] == most)
+
+
+def _shown(row: dict[str, Any], mark: str) -> str:
+    if row.get("value") is None:
+        return "- "
+    return f"{row['value']:.3f}{mark if row['best'] else ' '}"

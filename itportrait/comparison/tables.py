@@ -61,7 +61,7 @@ SCORES_SCHEMA = pa.schema(
 """Table `OUT/scores`: one row a label, domain, seed and metric. Rows without a domain are over all
 domains, and rows without a seed over all seeds. `difference` is the value minus the reference
 method's on the same portraits and seeds; `best` tells whether the value is the best of its column,
-or not certainly worse than the best, and is null where no interval decides it."""
+or not certainly worse than the best; of the others it is null where no interval decides it."""
 PART = "part-00000.parquet"
 
 

@@ -73,7 +73,9 @@ def test_scores_have_intervals_sources_and_reasons(place):
     assert "the domain has no prompt" in failed["reason"]
     assert found["itportrait", "zombie", 0, "style_bytes"]["value"] > 0
     table = final_table(list(found.values()))
-    assert [line.split()[0] for line in table.splitlines()] == ["method", "itportrait", "words"]
+    *lines, marks = table.splitlines()
+    assert [line.split()[0] for line in lines] == ["method", "itportrait", "words"]
+    assert "no interval tells from the others" in marks
     assert table.count("*") >= 8  # of each column, at least one is the best
 
 

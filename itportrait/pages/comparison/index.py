@@ -77,6 +77,11 @@ class ScoreIndex:
         others = self._present(score.metric, (score.domain, score.seed))
         return score.count >= max(other.count for other in others)
 
+    def decided(self, best: ComparedScore) -> bool:
+        """Tell whether intervals say which others are not certainly worse than the best score."""
+        others = self._present(best.metric, (best.domain, best.seed))
+        return all(each is best or each.best is not None or not self.whole(each) for each in others)
+
     def best(self, measure: Measure, scope: Scope) -> ComparedScore | None:
         """Return the best score of all methods, or None where there is none or no direction.
 

@@ -25,10 +25,13 @@ NOTE = (
 )
 LEGEND = (
     "↑ more is better, ↓ less is better. The best is bold; ≈ marks values that are not certainly "
-    "worse, since the interval of their paired difference to the best holds 0. Below each value "
-    "stands its 95 % bootstrap interval. Values in italics are means of fewer measurements than "
-    "others in their column, of other domains for example, and are never called the best."
+    "worse, since the interval of their paired difference to the best holds 0; ? stands at a best "
+    "value that no interval tells from the others, such as that of a single portrait and seed. "
+    "Below each value stands its 95 % bootstrap interval. Values in italics are means of fewer "
+    "measurements than others in their column, of other domains for example, and are never called "
+    "the best."
 )
+_UNDECIDED = '<sup title="no interval tells it from the others">?</sup>'
 _ARROWS = {"more": "↑", "less": "↓", None: ""}
 
 
@@ -147,7 +150,7 @@ def _cell(
         return f'<td class="none{edge}" title="{html.escape(reason)}">–<sup>{number}</sup></td>'
     text, css = measure.written(score.value), ""
     if best is not None and score is best:
-        text, css = f"<b>{text}</b>", "best"
+        text, css = f"<b>{text}</b>{'' if index.decided(score) else _UNDECIDED}", "best"
     elif score.best:
         text, css = f'<span title="not certainly worse than the best">≈</span> {text}', "near"
     interval = ""

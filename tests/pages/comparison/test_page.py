@@ -143,6 +143,19 @@ def test_a_mean_of_fewer_measurements_is_never_the_best():
     assert Page(rows["ours"]["Identity ↑"]).tags[0][1]["class"].split() == ["fewer", "first"]
 
 
+def test_a_best_value_that_no_interval_tells_from_the_others_says_so():
+    given = [
+        ComparedScore("ours", "identity", "identity", 0.9, count=1, best=True),
+        ComparedScore("theirs", "identity", "identity", 0.7, count=1),
+        ComparedScore("ours", "kid", "truth", 0.2, count=3, best=True),
+        ComparedScore("theirs", "kid", "truth", 0.3, count=3, best=False),
+        ComparedScore("stylegan_nada+jojogan", "kid", "truth", 0.1, count=1),
+    ]
+    ours = first_table(render_comparison(comparison(scores=given)))["ours"]
+    assert '<b>0.900</b><sup title="no interval tells it from the others">?' in ours["Identity ↑"]
+    assert "?" not in ours["KID ↓"]
+
+
 def test_portraits_that_reached_no_method_are_told_and_all_are_counted():
     lost = [("a.png", "no face found"), ("a.png", "no face found"), ("b.png", "not a picture")]
     words = Page(render_comparison(comparison(lost=lost, failures=[], portrait_count=40))).words()
