@@ -33,12 +33,11 @@ def judges(config: ComparisonConfig) -> list[str]:
         measured = metrics + (OF_FEATURES if own and network == "perceptual" else ())
         users = [name for name in methods if network in (config_of(name).looks_through or ())]
         texts.append(
-            f"{_NAMES[network]} measures {_listed(measure_of(name).label for name in measured)}; "
+            f"{_NAMES[network]} measures {_labels(measured)}; "
             f"losses that can look through it: {_listed(users) or 'none'}."
         )
     if not own:
-        labels = _listed(measure_of(name).label for name in OF_FEATURES)
-        texts.append(f"An Inception network, which is in no loss, measures {labels}.")
+        texts.append(f"An Inception network, which is in no loss, measures {_labels(OF_FEATURES)}.")
     if silent := [name for name in methods if config_of(name).looks_through is None]:
         texts.append(f"What the losses of {_listed(silent)} look through is not declared.")
     texts.append(
@@ -52,6 +51,11 @@ def judges(config: ComparisonConfig) -> list[str]:
             f"{_listed(sets)}."
         )
     return texts
+
+
+def _labels(metrics: Iterable[str]) -> str:
+    """Return what people call metrics, in quotes: some labels have commas."""
+    return _listed(f"“{measure_of(name).label}”" for name in metrics)
 
 
 def _listed(names: Iterable[str]) -> str:

@@ -50,4 +50,4 @@ def test_kid_is_told_of_the_network_that_measures_it():
     own, other = told("jojogan"), told("jojogan", measures={"features": "inception"})
     assert "KID" in " ".join(text for text in own if text.startswith("The perceptual"))
     assert "KID" not in " ".join(text for text in other if text.startswith("The perceptual"))
-    assert "An Inception network, which is in no loss, measures KID, " in " ".join(other)
+    assert "An Inception network, which is in no loss, measures “KID”, " in " ".join(other)

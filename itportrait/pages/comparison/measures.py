@@ -34,7 +34,8 @@ class Measure:
         if self.name.endswith("_bytes"):
             unit = next((u for u in _UNITS if abs(value) < 1000 * u[0]), _UNITS[-1])
             return f"{value / unit[0]:,.{_places(value / unit[0], 2)}f} {unit[1]}"
-        most = 2 if self.name.endswith("_seconds") else 4 if abs(value) < 0.1 else 3
+        small, most = (1, 2) if self.name.endswith("_seconds") else (0.1, 3)
+        most += abs(value) < small
         return f"{value:,.{_places(value, most)}f}"
 
 

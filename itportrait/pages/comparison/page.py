@@ -7,7 +7,7 @@ from importlib.resources import files
 from string import Template
 
 from itportrait.pages.comparison.choice import choice
-from itportrait.pages.comparison.data import ComparedFailure, Comparison
+from itportrait.pages.comparison.data import SOURCES, ComparedFailure, Comparison
 from itportrait.pages.comparison.index import ScoreIndex
 from itportrait.pages.comparison.pictures import Grid
 from itportrait.pages.comparison.scatter import scatter_measures, scatter_panels
@@ -103,9 +103,21 @@ def _scores(index: ScoreIndex, comparison: Comparison) -> str:
     if not scopes:
         return ""
     chosen = choice("scores", "Domain", [scope_name(scope) for scope in scopes])
-    texts = [" ".join([NOTE, *comparison.judges]), LEGEND]
-    notes = "".join(f'<p class="note">{html.escape(text)}</p>' for text in texts)
-    return _section("Scores", f"{notes}{chosen}{score_panels(index)}")
+    notes = "".join(f'<p class="note">{html.escape(text)}</p>' for text in (NOTE, LEGEND))
+    return _section("Scores", f"{notes}{_meanings(index, comparison)}{chosen}{score_panels(index)}")
+
+
+def _meanings(index: ScoreIndex, comparison: Comparison) -> str:
+    facts = "".join(
+        f"<dt>{html.escape(measure.label)}</dt><dd>{html.escape(measure.meaning)}</dd>"
+        for measure in index.measures(SOURCES)
+        if measure.meaning
+    )
+    judges = "".join(f"<li>{html.escape(text)}</li>" for text in comparison.judges)
+    return (
+        '<details class="meanings"><summary>What each figure says, and what measures it</summary>'
+        f'<dl class="facts">{facts}</dl>{f"<ul>{judges}</ul>" if judges else ""}</details>'
+    )
 
 
 def _scatter(index: ScoreIndex) -> str:

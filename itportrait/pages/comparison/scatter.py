@@ -114,13 +114,13 @@ def _frame(x_axis: _Axis, y_axis: _Axis, width: int, height: int) -> str:
     lines = [
         f'<rect class="frame" x="{left}" y="{top}" width="{right - left}" height="{bottom - top}"/>'
     ]
-    for value in x_axis.ticks(max(2, width // 110)):
+    for value in x_axis.ticks(max(4, width // 110)):
         x = f"{x_axis.at(value):.1f}"
         lines.append(f'<path class="rule" d="M{x} {top}V{bottom}"/>')
         lines.append(
             f'<text class="tick" x="{x}" y="{bottom + 16}" text-anchor="middle">{value:.4g}</text>'
         )
-    for value in y_axis.ticks(max(2, height // 70)):
+    for value in y_axis.ticks(height // 50):
         y = y_axis.at(value)
         lines.append(f'<path class="rule" d="M{left} {y:.1f}H{right}"/>')
         lines.append(

@@ -147,7 +147,7 @@ def _cell(
     if score is None or score.value is None:
         reason = index.missing(label, measure.name, scope)
         number = list(notes).index(reason) + 1
-        return f'<td class="none{edge}" title="{html.escape(reason)}">–<sup>{number}</sup></td>'
+        return f'<td class="none{edge}" title="{html.escape(reason)}">–<sup>[{number}]</sup></td>'
     text, css = measure.written(score.value), ""
     if best is not None and score is best:
         text, css = f"<b>{text}</b>{'' if index.decided(score) else _UNDECIDED}", "best"

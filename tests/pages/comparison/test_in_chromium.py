@@ -50,7 +50,7 @@ def browser(tmp_path_factory):
 def test_nothing_sticks_out_and_nothing_complains(browser, page, width, dark):
     browser.open(page, width, dark=dark)
     assert browser.run("document.documentElement.scrollWidth") == width
-    browser.run("document.querySelector('details').open = true")
+    browser.run("document.querySelectorAll('details').forEach(each => each.open = true)")
     browser.run("document.querySelectorAll('[data-choice=pictures]')[1].click()")
     assert browser.run("document.documentElement.scrollWidth") == width
     assert browser.run(SIZES) == []

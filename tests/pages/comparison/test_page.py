@@ -67,7 +67,7 @@ def test_best_is_bold_and_those_that_are_not_certainly_worse_are_marked(text):
 def test_a_missing_figure_says_why_on_its_cell_and_in_a_footnote(text):
     cell = first_table(text)["ours"]["CLIP to reference ↑"]
     assert Page(cell).tags[0][1]["title"] == NO_REFERENCE
-    assert "<sup>1</sup>" in cell
+    assert "<sup>[1]</sup>" in cell
     notes = re.search(r'<ol class="footnotes">.*?</ol>', text, re.DOTALL)[0]
     assert f"{NO_REFERENCE} (ours: CLIP to reference; theirs: " in Page(notes).words()
 
