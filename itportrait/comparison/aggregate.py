@@ -8,9 +8,8 @@ from typing import Any
 from itportrait.comparison.estimates import Key, best_labels, difference, mean_of
 from itportrait.comparison.names import CELL_METRICS, METRICS, PORTRAIT_METRICS
 from itportrait.comparison.run import CellResult
-from itportrait.comparison.scoring import cell_folder, read_part
-from itportrait.errors import InvalidArgumentError, ItportraitError
-from itportrait.io import uris
+from itportrait.comparison.scoring import read_cell
+from itportrait.errors import InvalidArgumentError
 
 DRAWS = 2_000
 """Number of samples of each bootstrap; the table has thousands of them."""
@@ -31,21 +30,15 @@ def portrait_rows(output: str, results: Iterable[CellResult]) -> list[dict[str, 
     rows: list[dict[str, Any]] = []
     for result in results:
         cell, job = result.cell, result.planned.job
-        for part in result.scores.parts if result.scores else ():
-            found = read_part(uris.join(cell_folder(output, cell), part))
-            if found is None:
-                raise ItportraitError(
-                    f"the portraits of {cell} are damaged or gone; the same command scores them "
-                    "again"
-                )
-            about = {
-                "label": cell.label,
-                "domain": cell.domain,
-                "seed": cell.seed,
-                "method": job.spec.method if job else "",
-                "mode": result.planned.mode,
-            }
-            rows += [about | row for row in found]
+        about = {
+            "label": cell.label,
+            "domain": cell.domain,
+            "seed": cell.seed,
+            "method": job.spec.method if job else "",
+            "mode": result.planned.mode,
+        }
+        if result.scores is not None:
+            rows += [about | row for row in read_cell(output, cell, result.scores)]
     return rows
 
 

@@ -9,9 +9,9 @@ from itportrait.comparison.config import MeasuresConfig
 from itportrait.comparison.names import PORTRAIT_METRICS
 from itportrait.comparison.portraits import Portrait, PortraitSet, read_portraits
 from itportrait.comparison.report import PAGE, PORTRAITS, SCORES
-from itportrait.comparison.scoring import cell_folder, read_part
+from itportrait.comparison.scoring import CellScores, read_cell
 from itportrait.comparison.tables import PORTRAITS_SCHEMA, SCORES_SCHEMA, VIEWS, read_table
-from itportrait.comparison.warm import Target, read_references, true_views, warm_base
+from itportrait.comparison.warm import Target, drawn_person, read_references, warm_base
 from itportrait.image import decode, to_uint8
 from itportrait.io import uris
 from itportrait.pages.comparison import (
@@ -32,14 +32,6 @@ if TYPE_CHECKING:
     import torch
 
 _SCORE_FIELDS = [each.name for each in fields(ComparedScore)]
-
-
-@dataclass(frozen=True)
-class ShownCell:
-    """A scored cell of the page: its parts hold the pictures."""
-
-    cell: Cell
-    parts: tuple[str, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +57,7 @@ class PageJob:
     portraits: PortraitSet
     targets: Mapping[str, Target]
     methods: tuple[ComparedMethod, ...]
-    cells: tuple[ShownCell, ...]
+    cells: tuple[tuple[Cell, CellScores], ...]
     failures: tuple[ComparedFailure, ...]
     count: int
     align: str
@@ -83,9 +75,9 @@ def make_page(job: PageJob, device: str) -> str:
     names = {portrait.record_id: portrait.name for portrait, _ in shown}
     side = MeasuresConfig.model_validate_json(job.measures).side_deg
     pictures = [
-        _picture(each.cell, row, names[row["record_id"]])
-        for each in job.cells
-        for row in _rows(output, each)
+        _picture(cell, row, names[row["record_id"]])
+        for cell, scores in job.cells
+        for row in read_cell(output, cell, scores, views=True)
         if row["status"] == Status.OK and row["record_id"] in names
     ]
     stylized: Sequence[dict[str, Any]] = read_table(output, PORTRAITS, PORTRAITS_SCHEMA)
@@ -125,11 +117,6 @@ def _shown(job: PageJob, device: str) -> "list[tuple[Portrait, torch.Tensor]]":
     return found[: job.count]
 
 
-def _rows(output: str, each: ShownCell) -> Iterator[dict[str, Any]]:
-    for part in each.parts:
-        yield from read_part(uris.join(cell_folder(output, each.cell), part), views=True) or ()
-
-
 def _portrait_failures(stylized: Sequence[dict[str, Any]]) -> Iterator[ComparedFailure]:
     """Yield the portraits of all seeds that a method could not stylize."""
     for row in stylized:
@@ -153,12 +140,16 @@ def _domain(job: PageJob, name: str, device: str) -> ComparedDomain:
 
 
 def _portrait(job: PageJob, portrait: Portrait, base: "torch.Tensor") -> ComparedPortrait:
+    from itportrait.evaluate import true_views
+
     side = MeasuresConfig.model_validate_json(job.measures).side_deg
     truth: dict[str, Views] = {}
-    for name, target in job.targets.items():
-        if job.portraits.people is not None and target.drawn is not None:
-            views = true_views(job.portraits.people, portrait, target.drawn, base.shape[-1], side)
-            truth[name] = encode_views(views)
+    if job.portraits.people is not None:
+        person, camera = drawn_person(job.portraits.people, portrait)
+        for name, target in job.targets.items():
+            if target.drawn is not None:
+                views = true_views(target.drawn, person, camera, base.shape[-1], side)
+                truth[name] = encode_views(views)
     photo = portrait.aligned.pixels
     return ComparedPortrait(
         portrait.name,

@@ -7,10 +7,10 @@ from functools import lru_cache
 from pathlib import PurePosixPath
 
 from itportrait.comparison.config import ComparisonConfig
-from itportrait.comparison.kept import kept
 from itportrait.engine.progress import Progress
 from itportrait.errors import NoInputError
 from itportrait.io import uris
+from itportrait.io.kept import kept
 from itportrait.io.lease import Lease
 from itportrait.jobs.backend import Backend
 from itportrait.jobs.stylize.config import JobConfig

@@ -5,6 +5,7 @@ Models, portraits, their unstylized renders and their true stylizations stay in 
 next cell.
 """
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from itertools import compress
 from typing import TYPE_CHECKING, Any
@@ -178,6 +179,23 @@ def read_part(uri: str, *, views: bool = False) -> list[dict[str, Any]] | None:
         return decode_table(data, without=() if views else (VIEWS,))
     except (FileNotFoundError, pa.ArrowInvalid):
         return None
+
+
+def read_cell(
+    output: str, cell: Cell, scores: CellScores, *, views: bool = False
+) -> Iterator[dict[str, Any]]:
+    """Yield the rows of a scored cell's portraits, part by part.
+
+    Raises:
+        ItportraitError: a part is damaged or gone.
+    """
+    for name in scores.parts:
+        rows = read_part(uris.join(cell_folder(output, cell), name), views=views)
+        if rows is None:
+            raise ItportraitError(
+                f"the portraits of {cell} are damaged or gone; the same command scores them again"
+            )
+        yield from rows
 
 
 def finish_cell(job: CellJob, device: str) -> CellScores:

@@ -7,7 +7,7 @@ import yaml
 
 from itportrait.comparison.compute import CellCompute
 from itportrait.comparison.judges import judges
-from itportrait.comparison.page import PageJob, ShownCell, make_page
+from itportrait.comparison.page import PageJob, make_page
 from itportrait.comparison.report import ComparisonReport
 from itportrait.comparison.warm import Target
 from itportrait.io import uris
@@ -32,7 +32,7 @@ def write_page(
         targets=dict(targets),
         methods=tuple(_method(report, label) for label in config.methods),
         cells=tuple(
-            ShownCell(result.cell, tuple(result.scores.parts))
+            (result.cell, result.scores)
             for result in report.results
             if result.scores and result.cell.seed == first
         ),

@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 
 from itportrait.comparison.report import PAGE, ComparisonReport
 from itportrait.comparison.run import CellResult
-from itportrait.comparison.scoring import cell_folder, read_part
+from itportrait.comparison.scoring import read_cell
 from itportrait.comparison.style_store import StyleStore
 from itportrait.comparison.tables import PART, VIEWS
 from itportrait.config import fingerprint
@@ -109,7 +110,7 @@ def _track_child(
         step = int(point.pop("step"))
         child.log_metrics({n: v for n, v in point.items() if v is not None}, step=step)
     for result in results:
-        sheet = _sheet(report.config.output, result)
+        sheet = _sheet(report, result)
         if sheet is not None:
             child.log_image("sheet", sheet, step=seeds.index(result.cell.seed))
     failed = [result.reason for result in results if result.scores is None]
@@ -117,16 +118,16 @@ def _track_child(
     child.finish(RunStatus.FAILED if failed else RunStatus.FINISHED)
 
 
-def _sheet(output: str, result: CellResult) -> np.ndarray | None:
+def _sheet(report: ComparisonReport, result: CellResult) -> np.ndarray | None:
     """Return a picture of a cell's portraits in all views, or None where there is none."""
     rows: list[list[np.ndarray | None]] = []
     names: list[str] = []
-    for part in result.scores.parts if result.scores else ():
-        uri = uris.join(cell_folder(output, result.cell), part)
-        for row in read_part(uri, views=True) or ():
-            if row["status"] == Status.OK and len(rows) < _SHEET_PORTRAITS:
-                rows.append([decode(data) for data in row[VIEWS]])
-                names.append(row["portrait"])
+    output = report.config.output
+    found = read_cell(output, result.cell, result.scores, views=True) if result.scores else ()
+    good = (row for row in found if row["status"] == Status.OK)
+    for row in islice(good, _SHEET_PORTRAITS):
+        rows.append([decode(data) for data in row[VIEWS]])
+        names.append(row["portrait"])
     if not rows:
         return None
     return contact_sheet(rows, columns=["own view", "left", "front", "right"], names=names)

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING
 
 from itportrait.align.config import AlignConfig
 from itportrait.comparison.config import MeasuresConfig
-from itportrait.comparison.kept import kept
 from itportrait.comparison.portraits import Portrait, PortraitSet, read_people, read_portraits
 from itportrait.comparison.style_store import StoredStyle, StyleStore
+from itportrait.io.kept import kept
 from itportrait.picture_sets.names import drawn_domain, is_drawn
 
 if TYPE_CHECKING:
-    import numpy as np
     from torch import Tensor
 
     from itportrait.comparison.measures import Judge
@@ -159,27 +158,12 @@ def warm_truth(portraits: PortraitSet, shard: int, domain: str, size: int) -> "T
     from itportrait.evaluate import true_stylizations
 
     assert portraits.people is not None
-    pairs = [_person(portraits.people, each) for each in read_portraits(portraits, shard)]
+    pairs = [drawn_person(portraits.people, each) for each in read_portraits(portraits, shard)]
     cameras = torch.stack([camera for _, camera in pairs])
     return true_stylizations(domain, [person for person, _ in pairs], cameras, size)
 
 
-def true_views(
-    people: str, portrait: Portrait, domain: str, size: int, side_deg: float
-) -> "list[np.ndarray]":
-    """Return a drawn person's true stylization: as in the photo, from both sides, and between."""
-    from math import radians
-
-    from itportrait.geometry.camera import look_at_camera
-    from itportrait.portraits import ORBIT, build_face, render_portrait
-
-    person, own = _person(people, portrait)
-    face = build_face(person, domain)
-    around = [look_at_camera(radians(yaw), 0.0, ORBIT) for yaw in (-side_deg, 0.0, side_deg)]
-    return [render_portrait(face, camera, size).image for camera in (own, *around)]
-
-
-def _person(folder: str, portrait: Portrait) -> "tuple[Person, Tensor]":
+def drawn_person(folder: str, portrait: Portrait) -> "tuple[Person, Tensor]":
     """Return the drawn person of a photo, and the true camera of its crop."""
     import torch
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
         kid,
         measure_distances,
     )
-    from itportrait.evaluate.drawn import draw_people, held_out, true_stylizations
+    from itportrait.evaluate.drawn import draw_people, held_out, true_stylizations, true_views
     from itportrait.evaluate.features import FeatureNetwork, feature_network
     from itportrait.evaluate.portraits import PortraitScores, score_portraits
     from itportrait.evaluate.probe import ProbeSet
@@ -70,6 +70,7 @@ __all__ = [
     "render_views",
     "score_portraits",
     "true_stylizations",
+    "true_views",
     "view_consistency",
 ]
 
@@ -78,7 +79,7 @@ __getattr__ = lazy_exports(
     {
         "config": "EvaluationProbeConfig",
         "distances": "Distances KidScore fewest_for_fid fid kid measure_distances",
-        "drawn": "draw_people held_out true_stylizations",
+        "drawn": "draw_people held_out true_stylizations true_views",
         "features": "FeatureNetwork feature_network",
         "portraits": "PortraitScores score_portraits",
         "probe": "ProbeSet",

@@ -4,6 +4,7 @@ The people are those of the held-out seed, whom no training sees. A drawn domain
 light of the same renderer, so the true stylization of a person is known from every camera.
 """
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -12,7 +13,14 @@ from torch import Tensor
 
 from itportrait.geometry.camera import look_at_camera
 from itportrait.image import to_tensor
-from itportrait.portraits import HELD_OUT_SEED, ORBIT, Person, render_portrait, sample_people
+from itportrait.portraits import (
+    HELD_OUT_SEED,
+    ORBIT,
+    Person,
+    build_face,
+    render_portrait,
+    sample_people,
+)
 from itportrait.records import AlignedRecord
 
 _YAW_RAD, _LARGEST_YAW_RAD, _PITCH_RAD = 0.25, 0.45, 0.05
@@ -65,3 +73,24 @@ def true_stylizations(domain: str, people: Sequence[Person], cameras: Tensor, si
         for person, camera in zip(people, cameras.cpu(), strict=True)
     ]
     return torch.stack(images)
+
+
+def true_views(
+    domain: str, person: Person, camera: Tensor, size: int, side_deg: float
+) -> list[np.ndarray]:
+    """Draw a person in a drawn domain: from its camera, from both sides, and between them.
+
+    Args:
+        domain: name of one of `itportrait.portraits.DOMAINS`.
+        person: who is drawn.
+        camera: `[25]` of the first view.
+        size: pixels along each side.
+        side_deg: yaw of the side views, in degrees.
+
+    Returns:
+        uint8 `[size, size, 3]` each: the camera's view, left, front and right.
+    """
+    face = build_face(person, domain)
+    yaws = (math.radians(yaw) for yaw in (-side_deg, 0.0, side_deg))
+    cameras = [camera, *(look_at_camera(yaw, 0.0, ORBIT) for yaw in yaws)]
+    return [render_portrait(face, each, size).image for each in cameras]

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from itportrait.comparison.kept import kept, size_of
+from itportrait.io.kept import kept, size_of
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What stays in a process for the next cell, up to a number of bytes."""
+"""What stays in a process for its next task, up to a number of bytes."""
 
 from collections.abc import Callable
 from dataclasses import is_dataclass
@@ -18,9 +18,9 @@ MOST_BYTES = 1 << 30
 def kept(function: Callable[P, R], most_bytes: int = MOST_BYTES) -> Callable[P, R]:
     """Keep what a function returns for the next call with the same arguments.
 
-    Cells go through the same portraits again and again. Where not all fit, those that make room are
-    chosen at random: most of the others are then found in the next round, while a cache that gives
-    up what was used longest ago would always give up what is asked for next.
+    Tasks often go through the same things again and again. Where not all fit, those that make room
+    are chosen at random: most of the others are then found in the next round, while a cache that
+    gives up what was used longest ago would always give up what is asked for next.
 
     Args:
         function: its arguments must be hashable.
