@@ -199,7 +199,7 @@ def test_the_head_tells_failed_cells_and_what_measures_the_figures(results, tmp_
     results.main([run, "--to", str(tmp_path / "results.md")])
     head = (tmp_path / "results.md").read_text().split("<!-- prose")[0]
     assert "  - 1 cell without scores:\n    - `itportrait`, bronze, seed 1: out of memory" in head
-    assert "\n- The perceptual network measures Distance to truth, " in head
+    assert "\n- The perceptual network measures “Distance to truth”, " in head
 
 
 def test_the_experiments_have_every_variant_that_the_claims_name(results):
