@@ -80,6 +80,10 @@ class ComparisonReport:
         """Return the rows of the written table of scores."""
         return read_table(self.config.output, SCORES, SCORES_SCHEMA)
 
+    def stylized(self) -> list[dict[str, Any]]:
+        """Return the rows of the written table of portraits."""
+        return read_table(self.config.output, PORTRAITS, PORTRAITS_SCHEMA)
+
     def summary(self) -> str:
         """Return what is printed at the end: the methods, what failed, and where the rest is."""
         lines = [final_table(self.scores())]
@@ -92,7 +96,7 @@ class ComparisonReport:
     def _failed_portraits(self) -> list[str]:
         """Return a line on the portraits that lack scores in some cell; none where all have
         them."""
-        rows = read_table(self.config.output, PORTRAITS, PORTRAITS_SCHEMA)
+        rows = self.stylized()
         failed = sum(row["status"] != Status.OK for row in rows)
         if not failed:
             return []

@@ -1,6 +1,7 @@
 """Describe the page of a comparison, and let a task make it."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 import yaml
@@ -11,7 +12,14 @@ from itportrait.comparison.page import PageJob, make_page
 from itportrait.comparison.report import ComparisonReport
 from itportrait.comparison.warm import Target
 from itportrait.io import uris
-from itportrait.pages.comparison import ComparedFailure, ComparedMethod
+from itportrait.pages.comparison import (
+    ComparedDomain,
+    ComparedFailure,
+    ComparedMethod,
+    ComparedScore,
+    Comparison,
+)
+from itportrait.records import Status
 
 
 def write_page(
@@ -30,25 +38,56 @@ def write_page(
         bundle=config.base,
         portraits=report.portraits,
         targets=dict(targets),
-        methods=tuple(_method(report, label) for label in config.methods),
+        comparison=_comparison(report, targets),
         cells=tuple(
             (result.cell, result.scores)
             for result in report.results
             if result.scores and result.cell.seed == first
         ),
-        failures=tuple(
-            ComparedFailure(r.cell.label, r.cell.domain, r.reason, r.cell.seed)
-            for r in report.failed
-        ),
         count=config.page_portraits,
         align=config.align.model_dump_json(),
         measures=config.measures.model_dump_json(),
-        settings=_facts(report),
-        config=uris.redact(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)),
         footer=f"fingerprint {report.digest}",
-        judges=tuple(judges(config)),
     )
     return compute.run("page", make_page, job)
+
+
+def _comparison(report: ComparisonReport, targets: Mapping[str, Target]) -> Comparison:
+    """Return all that the page shows but its pictures."""
+    config, stylized = report.config, report.stylized()
+    return Comparison(
+        methods=[_method(report, label) for label in config.methods],
+        domains=[ComparedDomain(name, target.prompt) for name, target in targets.items()],
+        portraits=[],
+        scores=list(_scores(report.scores())),
+        failures=[*_failures(report, stylized)],
+        lost=report.portraits.lost,
+        portrait_count=len({row["record_id"] for row in stylized}),
+        settings=_facts(report),
+        config=uris.redact(yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)),
+        judges=judges(config),
+    )
+
+
+def _scores(rows: Sequence[dict[str, Any]]) -> Iterator[ComparedScore]:
+    """Yield the scores over all seeds, and those of each seed over all domains."""
+    several = len({row["seed"] for row in rows}) > 2
+    for row in rows:
+        if row["seed"] is None or (several and row["domain"] is None):
+            yield ComparedScore(**{each.name: row[each.name] for each in fields(ComparedScore)})
+
+
+def _failures(
+    report: ComparisonReport, stylized: Sequence[dict[str, Any]]
+) -> Iterator[ComparedFailure]:
+    """Yield the cells without scores, and the portraits that failed in others, of all seeds."""
+    for result in report.failed:
+        cell = result.cell
+        yield ComparedFailure(cell.label, cell.domain, result.reason, cell.seed)
+    for row in stylized:
+        if row["status"] != Status.OK:
+            place = (row["seed"], row["portrait"])
+            yield ComparedFailure(row["label"], row["domain"], row["error"], *place)
 
 
 def _method(report: ComparisonReport, label: str) -> ComparedMethod:
