@@ -1,4 +1,4 @@
-"""Measure portraits in a style, each by itself; `sets` measures all of a cell together."""
+"""Measure portraits in a style, each by itself."""
 
 import time
 from collections.abc import MutableMapping, Sequence

@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from itportrait.comparison.measures import Judge
-    from itportrait.comparison.sets import SetJudge
-    from itportrait.evaluate import PortraitViews
+    from itportrait.evaluate import PortraitViews, SetJudge
     from itportrait.portraits import Person
     from itportrait.styles import PreparedStyle
 
@@ -71,9 +70,16 @@ def warm_judge(bundle: str, device: str, target: Target, align: str, measures: s
 def warm_set_judge(bundle: str, device: str, measures: str) -> "SetJudge":
     """Return what measures sets of portraits in any domain."""
     from itportrait.bundle.warm import warm_bundle
-    from itportrait.comparison.sets import SetJudge
+    from itportrait.evaluate import SetJudge
 
-    return SetJudge(warm_bundle(bundle, device), MeasuresConfig.model_validate_json(measures))
+    settings = MeasuresConfig.model_validate_json(measures)
+    return SetJudge(
+        warm_bundle(bundle, device),
+        features=settings.features,
+        subsets=settings.kid_subsets,
+        subset_size=settings.kid_subset_size,
+        seed=settings.seed,
+    )
 
 
 @lru_cache(_DOMAINS)
@@ -83,7 +89,8 @@ def warm_truth_features(bundle: str, device: str, measures: str, truth: str) -> 
     from itportrait.jobs.bank.scores import truth_images
 
     judge = warm_set_judge(bundle, device, measures)
-    probe = EvaluationProbeConfig(kid_count=judge.config.truth_count)
+    count = MeasuresConfig.model_validate_json(measures).truth_count
+    probe = EvaluationProbeConfig(kid_count=count)
     images = truth_images(truth, probe, judge.bundle.generator.image_resolution)
     assert images is not None
     return judge.features(images)

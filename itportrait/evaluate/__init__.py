@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         ProbeTruth,
         evaluate_style,
     )
+    from itportrait.evaluate.sets import SetJudge
     from itportrait.evaluate.views import PortraitViews, render_own, render_views
     from itportrait.metrics import (
         StyleTarget,
@@ -49,6 +50,7 @@ __all__ = [
     "ProbeReport",
     "ProbeSet",
     "ProbeTruth",
+    "SetJudge",
     "StyleTarget",
     "clip_direction",
     "clip_image",
@@ -84,6 +86,7 @@ __getattr__ = lazy_exports(
         "portraits": "PortraitScores score_portraits",
         "probe": "ProbeSet",
         "score": "ProbeBase ProbeReport ProbeTruth evaluate_style",
+        "sets": "SetJudge",
         "views": "PortraitViews render_own render_views",
         "itportrait.metrics": "StyleTarget clip_direction clip_image depth_distance depth_variance "
         "depth_variance_ratio diversity identity psnr view_consistency",

@@ -3,9 +3,8 @@
 import pytest
 import torch
 
-from itportrait.comparison.config import MeasuresConfig
-from itportrait.comparison.sets import SetJudge
 from itportrait.errors import InvalidArgumentError
+from itportrait.evaluate import SetJudge
 from itportrait.image import to_uint8
 from tests.helpers.tiny_family import tiny_bundle
 
@@ -14,7 +13,7 @@ VIEWS = 4
 
 @pytest.fixture(scope="module")
 def judge():
-    return SetJudge(tiny_bundle(), MeasuresConfig(kid_subsets=2, kid_subset_size=3))
+    return SetJudge(tiny_bundle(), subsets=2, subset_size=3)
 
 
 def pictures(count, shade=0.0, seed=0):

@@ -1,4 +1,4 @@
-"""Measure sets of pictures: what all portraits of a cell say together."""
+"""Scores of sets of portraits in a style: how they differ, and how far they are from the truth."""
 
 from collections.abc import Sequence
 
@@ -8,9 +8,9 @@ from torch import Tensor
 
 from itportrait import metrics
 from itportrait.bundle import Bundle
-from itportrait.comparison.config import MeasuresConfig
 from itportrait.errors import InvalidArgumentError
-from itportrait.evaluate import feature_network, kid, measure_distances
+from itportrait.evaluate.distances import kid, measure_distances
+from itportrait.evaluate.features import PERCEPTUAL, feature_network
 from itportrait.image import to_tensor
 
 FRONT = 2
@@ -22,17 +22,26 @@ class SetJudge:
 
     Args:
         bundle: base generator and perception models.
-        config: of the measures.
+        features: name of the network whose features KID and FID compare.
+        subsets, subset_size, seed: of KID, see `kid`.
     """
 
-    def __init__(self, bundle: Bundle, config: MeasuresConfig) -> None:
-        self.bundle, self.config = bundle, config
-        self.network = feature_network(bundle, config.features)
+    def __init__(
+        self,
+        bundle: Bundle,
+        *,
+        features: str = PERCEPTUAL,
+        subsets: int = 20,
+        subset_size: int = 100,
+        seed: int = 0,
+    ) -> None:
+        self.bundle, self.network = bundle, feature_network(bundle, features)
+        self.subsets, self.subset_size, self.seed = subsets, subset_size, seed
 
     def features(self, pictures: Tensor) -> Tensor:
         """Return the features `[..., D]` of pictures `[..., 3, S, S]` in [-1, 1]."""
         flat = pictures.to(self.bundle.generator.device).flatten(0, -4)
-        return self.network.features(flat).unflatten(0, pictures.shape[:-3])
+        return self.network.features(flat).reshape(*pictures.shape[:-3], -1)
 
     @torch.no_grad()
     def measure(
@@ -70,8 +79,6 @@ class SetJudge:
     def _distances(
         self, styled: Tensor, plain: Tensor, truth: Tensor
     ) -> tuple[dict[str, float], dict[str, str]]:
-        config = self.config
-        size, subsets = config.kid_subset_size, config.kid_subsets
-        given = {"subsets": subsets, "subset_size": size, "seed": config.seed}
+        given = {"subsets": self.subsets, "subset_size": self.subset_size, "seed": self.seed}
         found = measure_distances(truth, styled.flatten(0, 1), **given)
         return found.against(kid(truth, plain.flatten(0, 1), **given).mean)
