@@ -188,7 +188,8 @@ def final_table(scores: Sequence[dict[str, Any]]) -> str:
 
 _MARKS = (
     "* best, or not certainly worse than the best; "
-    "? best value, which no interval tells from the others"
+    "? best value, which no interval tells from the others; "
+    "means of fewer measurements are never called the best"
 )
 
 

@@ -70,7 +70,8 @@ def cost_table(index: ScoreIndex) -> str:
         for measure, items in groupby(columns, key=lambda column: column[0])
     ]
     heads = [_head("all domains" if domain is None else domain) for _, (domain, _) in columns]
-    return _table(index, columns, groups, heads, "Costs of each method")
+    # A style that failed has no costs; the page tells failures right below.
+    return _table(index, columns, groups, heads, "Costs of each method", {})
 
 
 def _score_table(index: ScoreIndex, scope: Scope) -> str:
@@ -81,7 +82,8 @@ def _score_table(index: ScoreIndex, scope: Scope) -> str:
     ]
     heads = [_measure_head(measure) for measure in measures]
     caption = f"Scores of each method, {scope_name(scope)}"
-    return _table(index, [(measure, scope) for measure in measures], groups, heads, caption)
+    columns = [(measure, scope) for measure in measures]
+    return _table(index, columns, groups, heads, caption, _notes(index, columns))
 
 
 def _table(
@@ -90,8 +92,8 @@ def _table(
     groups: Sequence[tuple[str, int]],
     heads: Sequence[str],
     caption: str,
+    notes: dict[str, dict[str, list[str]]],
 ) -> str:
-    notes = _notes(index, columns)
     top = "".join(
         f'<th scope="colgroup" colspan="{width}" class="group">{html.escape(name)}</th>'
         for name, width in groups
@@ -146,8 +148,8 @@ def _cell(
     edge = " first" if first else ""
     if score is None or score.value is None:
         reason = index.missing(label, measure.name, scope)
-        number = list(notes).index(reason) + 1
-        return f'<td class="none{edge}" title="{html.escape(reason)}">–<sup>[{number}]</sup></td>'
+        mark = f"<sup>[{list(notes).index(reason) + 1}]</sup>" if reason in notes else ""
+        return f'<td class="none{edge}" title="{html.escape(reason)}">–{mark}</td>'
     text, css = measure.written(score.value), ""
     if best is not None and score is best:
         text, css = f"<b>{text}</b>{'' if index.decided(score) else _UNDECIDED}", "best"
@@ -178,7 +180,10 @@ def _notes(
 def _footnotes(notes: dict[str, dict[str, list[str]]], most: int = 3) -> str:
     items = []
     for reason, methods in notes.items():
-        where = "; ".join(f"{label}: {_listed(names, most)}" for label, names in methods.items())
+        alike: dict[str, list[str]] = {}
+        for label, names in methods.items():
+            alike.setdefault(_listed(names, most), []).append(label)
+        where = "; ".join(f"{names}: {_listed(labels, most)}" for names, labels in alike.items())
         items.append(f"<li>{html.escape(reason)} <span>({html.escape(where)})</span></li>")
     return f'<ol class="footnotes">{"".join(items)}</ol>' if items else ""
 

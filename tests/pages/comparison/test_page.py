@@ -69,7 +69,8 @@ def test_a_missing_figure_says_why_on_its_cell_and_in_a_footnote(text):
     assert Page(cell).tags[0][1]["title"] == NO_REFERENCE
     assert "<sup>[1]</sup>" in cell
     notes = re.search(r'<ol class="footnotes">.*?</ol>', text, re.DOTALL)[0]
-    assert f"{NO_REFERENCE} (ours: CLIP to reference; theirs: " in Page(notes).words()
+    where = "CLIP to reference: ours, theirs, stylegan_nada+jojogan and 1 more"
+    assert f"{NO_REFERENCE} ({where})" in Page(notes).words()
 
 
 def test_columns_say_which_figures_the_guide_gave(text):
