@@ -6,7 +6,7 @@ from typing import Any
 
 from itportrait.adapt.config import misfits, resolve
 from itportrait.adapt.domain import DomainSpec, Mode
-from itportrait.comparison.config import ComparedDomain, ComparisonConfig, Variant
+from itportrait.comparison.config import ComparisonConfig, DomainSettings, Variant
 from itportrait.comparison.given import read_domain
 from itportrait.comparison.warm import Target
 from itportrait.errors import InvalidArgumentError, ItportraitError
@@ -79,7 +79,7 @@ def _planned(config: ComparisonConfig, model_id: str) -> Iterator[PlannedCell]:
                     yield PlannedCell(cell, target, job)
 
 
-def specification(cell: Cell, variant: Variant, domain: ComparedDomain) -> DomainSpec:
+def specification(cell: Cell, variant: Variant, domain: DomainSettings) -> DomainSpec:
     """Return the domain as a variant is guided by it.
 
     Raises:
@@ -106,7 +106,7 @@ def specification(cell: Cell, variant: Variant, domain: ComparedDomain) -> Domai
     )
 
 
-def _pictures(mode: Mode, domain: ComparedDomain) -> list[dict[str, Any]]:
+def _pictures(mode: Mode, domain: DomainSettings) -> list[dict[str, Any]]:
     """Return what may guide a method in a mode besides words: references, or a set of pictures."""
     if mode == "text":
         return [{}]
@@ -119,7 +119,7 @@ def _pictures(mode: Mode, domain: ComparedDomain) -> list[dict[str, Any]]:
 
 
 def _with_mode(
-    cell: Cell, variant: Variant, domain: ComparedDomain, mode: Mode, pictures: dict[str, Any]
+    cell: Cell, variant: Variant, domain: DomainSettings, mode: Mode, pictures: dict[str, Any]
 ) -> DomainSpec:
     return DomainSpec.parse(
         {

@@ -54,7 +54,7 @@ class Variant(Settings):
     """Names of the domains that it is compared in. None means all."""
 
 
-class ComparedDomain(Settings):
+class DomainSettings(Settings):
     """A style domain: what methods may be guided by, and its truth."""
 
     prompt: str | None = None
@@ -127,7 +127,7 @@ class ComparisonConfig(Settings):
     """Label to which all others are compared: `difference` in the table of scores is another
     label's value less this one's. None is `itportrait`, and where no label has this name, there are
     no differences."""
-    domains: dict[DomainName, ComparedDomain] = Field(min_length=1)
+    domains: dict[DomainName, DomainSettings] = Field(min_length=1)
     """Style domains by name."""
     seeds: tuple[int, ...] = Field(default=(0,), min_length=1)
     """Seeds of the adaptations; every one gives a style of its own."""

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from itportrait.adapt.domain import DomainSpec
-from itportrait.comparison.config import ComparedDomain
+from itportrait.comparison.config import DomainSettings
 from itportrait.comparison.warm import Target
 from itportrait.errors import ItportraitError, NoInputError
 from itportrait.io import uris
@@ -43,7 +43,7 @@ class GivenDomain:
         return Guides(self.target.pictures if spec.references else ())
 
 
-def read_domain(name: str, domain: ComparedDomain) -> GivenDomain:
+def read_domain(name: str, domain: DomainSettings) -> GivenDomain:
     """Read what a domain gives; what cannot be read is its reason."""
     references, reason = _read(name, {"references": domain.references})
     named = {"pictures": domain.pictures, "pictures_count": domain.pictures_count}
