@@ -13,7 +13,8 @@ import pytest
 
 from itportrait.adapt import AdaptConfig, DomainSpec
 from itportrait.align import AlignConfig
-from itportrait.bank.store import Bank, BankVersion, read_version
+from itportrait.bank.store import Bank
+from itportrait.bank.version import BankVersion, read_version
 from itportrait.bundle import load_bundle
 from itportrait.errors import ItportraitError
 from itportrait.image import encode

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from itportrait.bank.store import BankVersion, read_version
+from itportrait.bank.version import BankVersion, read_version
 from itportrait.config import fingerprint
 from itportrait.errors import ItportraitError
 from itportrait.image import encode

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from itportrait.bank.store import read_version
+from itportrait.bank.version import read_version
 from itportrait.records import (
     AlignedRecord,
     InvertedRecord,
