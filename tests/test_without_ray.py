@@ -106,7 +106,7 @@ from itportrait.bank.store import Bank
 from itportrait.cli import app
 
 photos, bundle, out, bank = sys.argv[1:]
-chosen = ["--set", f"bundle={bundle}"]
+chosen = ["--set", f"bundle={bundle}", "--set", "gate.floors={}"]
 
 
 def call(*arguments):

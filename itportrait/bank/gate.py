@@ -10,7 +10,8 @@ standard errors of both together.
 Rule, in this order; every reason is kept and shown:
 
 1. A metric of the candidate that is not finite: not promoted.
-2. A floor missed (`floors`, in the metric's own units): not promoted.
+2. A floor missed (`floors`, in the metric's own units): not promoted. Versions that are published
+   outside of a build, by `itportrait adapt` or in a job, go through rules 1 and 2 alone.
 3. No champion: promoted.
 4. A regression, which is a loss beyond the metric's tolerance that counts: not promoted. Where the
    target (prompt, references) has changed, only metrics of style are compared, towards the new
@@ -31,7 +32,7 @@ make it champion, by a person's decision.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Self
 
 import numpy as np
@@ -42,6 +43,7 @@ from itportrait.errors import UnknownNameError
 
 HIGHER_IS_BETTER: dict[str, bool] = {
     "clip_direction": True,
+    "clip_reach": True,
     "clip_image": True,
     "clip_image_gain": True,
     "identity": True,
@@ -54,7 +56,9 @@ HIGHER_IS_BETTER: dict[str, bool] = {
 }
 """Metrics that the gate knows, and whether a higher value is better."""
 
-STYLE_METRICS = frozenset({"clip_direction", "clip_image", "clip_image_gain", "kid", "kid_ratio"})
+STYLE_METRICS = frozenset(
+    {"clip_direction", "clip_reach", "clip_image", "clip_image_gain", "kid", "kid_ratio"}
+)
 """Metrics of how much of the target style there is; the others measure damage to the face."""
 
 GUARD_METRICS = frozenset({"depth_variance", "diversity"})
@@ -65,9 +69,9 @@ FIRST_DRAW_METRICS = frozenset({"kid", "kid_ratio"})
 DRAW_METRICS = frozenset({"diversity"})
 """Metrics of which each draw of portraits has one value."""
 
-RULE = 2
+RULE = 3
 """Version of the rule and of its defaults, which is raised when they change. The first promoted
-whatever was not worse beyond a tolerance."""
+whatever was not worse beyond a tolerance, and the second had no floors by default."""
 COUNTS = 3.0
 """Number of standard errors from which a difference counts."""
 BEHIND = 1.0
@@ -93,8 +97,40 @@ DEFAULT_NOISE = {
 """Largest standard deviation that 21 rebuilds of zombie, bronze and clown had (`configs/bank.yaml`,
 40 steps)."""
 
+DEFAULT_FLOORS = {
+    "identity": 0.4,
+    "depth_variance": 0.6,
+    "clip_image_gain": 0.05,
+    "clip_reach": 0.1,
+}
+"""Bounds of whatever is published. On the embedded family, styles that show have a gain of 0.3 and
+a reach of 0.65 at least; where a photo is the reference, or the training was too short to show
+anything, the gain is 0.04 and the reach 0.06 at most."""
 
-class GateConfig(Settings):
+_REMEDIES = {
+    "weak style": "raise `steps`, take a picture or words that are further from a photo of a "
+    "person, or give both",
+    "damaged portraits": "lower `steps` or the learning rate, or raise the weights of identity and "
+    "depth",
+}
+
+
+class FloorsConfig(Settings):
+    """Bounds that every published version must keep to become champion."""
+
+    floors: dict[str, float] = Field(default_factory=lambda: dict(DEFAULT_FLOORS))
+    """Bound that a version must keep to become champion, by metric: a minimum, or a maximum where
+    less is better. A version that misses one is published as a candidate, with a warning. A metric
+    that the version lacks is skipped; a domain without a prompt, for instance, has no
+    `clip_reach`."""
+
+    @field_validator("floors")
+    @classmethod
+    def _floors_are_known(cls, value: dict[str, float]) -> dict[str, float]:
+        return _known_metrics(value)
+
+
+class GateConfig(FloorsConfig):
     """How much worse a candidate may be than its champion, and what no candidate may miss."""
 
     tolerances: dict[str, float] = Field(default_factory=lambda: dict(DEFAULT_TOLERANCES))
@@ -110,10 +146,6 @@ class GateConfig(Settings):
     draws: int = Field(default=3, ge=1)
     """Number of draws of probe portraits, of `probe.count` each, on which candidate and champion
     are compared. KID is that of the first draw."""
-    floors: dict[str, float] = Field(default_factory=dict)
-    """Bound that every candidate must keep, by metric: a minimum, or a maximum where less is
-    better. A metric that the candidate lacks is skipped; a domain without a prompt, for instance,
-    has no `clip_direction`."""
 
     def for_names(self) -> dict[str, Any]:
         """Return what names of builds are made of: settings that came later only where they differ
@@ -124,18 +156,10 @@ class GateConfig(Settings):
                 del data[name]
         return data | {"rule": RULE}
 
-    @field_validator("tolerances", "noise", "floors")
-    @classmethod
-    def _metrics_are_known(cls, value: dict[str, float]) -> dict[str, float]:
-        for name in value:
-            if name not in HIGHER_IS_BETTER:
-                raise ValueError(str(UnknownNameError("metric", name, list(HIGHER_IS_BETTER))))
-        return value
-
     @field_validator("tolerances", "noise")
     @classmethod
     def _numbers_are_positive(cls, value: dict[str, float]) -> dict[str, float]:
-        for name, number in value.items():
+        for name, number in _known_metrics(value).items():
             if not number >= 0:
                 raise ValueError(f"{name}: tolerance and noise must be at least 0, got {number}")
         return value
@@ -151,6 +175,13 @@ class GateConfig(Settings):
                     "benchmarks/bm_gate.py measures it, or leave the tolerance out"
                 )
         return self
+
+
+def _known_metrics(value: dict[str, float]) -> dict[str, float]:
+    for name in value:
+        if name not in HIGHER_IS_BETTER:
+            raise ValueError(str(UnknownNameError("metric", name, list(HIGHER_IS_BETTER))))
+    return value
 
 
 @dataclass(frozen=True)
@@ -254,6 +285,34 @@ def judge(
         reason = f"no regression ({compared}; the target has changed)"
         return GateDecision(True, (reason,), comparisons)
     return _better(comparisons, compared)
+
+
+def judge_alone(candidate: Mapping[str, float], config: FloorsConfig) -> GateDecision:
+    """Decide about a version by the floors alone: a newer specification replaces its champion.
+
+    Args:
+        candidate: metrics of the version, by the names of `HIGHER_IS_BETTER`.
+        config: the floors.
+    """
+    decision = judge(candidate, None, GateConfig(floors=config.floors))
+    if not decision.promote:
+        return decision
+    kept = ", ".join(f"{name} {bound:g}" for name, bound in config.floors.items()) or "none"
+    return replace(decision, reasons=(f"keeps the floors ({kept})",))
+
+
+def weaknesses(metrics: Mapping[str, float], config: FloorsConfig) -> list[str]:
+    """Return warnings of a version that misses floors: what it misses, and what to try."""
+    by_kind: dict[str, list[str]] = {}
+    for name, bound in config.floors.items():
+        kind = "weak style" if name in STYLE_METRICS else "damaged portraits"
+        by_kind.setdefault(kind, []).extend(_missed_floors(metrics, {name: bound}))
+    return [
+        f"{kind}: {', '.join(missed)}, so that it is a candidate and not champion; "
+        f"{_REMEDIES[kind]}; `itportrait bank promote` makes it champion all the same"
+        for kind, missed in by_kind.items()
+        if missed
+    ]
 
 
 def _better(comparisons: tuple[Comparison, ...], compared: str) -> GateDecision:

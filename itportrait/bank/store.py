@@ -74,11 +74,19 @@ class Bank:
         """Return the champion of a domain.
 
         Raises:
-            UnknownNameError: the bank has no champion of that name; lists those it has.
+            UnknownNameError: the bank has no domain of that name; lists those it has.
+            InvalidArgumentError: it has candidates of that name alone.
         """
         entry = self.index()["domains"].get(domain)
-        if not entry or not entry["champion"]:
+        if not entry or not entry["versions"]:
             raise UnknownNameError("domain", domain, self.domains())
+        if not entry["champion"]:
+            raise InvalidArgumentError(
+                f"domain {domain!r} of the bank {uris.redact(self.uri)}",
+                expected="one with a champion",
+                actual=f"candidates alone ({', '.join(_in_order(entry))})",
+                remedy="see their cards, and make one champion with `itportrait bank promote`",
+            )
         return self.read(domain, entry["champion"])
 
     def read(self, domain: str, version: str) -> BankVersion:

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from itportrait.cli.options import BankUri, Config, Device, Out, Set, device_of, print_mapping
+from itportrait.errors import NoInputError
 
 if TYPE_CHECKING:
     from itportrait.adapt import AdaptReport
+    from itportrait.bank.store import Bank
     from itportrait.io.commits import Commit
     from itportrait.stages.recipe import Recipe
     from itportrait.stages.shards import Shard
@@ -73,7 +75,8 @@ def stylize(
     styles, names = Bank(job.bank), [name for name in domains.split(",") if name]
     if bank or not names:  # without a bank, the domains that come with the models remain
         styles.existing()
-    versions = [find_champion(name, styles, job.bundle) for name in names or styles.domains()]
+    names = names or _all_domains(styles)
+    versions = [find_champion(name, styles, job.bundle) for name in names]
     model_id = load_bundle(job.bundle).model_id
     last, device = job.stages[-1], device_of(device)
     for recipe in [job.recipe(last, model_id, device=device, version=v) for v in versions]:
@@ -109,6 +112,7 @@ def adapt(
     from itportrait.jobs.stylize.config import load_job
     from itportrait.training.domain_job import DomainJob
     from itportrait.training.here import adapt_here
+    from itportrait.training.trained_domain import publish_trained
     from itportrait.training.vetting import refuse_warnings, vet_jobs
 
     mode = "image_text" if prompt and (reference or pictures) else "text" if prompt else "image"
@@ -135,10 +139,13 @@ def adapt(
     if version is None:
         task = replace(task, warnings=tuple(warnings))
         trained = adapt_here(task, device=device_of(device), on_report=_print_report)
-        version = styles.publish(trained.version(), trained.files)
+        version = publish_trained(trained, styles, job.gate)
+        for text in version.warnings[len(warnings) :]:
+            print(f"warning: {text}", file=sys.stderr)
     else:
         print("the bank holds this very domain already; nothing to do")
-    print_mapping(f"{name} {version.version}", version.metrics)
+    verdict = version.info.get("gate", {}).get("verdict", "champion")
+    print_mapping(f"{name} {version.version}, {verdict}", version.metrics)
 
 
 def evaluate(
@@ -157,7 +164,7 @@ def evaluate(
     from itportrait.jobs.bank.scores import ScoreJob, score_job
 
     styles, found = Bank(bank).existing(), {}
-    names = [name for name in domains.split(",") if name] or styles.domains()
+    names = [name for name in domains.split(",") if name] or _all_domains(styles)
     for version in [styles.champion(name) for name in names]:
         name = version.domain
         job = ScoreJob(
@@ -174,6 +181,21 @@ def evaluate(
             print_mapping(name, found[name])
     if json_:
         print(json.dumps(found, indent=1))
+
+
+def _all_domains(bank: "Bank") -> list[str]:
+    """Return the names of a bank's domains with a champion.
+
+    Raises:
+        NoInputError: there is none.
+    """
+    names = bank.domains()
+    if not names:
+        raise NoInputError(
+            f"no champion in the bank {bank.uri}; see `itportrait bank list`, and make a candidate "
+            "champion with `itportrait bank promote`"
+        )
+    return names
 
 
 def _run_stage(recipe: "Recipe", shards: "Iterable[Shard]") -> None:

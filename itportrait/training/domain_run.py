@@ -2,9 +2,10 @@
 
 from typing import TYPE_CHECKING
 
+from itportrait.bank.version import BankVersion
 from itportrait.io import uris
 from itportrait.tracking import RunStatus, Tracker, open_tracker, probe_image_key
-from itportrait.training.domain_job import DomainJob
+from itportrait.training.domain_job import DomainJob, TrackingTarget
 from itportrait.training.trained_domain import short_params
 
 if TYPE_CHECKING:
@@ -51,3 +52,19 @@ class DomainRun:
     def fail(self) -> None:
         """Close the run of a training that has failed."""
         self.run.finish(RunStatus.FAILED)
+
+
+def record_verdict(version: BankVersion, target: TrackingTarget) -> None:
+    """Show on a training's run what its version was published as, and what is to be warned of."""
+    parent = open_tracker(
+        target.uri,
+        target.parent or version.domain,
+        experiment=target.experiment,
+        spool=target.spool,
+    )
+    gate = version.info["gate"]
+    tags = {"gate": gate["verdict"], "gate_reasons": "; ".join(gate["reasons"])[:500]}
+    if version.warnings:
+        tags["warnings"] = "; ".join(version.warnings)
+    with parent.child(version.domain, key=version.run_name) as run:
+        run.set_tags(tags)

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
+from itportrait.bank.card import CARD_NAME
+from itportrait.bank.gate import FloorsConfig, judge_alone, weaknesses
 from itportrait.bank.store import Bank, BankVersion
 from itportrait.io import uris
 from itportrait.styles.names import STYLE_FILE
@@ -66,7 +68,8 @@ def collect_result(
         info=info,
         files=_result_files(result, references),
     )
-    return replace(trained, files={**trained.files, "card.md": _card(trained).encode()})
+    card = _card(trained, trained.version()).encode()
+    return replace(trained, files={**trained.files, CARD_NAME: card})
 
 
 def _result_files(result: "AdaptResult", references: Sequence) -> dict[str, bytes]:
@@ -91,9 +94,12 @@ def _result_files(result: "AdaptResult", references: Sequence) -> dict[str, byte
     return files
 
 
-def _card(trained: TrainedDomain) -> str:
-    spec = trained.job.spec
-    lines = [f"# {spec.name}", "", f"- mode: {spec.mode}", f"- method: {spec.method}"]
+def _card(trained: TrainedDomain, version: BankVersion) -> str:
+    spec, gate = trained.job.spec, version.info.get("gate")
+    lines = [f"# {spec.name}", ""]
+    if gate:
+        lines.append(f"- published as {gate['verdict']}: {'; '.join(gate['reasons'])}")
+    lines += [f"- mode: {spec.mode}", f"- method: {spec.method}"]
     if spec.prompt:
         lines.append(f"- prompt: {spec.prompt} (from: {spec.source_prompt})")
     if spec.references:
@@ -108,7 +114,7 @@ def _card(trained: TrainedDomain) -> str:
             f"{spec.license or '-'}"
         )
     lines += [f"- base model: {trained.base_model_id}", f"- step: {trained.info.get('step')}"]
-    lines += [*(f"- **warning** {text}" for text in trained.job.warnings), ""]
+    lines += [*(f"- **warning** {text}" for text in version.warnings), ""]
     lines += ["| metric | value |", "| --- | --- |"]
     lines += [f"| {name} | {value:.4g} |" for name, value in sorted(trained.metrics.items())]
     return "\n".join(lines) + "\n"
@@ -120,8 +126,26 @@ def short_params(spec: Mapping[str, Any], base: str) -> dict[str, Any]:
     return {**{name: "" if spec.get(name) is None else spec[name] for name in names}, "base": base}
 
 
-def publish_trained(trained: TrainedDomain, bank: Bank, *, storage: str) -> BankVersion:
-    """Publish a result as champion and remove the checkpoints of its run."""
-    version = bank.publish(trained.version(), trained.files)
-    uris.remove(uris.join(storage, trained.job.run_name), recursive=True)
+def publish_trained(
+    trained: TrainedDomain, bank: Bank, config: FloorsConfig, *, storage: str = ""
+) -> BankVersion:
+    """Publish a result, as champion where it keeps the floors, and remove its run's checkpoints.
+
+    Args:
+        trained: the result.
+        bank: where to.
+        config: the floors; a result that misses one is a candidate, with a warning.
+        storage: folder or URI of the checkpoints; "" where there are none.
+    """
+    decision, version = judge_alone(trained.metrics, config), trained.version()
+    info = {
+        **version.info,
+        "gate": {"verdict": decision.verdict, "reasons": list(decision.reasons)},
+        "warnings": [*version.warnings, *weaknesses(trained.metrics, config)],
+    }
+    version = replace(version, info=info)
+    files = {**trained.files, CARD_NAME: _card(trained, version).encode()}
+    version = bank.publish(version, files, promote=decision.promote)
+    if storage:
+        uris.remove(uris.join(storage, trained.job.run_name), recursive=True)
     return version

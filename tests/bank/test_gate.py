@@ -5,7 +5,15 @@ import math
 import numpy as np
 import pytest
 
-from itportrait.bank.gate import HIGHER_IS_BETTER, STYLE_METRICS, GateConfig, judge
+from itportrait.bank.gate import (
+    HIGHER_IS_BETTER,
+    STYLE_METRICS,
+    FloorsConfig,
+    GateConfig,
+    judge,
+    judge_alone,
+    weaknesses,
+)
 from itportrait.errors import InvalidArgumentError
 
 GOOD = {
@@ -204,3 +212,21 @@ def test_configuration_refuses_unknown_metrics_and_negative_tolerances():
         GateConfig.parse({"floors": {"beauty": 0.1}})
     with pytest.raises(InvalidArgumentError, match="at least 0"):
         GateConfig.parse({"tolerances": {"identity": -0.1}})
+
+
+def test_what_misses_a_floor_is_no_champion_and_says_what_to_try():
+    plain = {"identity": 0.9, "depth_variance": 1.0, "clip_image_gain": 0.0364}  # a photo as style
+    floors = FloorsConfig()
+    decision = judge_alone(plain, floors)
+    assert not decision.promote
+    assert decision.reasons == ("clip_image_gain 0.036 is below 0.05",)
+    (said,) = weaknesses(plain, floors)
+    assert said.startswith("weak style: clip_image_gain 0.036 is below 0.05")
+    assert "raise `steps`" in said
+    flat = {**plain, "clip_image_gain": 0.3, "depth_variance": 0.2, "identity": 0.1}
+    (said,) = weaknesses(flat, floors)
+    assert said.startswith("damaged portraits: identity 0.100 is below 0.4, depth_variance 0.200")
+    good = {**plain, "clip_image_gain": 0.3}
+    assert judge_alone(good, floors).promote
+    assert weaknesses(good, floors) == []
+    assert judge_alone(plain, FloorsConfig(floors={})).promote

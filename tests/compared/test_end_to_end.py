@@ -83,7 +83,11 @@ def filled(root):
 
 def adapt(place, method):
     inputs = [str(place / "style.png") if i == "style.png" else i for i in inputs_of(method)]
-    settings = [part for item in (f"bundle={place / 'bundle'}", *SMALL) for part in ("--set", item)]
+    settings = [
+        part
+        for item in (f"bundle={place / 'bundle'}", "gate.floors={}", *SMALL)
+        for part in ("--set", item)
+    ]
     bank = ("--bank", str(place / "bank"), "--method", method, "--steps", "2")
     return CliRunner().invoke(app, ["adapt", "red", *bank, *settings, *inputs])
 

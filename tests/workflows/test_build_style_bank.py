@@ -19,6 +19,7 @@ adapt:
   probe: {{every: 2, count: 2, images: 2}}
   threshold: {{value: auto, auto_steps: 1}}
 probe: {{count: 2, kid_count: 4, kid_subset_size: 4, batch_size: 4}}
+gate: {{floors: {{}}}}
 domains:
   zombie: {{mode: text, prompt: a zombie, truth: "mini:zombie"}}
   bronze:

@@ -12,6 +12,7 @@ import time
 
 import pyarrow.parquet as pq
 import pytest
+from mlflow import MlflowClient
 
 from itportrait.bank.store import Bank
 from itportrait.io.commits import StageTable, read_committed
@@ -98,12 +99,23 @@ def test_photos_to_stylized_portraits(place):
     assert about["stages"]["align"]["inputs"] == 4
     gallery = {path.name for path in (out / "gallery").iterdir()}
     assert {"index.html", "contact_sheet.png", "turntable_zombie.mp4"} <= gallery
-    assert Bank(str(place / "bank")).domains() == ["clown", "zombie"]
-    champion = Bank(str(place / "bank")).champion("zombie")
-    assert champion.metrics["identity"] > 0
-    assert not (place / "bank" / "_training" / f"zombie-{champion.fingerprint}").exists()
-    curve = pq.read_table(place / "bank" / "zombie" / champion.version / "curve.parquet")
+    assert Bank(str(place / "bank")).domains() == ["clown"]
+    bank = Bank(str(place / "bank"))
+    (name,) = bank.versions("zombie")
+    version = bank.read("zombie", name)
+    assert version.metrics["identity"] > 0
+    assert not (place / "bank" / "_training" / f"zombie-{version.fingerprint}").exists()
+    curve = pq.read_table(place / "bank" / "zombie" / name / "curve.parquet")
     assert curve.num_rows == 2
+    # Two steps show nothing: it serves this job, said everywhere, and is no champion.
+    assert version.info["gate"]["verdict"] == "candidate"
+    assert "Warning: domain 'zombie': weak style: clip_reach" in done.stdout
+    assert "weak style" in (out / "gallery" / "index.html").read_text()
+    runs = MlflowClient(f"sqlite:///{place}/mlflow.db").search_runs(["1"])
+    (run_of,) = [run for run in runs if run.info.run_name == "zombie"]
+    assert run_of.data.tags["gate"] == "candidate"
+    assert run_of.data.tags["warnings"].startswith("weak style: ")
+    assert run_of.info.status == "FINISHED"
 
 
 @pytest.mark.slow

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from itportrait.bank.card import CARD_NAME, PREVIEW_NAME, preview_png, version_card
-from itportrait.bank.gate import RULE, GateDecision, judge
+from itportrait.bank.gate import RULE, GateDecision, judge, weaknesses
 from itportrait.bank.store import Bank, BankVersion
 from itportrait.config import fingerprint
 from itportrait.errors import InvalidArgumentError, ItportraitError
@@ -141,8 +141,10 @@ class BankBuild:
         champion, obstacle = self._champion(trained)
         scores = compute.score(self._score_job(trained, champion))
         metrics = scores.metrics[CANDIDATE]
+        # Evaluations do not measure the reach of words, which the training's probe did.
+        judged = {k: v for k, v in trained.metrics.items() if k == "clip_reach"} | metrics
         decision = judge(
-            metrics,
+            judged,
             scores.metrics.get(CHAMPION),
             self.spec.gate,
             same_target=champion is None or _target_of(champion) == _target(trained),
@@ -150,7 +152,7 @@ class BankBuild:
         )
         if decision.promote and obstacle:
             decision = replace(decision, reasons=(obstacle,))
-        version = self._version(trained, metrics, decision)
+        version = self._version(trained, metrics, decision, weaknesses(judged, self.spec.gate))
         files = trained.files | self._pages(trained, version, decision, scores)
         self.lease.check()
         # Before it is published: a domain that stands in the bank is not looked at again.
@@ -197,7 +199,11 @@ class BankBuild:
         )
 
     def _version(
-        self, trained: TrainedDomain, metrics: dict[str, float], decision: GateDecision
+        self,
+        trained: TrainedDomain,
+        metrics: dict[str, float],
+        decision: GateDecision,
+        weak: list[str],
     ) -> BankVersion:
         gate = {"verdict": decision.verdict, "reasons": list(decision.reasons)}
         # Named by the night and not by the clock: the same night gives the same version again.
@@ -208,6 +214,7 @@ class BankBuild:
             "gate": gate,
             "build": self.plan.bank_id,
             "truth": self.spec.domains[trained.job.spec.name].truth,
+            **({"warnings": [*version.warnings, *weak]} if version.warnings or weak else {}),
         }
         return replace(version, metrics=metrics, info=info, created=self.plan.date)
 
@@ -247,6 +254,8 @@ class BankBuild:
         run.log_metrics(values, step=0)  # single values: the UI draws them as bars
         run.log_params({"fingerprint": job.fingerprint, "version": version.version})
         run.set_tags({"gate": decision.verdict, "gate_reasons": "; ".join(decision.reasons)[:500]})
+        if version.warnings:
+            run.set_tags({"warnings": "; ".join(version.warnings)})
         run.finish(RunStatus.FINISHED)
 
     def _announce(self, result: DomainResult) -> None:

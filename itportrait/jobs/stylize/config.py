@@ -7,6 +7,7 @@ from pydantic import Field, field_validator, model_validator
 from itportrait.adapt.config import AdaptConfig, misfits, resolve
 from itportrait.adapt.domain import DomainSpec, pictures_places
 from itportrait.align.config import AlignConfig
+from itportrait.bank.gate import FloorsConfig
 from itportrait.bank.store import BankVersion
 from itportrait.config import Settings, apply_overrides
 from itportrait.engine.config import ResourcesConfig
@@ -81,6 +82,8 @@ class JobConfig(Settings):
     """How portraits become codes of the generator."""
     adapt: AdaptConfig = AdaptConfig()
     """How domains that are specified here are adapted."""
+    gate: FloorsConfig = FloorsConfig()
+    """What an adapted domain must reach to become champion of the bank."""
     stylize: StylizeConfig = StylizeConfig()
     """How codes become stylized views."""
     train: TrainConfig = TrainConfig()

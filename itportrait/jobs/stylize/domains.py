@@ -17,6 +17,7 @@ from itportrait.jobs.stylize.config import JobConfig
 from itportrait.jobs.stylize.job_tracking import JobTracking
 from itportrait.stages.recipe import Recipe
 from itportrait.training.domain_job import DomainJob, training_storage
+from itportrait.training.domain_run import record_verdict
 from itportrait.training.pool import TrainingPool
 from itportrait.training.trained_domain import publish_trained
 from itportrait.training.vetting import refuse_warnings, vet_jobs
@@ -124,8 +125,9 @@ class JobDomains:
         storage = training_storage(self.config.bank)
         job = replace(job, warnings=tuple(self.warnings[job.spec.name]))
         trained = self.backend.train(job, self.config.train, storage=storage)
-        version = publish_trained(trained, self.bank, storage=storage)
+        version = publish_trained(trained, self.bank, self.config.gate, storage=storage)
         self.warnings[job.spec.name] = version.warnings
+        self.tracking.record(version, record_verdict)
         return self.recipe_of(version)
 
     @cached_property

@@ -63,8 +63,8 @@ class JobTracking:
         self._opening: Hashable | None = None
         """The task that makes the run, until it has ended."""
         self._tries, self._began = 0, 0.0
-        self._held_back: list[BankVersion] = []
-        """Ready-made versions that are shown once the run is made."""
+        self._held_back: list[tuple[Callable[..., None], BankVersion]] = []
+        """Versions that are shown once the run is made, each with the function that shows it."""
         self._records: list[tuple[Call, Hashable]] = []
 
     def open(self) -> None:
@@ -76,15 +76,16 @@ class JobTracking:
             with self._lock:
                 self._await_run(OPENING_S)
 
-    def record(self, version: BankVersion) -> None:
-        """Let a ready-made version be shown as a run of its own, once the job's run is made.
+    def record(self, version: BankVersion, show: Callable[..., None] = record_version) -> None:
+        """Let a version be shown on a run of its own, once the job's run is made.
 
-        Its task would make the job's run as well, and a server would then have two of them. So a
-        version is held back for as long as the making takes.
+        By default it is a ready-made one, which has no run yet. Its task would make the job's run
+        as well, and a server would then have two of them. So a version is held back for as long as
+        the making takes.
         """
         if self.wanted:
             with self._lock:
-                self._held_back.append(version)
+                self._held_back.append((show, version))
                 self._await_run(OPENING_S)
 
     def close(self) -> None:
@@ -108,8 +109,8 @@ class JobTracking:
                     return
         except ClusterLostError:
             return
-        for version in self._held_back:
-            call = _call(record_version, version, self.target)
+        for show, version in self._held_back:
+            call = _call(show, version, self.target)
             self._records.append((call, self._executor.submit(call)))
         self._held_back.clear()
 
@@ -139,7 +140,7 @@ class JobTracking:
             try:
                 self._wait_for(call, task)
             except (ItportraitError, OSError) as error:
-                logger.warning("a ready-made domain is not tracked: %s", uris.redact(str(error)))
+                logger.warning("a domain is not tracked: %s", uris.redact(str(error)))
         opened = self._tries > 0
         if not opened and not (self.target.spool and waiting_spools(self.target.spool)):
             return

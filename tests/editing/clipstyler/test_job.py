@@ -55,7 +55,7 @@ def test_every_portrait_is_fitted_once(method, tmp_path, fits):
     pixels = np.random.default_rng(3).integers(0, 255, (32, 32, 3)).astype(np.uint8)
     (tmp_path / "style.png").write_bytes(encode(pixels))
     inputs = [tmp_path / part if part == "style.png" else part for part in INPUTS[method]]
-    own = {f"bundle={base}", "adapt.probe.count=2", "adapt.probe.every=2"}
+    own = {f"bundle={base}", "gate.floors={}", "adapt.probe.count=2", "adapt.probe.every=2"}
     own.add(f"adapt.methods.{method}={json.dumps(SETTINGS[method])}")
     asked = [part for item in sorted(own) for part in ("--set", item)]
     words = ("--prompt", "bronze", "--method", method, "--steps", "2", "--bank", bank.uri)

@@ -32,7 +32,9 @@ def test_a_domain_is_adapted_stylized_once_and_meshed(tiny, cache, tmp_path, for
     config, output, bank = tmp_path / "job.json", tmp_path / "out", Bank(str(tmp_path / "bank"))
     styleclip = {"form": form, **SMALL[form]}
     adapt = {"probe": {"count": 2}, "methods": {"styleclip": styleclip}}
-    config.write_text(json.dumps({"bundle": str(tiny.directory), "adapt": adapt}))
+    config.write_text(
+        json.dumps({"bundle": str(tiny.directory), "adapt": adapt, "gate": {"floors": {}}})
+    )
     common = ("--bank", bank.uri, "--config", config)
     run("adapt", "zombie", *common, "--method", "styleclip", "--prompt", "zombie")
     version = bank.champion("zombie")

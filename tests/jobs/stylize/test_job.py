@@ -115,10 +115,17 @@ def test_words_that_no_model_knows_are_said_everywhere(place):
     _, _, said = run(settings)
     assert "unknown words" in said.split("Domains, means")[1].split("Warning")[0]
     assert "Warning: domain 'odd': unknown words: " in said
-    card = Bank(settings.bank).champion("odd")
+    bank = Bank(settings.bank)
+    with pytest.raises(InvalidArgumentError, match=r"candidates alone .*itportrait bank promote"):
+        bank.champion("odd")  # one step of tiny models shows nothing
+    card = bank.read("odd", *bank.versions("odd"))
     assert "qwzx" in card.warnings[0]
+    assert card.warnings[1].startswith("weak style: clip_reach 0.0")
+    assert "unknown words, weak style" in said
     shown = (place / "bank/odd" / card.version / "card.md").read_text()
+    assert "published as candidate: clip_reach 0.0" in shown
     assert "**warning** unknown words: " in shown
+    assert "**warning** weak style: " in shown
     about = json.loads((place / "odd/run.json").read_text())
     assert about["domains"]["odd"]["warnings"] == card.warnings
     for page in ("gallery/index.html", "report.html"):
