@@ -201,11 +201,14 @@ def main_table(tables: Tables) -> str:
     for source, heading in {**HEADINGS, "cost": "Cost"}.items():
         if measures := index.measures([source], whole):
             heads = [f"{measure.label}{_ARROWS[measure.better]}" for measure in measures]
+            notes: dict[str, int] = {}
             rows = [
-                [f"`{label}`", *(_figure(index, label, measure) for measure in measures)]
+                [f"`{label}`", *(_figure(index, label, measure, notes) for measure in measures)]
                 for label in labels
             ]
-            parts.append(f"### {heading}\n\n{table(['method', *heads], rows)}")
+            reasons = [f"{number}. {' '.join(reason.split())}" for reason, number in notes.items()]
+            told = "".join(f"\n{line}" for line in reasons) + "\n" if reasons else ""
+            parts.append(f"### {heading}\n\n{table(['method', *heads], rows)}{told}")
     return "\n".join(parts)
 
 
@@ -226,10 +229,12 @@ def _with_best(tables: Tables) -> list[ComparedScore]:
     ]
 
 
-def _figure(index: ScoreIndex, label: str, measure: Measure) -> str:
+def _figure(index: ScoreIndex, label: str, measure: Measure, notes: dict[str, int]) -> str:
+    """Return a figure as the table shows it; why one is missing is added to the table's notes."""
     score, best = index.get(label, measure.name), index.best(measure, (None, None))
     if score is None or score.value is None:
-        return f"– ({index.missing(label, measure.name, (None, None))})"
+        reason = index.missing(label, measure.name, (None, None))
+        return f"– [{notes.setdefault(reason, len(notes) + 1)}]"
     text = measure.written(score.value)
     if score.low is not None and score.high is not None:
         text += f" [{measure.written(score.low)}, {measure.written(score.high)}]"

@@ -118,7 +118,8 @@ def test_the_main_table_marks_the_best_and_says_why_figures_are_missing(results,
     assert "| `itportrait` | **0.200 [0.190, 0.210]** |" in text
     assert "| `jojogan` | ≈ 0.201 [0.191, 0.211] |" in text
     assert "| `dr3d` | 0.206 [0.196, 0.216] |" in text  # it overlaps the best, but loses in pairs
-    assert "| `clipstyler` | – (no truth \\| no words) |" in text
+    assert "| `clipstyler` | – [1] |" in text
+    assert "\n1. no truth | no words\n" in text
 
 
 def test_even_steps_of_strength_hold_and_uneven_ones_do_not(results, tmp_path):

@@ -67,7 +67,7 @@ MEASURES = (
     ),
     Measure(
         "truth_distance_base",
-        "Same, unstylized",
+        "Distance to truth, unstylized",
         None,
         "Perceptual distance of the unstylized render to the true stylization.",
     ),
