@@ -27,7 +27,7 @@ from itportrait.tracking import Backlog
 
 RUN, PAGE = "run.json", "index.html"
 SCORES, PORTRAITS = "scores", "portraits"
-VERSION = 2
+VERSION = 3
 """Version of the code that makes tables and page; it is raised when they change."""
 
 
