@@ -37,7 +37,19 @@ class EncoderCamera:
         for model in (self.encoder, self.generator, self.perceptual):
             model.eval().requires_grad_(False)
 
-    @torch.no_grad()
+    def distance(self, pixels: np.ndarray) -> float:
+        """Return how far a crop is from the encoder's portrait of it.
+
+        It is large for pictures unlike those that the generator draws.
+
+        Args:
+            pixels: uint8 `[S, S, 3]`, framed as the generator's pictures are.
+
+        Returns:
+            A perceptual distance, 0 or more.
+        """
+        return self._look(pixels)[1]
+
     def read(self, pixels: np.ndarray) -> np.ndarray | None:
         """Return the camera of a crop, or None where the generator does not confirm it.
 
@@ -47,11 +59,15 @@ class EncoderCamera:
         Returns:
             `[25]` float32, or None.
         """
+        camera, distance = self._look(pixels)
+        return None if distance > self.max_distance else camera
+
+    @torch.no_grad()
+    def _look(self, pixels: np.ndarray) -> tuple[np.ndarray, float]:
         image = to_tensor(pixels)[None].to(self.generator.device)
         image = resize(image, self.generator.image_resolution)
         w_plus, angles = self.encoder(image)
         camera = look_at_camera(angles[:, 0], angles[:, 1], self.orbit)
         render = self.generator.synthesize(w_plus, camera).final_image
-        if float(self.perceptual.distance(render, image)) > self.max_distance:
-            return None
-        return camera[0].cpu().numpy().astype(np.float32)
+        distance = float(self.perceptual.distance(render, image))
+        return camera[0].cpu().numpy().astype(np.float32), distance

@@ -36,6 +36,7 @@ class GalleryPortrait:
         inverted: row of the invert stage, where it was reached.
         stylized: rows of the stylize stage by domain.
         turntables: animated WebP by domain, shown after the views.
+        unlike: distance from what the models draw, where it is beyond what they know; None within.
     """
 
     name: str
@@ -44,6 +45,7 @@ class GalleryPortrait:
     inverted: InvertedRecord | None = None
     stylized: Mapping[str, StylizedRecord] = field(default_factory=dict)
     turntables: Mapping[str, bytes] = field(default_factory=dict)
+    unlike: float | None = None
 
     def last(self) -> Record:
         """Return the row that decides the portrait's status: the first bad one, or the last."""
@@ -163,9 +165,19 @@ def _portrait(
     styles = [_style(portrait, name, views, side) for name in domains if name in portrait.stylized]
     return (
         f'<article class="card portrait"><div class="title"><h3>{html.escape(portrait.name)}</h3>'
-        f'<span class="soft small">{html.escape(inverted.record_id)}</span></div>'
+        f'<span class="soft small">{html.escape(inverted.record_id)}</span>{_mark(portrait)}</div>'
         f'<div class="source">{"".join(source)}</div>'
         f'<div class="styles">{"".join(styles)}</div></article>'
+    )
+
+
+def _mark(portrait: GalleryPortrait) -> str:
+    if portrait.unlike is None:
+        return ""
+    return (
+        '<span class="small"><b class="rejected">outside of the models\' domain</b> unlike the '
+        f"people that they draw (distance {portrait.unlike:.2f}): identity and views say little"
+        "</span>"
     )
 
 

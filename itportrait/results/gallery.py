@@ -2,13 +2,17 @@
 
 import json
 import logging
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
+from itportrait.align.config import AlignConfig
+from itportrait.align.encoder_camera import EncoderCamera
+from itportrait.align.stage import AlignStage
 from itportrait.bank.version import BankVersion, read_version
+from itportrait.bundle.warm import warm_bundle
 from itportrait.config import fingerprint
 from itportrait.errors import ItportraitError
 from itportrait.image import encode
@@ -26,7 +30,7 @@ from itportrait.text import restored
 
 log = logging.getLogger(__name__)
 FOLDER, MARKER = "gallery", "_commit.json"
-GALLERY_VERSION = 1
+GALLERY_VERSION = 2
 """Version of this module's code; it is raised when its files change."""
 
 
@@ -79,7 +83,7 @@ def make_gallery(job: GalleryJob) -> list[str]:
     """
     job.marker.lift()
     versions = {recipe.domain: read_version(recipe.adapter) for recipe in job.stylize}
-    portraits = _collect(job)
+    portraits = _worst_last(_collect(job), _distances(job))
     turning = [p for p in portraits if p.inverted and p.inverted.status is Status.OK]
     films = _turntables(job, turning[: job.turntables])
     portraits = [_with_films(portrait, films) for portrait in portraits]
@@ -120,6 +124,40 @@ def _collect(job: GalleryJob) -> list[GalleryPortrait]:
                 )
             )
     return portraits
+
+
+def _distances(job: GalleryJob) -> Callable[[np.ndarray], float | None]:
+    """Return what tells how far a crop is from what the models draw; None within their domain.
+
+    The limit is that up to which alignment believes the encoder; where it asks none, nothing is
+    said.
+    """
+    recipe = next((recipe for recipe in job.chain if recipe.stage == AlignStage.name), None)
+    config = AlignConfig.model_validate_json(recipe.config) if recipe else AlignConfig()
+    limit = config.encoder_camera_distance
+    if not limit:
+        return lambda pixels: None
+    drawing = job.stylize[0]
+    encoder = EncoderCamera(warm_bundle(drawing.bundle, drawing.device), limit)
+
+    def distance(pixels: np.ndarray) -> float | None:
+        found = encoder.distance(pixels)
+        return found if found > limit else None
+
+    return distance
+
+
+def _worst_last(
+    portraits: Sequence[GalleryPortrait], distance: Callable[[np.ndarray], float | None]
+) -> list[GalleryPortrait]:
+    """Mark the portraits outside of the models' domain, and put them last, the worst at the end."""
+    marked = [
+        portrait
+        if portrait.aligned.pixels is None
+        else replace(portrait, unlike=distance(portrait.aligned.pixels))
+        for portrait in portraits
+    ]
+    return sorted(marked, key=lambda portrait: portrait.unlike or 0.0)
 
 
 def _by_id(table: StageTable, shard: int) -> dict[str, Record]:
@@ -169,14 +207,7 @@ def _with_films(
         for name, (record_id, domain, data) in films.items()
         if name.endswith(".webp") and record_id == portrait.aligned.record_id
     }
-    return GalleryPortrait(
-        name=portrait.name,
-        aligned=portrait.aligned,
-        photo=portrait.photo,
-        inverted=portrait.inverted,
-        stylized=portrait.stylized,
-        turntables=own,
-    )
+    return replace(portrait, turntables=own)
 
 
 def _page(

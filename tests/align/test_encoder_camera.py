@@ -71,6 +71,7 @@ def test_the_render_decides(mini, drawn, by_points):
     assert camera.shape == (25,)
     assert camera.dtype == np.float32
     assert EncoderCamera(mini, max_distance=1e-3).read(pixels) is None
+    assert EncoderCamera(mini, max_distance=1e-3).distance(pixels) <= LIMIT
     noise = np.random.default_rng(0).integers(0, 256, pixels.shape, dtype=np.uint8)
     assert EncoderCamera(mini, max_distance=LIMIT).read(noise) is None
 

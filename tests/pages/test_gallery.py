@@ -3,6 +3,7 @@
 import base64
 import io
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -131,3 +132,11 @@ def test_an_empty_run_still_gives_a_page():
 def test_two_domains_of_one_name_are_refused():
     with pytest.raises(InvalidArgumentError, match="distinct names"):
         render_gallery([], [GalleryDomain("a"), GalleryDomain("a")])
+
+
+def test_portraits_outside_of_the_models_domain_are_marked():
+    plain, *_ = portraits()
+    marked = replace(plain, name="odd", unlike=0.5234)
+    text = render_gallery([plain, marked], [GalleryDomain("bronze")])
+    assert text.count("outside of the models' domain") == 1
+    assert "distance 0.52" in text[text.index("odd</h3>") :]

@@ -104,7 +104,8 @@ def test_photos_to_stylized_portraits_and_a_second_run_that_finds_all_done(place
 
 def test_words_that_no_model_knows_are_said_everywhere(place):
     prompt = {**ZOMBIE, "name": "odd", "prompt": "a qwzx flibber"}
-    settings = config(place, domains=[prompt], output=str(place / "odd"))
+    strange = {"size": 64, "encoder_camera_distance": 1e-6}  # all people are, to tiny models
+    settings = config(place, domains=[prompt], output=str(place / "odd"), align=strange)
     settings = settings.model_copy(update={"publish": PublishConfig(portraits=2, turntables=0)})
     model_id = load_bundle(settings.bundle).model_id
     job = StylizeJob(settings, model_id, HereBackend())
@@ -130,6 +131,8 @@ def test_words_that_no_model_knows_are_said_everywhere(place):
     assert about["domains"]["odd"]["warnings"] == card.warnings
     for page in ("gallery/index.html", "report.html"):
         assert "&#x27;qwzx&#x27;" in (place / "odd" / page).read_text()
+    page = (place / "odd/gallery/index.html").read_text()
+    assert page.count("outside of the models' domain") == 1
     again, _, said = run(settings)
     assert again.warnings["odd"] == card.warnings
     assert "Warning: domain 'odd'" in said
