@@ -1,14 +1,22 @@
 """What a domain of a comparison gives, read once for all of its cells."""
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from itportrait.adapt.domain import DomainSpec
 from itportrait.comparison.config import DomainSettings
 from itportrait.comparison.warm import Target
+from itportrait.config import fingerprint
 from itportrait.errors import ItportraitError, NoInputError
 from itportrait.io import uris
+from itportrait.picture_sets.names import is_drawn
 from itportrait.training.domain_job import Guides
+
+T = TypeVar("T")
+_READERS = 16
+"""Number of true pictures that are read at once."""
 
 
 @dataclass(frozen=True)
@@ -45,20 +53,52 @@ class GivenDomain:
 
 def read_domain(name: str, domain: DomainSettings) -> GivenDomain:
     """Read what a domain gives; what cannot be read is its reason."""
-    references, reason = _read(name, {"references": domain.references})
-    named = {"pictures": domain.pictures, "pictures_count": domain.pictures_count}
-    pictures, pictures_reason = _read(name, named if domain.pictures else {})
-    target = Target(
-        domain.prompt, domain.source_prompt, domain.references, references.pictures, domain.truth
+
+    def guides(**given: Any) -> Guides:
+        if not all(given.values()):
+            return Guides()
+        return Guides.of(DomainSpec(name=name, mode="image", **given))
+
+    references, reason = _tried(lambda: guides(references=domain.references), Guides())
+    truth_digest, truth_reason = _tried(lambda: _truth_digest(domain.truth), "")
+    pictures, pictures_reason = _tried(
+        lambda: guides(pictures=domain.pictures, pictures_count=domain.pictures_count), Guides()
     )
-    return GivenDomain(target, reason, pictures, pictures_reason)
+    target = Target(
+        domain.prompt,
+        domain.source_prompt,
+        domain.references,
+        references.pictures,
+        domain.truth,
+        truth_digest,
+    )
+    return GivenDomain(target, reason or truth_reason, pictures, pictures_reason)
 
 
-def _read(name: str, given: dict[str, Any]) -> tuple[Guides, str]:
-    """Return references or a set of pictures, and why they cannot be read."""
-    if not any(given.values()):
-        return Guides(), ""
+def _tried(read: Callable[[], T], otherwise: T) -> tuple[T, str]:
+    """Return what was read, and why it could not be."""
     try:
-        return Guides.of(DomainSpec(name=name, mode="image", **given)), ""
+        return read(), ""
     except (ItportraitError, OSError) as error:
-        return Guides(), uris.redact(str(error))
+        return otherwise, uris.redact(str(error))
+
+
+def _truth_digest(truth: str | None) -> str:
+    """Return a digest of what a truth shows: of its files, wherever they lie, or of its drawing.
+
+    Raises:
+        NoInputError: it holds no pictures.
+    """
+    from itportrait.jobs.bank.scores import truth_files
+    from itportrait.portraits.render import VERSION
+
+    if truth is None:
+        return ""
+    if is_drawn(truth):
+        return fingerprint(truth, VERSION)
+    with ThreadPoolExecutor(_READERS) as pool:
+        return fingerprint(*pool.map(_digest_of_file, truth_files(truth)))
+
+
+def _digest_of_file(uri: str) -> str:
+    return fingerprint(uris.read_bytes(uri))

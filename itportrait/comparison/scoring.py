@@ -66,7 +66,7 @@ class CellJob:
     @property
     def fingerprint(self) -> str:
         """Return a digest of everything that determines the scores."""
-        target = [self.target.prompt, self.target.source_prompt, self.target.truth]
+        target = [self.target.prompt, self.target.source_prompt, self.target.truth_digest]
         pictures = [*self.target.pictures] and [self.align, *self.target.pictures]
         return fingerprint(
             VERSION,
@@ -216,7 +216,7 @@ def finish_cell(job: CellJob, device: str) -> CellScores:
 
     where, truth = (job.bundle, device, job.measures), None
     if job.target.truth:
-        truth = warm_truth_features(*where, job.target.truth)
+        truth = warm_truth_features(*where, job.target)
     views, plain, rows = [], [], []
     for shard in job.portraits.shards:
         part = read_part(job.part(shard), views=True)

@@ -35,6 +35,7 @@ class Target:
         references: where its style pictures came from.
         pictures: contents of these pictures.
         truth: of the domain, or None.
+        truth_digest: of what the truth shows; "" where there is none.
     """
 
     prompt: str | None
@@ -42,6 +43,7 @@ class Target:
     references: tuple[str, ...] = ()
     pictures: tuple[bytes, ...] = field(default=(), repr=False)
     truth: str | None = None
+    truth_digest: str = ""
 
     @property
     def drawn(self) -> str | None:
@@ -83,7 +85,7 @@ def warm_set_judge(bundle: str, device: str, measures: str) -> "SetJudge":
 
 
 @lru_cache(_DOMAINS)
-def warm_truth_features(bundle: str, device: str, measures: str, truth: str) -> "Tensor":
+def warm_truth_features(bundle: str, device: str, measures: str, target: Target) -> "Tensor":
     """Return the features `[K, D]` of true pictures of a domain, of other people."""
     from itportrait.evaluate import EvaluationProbeConfig
     from itportrait.jobs.bank.scores import truth_images
@@ -91,7 +93,7 @@ def warm_truth_features(bundle: str, device: str, measures: str, truth: str) -> 
     judge = warm_set_judge(bundle, device, measures)
     count = MeasuresConfig.model_validate_json(measures).truth_count
     probe = EvaluationProbeConfig(kid_count=count)
-    images = truth_images(truth, probe, judge.bundle.generator.image_resolution)
+    images = truth_images(target.truth, probe, judge.bundle.generator.image_resolution)
     assert images is not None
     return judge.features(images)
 

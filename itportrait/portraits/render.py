@@ -26,6 +26,8 @@ from itportrait.portraits.shape import (
     face_landmarks,
 )
 
+VERSION = 1
+"""Version of what is drawn; it is raised when pictures of the same people change."""
 ORBIT = FFHQ_ORBIT
 """Where cameras of drawn people stand: heads are drawn at the size and place that FFHQ's have."""
 NEAR, FAR = 1.9, 3.6

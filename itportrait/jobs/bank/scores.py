@@ -182,12 +182,21 @@ def truth_images(truth: str | None, probe: EvaluationProbeConfig, size: int) -> 
     if is_drawn(truth):
         name = drawn_domain(truth)
         return _drawn(name, probe.kid_count, probe.yaw_deg, probe.pitch_deg, size)
+    photos = (decode_photo(uris.read_bytes(uri)) for uri in truth_files(truth))
+    images = [to_tensor(photo)[None] for photo in photos]
+    return torch.cat([resize(image, size) for image in images])
+
+
+def truth_files(truth: str) -> list[str]:
+    """Return the URIs of the pictures in a folder of true pictures.
+
+    Raises:
+        NoInputError: it holds none.
+    """
     names = [name for name in uris.list_names(truth) if format_of_name(name) is not None]
     if not names:
         raise NoInputError(f"truth: no pictures ({' '.join(PATTERNS)}) in {uris.redact(truth)}")
-    photos = (decode_photo(uris.read_bytes(uris.join(truth, name))) for name in names)
-    images = [to_tensor(photo)[None] for photo in photos]
-    return torch.cat([resize(image, size) for image in images])
+    return [uris.join(truth, name) for name in names]
 
 
 def _drawn(name: str, count: int, yaw_deg: float, pitch_deg: float, size: int) -> torch.Tensor:
