@@ -2,7 +2,7 @@
 
 import io
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import PurePosixPath
 
@@ -30,11 +30,13 @@ class PortraitSet:
     Args:
         output: of the comparison; its tables `aligned` and `inverted` hold them.
         digest: of their rows; it changes when the portraits do.
-        shards: numbers of the shards that hold portraits.
+        shards: numbers of the shards that hold portraits which no earlier one holds.
         listed: number of photos.
-        lost: name of each photo that is not stylized, with the reason.
+        lost: name of each photo that is not stylized, with the reason; of a photo that is there
+            twice, the second.
         people: folder of drawn people with their truth; None for photos.
         twice: names that several portraits have, such as those of a photo with two faces.
+        repeats: shard and record id of portraits that an earlier shard holds.
     """
 
     output: str
@@ -44,6 +46,7 @@ class PortraitSet:
     lost: tuple[tuple[str, str], ...] = ()
     people: str | None = None
     twice: frozenset[str] = frozenset()
+    repeats: frozenset[tuple[int, str]] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,7 @@ def prepare_portraits(
     job = StylizeJob(settings, model_id, backend)
     with Progress(job.totals) as progress:
         job.pipeline(progress, lease).run(job.shards())
-    return _found(config, job, people)
+    return find_portraits(config, job, people)
 
 
 def draw_people(config: ComparisonConfig) -> str:
@@ -108,47 +111,73 @@ def draw_people(config: ComparisonConfig) -> str:
     return folder
 
 
-def _found(config: ComparisonConfig, job: StylizeJob, people: str | None) -> PortraitSet:
+def find_portraits(config: ComparisonConfig, job: StylizeJob, people: str | None) -> PortraitSet:
+    """Return the portraits that a job has aligned and inverted, those of one photo once.
+
+    Raises:
+        NoInputError: there is none; says why.
+    """
     lost: list[tuple[str, str]] = []
-    names: Counter[str] = Counter()
-    shards: list[int] = []
+    firsts: dict[str, _Outcome] = {}
+    repeats: set[tuple[int, str]] = set()
+    shards: dict[int, None] = {}
     for shard in range(job.totals.shards):
-        outcome = _outcome(job.chain, shard)
-        lost += [(name, reason) for name, reason in outcome if reason]
-        good = [name for name, reason in outcome if not reason]
-        names.update(good)
-        shards += [shard] if good else []
-    if not shards:
+        for record_id, outcome in _outcomes(job.chain, shard).items():
+            first = firsts.get(record_id, outcome)
+            name, *others = outcome.names
+            if first is not outcome:
+                repeats.add((shard, record_id))
+                others = outcome.names
+            elif outcome.reason:
+                lost.append((name, outcome.reason))
+            else:
+                firsts[record_id] = outcome
+                shards[shard] = None
+            same = f"the same photo as {first.names[0]}, which stands for both"
+            lost += [(other, same) for other in others]
+    if not firsts:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in lost[:3])
         raise NoInputError(
             f"none of {job.totals.listed} photos of {uris.redact(config.portraits)} can be "
             f"stylized: {reasons}"
         )
+    names = Counter(outcome.names[0] for outcome in firsts.values())
     return PortraitSet(
         output=config.output,
         digest=job.digest(),
         shards=tuple(shards),
         listed=job.totals.listed,
-        lost=tuple(lost),
+        lost=tuple(dict.fromkeys(lost)),
         people=people,
         twice=frozenset(name for name, count in names.items() if count > 1),
+        repeats=frozenset(repeats),
     )
 
 
-def _outcome(chain: tuple[Recipe, ...], shard: int) -> list[tuple[str, str]]:
-    """Return the name of each portrait of a shard, and why it is lost; empty where it is not."""
-    names: dict[str, str] = {}
-    reasons: dict[str, str] = {}
+@dataclass
+class _Outcome:
+    """What became of a portrait in a shard."""
+
+    names: list[str] = field(default_factory=list[str])
+    """Of its photos: several where one photo is there several times."""
+    reason: str = ""
+    """Why it is lost; empty where it is not."""
+
+
+def _outcomes(chain: tuple[Recipe, ...], shard: int) -> dict[str, _Outcome]:
+    """Return what became of the portraits of a shard, by record id."""
+    found: dict[str, _Outcome] = {}
     for recipe in chain:
         commit = recipe.table().read_commit(shard)
-        columns = ("record_id", "status", "error", *(("uri",) if recipe.takes_photos else ()))
+        columns = ("record_id", "status", "error", *(("uri",) * recipe.takes_photos))
         for row in recipe.table().read_columns(commit, columns) if commit else ():
+            outcome = found.setdefault(row["record_id"], _Outcome())
             if "uri" in row:
-                names.setdefault(row["record_id"], portrait_name(row["uri"]))
+                outcome.names.append(portrait_name(row["uri"]))
             if row["status"] != Status.OK:
                 error = row["error"] or {}
-                reasons[row["record_id"]] = f"{error.get('stage')}: {error.get('message')}"
-    return [(name, reasons.get(record_id, "")) for record_id, name in names.items()]
+                outcome.reason = f"{error.get('stage')}: {error.get('message')}"
+    return found
 
 
 def portrait_name(uri: str) -> str:
@@ -173,6 +202,8 @@ def read_portraits(portraits: PortraitSet, shard: int) -> tuple[Portrait, ...]:
                 continue
             if isinstance(record, AlignedRecord):
                 found.setdefault(record.record_id, record)
+            elif (shard, record.record_id) in portraits.repeats:
+                continue
             elif isinstance(record, InvertedRecord):
                 inverted.append(record)
     known: list[Portrait] = []

@@ -54,7 +54,8 @@ class ComparisonReport:
             for r in self.results
         ]
         shown = self.config.model_dump(mode="json", exclude={"train", "adaptation", "output"})
-        return fingerprint(VERSION, cells, self.portraits.digest, self.model_id, shown)
+        portraits = [self.portraits.digest, self.portraits.listed, *self.portraits.lost]
+        return fingerprint(VERSION, cells, portraits, self.model_id, shown)
 
     def stands(self) -> bool:
         """Tell whether an earlier run has left everything that this one would."""
