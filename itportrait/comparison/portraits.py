@@ -5,8 +5,12 @@ from collections import Counter
 from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import PurePosixPath
+from typing import Any
+
+import numpy as np
 
 from itportrait.comparison.config import ComparisonConfig
+from itportrait.config import fingerprint
 from itportrait.engine.progress import Progress
 from itportrait.errors import NoInputError
 from itportrait.io import uris
@@ -21,6 +25,12 @@ from itportrait.stages.recipe import Recipe, stage_table
 PEOPLE, TRUTH = "people", "truth.parquet"
 PHOTO_SIZE = 512
 """Side in pixels of the photos of drawn people."""
+_CONTENTS = {
+    "align": ("sha256", "mask_sha256", "camera", "crop"),
+    "invert": ("camera", "w_plus", "psnr", "perceptual"),
+}
+"""Columns by which a portrait is known, with the recipes of the stages. Its pictures follow from
+them; the scores of its code tell its tuned weights from others."""
 
 
 @dataclass(frozen=True)
@@ -29,13 +39,14 @@ class PortraitSet:
 
     Args:
         output: of the comparison; its tables `aligned` and `inverted` hold them.
-        digest: of their rows; it changes when the portraits do.
+        digest: of what they are, however they are cut into shards; it changes when they do.
         shards: numbers of the shards that hold portraits which no earlier one holds.
         listed: number of photos.
         lost: name of each photo that is not stylized, with the reason; of a photo that is there
             twice, the second.
         people: folder of drawn people with their truth; None for photos.
         twice: names that several portraits have, such as those of a photo with two faces.
+        division: digest of how they are cut into shards, for names of files that hold one.
         repeats: shard and record id of portraits that an earlier shard holds.
     """
 
@@ -46,6 +57,7 @@ class PortraitSet:
     lost: tuple[tuple[str, str], ...] = ()
     people: str | None = None
     twice: frozenset[str] = frozenset()
+    division: str = ""
     repeats: frozenset[tuple[int, str]] = frozenset()
 
 
@@ -103,8 +115,10 @@ def draw_people(config: ComparisonConfig) -> str:
     """
     from itportrait.mini.samples import write_sample_portraits
     from itportrait.portraits import HELD_OUT_SEED
+    from itportrait.portraits.render import VERSION
 
-    folder = uris.join(config.output, PEOPLE, f"{config.drawn}-{HELD_OUT_SEED}")
+    name = f"{config.drawn}-{HELD_OUT_SEED}-{PHOTO_SIZE}px-v{VERSION}"
+    folder = uris.join(config.output, PEOPLE, name)
     if not uris.exists(uris.join(folder, TRUTH)):  # it is written last
         assert config.drawn is not None
         write_sample_portraits(folder, config.drawn, HELD_OUT_SEED, PHOTO_SIZE)
@@ -120,7 +134,7 @@ def find_portraits(config: ComparisonConfig, job: StylizeJob, people: str | None
     lost: list[tuple[str, str]] = []
     firsts: dict[str, _Outcome] = {}
     repeats: set[tuple[int, str]] = set()
-    shards: dict[int, None] = {}
+    division: dict[int, list[str]] = {}
     for shard in range(job.totals.shards):
         for record_id, outcome in _outcomes(job.chain, shard).items():
             first = firsts.get(record_id, outcome)
@@ -132,7 +146,7 @@ def find_portraits(config: ComparisonConfig, job: StylizeJob, people: str | None
                 lost.append((name, outcome.reason))
             else:
                 firsts[record_id] = outcome
-                shards[shard] = None
+                division.setdefault(shard, []).append(record_id)
             same = f"the same photo as {first.names[0]}, which stands for both"
             lost += [(other, same) for other in others]
     if not firsts:
@@ -141,15 +155,18 @@ def find_portraits(config: ComparisonConfig, job: StylizeJob, people: str | None
             f"none of {job.totals.listed} photos of {uris.redact(config.portraits)} can be "
             f"stylized: {reasons}"
         )
+    made_by = [recipe.fingerprint for recipe in job.chain]
+    contents = {record_id: outcome.contents for record_id, outcome in firsts.items()}
     names = Counter(outcome.names[0] for outcome in firsts.values())
     return PortraitSet(
         output=config.output,
-        digest=job.digest(),
-        shards=tuple(shards),
+        digest=fingerprint(made_by, contents),
+        shards=tuple(division),
         listed=job.totals.listed,
         lost=tuple(dict.fromkeys(lost)),
         people=people,
         twice=frozenset(name for name, count in names.items() if count > 1),
+        division=fingerprint([*division.items()]),
         repeats=frozenset(repeats),
     )
 
@@ -162,6 +179,8 @@ class _Outcome:
     """Of its photos: several where one photo is there several times."""
     reason: str = ""
     """Why it is lost; empty where it is not."""
+    contents: dict[str, list[Any]] = field(default_factory=dict[str, list[Any]])
+    """Stage -> what its row says that determines the portrait."""
 
 
 def _outcomes(chain: tuple[Recipe, ...], shard: int) -> dict[str, _Outcome]:
@@ -169,15 +188,22 @@ def _outcomes(chain: tuple[Recipe, ...], shard: int) -> dict[str, _Outcome]:
     found: dict[str, _Outcome] = {}
     for recipe in chain:
         commit = recipe.table().read_commit(shard)
-        columns = ("record_id", "status", "error", *(("uri",) * recipe.takes_photos))
+        given = _CONTENTS[recipe.stage]
+        columns = ("record_id", "status", "error", *given, *(("uri",) * recipe.takes_photos))
         for row in recipe.table().read_columns(commit, columns) if commit else ():
             outcome = found.setdefault(row["record_id"], _Outcome())
             if "uri" in row:
                 outcome.names.append(portrait_name(row["uri"]))
+            outcome.contents.setdefault(recipe.stage, [_plain(row[name]) for name in given])
             if row["status"] != Status.OK:
                 error = row["error"] or {}
                 outcome.reason = f"{error.get('stage')}: {error.get('message')}"
     return found
+
+
+def _plain(value: Any) -> Any:
+    """Return a value of a column for a digest: of vectors, the bytes that tables hold."""
+    return np.asarray(value, np.float32).tobytes() if isinstance(value, list) else value
 
 
 def portrait_name(uri: str) -> str:

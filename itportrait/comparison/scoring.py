@@ -83,8 +83,10 @@ class CellJob:
         return cell_folder(self.portraits.output, self.cell)
 
     def part(self, shard: int) -> str:
-        """Return the URI of a part: the fingerprint in its name says what it was made from."""
-        return uris.join(self.folder, f"part-{shard:05d}-{self.fingerprint}.parquet")
+        """Return the URI of a part: the digest in its name says what it was made from, and how the
+        portraits were divided."""
+        digest = fingerprint(self.fingerprint, self.portraits.division)
+        return uris.join(self.folder, f"part-{shard:05d}-{digest}.parquet")
 
 
 @dataclass(frozen=True)
@@ -146,8 +148,9 @@ def _row(each: "Measured") -> dict[str, Any]:
 
 
 def _fits_file(job: CellJob, shard: int) -> str:
-    output, made_from = job.portraits.output, fingerprint(job.style.sha256, job.portraits.digest)
-    return uris.join(output, FITS, job.style.name, f"part-{shard:05d}-{made_from}.parquet")
+    portraits, style = job.portraits, job.style
+    digest = fingerprint(style.sha256, portraits.digest, portraits.division)
+    return uris.join(portraits.output, FITS, style.name, f"part-{shard:05d}-{digest}.parquet")
 
 
 def read_fits(job: CellJob, shard: int) -> "Fits":

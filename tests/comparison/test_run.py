@@ -119,6 +119,24 @@ def test_a_second_run_computes_nothing_and_a_change_only_what_it_touches(place, 
     compare_here(data)
 
 
+def test_another_division_of_the_same_portraits_computes_nothing(place):
+    output, data, _ = place
+    before, divided = fingerprints(compare_here(data)), {**data, "portraits_per_task": 2}
+    again = compare_here(divided)
+    assert fingerprints(again) == before
+    assert not any(result.computed for result in again.results)
+    (output / "cells/itportrait/zombie/seed-0/cell.json").unlink()
+    anew = compare_here(divided)
+    assert [str(each.cell) for each in anew.results if each.computed] == [
+        "itportrait, zombie, seed 0"
+    ]
+    portraits = [row["record_id"] for row in rows(output, "portraits")]
+    assert sorted(portraits) == sorted([*dict.fromkeys(portraits)] * 3)
+    assert len(portraits) == 6
+    (output / "cells/itportrait/zombie/seed-0/cell.json").unlink()
+    compare_here(data)
+
+
 def test_what_was_lost_or_damaged_is_made_again(place):
     output, data, report = place
     (style,) = (output / "styles").glob("bronze-*")
