@@ -43,12 +43,12 @@ class CellCompute(BackendCompute):
             ItportraitError: the adaptation failed for good; says why.
         """
         with self._locks[job.run_name]:
-            found = self.styles.find(job.run_name)
-            if found is not None:
-                return found
-            adapted = self._adapted_in_task(job) if self.in_tasks else self.train(job)
-            lease.check()
-            stored = self.styles.put(adapted)
+            stored = self.styles.find(job.run_name)
+            if stored is None:
+                adapted = self._adapted_in_task(job) if self.in_tasks else self.train(job)
+                lease.check()
+                stored = self.styles.put(adapted)
+            # A run that was killed here has left it, though its style stands.
             uris.remove(uris.join(self.storage, job.run_name), recursive=True)
             return stored
 

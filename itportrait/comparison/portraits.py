@@ -121,6 +121,7 @@ def draw_people(config: ComparisonConfig) -> str:
     folder = uris.join(config.output, PEOPLE, name)
     if not uris.exists(uris.join(folder, TRUTH)):  # it is written last
         assert config.drawn is not None
+        uris.remove(folder, recursive=True)
         write_sample_portraits(folder, config.drawn, HELD_OUT_SEED, PHOTO_SIZE)
     return folder
 

@@ -2,20 +2,23 @@
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 
 from itportrait.comparison.cells import Cell, PlannedCell
 from itportrait.comparison.compute import CellCompute
 from itportrait.comparison.config import ComparisonConfig
 from itportrait.comparison.portraits import PortraitSet
 from itportrait.comparison.scoring import (
+    FITS,
     MARKER,
     CellJob,
     CellScores,
     cell_folder,
+    fits_file,
 )
 from itportrait.comparison.style_store import StoredStyle
 from itportrait.comparison.warm import Target
@@ -95,6 +98,8 @@ class ComparisonRun:
         Raises:
             LeaseHeldError: another job has taken the output over; says which.
         """
+        self.lease.check()
+        _remove_unfinished(self.config.output)
         results = self._standing()
         if results:
             self.say(f"{len(results)} of {len(self.cells)} cells stand from an earlier run")
@@ -115,6 +120,7 @@ class ComparisonRun:
             results[result.cell] = result
             self.say(progress.line(result))
         self.lease.check()
+        self._sweep_fits(results.values())
         return [results[planned.cell] for planned in self.cells]
 
     def _standing(self) -> dict[Cell, CellResult]:
@@ -142,8 +148,10 @@ class ComparisonRun:
         job = self._cell_job(planned, style)
         sizes = uris.list_sizes(job.folder)
         whole = all(sizes.get(name, 0) > 0 for name in scores.parts)
-        standing = whole and scores.fingerprint == job.fingerprint
-        return CellResult(planned, style, scores) if standing else None
+        if not whole or scores.fingerprint != job.fingerprint:
+            return None
+        self._sweep(job.folder, sizes, {*scores.parts, MARKER})
+        return CellResult(planned, style, scores)
 
     def _bring(self, planned: PlannedCell) -> CellResult:
         """Adapt and score one cell; its own error is its result, but a lost lease ends the run."""
@@ -152,8 +160,9 @@ class ComparisonRun:
         try:
             self.lease.check()
             style = self.compute.style(planned.job, self.lease)
-            scores = self.compute.score_cell(self._cell_job(planned, style), self.lease)
-            self._sweep(planned.cell, scores)
+            job = self._cell_job(planned, style)
+            scores = self.compute.score_cell(job, self.lease)
+            self._sweep(job.folder, uris.list_names(job.folder), {*scores.parts, MARKER})
             return CellResult(planned, style, scores, "", True, time.monotonic() - began)
         except LeaseHeldError:
             raise
@@ -175,12 +184,24 @@ class ComparisonRun:
             measures=self.config.measures.model_dump_json(),
         )
 
-    def _sweep(self, cell: Cell, scores: CellScores) -> None:
-        """Remove the parts of a cell that were made from something else."""
+    def _sweep(self, folder: str, found: Iterable[str], kept: set[str]) -> None:
+        """Remove files of a folder that were made from something else, by whichever run."""
         self.lease.check()
-        folder = cell_folder(self.config.output, cell)
-        for name in set(uris.list_names(folder)) - {*scores.parts, MARKER}:
+        for name in {*found} - kept:
             uris.remove(uris.join(folder, name))
+
+    def _sweep_fits(self, results: Iterable[CellResult]) -> None:
+        """Remove what styles had fitted to portraits that are others by now."""
+        root = uris.join(self.config.output, FITS)
+        fitted = {*uris.list_names(root)}
+        for result in results:
+            if result.style is None or result.style.name not in fitted:
+                continue
+            fitted.remove(result.style.name)
+            job = self._cell_job(result.planned, result.style)
+            folder = uris.join(root, result.style.name)
+            files = {fits_file(job, shard).rpartition("/")[2] for shard in self.portraits.shards}
+            self._sweep(folder, uris.list_names(folder), files)
 
 
 class _Progress:
@@ -197,6 +218,13 @@ class _Progress:
         words = f"failed ({result.reason})" if result.reason else f"{result.planned.mode}"
         eta = f", {left_s / 60:.1f} min left" if self.done < self.total else ""
         return f"[{self.done}/{self.total}] {result.cell}: {words}, {result.seconds:.0f} s{eta}"
+
+
+def _remove_unfinished(output: str) -> None:
+    """Remove files that a killed process was about to write; object stores have none."""
+    if uris.is_local(output):
+        for path in Path(uris.local_path(output)).rglob(".*.tmp"):
+            path.unlink(missing_ok=True)
 
 
 def _parse_scores(data: bytes, uri: str) -> CellScores | None:

@@ -147,7 +147,8 @@ def _row(each: "Measured") -> dict[str, Any]:
     }
 
 
-def _fits_file(job: CellJob, shard: int) -> str:
+def fits_file(job: CellJob, shard: int) -> str:
+    """Return the URI of what a cell's style has fitted to the portraits of a shard."""
     portraits, style = job.portraits, job.style
     digest = fingerprint(style.sha256, portraits.digest, portraits.division)
     return uris.join(portraits.output, FITS, style.name, f"part-{shard:05d}-{digest}.parquet")
@@ -158,7 +159,7 @@ def read_fits(job: CellJob, shard: int) -> "Fits":
     from itportrait.comparison.measures import Fit
 
     try:
-        rows = decode_table(uris.read_bytes(_fits_file(job, shard)))
+        rows = decode_table(uris.read_bytes(fits_file(job, shard)))
     except (FileNotFoundError, pa.ArrowInvalid):
         return {}
     return {row["record_id"]: Fit(row["data"], row["seconds"]) for row in rows}
@@ -167,7 +168,7 @@ def read_fits(job: CellJob, shard: int) -> "Fits":
 def write_fits(job: CellJob, shard: int, fits: "Fits") -> None:
     """Keep fits, which no other measures and no other strength change."""
     rows = [{"record_id": name, "data": f.data, "seconds": f.seconds} for name, f in fits.items()]
-    uris.put_bytes(_fits_file(job, shard), encode_table(rows, FITS_SCHEMA))
+    uris.put_bytes(fits_file(job, shard), encode_table(rows, FITS_SCHEMA))
 
 
 def read_part(uri: str, *, views: bool = False) -> list[dict[str, Any]] | None:

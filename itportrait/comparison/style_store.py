@@ -61,14 +61,17 @@ class StyleStore:
         return sizes.get(STYLE_FILE) == style.size
 
     def put(self, trained: TrainedDomain) -> StoredStyle:
-        """Keep what an adaptation left; an earlier marker goes first, and its own is written last.
+        """Keep what an adaptation left; what an earlier one left goes first, and the marker is
+        written last.
 
         Raises:
             OutputError: no space or no permission; names the path.
         """
         name, data = trained.job.run_name, trained.files[STYLE_FILE]
-        marker = uris.join(self.root, name, MARKER)
+        folder = uris.join(self.root, name)
+        marker = uris.join(folder, MARKER)
         uris.remove(marker)
+        uris.remove(folder, recursive=True)
         for path, content in trained.files.items():
             uris.put_bytes(resolve_under(self.root, name, path), content)
         stored = StoredStyle(

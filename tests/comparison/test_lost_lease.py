@@ -1,6 +1,5 @@
 """A comparison whose output another job has taken over ends, and leaves the other's files alone."""
 
-import time
 from pathlib import Path
 
 import pytest
@@ -15,6 +14,7 @@ from itportrait.io import uris
 from itportrait.io.lease import Lease
 from tests.helpers.here import HereBackend
 from tests.helpers.one_cell import MODEL, cell_job, domain_job, one_cell, trained
+from tests.helpers.taken_over import take_over
 
 
 class TakenOver(HereBackend):
@@ -35,20 +35,6 @@ class TakenOver(HereBackend):
 def lease(tmp_path):
     with Lease(str(tmp_path), what="test", ttl_s=0.2) as lease:
         yield lease
-
-
-def take_over(lease):
-    """Let another job hold the output, and wait until the lease knows."""
-    folder = uris.join(lease.root, "_lease")
-    holder = uris.read_json(uris.join(folder, "00000000.json")) or {}
-    uris.put_bytes(uris.join(folder, "00000001.json"), uris.to_json({**holder, "what": "thief"}))
-    for _ in range(200):
-        try:
-            lease.check()
-        except LeaseHeldError:
-            return
-        time.sleep(0.05)
-    raise AssertionError("the lease was not lost")
 
 
 def run(config, lease, backend):
