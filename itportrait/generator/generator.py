@@ -14,10 +14,10 @@ from itportrait.generator.config import GeneratorConfig
 from itportrait.generator.deformation import Deformation
 from itportrait.generator.rows import row_layers, row_sets
 from itportrait.generator.superresolution import SuperResolution
+from itportrait.generator.volume import Volume
 from itportrait.geometry.camera import check_camera
-from itportrait.geometry.planes import PLANE_AXES
 from itportrait.geometry.rays import camera_rays
-from itportrait.ops.sample_planes import sample_planes
+from itportrait.ops.render_rays.reference import middles
 
 
 class TriPlaneGenerator(Generator):
@@ -100,7 +100,7 @@ class TriPlaneGenerator(Generator):
             raise InvalidArgumentError(
                 "points", expected=f"[{len(planes)}, M, 3]", actual=list(points.shape)
             )
-        sigma, color = self._evaluate(points, planes)
+        sigma, color = self._volume(planes).evaluate(points)
         return sigma, renderer.with_margin(color)
 
     def render(
@@ -131,7 +131,13 @@ class TriPlaneGenerator(Generator):
         resolution = neural_rendering_resolution or self.neural_rendering_resolution
         origins, directions = camera_rays(camera, resolution)
         features, depth, alpha, samples = self._composite(
-            planes, ws, origins, directions, sampling == "random", rng
+            planes,
+            ws,
+            origins,
+            directions,
+            rng,
+            random=sampling == "random",
+            with_samples=return_samples,
         )
 
         def to_image(values: Tensor) -> Tensor:
@@ -143,7 +149,7 @@ class TriPlaneGenerator(Generator):
             image_raw=feature_image[:, :3],
             image_depth=to_image(depth),
             image_alpha=to_image(alpha),
-            samples=samples if return_samples else None,
+            samples=samples,
         )
 
     def _composite(
@@ -152,103 +158,33 @@ class TriPlaneGenerator(Generator):
         ws: Tensor,
         origins: Tensor,
         directions: Tensor,
-        random: bool,
         rng: torch.Generator | None,
-    ) -> tuple[Tensor, Tensor, Tensor, Samples]:
+        *,
+        random: bool,
+        with_samples: bool,
+    ) -> tuple[Tensor, Tensor, Tensor, Samples | None]:
         """Return features `[N, M, C]` in about [-1, 1], depth and alpha `[N, M, 1]`, samples."""
-        config = self.config.rendering
-        depths, sigma, colors = self._sample_rays(planes, origins, directions, random, rng)
-        order = None
-        if len(colors) > 1:
-            depths, order = torch.sort(depths, dim=-1)
-            sigma = sigma.gather(-1, order)
-        weights = renderer.march_weights(depths, sigma, config.density_gain)
-        per_sample = renderer.sample_weights(weights)
-        if order is not None:
-            # Colors stay where they were sampled; their weights travel instead: C times less.
-            per_sample = torch.zeros_like(per_sample).scatter(-1, order, per_sample)
-        shares = torch.split(per_sample, [part.shape[2] for part in colors], dim=-1)
-        features = torch.stack(
-            [(share[..., None, :] @ part).squeeze(2) for share, part in zip(shares, colors)]
-        ).sum(0)
-        alpha = weights.sum(-1, keepdim=True)
-        features = renderer.with_margin(features, alpha)
+        seen, depths = self._volume(planes).composite(
+            origins, directions, rng, random=random, with_weights=with_samples
+        )
+        alpha = seen.alpha
+        features = renderer.with_margin(seen.features, alpha)
         if self.background is not None:
             features = features + (1 - alpha) * self.background(directions, ws[:, -1])
-        elif config.white_back:
+        elif self.config.rendering.white_back:
             features = features + (1 - alpha)
-        middles = 0.5 * (depths[..., 1:] + depths[..., :-1])
         # Published: 0 / 0 made infinite, then clamped; its gradient is not a number, this is 0.
         empty = alpha == 0
-        depth = (weights * middles).sum(-1, keepdim=True) / alpha.masked_fill(empty, 1)
+        depth = seen.distance / alpha.masked_fill(empty, 1)
         depth = depth.masked_fill(empty, float("inf")).clamp(depths.min(), depths.max())
-        return features * 2 - 1, depth, alpha, Samples(middles, weights)
+        samples = None if seen.weights is None else Samples(middles(depths), seen.weights)
+        return features * 2 - 1, depth, alpha, samples
 
-    def _sample_rays(
-        self,
-        planes: Tensor,
-        origins: Tensor,
-        directions: Tensor,
-        random: bool,
-        rng: torch.Generator | None,
-    ) -> tuple[Tensor, Tensor, list[Tensor]]:
-        """Return depths and sigma `[N, M, K]`, and colors in one or two parts of `[N, M, k, C]`."""
-        config = self.config.rendering
-        count = config.depth_resolution_importance
-        coarse = renderer.coarse_depths(origins, directions, config, rng, random)
-
-        def evaluate(depths: Tensor) -> tuple[Tensor, Tensor]:
-            sigma, color = self._evaluate(_points(origins, directions, depths), planes)
-            return sigma.view(depths.shape), color.view(*depths.shape, -1)
-
-        if count == 0:
-            sigma, color = evaluate(coarse)
-            return coarse, sigma, [color]
-        if config.merge_coarse:
-            sigma, color = evaluate(coarse)
-            with torch.no_grad():
-                weights = renderer.march_weights(coarse, sigma, config.density_gain)
-            fine = renderer.fine_depths(coarse, weights, count, rng, random)
-            fine_sigma, fine_color = evaluate(fine)
-            depths = torch.cat([coarse, fine], dim=-1)
-            return depths, torch.cat([sigma, fine_sigma], dim=-1), [color, fine_color]
-        with torch.no_grad():
-            points = _points(origins, directions, coarse)
-            sigma = self.decoder.density(self._features(planes, points))
-            sigma = self._mask(sigma.view(*points.shape[:2], 1), points).view(coarse.shape)
-            weights = renderer.march_weights(coarse, sigma, config.density_gain)
-            fine = renderer.fine_depths(coarse, weights, count, rng, random)
-            depths = torch.sort(torch.cat([coarse[..., ::2], fine], dim=-1), dim=-1).values
-        sigma, color = evaluate(depths)
-        return depths, sigma, [color]
-
-    def _evaluate(self, points: Tensor, planes: Tensor) -> tuple[Tensor, Tensor]:
-        """Return sigma `[N, M, 1]` and colors without margin `[N, M, C]`."""
-        sigma, color = self.decoder(self._features(planes, points))
-        shape = points.shape[:2]
-        return self._mask(sigma.view(*shape, 1), points), color.view(*shape, -1)
-
-    def _features(self, planes: Tensor, points: Tensor) -> Tensor:
-        scaled = points * (2 / self.config.rendering.box_warp)
-        return sample_planes(planes, scaled, PLANE_AXES[self.config.plane_axes])
-
-    def _mask(self, sigma: Tensor, points: Tensor) -> Tensor:
-        if not self.config.rendering.mask_outside:
-            return sigma
-        outside = points.detach().abs().amax(-1, keepdim=True) > self.config.rendering.box_warp / 2
-        return sigma.masked_fill(outside, _EMPTY)
+    def _volume(self, planes: Tensor) -> Volume:
+        return Volume(self.config, self.decoder, planes)
 
     def _check_ws(self, ws: Tensor) -> None:
         if ws.ndim != 3 or ws.shape[1:] != (self.num_ws, self.w_dim):
             raise InvalidArgumentError(
                 "ws", expected=f"[N, {self.num_ws}, {self.w_dim}]", actual=list(ws.shape)
             )
-
-
-_EMPTY = -30.0
-"""A density before the softplus that is nothing after it."""
-
-
-def _points(origins: Tensor, directions: Tensor, depths: Tensor) -> Tensor:
-    points = origins[:, :, None] + depths[..., None] * directions[:, :, None]
-    return points.flatten(1, 2)

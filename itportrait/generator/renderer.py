@@ -14,8 +14,7 @@ from torch.nn import functional as F
 from itportrait.generator.config import GeneratorConfig, RenderingConfig
 from itportrait.generator.layers import FullyConnected, random_like
 from itportrait.geometry.rays import box_limits
-from itportrait.ops.decode_features import decode_features
-from itportrait.ops.decode_features.reference import Layer
+from itportrait.ops.decode_features import decode_each
 
 _COLOR_MARGIN = 0.001
 _DIRECTION_SCALE = (4.0, 4.0, 1.0)
@@ -41,32 +40,15 @@ class Decoder(nn.Module):
         The margin is linear, so `with_margin` can come after compositing: fewer passes.
         """
         first, last = self._layers()
-        return _decode(features, first.effective(), last.effective())
+        return decode_each(features, first.effective(), last.effective())
 
     def density(self, features: Tensor) -> Tensor:
         """Map `[M, C]` to `sigma [M, 1]` alone."""
         first, last = self._layers()
-        return _decode(features, first.effective(), last.effective(slice(0, 1)))[0]
+        return decode_each(features, first.effective(), last.effective(slice(0, 1)))[0]
 
     def _layers(self) -> tuple[FullyConnected, FullyConnected]:
         return cast(FullyConnected, self.net[0]), cast(FullyConnected, self.net[2])
-
-
-def _decode(features: Tensor, hidden: Layer, output: Layer) -> tuple[Tensor, Tensor]:
-    """Decode features, with weights of its own for each of N samples where they have N rows."""
-    counts = {len(p) for layer in (hidden, output) for p, n in zip(layer, (2, 1)) if p.ndim > n}
-    if not counts:
-        return decode_features(features, hidden, output)
-    (count,) = counts
-    layers = [
-        (weight.expand(count, *weight.shape[-2:]), bias.expand(count, bias.shape[-1]))
-        for weight, bias in (hidden, output)
-    ]
-    parts = [
-        decode_features(part, *((weight[row], bias[row]) for weight, bias in layers))
-        for row, part in enumerate(features.chunk(count))
-    ]
-    return torch.cat([sigma for sigma, _ in parts]), torch.cat([color for _, color in parts])
 
 
 def with_margin(color: Tensor, alpha: Tensor | float = 1.0) -> Tensor:
@@ -165,28 +147,3 @@ def fine_depths(
         span = torch.where(span < 1e-5, 1.0, span)
         low, high = middles.gather(1, lower), middles.gather(1, upper)
         return (low + (u - cdf_low) / span * (high - low)).view(batch, rays, count)
-
-
-def march_weights(depths: Tensor, sigma: Tensor, density_gain: float) -> Tensor:
-    """Return the weight of each interval between sorted samples.
-
-    Args:
-        depths: `[N, M, K]`, ascending.
-        sigma: decoder's density `[N, M, K]`, before the softplus.
-        density_gain: factor on the density.
-
-    Returns:
-        `[N, M, K - 1]`, not negative, of sum at most 1.
-    """
-    middle = 0.5 * (sigma[..., 1:] + sigma[..., :-1])
-    density = F.softplus(middle - 1)
-    if density_gain != 1:
-        density = density * density_gain
-    alpha = 1 - torch.exp(-density * (depths[..., 1:] - depths[..., :-1]))
-    passed = torch.cumprod(1 - alpha + 1e-10, dim=-1)
-    return alpha * F.pad(passed[..., :-1], (1, 0), value=1.0)
-
-
-def sample_weights(weights: Tensor) -> Tensor:
-    """Turn weights of K - 1 intervals into weights of the K samples whose mid-points they bear."""
-    return 0.5 * (F.pad(weights, (1, 0)) + F.pad(weights, (0, 1)))

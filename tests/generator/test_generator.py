@@ -14,6 +14,7 @@ from itportrait.generator import (
     save_generator,
 )
 from itportrait.generator.config import SuperResolutionBlock
+from itportrait.generator.volume import Volume
 from itportrait.geometry.camera import frontal_camera, look_at_camera
 
 SMALL = {
@@ -172,7 +173,7 @@ def test_plane_axes_are_pinned():
     def response(model, axis):
         points = torch.zeros(1, 2, 3)
         points[0, :, axis] = torch.tensor([-0.2, 0.2])
-        feature = model._features(planes, points)
+        feature = Volume(model.config, model.decoder, planes).features(points)
         return float((feature[1] - feature[0]).mean())
 
     assert [response(published, axis) > 0.1 for axis in range(3)] == [False, False, True]

@@ -1,0 +1,1 @@
+"""Rays through tri-planes: sample, decode, composite."""
