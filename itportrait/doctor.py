@@ -80,16 +80,20 @@ def _gpu() -> list[Finding]:
 
 
 def _native_ops() -> list[Finding]:
-    """Check which implementations each op can use; the PyTorch reference serves where no other
-    can."""
+    """Check which implementations each op can use; the PyTorch reference serves where no other can.
+
+    Kernels for a GPU are not missed where there is none.
+    """
     from itportrait.ops import all_ops
+    from itportrait.ops.gpu import NO_DEVICE
 
     found = []
     for op in all_ops():
         reasons = op.explain()
         there = [name for name, reason in reasons.items() if not reason]
-        missing = "; ".join(f"{name} {reason}" for name, reason in reasons.items() if reason)
-        about = missing or ", ".join(there)
+        absent = {name: reason for name, reason in reasons.items() if reason}
+        about = "; ".join([*there, *(f"{name} {reason}" for name, reason in absent.items())])
+        missing = any(reason != NO_DEVICE for reason in absent.values())
         remedy = "plain PyTorch serves meanwhile" if missing else ""
         found.append(Finding(f"op {op.name}", not missing, about, remedy, needed=False))
     return found

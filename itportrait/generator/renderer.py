@@ -15,6 +15,7 @@ from itportrait.generator.config import GeneratorConfig, RenderingConfig
 from itportrait.generator.layers import FullyConnected, random_like
 from itportrait.geometry.rays import box_limits
 from itportrait.ops.decode_features import decode_each
+from itportrait.ops.decode_features.reference import Layer
 
 _COLOR_MARGIN = 0.001
 _DIRECTION_SCALE = (4.0, 4.0, 1.0)
@@ -39,16 +40,16 @@ class Decoder(nn.Module):
 
         The margin is linear, so `with_margin` can come after compositing: fewer passes.
         """
-        first, last = self._layers()
-        return decode_each(features, first.effective(), last.effective())
+        return decode_each(features, *self.layers())
 
     def density(self, features: Tensor) -> Tensor:
         """Map `[M, C]` to `sigma [M, 1]` alone."""
-        first, last = self._layers()
-        return decode_each(features, first.effective(), last.effective(slice(0, 1)))[0]
+        return decode_each(features, *self.layers(slice(0, 1)))[0]
 
-    def _layers(self) -> tuple[FullyConnected, FullyConnected]:
-        return cast(FullyConnected, self.net[0]), cast(FullyConnected, self.net[2])
+    def layers(self, rows: slice = slice(None)) -> tuple[Layer, Layer]:
+        """Return both layers with their gains, the second with all outputs or with `rows` alone."""
+        first, last = cast(FullyConnected, self.net[0]), cast(FullyConnected, self.net[2])
+        return first.effective(), last.effective(rows)
 
 
 def with_margin(color: Tensor, alpha: Tensor | float = 1.0) -> Tensor:

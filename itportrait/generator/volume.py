@@ -12,8 +12,9 @@ from torch import Tensor
 from itportrait.generator import renderer
 from itportrait.generator.config import GeneratorConfig
 from itportrait.geometry.planes import PLANE_AXES
+from itportrait.ops.render_rays import RENDER_RAYS, Composite, Space, render_rays
 from itportrait.ops.render_rays.marching import march_weights, sample_weights
-from itportrait.ops.render_rays.reference import Composite, Space, composite, masked, ray_points
+from itportrait.ops.render_rays.reference import composite, masked, ray_points
 from itportrait.ops.sample_planes import sample_planes
 
 
@@ -70,6 +71,8 @@ class Volume:
         Returns:
             What the rays carry, its colors without margin; and the sorted depths `[N, M, K]`.
         """
+        if RENDER_RAYS.is_native(self.planes, origins, directions, origins, *self.decoder.layers()):
+            return self._in_one_op(origins, directions, random, rng, with_weights)
         depths, sigma, colors = self._sample_rays(origins, directions, random, rng)
         order = None
         if len(colors) > 1:
@@ -85,6 +88,33 @@ class Volume:
             [(share[..., None, :] @ part).squeeze(2) for share, part in zip(shares, colors)]
         ).sum(0)
         return composite(features, weights, depths, with_weights), depths
+
+    def _in_one_op(
+        self,
+        origins: Tensor,
+        directions: Tensor,
+        random: bool,
+        rng: torch.Generator | None,
+        with_weights: bool,
+    ) -> tuple[Composite, Tensor]:
+        """Render rays by the op that keeps no samples.
+
+        Coarse samples that are kept are evaluated again: the op knows no other way to them, and
+        storing them is what it avoids.
+        """
+        config = self.config.rendering
+        depths = renderer.coarse_depths(origins, directions, config, rng, random)
+        rays = self.planes, origins, directions
+        if (count := config.depth_resolution_importance) > 0:
+            with torch.no_grad():
+                density = self.decoder.layers(slice(0, 1))
+                guide = render_rays(*rays, depths, *density, self.space, with_weights=True).weights
+                assert guide is not None
+                fine = renderer.fine_depths(depths, guide, count, rng, random)
+                kept = depths if config.merge_coarse else depths[..., ::2]
+                depths = torch.sort(torch.cat([kept, fine], dim=-1), dim=-1).values
+        layers = self.decoder.layers()
+        return render_rays(*rays, depths, *layers, self.space, with_weights=with_weights), depths
 
     def _sample_rays(
         self,

@@ -142,6 +142,10 @@ class Op:
                 )
         return self.reference
 
+    def is_native(self, *args: Any) -> bool:
+        """Return whether an implementation other than the reference computes these arguments."""
+        return self.choose(list(_tensors(args))) is not self.reference
+
     def explain(self) -> dict[str, str]:
         """Return the implementations by name, each with why it is absent here, or ""."""
         return {item.name: item.absence() for item in self.implementations}

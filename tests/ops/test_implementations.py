@@ -3,18 +3,33 @@
 import pytest
 import torch
 
-from itportrait.ops import all_ops
+from itportrait.ops import all_ops, gpu
+from itportrait.ops.render_rays import Space
 from itportrait.ops.upfirdn2d import resample_filter
+from tests.helpers.kernels import DEVICE
 from tests.ops.tolerances import FACTORS, TOLERANCES, assert_close
 
 OPS = {op.name: op for op in all_ops()}
-PAIRS = [(op.name, item.name) for op in OPS.values() for item in op.implementations]
+
+
+def types_of(item):
+    """Return the types that an implementation admits on its device."""
+    if item.name == "triton":
+        return gpu.TYPES
+    return [dtype for dtype in TOLERANCES if not item.refusal([torch.empty(0, dtype=dtype)])]
+
+
+def listed(op, item, *more):
+    marks = [pytest.mark.gpu] if item.name == "triton" else []
+    return pytest.param(op.name, item.name, *more, marks=marks)
+
+
+PAIRS = [listed(op, item) for op in OPS.values() for item in op.implementations]
 TYPED = [
-    (op.name, item.name, dtype)
+    listed(op, item, dtype)
     for op in OPS.values()
     for item in op.implementations
-    for dtype in TOLERANCES
-    if not item.refusal([torch.empty(0, dtype=dtype)])
+    for dtype in types_of(item)
 ]
 
 
@@ -33,6 +48,10 @@ def cases(name):
     own_one = draw(2, 6, 3, 1, 1, seed=1), draw(2, 3, seed=2), draw(2, 6, seed=3)
     wide = draw(48, 32, 3, 3, seed=1), 1 + draw(2, 32, scale=0.3, seed=2), draw(48, seed=3)
     each = draw(2, 1, 13, 18, seed=4)
+    space = Space(((0, 1), (0, 2), (2, 0)), 1.0, False, 3.0)
+    layers = (draw(7, 5, seed=1), draw(7, seed=2)), (draw(5, 7, seed=3), draw(5, seed=4))
+    each_layer = tuple(tuple(torch.stack([t, 0.5 * t]) for t in layer) for layer in layers)
+    boxed = Space(((0, 1), (0, 2), (1, 2)), 0.8, True, 1.0)
     return {
         "modulated_conv2d": [
             ((draw(2, 3, 7, 5), *three, None), layer),
@@ -59,6 +78,10 @@ def cases(name):
             ((draw(2, 3, 4, 5), draw(3, seed=1), None, 1.0, 1.0, None), {}),
             ((draw(2, 3, 4, 5), draw(2, 3, seed=1), draw(2, 3, seed=2), 0.2, 1.4, 0.7), {}),
         ],
+        "render_rays": [
+            ((draw(1, 3, 5, 9, 7), *rays(1, 19, 4), *layers, space, True), {}),
+            ((draw(2, 3, 5, 9, 7), *rays(2, 5, 3), *each_layer, boxed, False), {}),
+        ],
         "sample_planes": [((planes, points, ((0, 1), (0, 2), (2, 0))), {})],
         "decode_features": [
             (
@@ -73,6 +96,14 @@ def cases(name):
     }[name]
 
 
+def rays(batch, count, samples):
+    """Return origins, directions and sorted depths of rays that cross the cube and leave it."""
+    origins = draw(batch, count, 3, scale=0.1, seed=5) - torch.tensor([0.0, 0.0, 0.9])
+    directions = draw(batch, count, 3, scale=0.3, seed=6) + torch.tensor([0.0, 0.0, 1.0])
+    depths = torch.rand(batch, count, samples, generator=torch.Generator().manual_seed(7))
+    return origins, directions / directions.norm(dim=2, keepdim=True), 1.8 * depths.sort(-1).values
+
+
 def mapped(value, function):
     """Apply a function to the tensors of nested arguments."""
     if isinstance(value, torch.Tensor):
@@ -80,10 +111,17 @@ def mapped(value, function):
     return tuple(mapped(v, function) for v in value) if isinstance(value, tuple) else value
 
 
+def moved(arguments, implementation):
+    """Return arguments on the device of an implementation."""
+    device = DEVICE if implementation == "triton" else "cpu"
+    return mapped(arguments, lambda t: t.to(device))
+
+
 def admitted(op, implementation):
     """Return the cases that an implementation admits, of which there must be some."""
     item = next(item for item in op.implementations if item.name == implementation)
-    found = [case for case in cases(op.name) if not item.refusal(leaves(case[0]))]
+    given = [(moved(arguments, implementation), options) for arguments, options in cases(op.name)]
+    found = [case for case in given if not item.refusal(leaves(case[0]))]
     assert found
     return found
 
@@ -107,7 +145,7 @@ def test_values_and_gradients_match_the_reference(op, name, implementation, dtyp
     factor = FACTORS.get((name, implementation), 1)
     for arguments, options in admitted(op, implementation):
         given = mapped(arguments, lambda t: t.to(dtype).requires_grad_())
-        exact = mapped(given, lambda t: t.detach().double().requires_grad_())
+        exact = mapped(given, lambda t: t.detach().cpu().double().requires_grad_())
         actual = op(*given, backend=implementation, **options)
         expected = op(*exact, backend="reference", **options)
         outputs = zip(
@@ -119,7 +157,7 @@ def test_values_and_gradients_match_the_reference(op, name, implementation, dtyp
             assert got.dtype == dtype
             assert_close(got, want, factor)
             weight = draw(*want.shape, seed=index).double()
-            totals[0] = totals[0] + (got.double() * weight).sum()
+            totals[0] = totals[0] + (got.cpu().double() * weight).sum()
             totals[1] = totals[1] + (want * weight).sum()
         if dtype in (torch.float32, torch.float64):
             found = torch.autograd.grad(totals[0], leaves(given), allow_unused=True)
@@ -136,7 +174,8 @@ def test_layouts_do_not_matter(op, name, implementation):
     for arguments, options in admitted(op, implementation):
         strided = mapped(arguments, lambda t: torch.stack([t, t], -1)[..., 0])
         actual = op(*strided, backend=implementation, **options)
-        expected = op(*arguments, backend="reference", **options)
+        exact = mapped(arguments, lambda t: t.cpu())
+        expected = op(*exact, backend="reference", **options)
         for got, want in zip(
             leaves(actual if isinstance(actual, tuple) else (actual,)),
             leaves(expected if isinstance(expected, tuple) else (expected,)),

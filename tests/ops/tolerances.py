@@ -18,8 +18,8 @@ def assert_close(actual: torch.Tensor, expected: torch.Tensor, factor: float = 1
     assert actual.shape == expected.shape
     if not expected.numel():
         return
-    wanted = expected.detach().double()
-    error = (actual.detach().double() - wanted).abs()
+    wanted = expected.detach().cpu().double()
+    error = (actual.detach().cpu().double() - wanted).abs()
     worst, scale = int(error.argmax()), float(wanted.abs().max()) or 1.0
     assert float(error.max()) <= factor * TOLERANCES[actual.dtype] * scale, (
         f"flat index {worst}: {actual.flatten()[worst]} instead of {expected.flatten()[worst]}"

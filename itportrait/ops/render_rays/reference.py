@@ -53,6 +53,7 @@ def render_rays_reference(
     with_weights: bool,
 ) -> Composite:
     """Sample, decode and composite; arguments as in `op.render_rays`."""
+    depths = depths.detach()
     points = ray_points(origins, directions, depths)
     found = sample_planes_reference(planes, points * (2 / space.box_warp), space.axes)
     sigma, color = decode_each(found, hidden, output, backend=REFERENCE)

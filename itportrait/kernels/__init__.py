@@ -1,0 +1,1 @@
+"""Triton kernels: tensors in, tensors out; whoever imports one imports Triton."""
