@@ -98,6 +98,8 @@ def test_align_counts_what_is_no_input(tmp_path):
         (("stylize", "{tmp}/out", "--bank", "{tmp}/none"), "`itportrait bank list BANK`"),
         (("stylize", "{tmp}/out", "--bank", "{tmp}/none", "--domains", "clown"), "no bank at"),
         (("stylize", "{tmp}/out"), "no bank at {tmp}/out/bank"),
+        (("evaluate", "--bank", "{held}"), "no champion in the bank {held}"),
+        (("evaluate", "--bank", "{held}", "--domains", "faint"), "candidates alone (v1)"),
         (
             ("stylize", "{tmp}/out", "--bank", "{bank}", "--domains", "clown,bronz"),
             "unknown domain 'bronz'; known: bronze, clown",
@@ -117,10 +119,12 @@ def test_align_counts_what_is_no_input(tmp_path):
     ],
 )
 def test_errors_are_one_line(bank, tmp_path, arguments, message):
-    filled = [part.format(tmp=tmp_path, bank=bank.uri) for part in arguments]
+    held = Bank(str(tmp_path / "held"))
+    held.publish(BankVersion(domain="faint", version="v1"), {}, promote=False)
+    filled = [part.format(tmp=tmp_path, bank=bank.uri, held=held.uri) for part in arguments]
     before = sorted(tmp_path.rglob("*"))
     output = call(*filled, code=2)
-    assert message.format(tmp=tmp_path) in " ".join(output.split())
+    assert message.format(tmp=tmp_path, held=held.uri) in " ".join(output.split())
     assert "Traceback" not in output
     assert sorted(tmp_path.rglob("*")) == before  # a call that is refused creates nothing
 

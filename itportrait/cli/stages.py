@@ -189,11 +189,13 @@ def _all_domains(bank: "Bank") -> list[str]:
     Raises:
         NoInputError: there is none.
     """
+    from itportrait.io import uris
+
     names = bank.domains()
     if not names:
         raise NoInputError(
-            f"no champion in the bank {bank.uri}; see `itportrait bank list`, and make a candidate "
-            "champion with `itportrait bank promote`"
+            f"no champion in the bank {uris.redact(bank.uri)}; see `itportrait bank list`, and "
+            "make a candidate champion with `itportrait bank promote`"
         )
     return names
 

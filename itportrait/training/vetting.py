@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from itportrait.adapt.domain import DomainSpec
 from itportrait.errors import InvalidArgumentError
+from itportrait.text import shown
 from itportrait.training.domain_job import DomainJob
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def _pictures(references: "Sequence[Reference]") -> Iterator[str]:
     for reference in references:
         if reference.camera is None:
             yield (
-                f"no face: none was found in {reference.uri}, which is square and is taken as an "
-                "aligned portrait, its camera estimated; if it is none, crop it to a square around "
-                "the head"
+                f"no face: none was found in {shown(reference.uri)}, which is square and is taken "
+                "as an aligned portrait, its camera estimated; if it is none, crop it to a square "
+                "around the head"
             )

@@ -1,5 +1,7 @@
 """What guides a domain is looked at before any work."""
 
+import os
+
 import numpy as np
 import pytest
 
@@ -63,6 +65,13 @@ def test_a_square_picture_without_a_face_is_taken_and_said(picture):
     (said,) = vet_jobs([job(mode="image", references=[picture(96, 96)])])
     assert said[0].startswith("no face: ")
     assert "96x96.png" in said[0]
+
+
+def test_the_name_of_a_reference_may_be_no_text(picture, tmp_path):
+    name = os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.png")
+    os.rename(picture(96, 96), name)
+    (said,) = vet_jobs([job(mode="image", references=[name])])
+    assert r"caf\xe9.png" in said[0].encode().decode()  # it goes into JSON and to MLflow
 
 
 def test_a_reference_that_is_no_picture_is_named(tmp_path):
