@@ -14,10 +14,15 @@ no image-text model takes part. Columns:
     both        share of the people who have a higher probability at an identity of at least 0.7
     judge       area under the judge's curve on the held-out people as drawn
     clip        mean cosine of the change with the words (clip_direction), guided by the same models
+    seconds     of a core for a portrait: its own optimization, where the form has one, and a render
+
+`--options '{"form": "optimization"}'` optimizes the people's codes one by one, and
+`'{"form": "optimization", "optimization.batch": 8}'` so many at once.
 """
 
 import argparse
 import json
+import time
 from pathlib import Path
 
 import numpy as np
@@ -149,13 +154,14 @@ def main() -> None:
     usual = resolve(_spec("any", ("a", "b"), {}), AdaptConfig(preset="mini")).directions
     print(
         "alpha beta  words                  channels raised before after identity both judge clip"
+        " seconds"
     )
     for alpha in arguments.alpha or [usual.alpha]:
         for beta in arguments.beta or [usual.beta]:
             options = {"directions.alpha": alpha, "directions.beta": beta, **arguments.options}
             words = WORDS | ({name: (name, "Photo") for name in STYLES} if arguments.styles else {})
             for name, pair in words.items():
-                image, channels = edited(bundle, people, _spec(name, pair, options))
+                image, channels, seconds = edited(bundle, people, _spec(name, pair, options))
                 rows.append(image[:8])
                 line = [f"{alpha:5.1f} {beta:4.2f}  {pair[0]:22s} {channels:8.0f}"]
                 identity = bundle.identity.similarity(image, people.rendered)
@@ -172,7 +178,7 @@ def main() -> None:
                 clip = metrics.clip_direction(
                     image, people.rendered, bundle.clips, prompt=pair[0], source_prompt=pair[1]
                 )
-                print(*line, f"{clip.mean():4.2f}", flush=True)
+                print(*line, f"{clip.mean():4.2f} {seconds:7.2f}", flush=True)
     if arguments.sheet:
         pictures = np.concatenate([np.concatenate(list(to_uint8(row)), 1) for row in rows])
         Image.fromarray(pictures).save(Path(arguments.sheet))
@@ -185,14 +191,17 @@ def _spec(name: str, words: tuple[str, str], options: dict) -> DomainSpec:
     )
 
 
-def edited(bundle, people: People, spec: DomainSpec) -> tuple[Tensor, float]:
-    """Return the people edited by a domain's words, and how many channels that shifts."""
+def edited(bundle, people: People, spec: DomainSpec) -> tuple[Tensor, float, float]:
+    """Return the people edited by a domain's words, how many channels that shifts, and seconds."""
     method = METHODS.get("styleclip")(
         MethodContext(bundle, spec, resolve(spec, AdaptConfig(preset="mini")), [])
     )
     prepared = method.candidate()
+    started = time.process_time()
     parts = [prepared.render(part).final_image for part in people.codes.split(16)]
-    return torch.cat(parts).clamp(-1, 1), method.step(0).get("styleclip_channels", 0.0)
+    seconds = (time.process_time() - started) / len(people.codes)
+    channels = method.step(0).get("styleclip_channels", 0.0)
+    return torch.cat(parts).clamp(-1, 1), channels, seconds
 
 
 if __name__ == "__main__":
