@@ -3,7 +3,8 @@
     python benchmarks/bm_sets.py --domains clown,zombie,alien --method avatargan3d --steps 100
 
 The pictures are drawn people whose cameras are kept aside: no method sees them, and the estimates
-are judged by them, in degrees. One line of JSON a domain.
+are judged by them, in degrees, after every probe; step 0 is the bundle's encoder. One line of JSON
+a domain.
 """
 
 import argparse
@@ -24,7 +25,7 @@ from itportrait.geometry.camera import camera_angles
 from itportrait.image import encode
 from itportrait.jobs.bank.scores import ScoreJob, score_job
 from itportrait.pages.contact_sheet import contact_sheet
-from itportrait.picture_sets import DrawnSet, PictureBatch
+from itportrait.picture_sets import DrawnSet
 
 
 def main() -> None:
@@ -54,11 +55,11 @@ def measure(domain: str, args: argparse.Namespace) -> dict[str, Any]:
     spec = DomainSpec.parse({**values, "options": json.loads(args.options)})
     pictures = DrawnSet(domain, args.count, bundle.generator.image_resolution)
     pictures.sample()  # drawn before the clock starts
-    last = LastState()
-    started = time.process_time()
     settings = AdaptConfig.parse({"preset": "mini"})
-    result = adapt_domain(bundle, spec, settings, pictures=pictures, on_report=last.keep)
-    seconds = time.process_time() - started
+    poses = Poses(spec, settings, bundle, pictures)
+    started = time.process_time()
+    result = adapt_domain(bundle, spec, settings, pictures=pictures, on_report=poses.judge)
+    seconds = time.process_time() - started - poses.seconds
     job = ScoreJob(
         bundle="mini",
         spec=spec,
@@ -75,7 +76,6 @@ def measure(domain: str, args: argparse.Namespace) -> dict[str, Any]:
         sheet = contact_sheet(faces, columns=columns, names=["set", "style", "base"])
         Path(args.sheets).mkdir(parents=True, exist_ok=True)
         (Path(args.sheets) / f"{args.method}-{domain}.png").write_bytes(encode(sheet))
-    batch, cameras = proposed(spec, settings, bundle, pictures, last.method)
     names = ("kid_ratio", "kid", "identity", "depth_variance", "view_consistency", "diversity")
     return {
         "domain": domain,
@@ -83,56 +83,46 @@ def measure(domain: str, args: argparse.Namespace) -> dict[str, Any]:
         "step": result.step,
         "seconds": round(seconds, 1),
         **{name: round(scores.metrics["style"][name], 4) for name in names},
-        **pose_errors(bundle, batch, cameras, pictures),
+        "pose_deg": poses.by_step,
         "notes": result.notes,
     }
 
 
-class LastState:
-    """The state of a run's end."""
-
-    def __init__(self) -> None:
-        self.method: dict[str, Any] = {}
-
-    def keep(self, report: AdaptReport) -> None:
-        """Keep the state of the last report."""
-        if report.last:
-            self.method = report.state()["method"]
-
-
-def pose_errors(
-    bundle: Bundle, batch: PictureBatch, cameras: Tensor, pictures: DrawnSet
-) -> dict[str, float]:
-    """Return mean errors in degrees: of the bundle's encoder, and of proposed cameras.
+class Poses:
+    """Errors of the cameras that a run proposes, by cameras that it has not seen, probe by probe.
 
     Args:
+        spec: the domain.
+        settings: of the run.
         bundle: before the run.
-        batch: all pictures.
-        cameras: `[N, 25]` proposed for them.
         pictures: the set, which knows the true cameras.
     """
-    rows = [int(name.rpartition("-")[2]) for name in batch.record_ids]
-    true = torch.stack(camera_angles(pictures.cameras[rows]), 1)
-    assert bundle.encoder is not None
-    with torch.no_grad():
-        before = bundle.encoder(batch.images)[1]
-    after = torch.stack(camera_angles(cameras), 1)
-    errors = {"pose_before_deg": before, "pose_after_deg": after}
-    return {k: round(float((v - true).norm(dim=1).rad2deg().mean()), 2) for k, v in errors.items()}
 
+    def __init__(
+        self, spec: DomainSpec, settings: AdaptConfig, bundle: Bundle, pictures: DrawnSet
+    ) -> None:
+        self.context = MethodContext(bundle, spec, resolve(spec, settings), [], pictures=pictures)
+        self.batch = pictures.batch(0, pictures.count, seed=0)
+        rows = [int(name.rpartition("-")[2]) for name in self.batch.record_ids]
+        self.true = torch.stack(camera_angles(pictures.cameras[rows]), 1)
+        assert bundle.encoder is not None
+        with torch.no_grad():
+            self.by_step = {0: self._error(bundle.encoder(self.batch.images)[1])}
+        self.seconds = 0.0
 
-def proposed(
-    spec: DomainSpec, settings: AdaptConfig, bundle: Bundle, pictures: DrawnSet, state: Any
-) -> tuple[PictureBatch, Tensor]:
-    """Return all pictures, and the cameras `[N, 25]` that a run's state proposes for them."""
-    config = resolve(spec, settings)
-    context = MethodContext(bundle, spec, config, [], pictures=pictures)
-    method = METHODS.get(spec.method)(context, state)
-    assert isinstance(method, AdversarialMethod)
-    batch = pictures.batch(0, pictures.count, seed=0)
-    mirrored = torch.zeros(pictures.count, dtype=torch.bool)
-    with torch.no_grad():
-        return batch, method.proposed(batch, batch.images, mirrored)
+    def judge(self, report: AdaptReport) -> None:
+        """Note the mean error, in degrees, of what the method would propose after a step."""
+        started, name = time.process_time(), self.context.spec.method
+        method = METHODS.get(name)(self.context, report.state()["method"])
+        assert isinstance(method, AdversarialMethod)
+        mirrored = torch.zeros(len(self.true), dtype=torch.bool)
+        with torch.no_grad():
+            cameras = method.proposed(self.batch, self.batch.images, mirrored)
+        self.by_step[report.step] = self._error(torch.stack(camera_angles(cameras), 1))
+        self.seconds += time.process_time() - started
+
+    def _error(self, angles: Tensor) -> float:
+        return round(float((angles - self.true).norm(dim=1).rad2deg().mean()), 2)
 
 
 if __name__ == "__main__":
