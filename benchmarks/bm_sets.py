@@ -84,6 +84,7 @@ def measure(domain: str, args: argparse.Namespace) -> dict[str, Any]:
         "seconds": round(seconds, 1),
         **{name: round(scores.metrics["style"][name], 4) for name in names},
         "pose_deg": poses.by_step,
+        "style": {int(probe["step"]): round(probe["style"], 3) for probe in result.curve},
         "notes": result.notes,
     }
 
