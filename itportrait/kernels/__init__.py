@@ -1,1 +1,1 @@
-"""Triton kernels: tensors in, tensors out; whoever imports one imports Triton."""
+"""Kernels, tensors in and tensors out: Triton for GPUs, which imports Triton, and C++ for CPUs."""

@@ -52,6 +52,10 @@ def cases(name):
     layers = (draw(7, 5, seed=1), draw(7, seed=2)), (draw(5, 7, seed=3), draw(5, seed=4))
     each_layer = tuple(tuple(torch.stack([t, 0.5 * t]) for t in layer) for layer in layers)
     boxed = Space(((0, 1), (0, 2), (1, 2)), 0.8, True, 1.0)
+    small, large = decoder(16, 32, 16), decoder(32, 64, 32, count=2)
+    density = tuple(
+        layer if i == 0 else tuple(t[:1] for t in layer) for i, layer in enumerate(small)
+    )
     return {
         "modulated_conv2d": [
             ((draw(2, 3, 7, 5), *three, None), layer),
@@ -81,6 +85,9 @@ def cases(name):
         "render_rays": [
             ((draw(1, 3, 5, 9, 7), *rays(1, 19, 4), *layers, space, True), {}),
             ((draw(2, 3, 5, 9, 7), *rays(2, 5, 3), *each_layer, boxed, False), {}),
+            ((draw(2, 3, 16, 9, 7), *rays(2, 21, 37), *small, boxed, True), {}),
+            ((draw(2, 3, 16, 9, 7), *rays(2, 3, 2), *density, space, True), {}),
+            ((draw(2, 3, 32, 9, 7), *rays(2, 17, 16), *large, space, False), {}),
         ],
         "sample_planes": [((planes, points, ((0, 1), (0, 2), (2, 0))), {})],
         "decode_features": [
@@ -94,6 +101,14 @@ def cases(name):
             )
         ],
     }[name]
+
+
+def decoder(channels, hidden, colors, count=None):
+    """Return layers of a decoder, of their own for each of `count` samples if given."""
+    own = () if count is None else (count,)
+    first = draw(*own, hidden, channels, scale=0.4, seed=1), draw(*own, hidden, seed=2)
+    last = draw(*own, 1 + colors, hidden, scale=0.3, seed=3), draw(*own, 1 + colors, seed=4)
+    return first, last
 
 
 def rays(batch, count, samples):

@@ -15,7 +15,13 @@ from itportrait.ops.sample_planes.cpu import SOURCE
 
 def test_native_sources_are_found_wherever_they_lie():
     folders = {source.parent.name for source in native_sources()}
-    assert folders == {"decode_features", "head_sdf", "modulated_conv", "sample_planes"}
+    assert folders == {
+        "decode_features",
+        "head_sdf",
+        "modulated_conv",
+        "render_rays",
+        "sample_planes",
+    }
 
 
 def test_a_broken_source_falls_back_once_and_says_why(tmp_path, monkeypatch, caplog):

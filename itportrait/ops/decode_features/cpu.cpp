@@ -1,19 +1,19 @@
 // Linear, softplus, linear, sigmoid for many points: see reference.py for the definition.
 // Sixteen points go through at once, one a lane: every product is a broadcast weight times a vector.
 
-#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <mutex>
 #include <thread>
 #include <vector>
 
+#include "../../kernels/lanes.h"
+
+using namespace lanes;
+
 namespace {
 
-constexpr int64_t LANES = 16;
 constexpr int64_t GROUP = 4;  // blocks of LANES points whose weight gradients are added at once
-typedef float Vector __attribute__((vector_size(4 * LANES), may_alias));
-typedef int32_t Integers __attribute__((vector_size(4 * LANES)));
 using Vectors = std::vector<Vector>;
 
 struct Sizes {
@@ -23,53 +23,6 @@ struct Sizes {
 struct Layers {
   const float *weight1, *bias1, *weight2, *bias2;
 };
-
-Vector splat(float value) { return Vector{} + value; }
-
-// e^x for x in [-87, 0]: 2^n times a polynomial of the rest, good to the last bit but one.
-Vector exp_negative(Vector x) {
-  x = x < -87.0f ? splat(-87.0f) : x;
-  const Integers n = __builtin_convertvector(x * 1.44269504f - 0.5f, Integers);
-  const Vector whole = __builtin_convertvector(n, Vector);
-  const Vector r = x - whole * 0.693359375f + whole * 2.12194440e-4f;
-  Vector p = splat(1.9875691500e-4f);
-  p = p * r + 1.3981999507e-3f;
-  p = p * r + 8.3334519073e-3f;
-  p = p * r + 4.1665795894e-2f;
-  p = p * r + 1.6666665459e-1f;
-  p = p * r + 5.0000001201e-1f;
-  p = p * r * r + r + 1.0f;
-  const Integers power = (n + 127) << 23;
-  Vector scale;
-  std::memcpy(&scale, &power, sizeof(scale));
-  return p * scale;
-}
-
-// log(1 + t) for t in [0, 1]: twice the area tangent of t / (2 + t), which is at most a third.
-Vector log1p_unit(Vector t) {
-  const Vector s = t / (t + 2.0f), q = s * s;
-  Vector p = splat(1.0f / 15);
-  p = p * q + 1.0f / 13;
-  p = p * q + 1.0f / 11;
-  p = p * q + 1.0f / 9;
-  p = p * q + 1.0f / 7;
-  p = p * q + 1.0f / 5;
-  p = p * q + 1.0f / 3;
-  p = p * q + 1.0f;
-  return 2.0f * s * p;
-}
-
-// Softplus and its derivative, the sigmoid.
-void softplus(Vector x, Vector& value, Vector& slope) {
-  const Vector e = exp_negative(x < 0.0f ? x : -x);
-  value = (x > 0.0f ? x : splat(0.0f)) + log1p_unit(e);
-  slope = (x < 0.0f ? e : splat(1.0f)) / (1.0f + e);
-}
-
-Vector sigmoid(Vector x) {
-  const Vector e = exp_negative(x < 0.0f ? x : -x);
-  return (x < 0.0f ? e : splat(1.0f)) / (1.0f + e);
-}
 
 // out[i] = bias[i] + sum over j of weight[i * row + j * column] * in[j]; four rows at a time hide
 // the latency of the sums.
@@ -99,14 +52,14 @@ void product(const float* weight, int64_t row, int64_t column, const float* bias
 }
 
 // Rows [count][width] of memory to lanes and back; lanes past `count` are zero.
-void load(const float* rows, int64_t count, int64_t width, Vector* lanes) {
+void take(const float* rows, int64_t count, int64_t width, Vector* lanes) {
   float* out = reinterpret_cast<float*>(lanes);
   if (count < LANES) std::memset(out, 0, sizeof(Vector) * width);
   for (int64_t l = 0; l < count; ++l)
     for (int64_t k = 0; k < width; ++k) out[k * LANES + l] = rows[l * width + k];
 }
 
-void store(const Vector* lanes, int64_t count, int64_t width, float* rows) {
+void put(const Vector* lanes, int64_t count, int64_t width, float* rows) {
   const float* in = reinterpret_cast<const float*>(lanes);
   for (int64_t l = 0; l < count; ++l)
     for (int64_t k = 0; k < width; ++k) rows[l * width + k] = in[k * LANES + l];
@@ -168,14 +121,13 @@ extern "C" void decode_features_forward(const float* features, const float* weig
     Vectors in(channels), mid(hidden), out(outputs);
     for (int64_t block = begin; block < end; ++block) {
       const int64_t first = block * LANES, count = lanes_of(block, points);
-      load(features + first * channels, count, channels, in.data());
+      take(features + first * channels, count, channels, in.data());
       product(weight1, channels, 1, bias1, in.data(), mid.data(), hidden, channels);
-      Vector slope;
-      for (auto& value : mid) softplus(value, value, slope);
+      for (auto& value : mid) value = softplus(value);
       product(weight2, hidden, 1, bias2, mid.data(), out.data(), outputs, hidden);
-      store(out.data(), count, 1, sigma + first);
+      put(out.data(), count, 1, sigma + first);
       for (int64_t k = 1; k < outputs; ++k) out[k] = sigmoid(out[k]);
-      store(out.data() + 1, count, outputs - 1, color + first * (outputs - 1));
+      put(out.data() + 1, count, outputs - 1, color + first * (outputs - 1));
     }
   });
 }
@@ -203,18 +155,18 @@ extern "C" void decode_features_backward(
           continue;
         }
         const int64_t first = (group + g) * LANES, count = lanes_of(group + g, points);
-        load(features + first * channels, count, channels, in);
+        take(features + first * channels, count, channels, in);
         product(weight1, channels, 1, bias1, in, mid, hidden, channels);
-        for (int64_t j = 0; j < hidden; ++j) softplus(mid[j], mid[j], slope[j]);
-        load(grad_sigma + first, count, 1, out);
-        load(grad_color + first * (outputs - 1), count, outputs - 1, out + 1);
-        load(color + first * (outputs - 1), count, outputs - 1, shade.data() + 1);
+        for (int64_t j = 0; j < hidden; ++j) mid[j] = softplus(mid[j], slope[j]);
+        take(grad_sigma + first, count, 1, out);
+        take(grad_color + first * (outputs - 1), count, outputs - 1, out + 1);
+        take(color + first * (outputs - 1), count, outputs - 1, shade.data() + 1);
         for (int64_t k = 1; k < outputs; ++k) out[k] *= shade[k] * (1.0f - shade[k]);
         product(weight2, 1, hidden, nullptr, out, back, hidden, outputs);
         for (int64_t j = 0; j < hidden; ++j) back[j] *= slope[j];
         if (!grad_features) continue;
         product(weight1, 1, channels, nullptr, back, result.data(), channels, hidden);
-        store(result.data(), count, channels, grad_features + first * channels);
+        put(result.data(), count, channels, grad_features + first * channels);
       }
       if (!grad_weight1) continue;
       add_outer(outs.data(), mids.data(), sums.weight2.data(), outputs, hidden);

@@ -1,11 +1,15 @@
-"""`render_rays`: volume rendering of tri-planes in one op; on a GPU one kernel each way."""
+"""`render_rays`: volume rendering of tri-planes in one op, by one kernel each way."""
+
+from functools import partial
 
 from torch import Tensor
 
 from itportrait.errors import InvalidArgumentError
 from itportrait.ops.decode_features.reference import Layer
-from itportrait.ops.dispatch import AUTO, Op
+from itportrait.ops.dispatch import AUTO, Implementation, Op
 from itportrait.ops.gpu import admit_gpu, triton_kernel
+from itportrait.ops.loader import absence
+from itportrait.ops.render_rays import cpu
 from itportrait.ops.render_rays.reference import Composite, Space, render_rays_reference
 
 MOST_CHANNELS = 128
@@ -25,7 +29,10 @@ def refusal(tensors: list[Tensor]) -> str:
 RENDER_RAYS = Op(
     "render_rays",
     render_rays_reference,
-    [triton_kernel("itportrait.ops.render_rays.triton", "render_rays_triton", refusal)],
+    [
+        triton_kernel("itportrait.ops.render_rays.triton", "render_rays_triton", refusal),
+        Implementation("cpu", cpu.render_rays_cpu, cpu.refusal, partial(absence, cpu.SOURCE)),
+    ],
 )
 
 
@@ -52,15 +59,15 @@ def render_rays(
             where each sample of the batch has weights of its own.
         space: how the planes fill the space, and what their densities mean.
         with_weights: whether the weights of the intervals are returned.
-        backend: `auto`, `triton` (on a CUDA device; differentiable once, in planes, rays and
-            layers) or `reference`.
+        backend: `auto`, `triton` (on a CUDA device), `cpu` (native, for float32 and the decoders of
+            both families), each differentiable once, in planes, rays and layers; or `reference`.
 
     Returns:
         What the rays carry, in the type of the rays.
 
     Raises:
         InvalidArgumentError: shapes that do not fit, or no such backend.
-        NativeOpError: `triton` was asked for and cannot be used.
+        NativeOpError: `triton` or `cpu` was asked for and cannot be used.
 
     Source:
         EG3D (Chan et al., CVPR 2022), section 4.3; marching by mid-points as in MipNeRF.
