@@ -20,6 +20,8 @@ from itportrait.styles import Codes, PreparedStyle
 
 _SIDE_YAW_RAD = 0.5236
 """+-30 degrees: the views of `view_consistency`."""
+_LEAST_REACH = 0.05
+"""Gain of `clip_image` below which differences between pictures are luck."""
 
 
 class StepProbe:
@@ -53,6 +55,24 @@ class StepProbe:
         self.references = torch.cat(images) if images else None
         self.base_image = self.base.final_image
         self.base_clip_image = self._clip_image(self.base_image)
+        self.within_reach = self._within_reach()
+
+    def _within_reach(self) -> float:
+        """Return the gain of `clip_image` of which `style` is a share.
+
+        For a whole set of pictures it is what lies between the base and the set's own pictures.
+
+        Pictures of many people resemble each other little more than the base resembles them, and a
+        gain as such would never pay for the identity that it costs. Of a few references, which the
+        style is to resemble as they are, gains count as such.
+        """
+        if self.references is None or self.base_clip_image is None or not self.spec.pictures:
+            return 1.0
+        count = len(self.references)
+        with torch.no_grad():
+            own = metrics.clip_image(self.references, self.references, self.bundle.clips).mean()
+        others = (count * float(own) - 1) / max(count - 1, 1)  # a picture is its own likeness
+        return max(others - self.base_clip_image, _LEAST_REACH)
 
     def _clip_image(self, image: Tensor) -> float | None:
         if self.references is None:
@@ -89,7 +109,7 @@ class StepProbe:
             assert similarity is not None
             scores["clip_image"] = similarity
             scores["clip_image_gain"] = similarity - self.base_clip_image
-            styles.append(scores["clip_image_gain"])
+            styles.append(scores["clip_image_gain"] / self.within_reach)
         scores["identity"] = float(metrics.identity(image, self.base_image, bundle.identity).mean())
         scores["depth_distance"] = float(
             metrics.depth_distance(render.image_depth, base.image_depth, base.image_alpha).mean()

@@ -4,14 +4,17 @@ import dataclasses
 
 import numpy as np
 import pytest
+import torch
 
 from itportrait.adapt import AdaptConfig, DomainSpec, adapt_domain, adapt_fingerprint, misfits
 from itportrait.align.config import AlignConfig
 from itportrait.align.stage import AlignStage
 from itportrait.bundle import load_bundle
 from itportrait.errors import InvalidArgumentError, NoInputError
+from itportrait.image import resize
 from itportrait.jobs.bank.spec import parse_bank_spec
 from itportrait.jobs.stylize.config import load_job
+from itportrait.losses import image_similarity
 from itportrait.records import AlignedRecord
 from itportrait.stages.recipe import Recipe
 from itportrait.training.domain_job import DomainJob
@@ -54,6 +57,23 @@ def test_a_set_guides_a_run_and_is_told_of_in_its_notes(bundle):
     assert {"clip_image", "clip_image_gain"} <= result.metrics.keys()
     resumed = adapt_domain(bundle, spec, config, resume_state=states[0])
     assert same(resumed.style, result.style)
+
+
+def test_the_style_of_a_set_is_told_as_a_share_of_what_its_own_pictures_gain(bundle):
+    result, _, _ = recorded(bundle, DomainSpec.parse(FEW), AdaptConfig.parse(SETTINGS))
+    side = bundle.generator.image_resolution
+    images = torch.cat([resize(each.image("cpu"), side) for each in result.references])
+    with torch.no_grad():
+        features = [clip.encode_image(images) for clip in bundle.clips]
+    alike = [
+        float(image_similarity(each[i : i + 1], torch.cat([each[:i], each[i + 1 :]])))
+        for each in features
+        for i in range(5)
+    ]
+    found = result.metrics
+    base = found["clip_image"] - found["clip_image_gain"]
+    reach = max(sum(alike) / len(alike) - base, 0.05)
+    assert found["style"] == pytest.approx(found["clip_image_gain"] / reach, abs=1e-5)
 
 
 def test_who_takes_no_set_refuses_one_and_who_needs_one_asks_for_it():
