@@ -35,3 +35,16 @@ def precision_of(*tensors: Tensor) -> str:
 def block_of(size: int, least: int = 16) -> int:
     """Return the power of two that holds `size` elements; products need 16 of them."""
     return max(least, 1 << (size - 1).bit_length()) if size > 0 else least
+
+
+def as_pixels(x: Tensor) -> tuple[Tensor, tuple[int, int, int, int]]:
+    """Return pictures `[N, C, H, W]` in one run of memory, and how to read them.
+
+    Returns:
+        The pictures, in `channels_last` where they are in it and else channel by channel; and
+        numbers of pixels and channels of each, and the strides of pixels and of channels.
+    """
+    channels, pixels = x.shape[1], x.shape[2] * x.shape[3]
+    if x.is_contiguous(memory_format=torch.channels_last) and not x.is_contiguous():
+        return x, (pixels, channels, channels, 1)
+    return x.contiguous(), (pixels, channels, 1, pixels)

@@ -17,14 +17,22 @@ KINDS = {
 
 
 def render(model, ws, camera, dtype):
-    """Return pictures, depth, alpha, weights, and gradients of code, camera and decoder."""
-    model, ws, camera = model.to(dtype), ws.to(dtype), camera.to(dtype)
-    ws, camera = ws.detach().requires_grad_(), camera.detach().requires_grad_()
-    view = model.synthesize(ws, camera, neural_rendering_resolution=4, return_samples=True)
+    """Return pictures, depth, alpha, weights, and gradients of planes, camera and decoder."""
+    model, ws, camera = model.to(dtype), ws.to(dtype), camera.to(dtype).detach().requires_grad_()
+    planes = torch.randn(1, 3, 4, 16, 16, generator=torch.Generator().manual_seed(2))
+    planes = planes.to(ws.device, dtype).requires_grad_()
+    view = model.render(
+        planes,
+        ws,
+        camera,
+        neural_rendering_resolution=4,
+        return_samples=True,
+        super_resolve=False,
+    )
     values = [view.image_raw, view.image_depth, view.image_alpha, *view.samples]
     total = sum((value * torch.linspace(-1, 1, value.numel(), device=value.device, dtype=dtype)
                  .view(value.shape)).sum() for value in values)  # fmt: skip
-    leaves = [ws, camera, *model.decoder.parameters()]
+    leaves = [planes, camera, *model.decoder.parameters()]
     return [value.detach() for value in values], torch.autograd.grad(total, leaves)
 
 

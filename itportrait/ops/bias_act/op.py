@@ -8,11 +8,19 @@ from itportrait.errors import InvalidArgumentError
 from itportrait.ops.bias_act.folded import bias_act_folded
 from itportrait.ops.bias_act.reference import bias_act_reference
 from itportrait.ops.dispatch import AUTO, Implementation, Op
+from itportrait.ops.gpu import triton_kernel
 
 LEAKY_SLOPE = 0.2
 LEAKY_GAIN = math.sqrt(2)
 
-BIAS_ACT = Op("bias_act", bias_act_reference, [Implementation("folded", bias_act_folded)])
+BIAS_ACT = Op(
+    "bias_act",
+    bias_act_reference,
+    [
+        triton_kernel("itportrait.kernels.bias_act", "bias_act_triton"),
+        Implementation("folded", bias_act_folded),
+    ],
+)
 
 
 def bias_act(
@@ -34,7 +42,7 @@ def bias_act(
         slope: of the negative side; 1 is no activation.
         gain: positive factor after the activation.
         clamp: largest magnitude of the result, or none.
-        backend: `auto`, `folded` or `reference`.
+        backend: `auto`, `triton` (on a CUDA device), `folded` or `reference`.
 
     Returns:
         `[N, C, H, W]`, of the type of `x`.
@@ -42,6 +50,7 @@ def bias_act(
     Raises:
         InvalidArgumentError: `bias` or `scale` does not fit `x`, `gain` is not positive, or there
             is no such backend.
+        NativeOpError: `triton` was asked for and cannot be used.
     """
     if bias.shape not in (x.shape[1:2], x.shape[:2]):
         raise InvalidArgumentError("bias", expected=f"[{x.shape[1]}]", actual=list(bias.shape))

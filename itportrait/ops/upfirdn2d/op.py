@@ -5,10 +5,26 @@ from torch import Tensor
 
 from itportrait.errors import InvalidArgumentError
 from itportrait.ops.dispatch import AUTO, Implementation, Op
+from itportrait.ops.gpu import admit_gpu, triton_kernel
 from itportrait.ops.upfirdn2d.depthwise import upfirdn2d_depthwise
 from itportrait.ops.upfirdn2d.reference import upfirdn2d_reference
 
-UPFIRDN2D = Op("upfirdn2d", upfirdn2d_reference, [Implementation("depthwise", upfirdn2d_depthwise)])
+
+def refusal(tensors: list[Tensor]) -> str:
+    """Return why kernels do not admit tensors: `x` and the filter."""
+    if len(tensors) > 1 and tensors[1].requires_grad:
+        return "takes a filter that is not trained"
+    return admit_gpu(tensors)
+
+
+UPFIRDN2D = Op(
+    "upfirdn2d",
+    upfirdn2d_reference,
+    [
+        triton_kernel("itportrait.kernels.upfirdn2d", "upfirdn2d_triton", refusal),
+        Implementation("depthwise", upfirdn2d_depthwise),
+    ],
+)
 
 
 def resample_filter() -> Tensor:
@@ -34,13 +50,15 @@ def upfirdn2d(
         up: 1 or 2.
         padding: zeros before and after, the same in both directions.
         gain: factor on the result.
-        backend: `auto`, `depthwise` or `reference`.
+        backend: `auto`, `triton` (on a CUDA device; no gradient of the filter), `depthwise` or
+            `reference`.
 
     Returns:
         `[N, C, H', W']` with `H' = up * H + sum(padding) - K + 1`.
 
     Raises:
         InvalidArgumentError: another `up`, a result without pixels, or no such backend.
+        NativeOpError: `triton` was asked for and cannot be used.
     """
     if up not in (1, 2):
         raise InvalidArgumentError("up", expected="1 or 2", actual=up)
