@@ -33,17 +33,18 @@ def find_champion(domain: str, bank: Bank, bundle: str) -> BankVersion:
 
     Raises:
         UnknownNameError: neither has it; lists all names that either has.
+        InvalidArgumentError: the bank has candidates of it alone, and the bundle has none.
         NoInputError: there is no such bank, and the domain does not come with the bundle.
     """
+    ready = ready_made_bank(bundle)
+    if domain not in bank.domains() and domain in ready.domains():
+        return ready.champion(domain)
     try:
         return bank.champion(domain)
     except UnknownNameError as error:
-        ready = ready_made_bank(bundle)
+        bank.existing()
         known = {*error.known, *ready.domains()}
-        if domain not in known:
-            bank.existing()
-            raise UnknownNameError("domain", domain, sorted(known)) from None
-        return ready.champion(domain)
+        raise UnknownNameError("domain", domain, sorted(known)) from None
 
 
 def is_ready_made(version: BankVersion, bundle: str) -> bool:

@@ -1,12 +1,13 @@
 """Domains that come with a bundle: found by name, copied into the user's bank, tracked."""
 
 import shutil
+from dataclasses import replace
 
 import pytest
 
 from itportrait.bank.store import Bank
 from itportrait.bundle import load_bundle
-from itportrait.errors import NoInputError, OutputError, UnknownNameError
+from itportrait.errors import InvalidArgumentError, NoInputError, OutputError, UnknownNameError
 from itportrait.io import uris
 from itportrait.jobs.ready_made import (
     bundle_folder,
@@ -46,6 +47,17 @@ def test_the_users_bank_comes_first_and_both_are_named_in_an_error(tmp_path, shi
     assert not is_ready_made(own, "mini")
     with pytest.raises(UnknownNameError, match=r"unknown domain 'clwn'.*clown"):
         find_champion("clwn", bank, "mini")
+
+
+def test_a_candidate_of_the_users_bank_does_not_hide_what_comes_ready_made(tmp_path, shipped):
+    bank = Bank(str(tmp_path / "bank"))
+    own = bank.adopt(shipped)
+    bank.publish(replace(own, domain="bronze"), {}, promote=False)
+    other = Bank(str(tmp_path / "other"))
+    other.publish(own, {}, promote=False)
+    assert find_champion("clown", other, "mini") == shipped
+    with pytest.raises(InvalidArgumentError, match="'bronze'.*candidates alone"):
+        find_champion("bronze", bank, "mini")
 
 
 def test_a_bank_that_is_not_there_is_said_before_its_domains(tmp_path):
