@@ -297,7 +297,8 @@ def judge_alone(candidate: Mapping[str, float], config: FloorsConfig) -> GateDec
     decision = judge(candidate, None, GateConfig(floors=config.floors))
     if not decision.promote:
         return decision
-    kept = ", ".join(f"{name} {bound:g}" for name, bound in config.floors.items()) or "none"
+    measured = {name: bound for name, bound in config.floors.items() if name in candidate}
+    kept = ", ".join(f"{name} {bound:g}" for name, bound in measured.items()) or "none"
     return replace(decision, reasons=(f"keeps the floors ({kept})",))
 
 
@@ -308,8 +309,8 @@ def weaknesses(metrics: Mapping[str, float], config: FloorsConfig) -> list[str]:
         kind = "weak style" if name in STYLE_METRICS else "damaged portraits"
         by_kind.setdefault(kind, []).extend(_missed_floors(metrics, {name: bound}))
     return [
-        f"{kind}: {', '.join(missed)}, so that it is a candidate and not champion; "
-        f"{_REMEDIES[kind]}; `itportrait bank promote` makes it champion all the same"
+        f"{kind}: {', '.join(missed)}, so that it was published as a candidate and not "
+        f"as champion; {_REMEDIES[kind]}; `itportrait bank promote` makes it champion all the same"
         for kind, missed in by_kind.items()
         if missed
     ]

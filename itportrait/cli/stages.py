@@ -144,8 +144,9 @@ def adapt(
             print(f"warning: {text}", file=sys.stderr)
     else:
         print("the bank holds this very domain already; nothing to do")
-    verdict = version.info.get("gate", {}).get("verdict", "champion")
-    print_mapping(f"{name} {version.version}, {verdict}", version.metrics)
+    is_champion = styles.index()["domains"][name]["champion"] == version.version
+    state = "champion" if is_champion else "candidate"
+    print_mapping(f"{name} {version.version}, {state}", version.metrics)
 
 
 def evaluate(
