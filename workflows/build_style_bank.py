@@ -122,7 +122,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="defaults.steps=40")
     add("--address", default=None, help="Ray: auto, host:port; absent: embedded")
     add("--mlflow", default=mlflow, help="tracking URI, or none")
-    add("--strict", action="store_true", help="refuse domains of which there is a warning")
+    add("--strict", action="store_true", help="refuse to train domains with a warning")
     add("--if-busy", choices=("leave", "wait"), default="leave", help="another build is running")
     return parser.parse_args(arguments)
 

@@ -84,7 +84,7 @@ def plan_build(
         date: name of the night.
         tracking_uri: MLflow, absolute.
         only: names of the domains to look at; empty: all.
-        strict: a domain of which anything is to be warned fails.
+        strict: a domain that is to be trained fails if anything is to be warned of it.
 
     Raises:
         UnknownNameError: `only` names a domain that the specification lacks.
