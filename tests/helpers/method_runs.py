@@ -9,13 +9,13 @@ from itportrait.adapt.workers import Workers
 from itportrait.learning.copies import copied
 
 
-def method_of(bundle, spec, references=(), *, config=None, workers=None, pictures=None, state=None):
+def method_of(bundle, spec, references=(), *, config=None, workers=None, pictures=None):
     """Return the method of a domain, as a run makes it."""
     settings = resolve(spec, config or AdaptConfig())
     context = MethodContext(
         bundle, spec, settings, list(references), workers or Workers(), pictures
     )
-    return METHODS.get(spec.method)(context, state)
+    return METHODS.get(spec.method)(context)
 
 
 def recorded(bundle, spec, config, references=None, **kwargs):
