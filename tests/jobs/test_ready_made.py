@@ -56,7 +56,7 @@ def test_a_candidate_of_the_users_bank_does_not_hide_what_comes_ready_made(tmp_p
     other = Bank(str(tmp_path / "other"))
     other.publish(own, {}, promote=False)
     assert find_champion("clown", other, "mini") == shipped
-    with pytest.raises(InvalidArgumentError, match="'bronze'.*candidates alone"):
+    with pytest.raises(InvalidArgumentError, match=r"'bronze'.*candidates alone"):
         find_champion("bronze", bank, "mini")
 
 
