@@ -29,6 +29,7 @@ from itportrait.on_ray.session import ray_session, stop_on_sigterm
 from itportrait.on_ray.shared_places import check_shared
 from itportrait.tracking import check_uri, close_tracking, open_tracker
 from itportrait.training.domain_job import training_storage
+from itportrait.training.vetting import said_of
 
 WAIT_S = 12 * 3600.0
 
@@ -66,9 +67,8 @@ def build(args: argparse.Namespace) -> int:
             only=args.domains,
             strict=args.strict,
         )
-        for job in plan.jobs:
-            for warning in job.warnings:
-                print(f"warning: domain {job.spec.name!r}: {warning}", file=sys.stderr, flush=True)
+        for warning in said_of({job.spec.name: job.warnings for job in plan.jobs}):
+            print(f"warning: {warning}", file=sys.stderr, flush=True)
         # A night without changes starts no Ray at all.
         session = ray_session(args.address) if plan.jobs else nullcontext()
         name, tags = f"bank-{plan.bank_id}", {"date": date, "kind": "build"}

@@ -238,6 +238,10 @@ class GateDecision:
         """Return `champion` or `candidate`: what the version is published as."""
         return "champion" if self.promote else "candidate"
 
+    def to_json(self) -> dict[str, Any]:
+        """Return what a version's card holds of it."""
+        return {"verdict": self.verdict, "reasons": list(self.reasons)}
+
 
 def judge(
     candidate: Mapping[str, float],

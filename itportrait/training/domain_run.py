@@ -54,6 +54,13 @@ class DomainRun:
         self.run.finish(RunStatus.FAILED)
 
 
+def verdict_tags(version: BankVersion) -> dict[str, str]:
+    """Return the tags that say what a version was published as, and what is to be warned of."""
+    gate = version.info["gate"]
+    tags = {"gate": gate["verdict"], "gate_reasons": "; ".join(gate["reasons"])[:500]}
+    return tags | ({"warnings": "; ".join(version.warnings)} if version.warnings else {})
+
+
 def record_verdict(version: BankVersion, target: TrackingTarget) -> None:
     """Show on a training's run what its version was published as, and what is to be warned of."""
     parent = open_tracker(
@@ -62,9 +69,5 @@ def record_verdict(version: BankVersion, target: TrackingTarget) -> None:
         experiment=target.experiment,
         spool=target.spool,
     )
-    gate = version.info["gate"]
-    tags = {"gate": gate["verdict"], "gate_reasons": "; ".join(gate["reasons"])[:500]}
-    if version.warnings:
-        tags["warnings"] = "; ".join(version.warnings)
     with parent.child(version.domain, key=version.run_name) as run:
-        run.set_tags(tags)
+        run.set_tags(verdict_tags(version))

@@ -140,7 +140,7 @@ def publish_trained(
     decision, version = judge_alone(trained.metrics, config), trained.version()
     info = {
         **version.info,
-        "gate": {"verdict": decision.verdict, "reasons": list(decision.reasons)},
+        "gate": decision.to_json(),
         "warnings": [*version.warnings, *weaknesses(trained.metrics, config)],
     }
     version = replace(version, info=info)

@@ -26,6 +26,11 @@ def vet_jobs(jobs: Sequence[DomainJob]) -> list[tuple[str, ...]]:
     return [tuple(_warnings(job)) for job in jobs]
 
 
+def said_of(warnings: Mapping[str, Sequence[str]]) -> list[str]:
+    """Return the warnings of domains, each with its domain's name."""
+    return [f"domain {name!r}: {text}" for name, texts in warnings.items() for text in texts]
+
+
 def refuse_warnings(warnings: Mapping[str, Sequence[str]]) -> None:
     """Refuse domains of which anything is to be warned; what `--strict` asks for.
 
@@ -35,8 +40,7 @@ def refuse_warnings(warnings: Mapping[str, Sequence[str]]) -> None:
     Raises:
         InvalidArgumentError: there is one; gives all of them.
     """
-    said = [f"domain {name!r}: {text}" for name, texts in warnings.items() for text in texts]
-    if said:
+    if said := said_of(warnings):
         raise InvalidArgumentError(
             "--strict", expected="domains without a warning", actual="; ".join(said)
         )

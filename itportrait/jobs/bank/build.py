@@ -33,6 +33,7 @@ from itportrait.pages.contact_sheet import contact_sheet
 from itportrait.styles.names import STYLE_FILE
 from itportrait.tracking import RunStatus, Tracker
 from itportrait.training.domain_job import DomainJob, training_storage
+from itportrait.training.domain_run import verdict_tags
 from itportrait.training.trained_domain import TrainedDomain
 
 logger = logging.getLogger(__name__)
@@ -156,7 +157,7 @@ class BankBuild:
         files = trained.files | self._pages(trained, version, decision, scores)
         self.lease.check()
         # Before it is published: a domain that stands in the bank is not looked at again.
-        self._track(job, version, decision, scores)
+        self._track(job, version, scores)
         self.bank.publish(version, files, promote=decision.promote)
         uris.remove(uris.join(self.storage, job.run_name), recursive=True)
         self.faces.setdefault("base", scores.faces["base"])
@@ -205,13 +206,12 @@ class BankBuild:
         decision: GateDecision,
         weak: list[str],
     ) -> BankVersion:
-        gate = {"verdict": decision.verdict, "reasons": list(decision.reasons)}
         # Named by the night and not by the clock: the same night gives the same version again.
         version = trained.version(self.plan.version_of(trained.job))
         info = {
             **version.info,
             "training": trained.metrics,
-            "gate": gate,
+            "gate": decision.to_json(),
             "build": self.plan.bank_id,
             "truth": self.spec.domains[trained.job.spec.name].truth,
             **({"warnings": [*version.warnings, *weak]} if version.warnings or weak else {}),
@@ -244,18 +244,14 @@ class BankBuild:
         """Open the domain's run, the one that its training reported to."""
         return self.tracker.child(job.spec.name, key=job.run_name, tags=job.tags)
 
-    def _track(
-        self, job: DomainJob, version: BankVersion, decision: GateDecision, scores: Scores
-    ) -> None:
+    def _track(self, job: DomainJob, version: BankVersion, scores: Scores) -> None:
         run = self._child(job)
         values = {f"gate/{name}": value for name, value in version.metrics.items()}
         former = scores.metrics.get(CHAMPION, {})
         values |= {f"gate_champion/{name}": value for name, value in former.items()}
         run.log_metrics(values, step=0)  # single values: the UI draws them as bars
         run.log_params({"fingerprint": job.fingerprint, "version": version.version})
-        run.set_tags({"gate": decision.verdict, "gate_reasons": "; ".join(decision.reasons)[:500]})
-        if version.warnings:
-            run.set_tags({"warnings": "; ".join(version.warnings)})
+        run.set_tags(verdict_tags(version))
         run.finish(RunStatus.FINISHED)
 
     def _announce(self, result: DomainResult) -> None:

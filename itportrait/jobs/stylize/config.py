@@ -8,7 +8,7 @@ from itportrait.adapt.config import AdaptConfig, misfits, resolve
 from itportrait.adapt.domain import DomainSpec, pictures_places
 from itportrait.align.config import AlignConfig
 from itportrait.bank.gate import FloorsConfig
-from itportrait.bank.store import BankVersion
+from itportrait.bank.version import BankVersion
 from itportrait.config import Settings, apply_overrides
 from itportrait.engine.config import ResourcesConfig
 from itportrait.errors import InvalidArgumentError, ItportraitError, UnknownNameError

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from itportrait.bank.store import BankVersion
+from itportrait.bank.version import BankVersion
 from itportrait.config import fingerprint
 from itportrait.engine.config import StageShare
 from itportrait.engine.pieces import StageResources
@@ -23,6 +23,7 @@ from itportrait.jobs.stylize.domains import JobDomains
 from itportrait.jobs.stylize.job_tracking import JobTracking
 from itportrait.stages.recipe import Recipe
 from itportrait.stages.shards import Shard, iter_shards
+from itportrait.training.vetting import said_of
 
 
 @dataclass
@@ -139,7 +140,7 @@ class StylizeJob:
 
     def said_of_domains(self) -> list[str]:
         """Return the warnings of all domains, each with its domain's name."""
-        return [f"domain {n!r}: {text}" for n, texts in self.warnings.items() for text in texts]
+        return said_of(self.warnings)
 
     def failed_domains(self) -> list[Domain]:
         """Return the domains that could not be adapted."""

@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import asdict
 from typing import Any
 
-from itportrait.bank.store import BankVersion
+from itportrait.bank.version import BankVersion
 from itportrait.errors import ItportraitError
 from itportrait.execution.causes import ClusterLostError, TaskLostError
 from itportrait.execution.errands import run_patiently
