@@ -54,6 +54,7 @@ def cases(name):
     space = Space(((0, 1), (0, 2), (2, 0)), 1.0, False, 3.0)
     layers = (draw(7, 5, seed=1), draw(7, seed=2)), (draw(5, 7, seed=3), draw(5, seed=4))
     each_layer = tuple(tuple(torch.stack([t, 0.5 * t]) for t in layer) for layer in layers)
+    guide = decoder(32, 64, 0)
     boxed = Space(((0, 1), (0, 2), (1, 2)), 0.8, True, 1.0)
     small, large = decoder(16, 32, 16), decoder(32, 64, 32, count=2)
     density = tuple(
@@ -91,6 +92,7 @@ def cases(name):
             ((draw(2, 3, 16, 9, 7), *rays(2, 21, 37), *small, boxed, True), {}),
             ((draw(2, 3, 16, 9, 7), *rays(2, 3, 2), *density, space, True), {}),
             ((draw(2, 3, 32, 9, 7), *rays(2, 17, 16), *large, space, False), {}),
+            ((draw(2, 3, 32, 9, 7), *rays(2, 3, 5), *guide, space, True), {}),
         ],
         "sample_planes": [((planes, points, ((0, 1), (0, 2), (2, 0))), {})],
         "decode_features": [

@@ -55,14 +55,22 @@ def test_nothing_is_outside_of_a_masked_cube():
 
 def test_shapes_that_do_not_fit_are_named():
     planes, origins, directions, depths, *layers = scene()
+    hidden, output = layers
+    rays = planes, origins, directions, depths
+    wide = torch.ones(1, 2), torch.zeros(1)
+    many = torch.ones(3, 1, 1), torch.zeros(3, 1)
     for given, name in (
-        ((planes[:, :2], origins, directions, depths), "planes"),
-        ((planes, origins[:, :1], directions, depths), "origins"),
-        ((planes, origins, directions[..., :2], depths), "directions"),
-        ((planes, origins, directions, depths[..., :1]), "depths must be .*K >= 2"),
+        ((planes[:, :2], origins, directions, depths, *layers), "planes"),
+        ((planes, origins[:, :1], directions, depths, *layers), "origins"),
+        ((planes, origins, directions[..., :2], depths, *layers), "directions"),
+        ((planes, origins, directions, depths[..., :1], *layers), "depths must be .*K >= 2"),
+        ((*rays, wide, output), "hidden must be weight .O, 1. and bias"),
+        ((*rays, (hidden[0], torch.zeros(2)), output), "hidden"),
+        ((*rays, hidden, wide), "output"),
+        ((*rays, many, output), "hidden must be .* or 1 of each"),
     ):
         with pytest.raises(InvalidArgumentError, match=name):
-            render_rays(*given, *layers, SPACE)
+            render_rays(*given, SPACE)
 
 
 def test_kernels_say_why_they_do_not_serve():

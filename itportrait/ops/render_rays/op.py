@@ -73,6 +73,7 @@ def render_rays(
         EG3D (Chan et al., CVPR 2022), section 4.3; marching by mid-points as in MipNeRF.
     """
     _check(planes, origins, directions, depths)
+    _check_layers(planes, hidden, output)
     inputs = planes, origins, directions, depths, hidden, output, space, with_weights
     return RENDER_RAYS(*inputs, backend=backend)
 
@@ -89,3 +90,17 @@ def _check(planes: Tensor, origins: Tensor, directions: Tensor, depths: Tensor) 
             raise InvalidArgumentError(
                 name, expected=str([*depths.shape[:2], 3]), actual=list(value.shape)
             )
+
+
+def _check_layers(planes: Tensor, hidden: Layer, output: Layer) -> None:
+    width, samples = planes.shape[2], len(planes)
+    for name, (weight, bias) in (("hidden", hidden), ("output", output)):
+        rows = {weight.shape[:-2], bias.shape[:-1]}
+        fits = weight.shape[-1:] == (width,) and weight.shape[-2:-1] == bias.shape[-1:]
+        if not fits or not rows <= {(), (1,), (samples,)}:
+            raise InvalidArgumentError(
+                name,
+                expected=f"weight [O, {width}] and bias [O], or {samples} of each",
+                actual=f"{list(weight.shape)} and {list(bias.shape)}",
+            )
+        width = weight.shape[-2]
