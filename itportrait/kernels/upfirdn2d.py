@@ -71,13 +71,14 @@ class _Resample(torch.autograd.Function):
         ctx.save_for_backward(taps)
         ctx.way = up, down, before, tuple(x.shape[2:])
         x, (_, channels, *strides) = as_pixels(x)
-        y = x.new_empty(len(x), channels, *size)
-        if strides[1] == 1:
-            y = y.contiguous(memory_format=torch.channels_last)
-        across = min(block_of(channels), 64) if strides[1] == 1 else 1
+        last = strides[1] == 1
+        layout = torch.channels_last if last else torch.contiguous_format
+        shape = len(x), channels, *size
+        y = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=layout)
+        across = min(block_of(channels), 64) if last else 1
         block = ELEMENTS // across
         grid = triton.cdiv(size[0] * size[1], block), triton.cdiv(channels, across), len(x)
-        out_strides = (channels, 1) if strides[1] == 1 else (1, size[0] * size[1])
+        out_strides = (channels, 1) if last else (1, size[0] * size[1])
         if y.numel():
             with on_device_of(x):
                 resample[grid](

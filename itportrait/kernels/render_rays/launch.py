@@ -120,8 +120,7 @@ class _RenderRays(torch.autograd.Function):
                 )
         found = [into.texels.permute(0, 3, 4, 1, 2), into.origins, into.directions]
         parts = into.layers.sum(0).split([t[0].numel() for t in layers], dim=-1)
-        found += [part.reshape(layer.shape) for part, layer in zip(parts, layers) if any(needs[3:])]
-        found += [total] * (len(needs) - len(found))
+        found += [part.reshape(layer.shape) for part, layer in zip(parts, layers)]
         kept = [g.to(t) if need else None for g, t, need in zip(found, ctx.types, needs)]
         return *kept[:3], None, *kept[3:], None, None
 
