@@ -71,9 +71,10 @@ class Volume:
         Returns:
             What the rays carry, its colors without margin; and the sorted depths `[N, M, K]`.
         """
-        if RENDER_RAYS.is_native(self.planes, origins, directions, origins, *self.decoder.layers()):
-            return self._in_one_op(origins, directions, random, rng, with_weights)
-        depths, sigma, colors = self._sample_rays(origins, directions, random, rng)
+        coarse = renderer.coarse_depths(origins, directions, self.config.rendering, rng, random)
+        if RENDER_RAYS.is_native(self.planes, origins, directions, coarse, *self.decoder.layers()):
+            return self._in_one_op(origins, directions, coarse, random, rng, with_weights)
+        depths, sigma, colors = self._sample_rays(origins, directions, coarse, random, rng)
         order = None
         if len(colors) > 1:
             depths, order = torch.sort(depths, dim=-1)
@@ -93,6 +94,7 @@ class Volume:
         self,
         origins: Tensor,
         directions: Tensor,
+        coarse: Tensor,
         random: bool,
         rng: torch.Generator | None,
         with_weights: bool,
@@ -103,7 +105,7 @@ class Volume:
         storing them is what it avoids.
         """
         config = self.config.rendering
-        depths = renderer.coarse_depths(origins, directions, config, rng, random)
+        depths = coarse
         rays = self.planes, origins, directions
         if (count := config.depth_resolution_importance) > 0:
             with torch.no_grad():
@@ -120,13 +122,13 @@ class Volume:
         self,
         origins: Tensor,
         directions: Tensor,
+        coarse: Tensor,
         random: bool,
         rng: torch.Generator | None,
     ) -> tuple[Tensor, Tensor, list[Tensor]]:
         """Return depths and sigma `[N, M, K]`, and colors in one or two parts of `[N, M, k, C]`."""
         config = self.config.rendering
         count = config.depth_resolution_importance
-        coarse = renderer.coarse_depths(origins, directions, config, rng, random)
 
         def evaluate(depths: Tensor) -> tuple[Tensor, Tensor]:
             sigma, color = self.evaluate(ray_points(origins, directions, depths))
