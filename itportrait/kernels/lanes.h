@@ -55,11 +55,6 @@ inline Vector log1p_unit(Vector t) {
   return p * t;
 }
 
-inline Vector softplus(Vector x) {
-  const Vector e = exp_negative(x < 0.0f ? x : -x);
-  return (x > 0.0f ? x : splat(0.0f)) + log1p_unit(e);
-}
-
 inline Vector sigmoid(Vector x) {
   const Vector e = exp_negative(x < 0.0f ? x : -x);
   return (x < 0.0f ? e : splat(1.0f)) / (1.0f + e);
@@ -70,6 +65,11 @@ inline Vector softplus(Vector x, Vector& slope) {
   const Vector e = exp_negative(x < 0.0f ? x : -x);
   slope = (x < 0.0f ? e : splat(1.0f)) / (1.0f + e);
   return (x > 0.0f ? x : splat(0.0f)) + log1p_unit(e);
+}
+
+inline Vector softplus(Vector x) {
+  Vector slope;
+  return softplus(x, slope);
 }
 
 }  // namespace lanes

@@ -31,6 +31,12 @@ def decode_each(
     return torch.cat([sigma for sigma, _ in parts]), torch.cat([color for _, color in parts])
 
 
+def layer_rows(hidden: Layer, output: Layer) -> list[Tensor]:
+    """Return weights and biases of both layers with rows: N, or one for all samples."""
+    each = layers_each(hidden, output)
+    return [t if each else t[None] for layer in each or (hidden, output) for t in layer]
+
+
 def layers_each(hidden: Layer, output: Layer) -> tuple[Layer, Layer] | None:
     """Return layers whose tensors all have N rows, or None where none of them has any."""
     counts = {len(p) for layer in (hidden, output) for p, n in zip(layer, (2, 1)) if p.ndim > n}

@@ -1,9 +1,10 @@
 """`render_rays` on a CPU in native code.
 
 The chain of library calls stores features, hidden units and colors of every sample, and passes over
-each several times. Ours takes one ray at a time, so that all of it stays in the nearest cache, and
-marches again on the way back instead of storing it: memory does not grow with the samples. Samples
-that no light reaches, or that hold nothing, are not decoded to their end.
+each several times. Ours takes a tile of sixteen rays, which read the planes together and are then
+decoded and weighed one by one within the near caches, and marches again on the way back: what is
+kept does not grow with the rays. Samples that no light reaches, or that hold nothing, are not
+decoded to their end.
 """
 
 import ctypes
@@ -17,7 +18,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from itportrait import kernels
-from itportrait.ops.decode_features.each import layers_each
+from itportrait.ops.decode_features.each import layer_rows
 from itportrait.ops.decode_features.reference import Layer
 from itportrait.ops.dispatch import admit_cpu_float32
 from itportrait.ops.loader import open_library
@@ -55,8 +56,7 @@ def render_rays_cpu(
     with_weights: bool,
 ) -> Composite:
     """Sample, decode and composite; float32, differentiable once, in all but the depths."""
-    each = layers_each(hidden, output)
-    layers = [t if each else t[None] for layer in each or (hidden, output) for t in layer]
+    layers = layer_rows(hidden, output)
     features, alpha, distance, weights = _RenderRays.apply(
         planes, origins, directions, depths.detach(), *layers, space, with_weights
     )

@@ -3,7 +3,7 @@
 from torch import Tensor
 
 from itportrait.kernels.render_rays.launch import Scene, render
-from itportrait.ops.decode_features.each import layers_each
+from itportrait.ops.decode_features.each import layer_rows
 from itportrait.ops.decode_features.reference import Layer
 from itportrait.ops.render_rays.reference import Composite, Space
 
@@ -19,8 +19,7 @@ def render_rays_triton(
     with_weights: bool,
 ) -> Composite:
     """Sample, decode and composite; differentiable once, in everything but the depths."""
-    each = layers_each(hidden, output)
-    layers = [t if each else t[None] for layer in each or (hidden, output) for t in layer]
+    layers = layer_rows(hidden, output)
     axes = tuple(axis for plane in space.axes for axis in plane)
     scene = Scene(axes, space.box_warp, space.mask_outside, space.density_gain)
     rays = origins, directions, depths.detach()
