@@ -1,14 +1,15 @@
-"""Modulated convolution against weights per sample, and tuned portraits in a batch.
+"""Native layers, plane sampling and rays against the library, and tuned portraits in a batch.
 
     python benchmarks/bm_generator.py [--threads 2] [--batch 8] [--repeats 5]
 
 Prints, for the layers of the embedded generator's upper half, the time of the published form over
 that of the scaling form, forward alone and with the backward pass; above 1 the second is faster.
 The second table does the same for the scaling form over the native one, the third for the library's
-grid sample over the native plane sampling. With `--published` the layers are those of the published
-super-resolution to 512 px, one sample each. The last line is for portraits with weights of their
-own, whose scene is drawn once and seen from four cameras: the time one after the other takes over
-the time of the batch.
+grid sample over the native plane sampling, and of the chain of ops that keeps every sample over the
+native op that renders rays. With `--published` the layers are those of the published
+super-resolution to 512 px, and the rays those of its renderer, one sample each. The last line is
+for portraits with weights of their own, whose scene is drawn once and seen from four cameras: the
+time one after the other takes over the time of the batch.
 """
 
 import argparse
@@ -19,10 +20,13 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from itportrait.generator import TriPlaneGenerator, mini_config
+from itportrait.generator import GeneratorConfig, TriPlaneGenerator, ffhq512_config, mini_config
+from itportrait.generator.volume import Volume
 from itportrait.geometry.camera import frontal_camera
 from itportrait.geometry.planes import PLANE_AXES
+from itportrait.geometry.rays import camera_rays
 from itportrait.ops.modulated_conv import modulated_conv2d
+from itportrait.ops.render_rays import RENDER_RAYS
 from itportrait.ops.sample_planes import sample_planes
 from itportrait.ops.upfirdn2d import resample_filter
 from itportrait.styles import Codes, PreparedGenerator, WeightDelta
@@ -120,6 +124,31 @@ def bench_sampling(batch: int, repeats: int) -> None:
     print(f"{'plane sampling, grid_sample / native':53s}{ratios[0]:8.2f} {ratios[1]:14.2f}")
 
 
+def bench_rays(config: GeneratorConfig, batch: int, repeats: int) -> None:
+    """Print one line, of planes drawn at random; gradients are those of the planes."""
+    decoder = TriPlaneGenerator(config).decoder.requires_grad_(False)
+    side = config.plane_resolution
+    flat = torch.randn(batch, side, side, 3 * config.plane_channels).permute(0, 3, 1, 2)
+    planes = flat.unflatten(1, (3, -1)).requires_grad_()
+    cameras = frontal_camera().expand(batch, -1)
+    rays = camera_rays(cameras, config.neural_rendering_resolution)
+    native = next(item for item in RENDER_RAYS.implementations if item.name == "cpu")
+
+    def render() -> Tensor:
+        volume = Volume(config, decoder, planes)
+        return volume.composite(*rays, None, random=False, with_weights=False)[0].features
+
+    def chain() -> Tensor:
+        RENDER_RAYS.remove("cpu")
+        try:
+            return render()
+        finally:
+            RENDER_RAYS.add(native)
+
+    ratios = compare(render, chain, [planes], repeats)
+    print(f"{'volume rendering, chain of ops / native':53s}{ratios[0]:8.2f} {ratios[1]:14.2f}")
+
+
 @torch.no_grad()
 def bench_tuned(batch: int, repeats: int, views: int = 4) -> None:
     """Print one line."""
@@ -156,4 +185,6 @@ if __name__ == "__main__":
     for backends in (("scaled", "reference"), ("cpu", "scaled")):
         bench_convolution(chosen, backends, size, arguments.repeats)
     bench_sampling(arguments.batch, arguments.repeats)
+    model = ffhq512_config() if arguments.published else mini_config()
+    bench_rays(model, size, arguments.repeats)
     bench_tuned(arguments.batch, arguments.repeats)
