@@ -1,4 +1,4 @@
-"""Adapt to sets of drawn pictures without cameras: KID to the truth, and poses before and after.
+"""Adapt to sets of drawn pictures without cameras: KID to the truth, and poses at every probe.
 
     python benchmarks/bm_sets.py --domains clown,zombie,alien --method avatargan3d --steps 100
 

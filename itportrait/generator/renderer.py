@@ -1,8 +1,8 @@
-"""Volume rendering of tri-planes: sample, decode, composite.
+"""Parts of volume rendering: decoder, background, and where samples lie along rays.
 
 Source:
     EG3D (Chan et al., CVPR 2022), section 4.3; hierarchical sampling as in NeRF (Mildenhall et al.,
-    ECCV 2020), marching by mid-points as in MipNeRF.
+    ECCV 2020).
 """
 
 from typing import cast

@@ -1,1 +1,1 @@
-"""Kernels, tensors in and tensors out: Triton for GPUs, which imports Triton, and C++ for CPUs."""
+"""Kernels: in Triton, which importing one imports, and C++ of ops that have several files."""

@@ -1,9 +1,9 @@
 """The one loader of native code: prebuilt, else built once into a cache folder, else the reference.
 
-A native op is one C++ file with a C interface, which may include headers beside it. The machine's
-compiler builds it in a few seconds, and ctypes opens it, so no headers of torch are needed and no
-ABI has to match. Loading is lazy. A failure is remembered and logged once with its reason, and the
-caller then uses the plain PyTorch reference.
+A native op is one C++ file with a C interface, which may include headers by their path from it. The
+machine's compiler builds it in a few seconds, and ctypes opens it, so no headers of torch are
+needed and no ABI has to match. Loading is lazy. A failure is remembered and logged once with its
+reason, and the caller then uses the plain PyTorch reference.
 """
 
 import ctypes
@@ -53,7 +53,7 @@ def cache_folder() -> Path:
 
 
 def native_sources() -> list[Path]:
-    """Return the C++ files of all native ops, those beside the only code that uses them too."""
+    """Return the C++ files of all native ops, wherever in the package they lie."""
     return sorted(Path(__file__).parents[1].rglob("*.cpp"))
 
 
