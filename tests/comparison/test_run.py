@@ -76,7 +76,7 @@ def test_scores_have_intervals_sources_and_reasons(place):
     *lines, marks = table.splitlines()
     assert [line.split()[0] for line in lines] == ["method", "itportrait", "words"]
     assert "no interval tells from the others" in marks
-    assert table.count("*") >= 8  # of each column, at least one is the best
+    assert "".join(lines).count("*") >= 8  # of each column, at least one is the best
 
 
 def counted(monkeypatch, owner, name):
