@@ -34,9 +34,6 @@ class PortraitScores:
     values: Mapping[str, Tensor] = field(repr=False)
     reasons: Mapping[str, str]
 
-    def __len__(self) -> int:
-        return len(self.values["identity"])
-
     def means(self) -> dict[str, float]:
         """Return the means over the portraits."""
         return {name: float(values.mean()) for name, values in self.values.items()}

@@ -155,7 +155,7 @@ def test_each_portrait_has_its_own_scores(bundle, base, reddened):
     truth = styled.own.final_image
     photos = base.base_views.own.final_image
     scores = score_portraits(bundle, styled, base.base_views, target, photos=photos, truth=truth)
-    assert len(scores) == 4
+    assert len(scores.values["identity"]) == 4
     assert len(set(scores.values["clip_direction"].tolist())) == 4
     assert scores.values["truth_distance"].tolist() == pytest.approx([0] * 4, abs=1e-6)
     assert scores.values["truth_distance_base"].min() > 1e-4
