@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 
 from itportrait.comparison.cells import Cell, PlannedCell
 from itportrait.comparison.compute import CellCompute
 from itportrait.comparison.config import ComparisonConfig
+from itportrait.comparison.given import Target
 from itportrait.comparison.portraits import PortraitSet
 from itportrait.comparison.scoring import (
     FITS,
@@ -21,7 +21,6 @@ from itportrait.comparison.scoring import (
     fits_file,
 )
 from itportrait.comparison.style_store import StoredStyle
-from itportrait.comparison.warm import Target
 from itportrait.documents import build, parse_object
 from itportrait.errors import InvalidArgumentError, ItportraitError, LeaseHeldError
 from itportrait.io import uris
@@ -99,7 +98,7 @@ class ComparisonRun:
             LeaseHeldError: another job has taken the output over; says which.
         """
         self.lease.check()
-        _remove_unfinished(self.config.output)
+        uris.remove_unfinished(self.config.output)
         results = self._standing()
         if results:
             self.say(f"{len(results)} of {len(self.cells)} cells stand from an earlier run")
@@ -218,13 +217,6 @@ class _Progress:
         words = f"failed ({result.reason})" if result.reason else f"{result.planned.mode}"
         eta = f", {left_s / 60:.1f} min left" if self.done < self.total else ""
         return f"[{self.done}/{self.total}] {result.cell}: {words}, {result.seconds:.0f} s{eta}"
-
-
-def _remove_unfinished(output: str) -> None:
-    """Remove files that a killed process was about to write; object stores have none."""
-    if uris.is_local(output):
-        for path in Path(uris.local_path(output)).rglob(".*.tmp"):
-            path.unlink(missing_ok=True)
 
 
 def _parse_scores(data: bytes, uri: str) -> CellScores | None:

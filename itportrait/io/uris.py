@@ -300,6 +300,14 @@ def _local_temporary(path: str, data: bytes) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def remove_unfinished(uri: str) -> None:
+    """Remove files that killed processes were about to write below a folder; object stores have
+    none."""
+    if is_local(uri):
+        for path in Path(local_path(uri)).rglob(".*.tmp"):
+            path.unlink(missing_ok=True)
+
+
 @_patient
 def read_bytes(uri: str, *, most: int | None = None) -> bytes:
     """Return the content of a file, or its first `most` bytes; FileNotFoundError without one."""
