@@ -1,4 +1,4 @@
-"""The last step of the main job: gallery, contact sheet and turntables, from the tables alone."""
+"""The last step of the main job: gallery, contact sheet and turntables."""
 
 import json
 import logging
