@@ -138,18 +138,18 @@ def find_portraits(config: ComparisonConfig, job: StylizeJob, people: str | None
     division: dict[int, list[str]] = {}
     for shard in range(job.totals.shards):
         for record_id, outcome in _outcomes(job.chain, shard).items():
-            first = firsts.get(record_id, outcome)
-            name, *others = outcome.names
-            if first is not outcome:
+            first, again = firsts.get(record_id), outcome.names
+            if first is not None:
                 repeats.add((shard, record_id))
-                others = outcome.names
             elif outcome.reason:
-                lost.append((name, outcome.reason))
+                lost += [(name, outcome.reason) for name in outcome.names]
+                continue
             else:
+                first, again = outcome, outcome.names[1:]
                 firsts[record_id] = outcome
                 division.setdefault(shard, []).append(record_id)
             same = f"the same photo as {first.names[0]}, which stands for both"
-            lost += [(other, same) for other in others]
+            lost += [(name, same) for name in again]
     if not firsts:
         reasons = "; ".join(f"{name}: {reason}" for name, reason in lost[:3])
         raise NoInputError(
@@ -164,7 +164,7 @@ def find_portraits(config: ComparisonConfig, job: StylizeJob, people: str | None
         digest=fingerprint(made_by, contents),
         shards=tuple(division),
         listed=job.totals.listed,
-        lost=tuple(dict.fromkeys(lost)),
+        lost=tuple(lost),
         people=people,
         twice=frozenset(name for name, count in names.items() if count > 1),
         division=fingerprint([*division.items()]),

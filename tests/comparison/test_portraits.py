@@ -124,6 +124,11 @@ def test_a_photo_that_is_there_twice_counts_once_and_that_is_said(tmp_path):
     assert found.digest == stored(tmp_path / "once", [ANN, BEN]).digest
 
 
+def test_lost_photos_of_one_name_are_each_told(tmp_path):
+    found = stored(tmp_path, [Photo("a.png", 1), Photo("a/x.png", 0), Photo("b/x.png", 0)])
+    assert found.lost == (("x.png", "align: no face was found"),) * 2
+
+
 def test_without_a_portrait_the_reasons_are_said(tmp_path):
     with pytest.raises(NoInputError, match=r"none of 1 photos .* wall.png: align: no face"):
         stored(tmp_path, [Photo("wall.png", 0)])
