@@ -7,8 +7,7 @@ from typing import Any
 from itportrait.adapt.config import misfits, resolve
 from itportrait.adapt.domain import DomainSpec, Mode
 from itportrait.comparison.config import ComparisonConfig, DomainSettings, Variant
-from itportrait.comparison.given import read_domain
-from itportrait.comparison.warm import Target
+from itportrait.comparison.given import Target, read_domain
 from itportrait.errors import InvalidArgumentError, ItportraitError
 from itportrait.io import uris
 from itportrait.training.domain_job import DomainJob

@@ -2,21 +2,47 @@
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from itportrait.adapt.domain import DomainSpec
 from itportrait.comparison.config import DomainSettings
-from itportrait.comparison.warm import Target
 from itportrait.config import fingerprint
 from itportrait.errors import ItportraitError, NoInputError
 from itportrait.io import uris
-from itportrait.picture_sets.names import is_drawn
+from itportrait.picture_sets.names import drawn_domain, is_drawn
 from itportrait.training.domain_job import Guides
 
 T = TypeVar("T")
 _READERS = 16
 """Number of true pictures that are read at once."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """What results of a domain are scored by, whatever guided the method.
+
+    Args:
+        prompt: of the domain, or None.
+        source_prompt: words for what is left behind.
+        references: where its style pictures came from.
+        pictures: contents of these pictures.
+        truth: of the domain, or None.
+        truth_digest: of what the truth shows; "" where there is none.
+    """
+
+    prompt: str | None
+    source_prompt: str
+    references: tuple[str, ...] = ()
+    pictures: tuple[bytes, ...] = field(default=(), repr=False)
+    truth: str | None = None
+    truth_digest: str = ""
+
+    @property
+    def drawn(self) -> str | None:
+        """Return the name of the drawn domain that is its truth, or None."""
+        truth = self.truth or ""
+        return drawn_domain(truth) if is_drawn(truth) else None
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from itportrait.comparison.cells import Cell
 from itportrait.comparison.config import MeasuresConfig
+from itportrait.comparison.given import Target
 from itportrait.comparison.names import PORTRAIT_METRICS
 from itportrait.comparison.portraits import Portrait, PortraitSet, read_portraits
 from itportrait.comparison.report import PAGE
 from itportrait.comparison.scoring import CellScores, read_cell
 from itportrait.comparison.tables import VIEWS
-from itportrait.comparison.warm import Target, drawn_person, read_references, warm_base
+from itportrait.comparison.warm import drawn_person, read_references, warm_base
 from itportrait.image import decode, to_uint8
 from itportrait.io import uris
 from itportrait.pages.comparison import (

@@ -14,12 +14,12 @@ import pyarrow as pa
 
 from itportrait.comparison.cells import Cell
 from itportrait.comparison.config import MeasuresConfig
+from itportrait.comparison.given import Target
 from itportrait.comparison.names import CELL_METRICS, PORTRAIT_METRICS
 from itportrait.comparison.portraits import PortraitSet, read_portraits
 from itportrait.comparison.style_store import StoredStyle
 from itportrait.comparison.tables import FITS_SCHEMA, PART_SCHEMA, VIEWS, decode_table, encode_table
 from itportrait.comparison.warm import (
-    Target,
     warm_base,
     warm_base_features,
     warm_judge,

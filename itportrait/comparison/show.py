@@ -7,10 +7,10 @@ from typing import Any
 import yaml
 
 from itportrait.comparison.compute import CellCompute
+from itportrait.comparison.given import Target
 from itportrait.comparison.judges import judges
 from itportrait.comparison.page import PageJob, make_page
 from itportrait.comparison.report import ComparisonReport
-from itportrait.comparison.warm import Target
 from itportrait.io import uris
 from itportrait.pages.comparison import (
     ComparedDomain,

@@ -5,16 +5,15 @@ domains, so that a cache holds them all, or as much as memory allows (`kept`). T
 importable, and not `__main__`, so that the caches outlive a task.
 """
 
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from itportrait.align.config import AlignConfig
 from itportrait.comparison.config import MeasuresConfig
+from itportrait.comparison.given import Target
 from itportrait.comparison.portraits import Portrait, PortraitSet, read_people, read_portraits
 from itportrait.comparison.style_store import StoredStyle, StyleStore
 from itportrait.io.kept import kept
-from itportrait.picture_sets.names import drawn_domain, is_drawn
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,33 +22,6 @@ if TYPE_CHECKING:
     from itportrait.evaluate import PortraitViews, SetJudge
     from itportrait.portraits import Person
     from itportrait.styles import PreparedStyle
-
-
-@dataclass(frozen=True)
-class Target:
-    """What results of a domain are scored by, whatever guided the method.
-
-    Args:
-        prompt: of the domain, or None.
-        source_prompt: words for what is left behind.
-        references: where its style pictures came from.
-        pictures: contents of these pictures.
-        truth: of the domain, or None.
-        truth_digest: of what the truth shows; "" where there is none.
-    """
-
-    prompt: str | None
-    source_prompt: str
-    references: tuple[str, ...] = ()
-    pictures: tuple[bytes, ...] = field(default=(), repr=False)
-    truth: str | None = None
-    truth_digest: str = ""
-
-    @property
-    def drawn(self) -> str | None:
-        """Return the name of the drawn domain that is its truth, or None."""
-        truth = self.truth or ""
-        return drawn_domain(truth) if is_drawn(truth) else None
 
 
 _DOMAINS = 256

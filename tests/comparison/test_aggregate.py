@@ -5,10 +5,10 @@ import pytest
 
 from itportrait.comparison.aggregate import score_rows
 from itportrait.comparison.cells import Cell, PlannedCell
+from itportrait.comparison.given import Target
 from itportrait.comparison.names import PORTRAIT_METRICS
 from itportrait.comparison.run import CellResult
 from itportrait.comparison.scoring import CellScores
-from itportrait.comparison.warm import Target
 from itportrait.errors import InvalidArgumentError
 
 PEOPLE, SEEDS = 12, 5

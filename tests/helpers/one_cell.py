@@ -6,10 +6,10 @@ from typing import Any
 
 from itportrait.comparison.cells import Cell, plan_cells
 from itportrait.comparison.config import ComparisonConfig, parse_comparison
+from itportrait.comparison.given import Target
 from itportrait.comparison.portraits import PortraitSet
 from itportrait.comparison.scoring import CellJob
 from itportrait.comparison.style_store import StoredStyle
-from itportrait.comparison.warm import Target
 from itportrait.styles.names import STYLE_FILE
 from itportrait.training.domain_job import DomainJob
 from itportrait.training.trained_domain import TrainedDomain
