@@ -18,7 +18,15 @@ MINI: dict[str, Any] = {
     "depth_blur": 1.5,
     "warmup": 10,
     "deformation": {"width": 64, "pace": 0.1},
-    "poses": {"learning_rate": 1e-4, "refresh": 10, "recolor": 0.5, "anchor": True},
+    "poses": {
+        "learning_rate": 1e-4,
+        "refresh": 10,
+        "recolor": 0.5,
+        "anchor": True,
+        "average": 0.95,
+        "mirror": True,
+        "level": True,
+    },
     "adversary": {**MINI_ADVERSARY, "learning_rate": 1e-3},
 }
 """For the embedded family, some 64 pictures, and 80 steps: 40 seconds of one core."""
@@ -36,6 +44,15 @@ class PoseConfig(Settings):
     recolor: float = Field(default=0.0, ge=0, le=1)
     """Probability of each random change of color in the renders that the estimator learns from. It
     then tells poses by shapes, and pictures of other colors from the start."""
+    average: float = Field(default=0.0, ge=0, lt=1)
+    """Share of the estimator's moving average that is kept at a step. The average proposes; with 0
+    it is what the last step has left."""
+    mirror: bool = False
+    """Whether the cameras of pictures are the mean of what is read from them and, turned back, from
+    their mirror images."""
+    level: bool = False
+    """Whether the mean pitch of the set's pictures stays the one that the bundle's encoder reads.
+    Generator and estimator cannot tell a common turn of all heads, so that it would drift."""
     anchor: bool = False
     """Whether it learns from as many renders of the base generator too, from cameras of its prior.
     Their poses stay right, so that generator and estimator cannot drift off together."""

@@ -15,7 +15,9 @@ Differences, and our reading where paper and program disagree:
   network is trained; in the program only the heads of the 32-pixel block are.
 - Generator and estimator judge each other, and can drift off together. With `poses.anchor` the
   estimator learns from the base's renders as well, which do not move, from the cameras that
-  the base was trained with: proposals that are off on the whole would else teach an offset.
+  the base was trained with: proposals that are off on the whole would else teach an offset. They
+  are the moving average's, read from pictures and their mirror images, and their mean pitch over
+  the set stays what the encoder read at first (`poses.average`, `mirror`, `level`).
 - Pose is yaw and pitch; aligned pictures have no roll.
 - Pixels without a surface are left out of the depth and the normal prior.
 - Only the layers of the domain's `train` are trained; with `all` they are the published ones.
@@ -58,7 +60,8 @@ class Dr3dMethod(AdversarialMethod[Dr3dConfig]):
         self, context: MethodContext[Dr3dConfig], state: Mapping[str, Any] | None = None
     ) -> None:
         super().__init__(context, state)
-        self.poses = PoseEstimator(context.bundle, context.config.poses)
+        poses = context.config.poses
+        self.poses = PoseEstimator(context.bundle, poses, self.pictures, context.spec.seed)
         if state is not None:
             self.poses.load_state_dict(state["poses"])
 

@@ -14,7 +14,7 @@ from itportrait.compared.dr3d.priors import depth_prior, normal_prior
 from itportrait.errors import InvalidArgumentError, MissingModelError
 from itportrait.generator import Rendering
 from itportrait.generator.deformation import deformed
-from itportrait.geometry.camera import look_at_camera
+from itportrait.geometry.camera import camera_angles, look_at_camera
 from itportrait.geometry.orbit import Orbit
 from itportrait.learning.seeds import step_rng
 from itportrait.styles import DeformedStyle
@@ -99,6 +99,41 @@ def test_the_estimator_learns_poses_from_renders(make_method, bundle):
     assert torch.equal(method.draw_real(0).cameras, real.cameras)  # until they take turns
     method.poses.take_turns(1)
     assert not torch.equal(method.draw_real(0).cameras, real.cameras)
+
+
+def test_a_common_turn_of_all_heads_is_taken_off(make_method, pictures):
+    """Generator and estimator both go along with it, so that nothing else would stop it."""
+    images = pictures.batch(0, pictures.count, seed=0).images
+    found = {}
+    for level in (False, True):
+        poses = make_method(**{"poses.level": level, "poses.mirror": True}).poses
+        first = camera_angles(poses.propose(images))[1].mean()
+        with torch.no_grad():
+            poses.network.angles.bias.add_(torch.tensor([0.3, 0.1]))  # what it has learned
+        poses.average.load_state_dict(poses.network.state_dict())
+        poses.take_turns(1)
+        found[level] = float(camera_angles(poses.propose(images))[1].mean() - first)
+    assert found[False] > 0.05
+    assert found[True] == pytest.approx(0, abs=1e-3)
+
+
+def test_a_mirrored_picture_has_the_mirrored_camera(make_method, pictures):
+    image = pictures.batch(0, 2, seed=0).images
+    poses = make_method(**{"poses.mirror": True}).poses
+    yaw, pitch = camera_angles(poses.propose(image))
+    mirrored_yaw, mirrored_pitch = camera_angles(poses.propose(image.flip(-1)))
+    torch.testing.assert_close(mirrored_yaw, -yaw)
+    torch.testing.assert_close(mirrored_pitch, pitch)
+
+
+def test_the_average_of_the_estimator_proposes(make_method, bundle):
+    method = make_method(**{"poses.average": 0.75})
+    expected = bundle.encoder.angles.bias.clone()
+    for index in range(2):  # the second step ends an interval
+        method.step(index)
+        expected = 0.75 * expected + 0.25 * method.poses.network.angles.bias
+    torch.testing.assert_close(method.poses.proposing.angles.bias, expected)
+    assert not torch.allclose(expected, method.poses.network.angles.bias, atol=1e-5)
 
 
 def test_an_anchored_estimator_learns_from_the_base_too(make_method, bundle):
@@ -220,7 +255,7 @@ def test_proposals_stand_and_look_as_the_family_s_cameras(bundle, pictures):
     cameras = {}
     for name, each in (("own", bundle.orbit), ("other", orbit)):
         models = SimpleNamespace(**{**vars(bundle), "orbit": each})
-        cameras[name] = PoseEstimator(models, PoseConfig()).propose(image)
+        cameras[name] = PoseEstimator(models, PoseConfig(), pictures, 0).propose(image)
         torch.testing.assert_close(cameras[name], look_at_camera(yaw, pitch, each))
     assert not torch.allclose(cameras["own"][:, :11], cameras["other"][:, :11], atol=0.01)
 
