@@ -10,219 +10,69 @@ first try may have won. Credentials come from the environment, and no message or
 
 import contextlib
 import errno
-import functools
 import json
 import os
-import posixpath
-import re
 import time
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar, cast
+from typing import Any, cast
 
-import fsspec
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.spec import AbstractFileSystem
 
 from itportrait.documents import MOST_BYTES, parse_object
 from itportrait.errors import InvalidArgumentError, OutputError
+from itportrait.io.addresses import (
+    absolute,
+    beside,
+    is_local,
+    is_temporary_copy,
+    join,
+    local_path,
+    redact,
+    rooted,
+    scheme,
+    suffix,
+    without_query,
+)
+from itportrait.io.stores import PAUSES_S, open_fs, passes, patient, sentence_of
 from itportrait.text import shown
 
+__all__ = [
+    "absolute",
+    "beside",
+    "create_bytes",
+    "exists",
+    "is_local",
+    "is_temporary_copy",
+    "join",
+    "list_names",
+    "list_sizes",
+    "list_tree",
+    "local_path",
+    "open_fs",
+    "passes",
+    "put_bytes",
+    "read_bytes",
+    "read_json",
+    "read_many",
+    "read_tree",
+    "redact",
+    "remove",
+    "remove_unfinished",
+    "rooted",
+    "scheme",
+    "sentence_of",
+    "suffix",
+    "to_json",
+    "without_query",
+    "writing",
+]
+
 _PERMANENT = {errno.ENOSPC, errno.EDQUOT, errno.EACCES, errno.EPERM, errno.EROFS, errno.EFBIG}
-_PASSING = {errno.EIO, errno.EBUSY, errno.EAGAIN, errno.ESTALE, errno.ETIMEDOUT}
 _ABSENT = (FileNotFoundError, NotADirectoryError)
-_PAUSES_S = (0.25, 0.5, 1.0)
-_EXTRA = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
-_CHAIN = re.compile(
-    r"(zip|tar|libarchive|simplecache|filecache|blockcache|cached|reference|dir)(://|::)"
-)
-_SHIPPED = re.compile(r"/runtime_resources/working_dir_files/[^/]+/")
-_USERINFO = re.compile(r"(?<=://)[^/\s]+@")
-_SECRET_PARAMETER = re.compile(
-    r"(?i)([?&;](?:[\w-]*(?:signature|token|secret|password|credential|accesskeyid|api[_-]?key)|sig|key"
-    r"|access_key)=)[^&;\s#'\"]+"
-)
-P = ParamSpec("P")
-T = TypeVar("T")
-
-
-def _patient(call: Callable[P, T]) -> Callable[P, T]:
-    """Repeat a call whose failure may pass: a lost connection, a busy store, an I/O error."""
-
-    @functools.wraps(call)
-    def patient(*args: P.args, **kwargs: P.kwargs) -> T:
-        for pause in _PAUSES_S:
-            try:
-                return call(*args, **kwargs)
-            except OSError as error:
-                if not passes(error):
-                    raise
-            time.sleep(pause)
-        return call(*args, **kwargs)
-
-    return patient
-
-
-def passes(error: Exception) -> bool:
-    """Tell whether an error may be gone at the next try."""
-    broken = isinstance(error, ConnectionError | TimeoutError)
-    return broken or (isinstance(error, OSError) and error.errno in _PASSING)
-
-
-def redact(text: str) -> str:
-    """Return `text` with users, passwords and signed query parameters of URIs replaced by ***.
-
-    What comes out is valid text (see `shown`), whatever the names in it.
-    """
-    return _SECRET_PARAMETER.sub(r"\1***", _USERINFO.sub("***@", shown(text)))
-
-
-def scheme(uri: str) -> str:
-    """Return the scheme of a URI (`s3`, `https`, ...), or "" for a path of this machine."""
-    match = _SCHEME.match(uri)
-    return "" if match is None or match[1] in ("file", "local") else match[1]
-
-
-def is_local(uri: str) -> bool:
-    """Tell whether the URI is a path of this machine."""
-    return not scheme(uri)
-
-
-def local_path(uri: str) -> str:
-    """Return an absolute path for a path of this machine, with or without `file://` before it.
-
-    Only a leading `~` and `./` have a meaning of their own; all other characters are the name's.
-    """
-    match = _SCHEME.match(uri)
-    path = os.path.expanduser(uri[match.end() :] if match else uri)
-    if not path.startswith("/"):
-        path = f"{os.getcwd()}/{path.removeprefix('./') if path != '.' else ''}"
-    return path.rstrip("/") or "/"
-
-
-def is_temporary_copy(path: str) -> bool:
-    """Tell whether a path lies in Ray's copy of a submitted checkout, which is deleted after the
-    job."""
-    return _SHIPPED.search(os.path.realpath(path) + "/") is not None
-
-
-def open_fs(uri: str) -> tuple[AbstractFileSystem, str]:
-    """Return the file system of a URI and the path inside it (absolute for local ones).
-
-    Only methods that take names may be called with the path: `open`, `info`, `ls`, `find`, `walk`,
-    `cat_file`, `cat_ranges`, `pipe_file`, `rm_file`. Others (`cat`, `rm`, `glob`, `expand_path`)
-    read `*`, `?` and `[` as patterns.
-
-    Raises:
-        InvalidArgumentError: the protocol is unknown, or its package is not installed; the URI is
-            a chain; the name is none that a store can hold.
-    """
-    name = scheme(uri)
-    _check_name(uri, name)
-    if not name:
-        return LocalFileSystem(), local_path(uri)
-    try:
-        kind = fsspec.get_filesystem_class(name)
-        fs = fsspec.filesystem(name, **kind._get_kwargs_from_urls(uri))
-    except (ImportError, ValueError) as error:
-        remedy = "use a path, s3://, gs:// or http(s)://"
-        if name in _EXTRA:
-            remedy = f"pip install 'itportrait[{_EXTRA[name]}]'"
-        raise InvalidArgumentError(
-            "URI",
-            expected="one that can be opened",
-            actual=f"{redact(uri)!r} ({redact(str(error))})",
-            remedy=remedy,
-        ) from None
-    path = str(kind._strip_protocol(uri))
-    # fsspec leaves the slash out where the name holds `::` or `://`, and then does not list it.
-    return fs, path if name != "memory" else "/" + path.strip("/")
-
-
-def _check_name(uri: str, name: str) -> None:
-    """Refuse what no store can open, before a library of some store trips over it."""
-    if _CHAIN.match(uri):
-        raise InvalidArgumentError(
-            "URI",
-            expected="one place, not a chain of URLs through an archive or a cache",
-            actual=repr(redact(uri)),
-            remedy="unpack or copy the files first; a local path that begins like this needs ./ "
-            "before it",
-        )
-    if "\0" in uri:
-        raise InvalidArgumentError(
-            "path", expected="a name without NUL", actual=repr(redact(uri)), remedy="mend the name"
-        )
-    if name and name != "memory" and not uri.split("://", 1)[1].strip("/"):
-        raise InvalidArgumentError(
-            "URI",
-            expected="one that names a bucket or host",
-            actual=repr(redact(uri)),
-            remedy=f"write {name}://NAME/...",
-        )
-    if name in _EXTRA and "@" in uri.split("://", 1)[1].partition("/")[0]:
-        raise InvalidArgumentError(
-            "URI",
-            expected="one without user and password",
-            actual=repr(redact(uri)),
-            remedy="give credentials in the environment, such as AWS_ACCESS_KEY_ID",
-        )
-    try:
-        os.fsencode(uri) if not name else uri.encode()
-    except UnicodeEncodeError:
-        raise InvalidArgumentError(
-            "path" if not name else "URI",
-            expected="a name that the store can hold (UTF-8 where it is not a local one)",
-            actual=repr(redact(uri)),
-            remedy="rename it",
-        ) from None
-
-
-def join(uri: str, *parts: str | int) -> str:
-    """Append path components to a URI or a local path."""
-    return "/".join([uri.rstrip("/"), *(str(part).strip("/") for part in parts)])
-
-
-def beside(uri: str, name: str) -> str:
-    """Return `name` as it is where it is absolute or a URI, else taken from the folder of `uri`."""
-    if name.startswith("/") or _SCHEME.match(name):
-        return name
-    if is_local(uri):
-        return posixpath.normpath(posixpath.join(posixpath.dirname(local_path(uri)), name))
-    return f"{without_query(uri).rpartition('/')[0]}/{name}"
-
-
-def suffix(uri: str) -> str:
-    """Return the lower-case ending of a URI's name, with its dot (`.parquet`), or ""."""
-    return posixpath.splitext(without_query(uri).rpartition("/")[2])[1].lower()
-
-
-def without_query(uri: str) -> str:
-    """Return the URI up to its query; only an address of the web has one."""
-    return re.split(r"[?#]", uri, maxsplit=1)[0] if scheme(uri) in ("http", "https") else uri
-
-
-def absolute(uri: str) -> str:
-    """Return the URI with a relative local path made absolute: workers run in other folders."""
-    return str(Path(local_path(uri))) if is_local(uri) else uri
-
-
-def rooted(uri: str, folder: str) -> str:
-    """Return a place that a file of `folder` names: a relative path is taken from that folder."""
-    if scheme(uri) or uri.startswith(("/", "~")):
-        return absolute(uri)
-    return absolute(join(folder, uri))
-
-
-def sentence_of(error: OSError) -> str:
-    """Return a failure of storage or of a path as a sentence for people: the place, and the
-    remedy."""
-    reason = error.strerror or str(error) or type(error).__name__
-    place = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
-    return redact(f"{place}{reason}; check the path, its permissions and the storage")
 
 
 @contextlib.contextmanager
@@ -247,7 +97,7 @@ def writing(uri: str) -> Iterator[None]:
         raise
 
 
-@_patient
+@patient
 def put_bytes(uri: str, data: bytes) -> None:
     """Write a file whole or not at all, replacing an existing one.
 
@@ -308,7 +158,7 @@ def remove_unfinished(uri: str) -> None:
             path.unlink(missing_ok=True)
 
 
-@_patient
+@patient
 def read_bytes(uri: str, *, most: int | None = None) -> bytes:
     """Return the content of a file, or its first `most` bytes; FileNotFoundError without one."""
     fs, path = open_fs(uri)
@@ -352,7 +202,7 @@ def _shown(data: Any) -> Any:
     return shown(data) if isinstance(data, str) else data
 
 
-@_patient
+@patient
 def exists(uri: str) -> bool:
     """Tell whether a file exists, past any listing cache."""
     fs, path = open_fs(uri)
@@ -360,7 +210,7 @@ def exists(uri: str) -> bool:
     return fs.exists(path)
 
 
-@_patient
+@patient
 def list_names(uri: str) -> list[str]:
     """Return the sorted names in a folder, past any cache; of a missing folder: none."""
     fs, path = open_fs(uri)
@@ -373,7 +223,7 @@ def list_names(uri: str) -> list[str]:
     return sorted(name for name in names if name and not name.endswith(".tmp"))
 
 
-@_patient
+@patient
 def list_sizes(uri: str) -> dict[str, int]:
     """Return the bytes of a folder's files by name, unfinished ones included, past any cache."""
     fs, path = open_fs(uri)
@@ -385,7 +235,7 @@ def list_sizes(uri: str) -> dict[str, int]:
     return {item["name"].rstrip("/").rsplit("/", 1)[-1]: item["size"] for item in items}
 
 
-@_patient
+@patient
 def list_tree(uri: str) -> list[str]:
     """Return the sorted paths of all files below a folder, past any cache."""
     fs, path = open_fs(uri)
@@ -407,7 +257,7 @@ def read_many(uris: Iterable[str]) -> dict[str, bytes]:
     """
     left = {uri: open_fs(uri) for uri in uris}
     found: dict[str, bytes] = {}
-    for pause in (*_PAUSES_S, None):
+    for pause in (*PAUSES_S, None):
         if not left:
             break
         fs = next(iter(left.values()))[0]
@@ -429,7 +279,7 @@ def read_many(uris: Iterable[str]) -> dict[str, bytes]:
     return found
 
 
-@_patient
+@patient
 def remove(uri: str, *, recursive: bool = False) -> None:
     """Remove a file (or a folder) if it is there."""
     fs, path = open_fs(uri)
