@@ -82,5 +82,9 @@ class OutputError(ItportraitError, OSError):
     """Writing failed (space, permission); names the path. Commits made before stay valid."""
 
 
+class StoreRefusedError(ItportraitError, PermissionError):
+    """A store gives no access (credentials, rights, names); no later try can mend it."""
+
+
 class LeaseHeldError(ItportraitError):
     """Another job holds the output: says who, since when, and how its lease ends."""

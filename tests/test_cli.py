@@ -116,11 +116,25 @@ def test_align_counts_what_is_no_input(tmp_path):
         (("align", "{tmp}", "{tmp}/out", "--set", "align.sise=3"), "unknown key 'sise'; known:"),
         (("invert", "{tmp}/out"), "run `itportrait align` first"),
         (("export-mesh", "{tmp}/out", "a", "--to", "m.stl"), "a .glb, .ply or .obj file"),
+        (("align", "{tmp}/held", "{tmp}/out", "--device", "gpu"), "auto, cpu, cuda or cuda:N"),
+        (("align", "{tmp}/held", "{tmp}/out", "--device", "cuda:99"), "one of this machine"),
+        (("invert", "{tmp}/out", "--device", "gpu"), "auto, cpu, cuda or cuda:N"),
+        (("evaluate", "--bank", "{bank}", "--device", "gpu"), "auto, cpu, cuda or cuda:N"),
+        (("adapt", "b/d", "--bank", "{tmp}/new", "--prompt", "clay"), "got 'b/d'"),
+        (
+            ("adapt", "clay", "--bank", "{tmp}/new", "--prompt", "clay", "--device", "gpu"),
+            "auto, cpu, cuda or cuda:N",
+        ),
+        (
+            ("import-eg3d", "{tmp}/face.png", "--out", "{tmp}/new"),
+            "{tmp}/face.png: this is a picture (PNG)",
+        ),
     ],
 )
 def test_errors_are_one_line(bank, tmp_path, arguments, message):
     held = Bank(str(tmp_path / "held"))
     held.publish(BankVersion(domain="faint", version="v1"), {}, promote=False)
+    (tmp_path / "face.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(40))
     filled = [part.format(tmp=tmp_path, bank=bank.uri, held=held.uri) for part in arguments]
     before = sorted(tmp_path.rglob("*"))
     output = call(*filled, code=2)

@@ -25,6 +25,7 @@ import torch
 import itportrait
 from itportrait.align import AlignConfig, Aligner
 from itportrait.bundle import load_bundle
+from itportrait.bundle.devices import torch_device
 from itportrait.card.faces import measure_aligner
 from itportrait.card.inversion import choose_people, measure_inversion
 from itportrait.card.models import evaluate
@@ -101,6 +102,7 @@ def main() -> int:
 
 def pretrain(arguments: argparse.Namespace) -> int:
     """Draw -> train each -> export -> report."""
+    device = str(torch_device(arguments.device, argument="--device"))
     paths = Paths(arguments.data, arguments.runs, arguments.weights, arguments.start)
     start = time.monotonic()
     specs = dataset_specs(
@@ -115,7 +117,7 @@ def pretrain(arguments: argparse.Namespace) -> int:
     for name, minutes in budgets.items():
         logging.info("training %s for %.1f minutes", name, minutes)
         loop = LoopConfig(minutes=minutes, seed=arguments.seed)
-        train(name, paths, loop, device=arguments.device)
+        train(name, paths, loop, device=device)
         finish_bundle(paths)
 
     figures = measure(paths, people=specs["photo-val"].people)
@@ -124,7 +126,7 @@ def pretrain(arguments: argparse.Namespace) -> int:
         "wall_minutes": (time.monotonic() - start) / 60,
         "portraits_drawn": {name: spec.rows for name, spec in specs.items()},
         "seed": arguments.seed,
-        "device": arguments.device,
+        "device": device,
         "threads": torch.get_num_threads(),
     }
     paths.runs.mkdir(parents=True, exist_ok=True)

@@ -23,6 +23,7 @@ from itportrait.io import uris
 from itportrait.io.lease import Lease
 from itportrait.jobs.endings import EXIT_FAILED, run_job, sentence
 from itportrait.jobs.stylize.config import load_job
+from itportrait.jobs.stylize.domains import check_domains
 from itportrait.jobs.stylize.job import StylizeJob
 from itportrait.jobs.stylize.publish import deliver_files, publish_pages
 from itportrait.jobs.stylize.run_report import known_model_id, write_run
@@ -30,6 +31,7 @@ from itportrait.jobs.stylize.summary import print_summary
 from itportrait.on_ray.backend import RayBackend
 from itportrait.on_ray.session import ray_session, stop_on_sigterm
 from itportrait.on_ray.shared_places import check_shared
+from itportrait.stages.shards import started
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -48,6 +50,7 @@ def start(args: argparse.Namespace) -> int:
         output=args.output,
         bank=args.bank,
     )
+    check_domains(config)
     with stop_on_sigterm(), ray_session(args.address, num_cpus=config.resources.num_cpus):
         if not args.dry_run:  # which writes nothing
             check_shared(config.places())
@@ -69,7 +72,7 @@ def run(job: StylizeJob) -> int:
         ttl_s=settings.lease_ttl_s,
         wait_s=settings.lease_wait_s,
     )
-    shards = job.shards()
+    shards = started(job.shards())  # where there is no input, nothing is written
     with lease:
         with Progress(job.totals) as progress:
             job.pipeline(progress, lease).run(shards)

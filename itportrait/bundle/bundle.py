@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Self, TypeVar, cast
 import torch
 from torch import nn
 
+from itportrait.bundle.devices import torch_device
 from itportrait.bundle.spec import BundleSpec, CameraPrior, ClipSpec, FileEntry
 from itportrait.documents import MOST_BYTES, parse_object
 from itportrait.errors import InvalidArgumentError, MissingModelError
@@ -132,11 +133,7 @@ class Bundle:
         Raises:
             InvalidArgumentError: this machine has no such device.
         """
-        target = torch.device(device)
-        if target.type == "cuda" and not torch.cuda.is_available():
-            raise InvalidArgumentError(
-                "device", expected="one of this machine", actual=str(target), remedy="use cpu"
-            )
+        target = torch_device(device)
         if target == self.device:
             return self
         self.device = target

@@ -8,8 +8,7 @@ from typing import Any
 import typer
 
 from itportrait.cli import bank, mesh, stages, tools
-from itportrait.errors import ItportraitError
-from itportrait.jobs.endings import EXIT_USAGE, sentence
+from itportrait.jobs.endings import EXIT_STOPPED, EXIT_USAGE, STOPPED, sentence
 from itportrait.text import show_any_text
 
 app = typer.Typer(
@@ -30,8 +29,13 @@ def plain_errors(command: Callable[..., Any]) -> Callable[..., Any]:
             return command(*arguments, **options)
         except BrokenPipeError:  # the reader of the output has gone: there is nobody to tell
             raise
-        except (ItportraitError, OSError) as error:
-            print(sentence(error), file=sys.stderr)
+        except KeyboardInterrupt:
+            print(STOPPED, file=sys.stderr)
+            raise typer.Exit(EXIT_STOPPED) from None
+        except Exception as error:
+            if (text := sentence(error)) is None:
+                raise
+            print(text, file=sys.stderr)
             raise typer.Exit(EXIT_USAGE) from None
 
     return wrapped

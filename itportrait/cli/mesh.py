@@ -36,16 +36,17 @@ def export_mesh(
     kind = to.rpartition(".")[2].lower()
     if kind not in ("glb", "ply", "obj"):
         raise InvalidArgumentError("--to", expected="a .glb, .ply or .obj file", actual=repr(to))
+    device = device_of(device)
     job = load_job(config or None, set_, required=("output",), output=out, bank=bank)
     if bank:
         Bank(job.bank).existing()
     version = find_champion(domain, Bank(job.bank), job.bundle) if domain else None
-    models = warm_bundle(job.bundle, device_of(device))
+    models = warm_bundle(job.bundle, device)
     last = job.stages[-1]
     code = _find_code(job.recipe(last, models.model_id), record)
     bound = PreparedGenerator(models.generator).bind(Codes.of([code], models.generator))
     if version is not None:
-        recipe = job.recipe(last, models.model_id, device=device_of(device), version=version)
+        recipe = job.recipe(last, models.model_id, device=device, version=version)
         bound = build_stylizer(recipe).bind(code, domain)
     mesh = extract_mesh(bound, MeshOptions(resolution=resolution))
     uris.put_bytes(to, encode_mesh(mesh, kind))

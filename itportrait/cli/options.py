@@ -20,12 +20,14 @@ Mlflow = Annotated[
 
 
 def device_of(name: str) -> str:
-    """Return the torch device that is meant; `auto` is cuda where there is one."""
-    import torch
+    """Return the torch device that is meant; `auto` is cuda where there is one.
 
-    if name == "auto":
-        return "cuda" if torch.cuda.is_available() else "cpu"
-    return name
+    Raises:
+        InvalidArgumentError: there is no such device.
+    """
+    from itportrait.bundle.devices import torch_device
+
+    return str(torch_device(name, argument="--device"))
 
 
 def print_mapping(title: str, values: dict[str, Any]) -> None:

@@ -4,7 +4,6 @@ import json
 import sys
 from collections.abc import Iterable
 from dataclasses import replace
-from itertools import chain, islice
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -33,12 +32,13 @@ def align(
     from itportrait.jobs.stylize.config import load_job
     from itportrait.stages.shards import iter_shards
 
+    device = device_of(device)
     job = load_job(config or None, set_, input=photos, output=out)
     ingest = job.ingest
     listing = list_sources(job.input, patterns=ingest.patterns, mask_suffix=ingest.mask_suffix)
     sources = in_eg3d_convention(listing, ingest.camera_convention)
     shards = iter_shards(sources, job.shard_size())
-    _run_stage(job.recipe(AlignStage.name, "", device=device_of(device)), shards)
+    _run_stage(job.recipe(AlignStage.name, "", device=device), shards)
     if listing.skipped.counts:
         print(listing.skipped)
 
@@ -50,9 +50,10 @@ def invert(out: Out, config: Config = "", set_: Set = None, device: Device = "au
     from itportrait.invert.stage import InvertStage
     from itportrait.jobs.stylize.config import load_job
 
+    device = device_of(device)
     job = load_job(config or None, set_, required=("output",), output=out)
     model_id = load_bundle(job.bundle).model_id
-    recipe = job.recipe(InvertStage.name, model_id, device=device_of(device))
+    recipe = job.recipe(InvertStage.name, model_id, device=device)
     _run_stage(recipe, committed_shards(recipe))
 
 
@@ -71,6 +72,7 @@ def stylize(
     from itportrait.jobs.ready_made import find_champion
     from itportrait.jobs.stylize.config import load_job
 
+    device = device_of(device)
     job = load_job(config or None, set_, required=("output",), output=out, bank=bank)
     styles, names = Bank(job.bank), [name for name in domains.split(",") if name]
     if bank or not names:  # without a bank, the domains that come with the models remain
@@ -78,7 +80,7 @@ def stylize(
     names = names or _all_domains(styles)
     versions = [find_champion(name, styles, job.bundle) for name in names]
     model_id = load_bundle(job.bundle).model_id
-    last, device = job.stages[-1], device_of(device)
+    last = job.stages[-1]
     for recipe in [job.recipe(last, model_id, device=device, version=v) for v in versions]:
         _run_stage(recipe, committed_shards(recipe))
 
@@ -115,13 +117,14 @@ def adapt(
     from itportrait.training.trained_domain import publish_trained
     from itportrait.training.vetting import refuse_warnings, vet_jobs
 
+    device = device_of(device)
     mode = "image_text" if prompt and (reference or pictures) else "text" if prompt else "image"
     job = load_job(config or None, set_, required=(), bank=bank)
     values = {"name": name, "mode": mode, "prompt": prompt or None, "references": reference or []}
     values |= {"source_prompt": source_prompt, "steps": steps, "method": method}
     if pictures:
         values["pictures"] = pictures
-    spec = DomainSpec.parse(values, source="domain")
+    spec = DomainSpec.parse(values, source=f"domain {name!r}")
     task = DomainJob.of(
         spec,
         bundle=job.bundle,
@@ -138,7 +141,7 @@ def adapt(
         refuse_warnings({name: warnings})
     if version is None:
         task = replace(task, warnings=tuple(warnings))
-        trained = adapt_here(task, device=device_of(device), on_report=_print_report)
+        trained = adapt_here(task, device=device, on_report=_print_report)
         version = publish_trained(trained, styles, job.gate)
         for text in version.warnings[len(warnings) :]:
             print(f"warning: {text}", file=sys.stderr)
@@ -164,6 +167,7 @@ def evaluate(
     from itportrait.io import uris
     from itportrait.jobs.bank.scores import ScoreJob, score_job
 
+    device = device_of(device)
     styles, found = Bank(bank).existing(), {}
     names = [name for name in domains.split(",") if name] or _all_domains(styles)
     for version in [styles.champion(name) for name in names]:
@@ -177,7 +181,7 @@ def evaluate(
             probe=EvaluationProbeConfig(),
             pictures=1,
         )
-        found[name] = score_job(job, device_of(device)).metrics["champion"]
+        found[name] = score_job(job, device).metrics["champion"]
         if not json_:
             print_mapping(name, found[name])
     if json_:
@@ -205,6 +209,7 @@ def _run_stage(recipe: "Recipe", shards: "Iterable[Shard]") -> None:
     """Run a stage in this process under the output's lease, and print its counts."""
     from itportrait.engine.local import run_stage
     from itportrait.io.lease import Lease
+    from itportrait.stages.shards import started
 
     def show(commit: "Commit") -> None:
         print(
@@ -216,10 +221,9 @@ def _run_stage(recipe: "Recipe", shards: "Iterable[Shard]") -> None:
     def say(text: str) -> None:
         print(text, file=sys.stderr)
 
-    rest = iter(shards)
-    first = list(islice(rest, 1))  # before the lease: where there are none, nothing is created
+    shards = started(shards)  # before the lease: where there are none, nothing is created
     with Lease(recipe.output, what=f"itportrait {recipe.name}"):
-        totals = run_stage(recipe, chain(first, rest), show, say)
+        totals = run_stage(recipe, shards, show, say)
     print_mapping(recipe.name, {k: v for k, v in totals.to_json().items() if v != {}})
 
 

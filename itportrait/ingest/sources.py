@@ -26,7 +26,16 @@ from itportrait.ingest.skipped import Skip, Skipped, reason_of_other
 from itportrait.ingest.tables import list_table
 from itportrait.ingest.walk import Found, found_at, version_of, walk
 from itportrait.io.formats import PATTERNS
-from itportrait.io.uris import is_local, local_path, open_fs, redact, scheme, suffix, without_query
+from itportrait.io.uris import (
+    is_local,
+    local_path,
+    open_fs,
+    redact,
+    scheme,
+    store_errors,
+    suffix,
+    without_query,
+)
 from itportrait.records import Source
 
 _READERS = {
@@ -121,7 +130,8 @@ class Listing(Iterator[Source]):
             Exception: it cannot be listed, whatever the reason.
         """
         fs, path = open_fs(uri)
-        missing = _missing(fs, path)
+        with store_errors(uri):
+            missing = _missing(fs, path)
         # In an http address `?` begins the query.
         marks = "*[" if scheme(uri) in ("http", "https") else "*?["
         if missing and any(mark in path for mark in marks):

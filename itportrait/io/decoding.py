@@ -14,13 +14,15 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
 from itportrait.errors import DecodeError
+from itportrait.io.addresses import redact
 from itportrait.io.colors import Colors, gray_curve, profile_of, to_srgb, was_converted
-from itportrait.io.formats import RAW, PictureFormat, decoders, format_of_content
+from itportrait.io.formats import RAW, PictureFormat, decoders, format_of_content, format_of_name
 from itportrait.io.headers import icon_sizes, without_notes
 
 MAX_PIXELS = 80_000_000
 """Largest number of pixels that is decoded by default: 240 MB, enough for phones' 50-megapixel
 photos."""
+_LONGEST_NAME = 1024
 _NEW_SUBFILE_TYPE, _DNG_VERSION = 254, 50706
 
 
@@ -89,7 +91,7 @@ def _attempt(data: bytes, max_pixels: int, convert_colors: bool, behind: str) ->
     except (DecodeError, MemoryError):
         raise
     except UnidentifiedImageError:
-        raise DecodeError(f"not a picture: {_describe(data)}") from None
+        raise DecodeError(_describe(data)) from None
     except Image.DecompressionBombError as error:
         raise DecodeError(f"too large: {error}") from None
     # Decoders raise nearly anything for damaged data (ValueError, struct.error, IndexError, ...),
@@ -119,12 +121,35 @@ def _check_size(size: tuple[int, int], max_pixels: int) -> None:
 
 
 def _describe(data: bytes) -> str:
+    """Return why no decoder opened a file."""
     kind = format_of_content(data)
-    if kind is None:
-        return f"{len(data)} bytes of no known picture format, beginning with {data[:8]!r}"
-    if kind.decoder in decoders():
-        return f"{len(data)} bytes that begin as {kind.name}, but no such picture is in them"
-    return _advice(kind)
+    if kind is not None and kind.decoder in decoders():
+        return (
+            f"corrupt: a damaged {kind.name} file of {len(data)} bytes, without a picture that can "
+            "be read; copy it again from where it came"
+        )
+    if kind is not None:
+        return f"not a picture: {_advice(kind)}"
+    if name := _name_in(data):
+        return (
+            f"not a picture: the text {name!r}, which names a file; give what is in the file, "
+            "not its name"
+        )
+    return (
+        f"not a picture: {len(data)} bytes of no known picture format, beginning with {data[:8]!r}"
+    )
+
+
+def _name_in(data: bytes) -> str:
+    """Return the path or URI of a picture that was given in place of the picture, or ""."""
+    if len(data) > _LONGEST_NAME:
+        return ""
+    try:
+        text = data.decode().strip()
+    except UnicodeDecodeError:
+        return ""
+    is_name = text.isprintable() and (format_of_name(text) is not None or "://" in text)
+    return redact(text) if is_name else ""
 
 
 def _advice(kind: PictureFormat) -> str:

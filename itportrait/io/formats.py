@@ -30,8 +30,7 @@ class PictureFormat:
     remedy: str = ""
     """What users can do with a file that is not opened."""
     marks: tuple[tuple[int, bytes], ...] = ()
-    """Offsets and bytes by which the content tells the format, for formats that Pillow does not
-    know."""
+    """Offsets and bytes by which the content tells the format: of a file that no decoder opens."""
 
     def matches(self, data: bytes) -> bool:
         """Return whether the first bytes of a file are those of this format."""
@@ -57,16 +56,27 @@ RAW = PictureFormat(
 )  # fmt: skip
 
 FORMATS = (
-    PictureFormat("JPEG", ("jpg", "jpeg", "jpe", "jfif", "jfi", "jif", "mpo"), "JPEG"),
-    PictureFormat("PNG", ("png", "apng"), "PNG"),
-    PictureFormat("GIF", ("gif",), "GIF"),
-    PictureFormat("WebP", ("webp",), "WEBP"),
-    PictureFormat("AVIF", ("avif", "avifs"), "AVIF"),
-    PictureFormat("BMP", ("bmp",), "BMP"),
-    PictureFormat("TIFF", ("tif", "tiff"), "TIFF"),
-    PictureFormat("JPEG 2000", ("jp2", "j2k", "jpx", "jpf", "jpc", "j2c"), "JPEG2000"),
-    PictureFormat("Netpbm", ("ppm", "pgm", "pbm", "pnm"), "PPM"),
-    PictureFormat("ICO", ("ico",), "ICO"),
+    PictureFormat(
+        "JPEG", ("jpg", "jpeg", "jpe", "jfif", "jfi", "jif", "mpo"), "JPEG",
+        marks=((0, b"\xff\xd8\xff"),),
+    ),
+    PictureFormat("PNG", ("png", "apng"), "PNG", marks=((0, b"\x89PNG"),)),
+    PictureFormat("GIF", ("gif",), "GIF", marks=((0, b"GIF8"),)),
+    PictureFormat("WebP", ("webp",), "WEBP", marks=((8, b"WEBP"),)),
+    PictureFormat("AVIF", ("avif", "avifs"), "AVIF", marks=_brands("avif avis")),
+    PictureFormat("BMP", ("bmp",), "BMP", marks=((0, b"BM"),)),
+    PictureFormat("TIFF", ("tif", "tiff"), "TIFF", marks=((0, b"II*\0"), (0, b"MM\0*"))),
+    PictureFormat(
+        "JPEG 2000",
+        ("jp2", "j2k", "jpx", "jpf", "jpc", "j2c"),
+        "JPEG2000",
+        marks=((4, b"jP  "), (0, b"\xff\x4f\xff\x51")),
+    ),
+    PictureFormat(
+        "Netpbm", ("ppm", "pgm", "pbm", "pnm"), "PPM",
+        marks=tuple((0, b"P%d\n" % number) for number in range(1, 7)),
+    ),
+    PictureFormat("ICO", ("ico",), "ICO", marks=((0, b"\0\0\1\0"),)),
     PictureFormat("DIB", ("dib",), "DIB"),
     PictureFormat(
         "HEIC",
@@ -131,7 +141,9 @@ def format_of_content(data: bytes) -> PictureFormat | None:
     head = data[:1024].lstrip(b"\xef\xbb\xbf \t\r\n")
     if head.startswith((b"<?xml", b"<!--", b"<!DOCTYPE svg")) and b"<svg" in head:
         return _BY_SUFFIX["svg"]
-    return next((kind for kind in FORMATS if kind.matches(data) or kind.matches(head)), None)
+    found = [kind for kind in FORMATS if kind.matches(data) or kind.matches(head)]
+    # Camera raws begin as TIFF does.
+    return next((kind for kind in found if not kind.decoder), found[0] if found else None)
 
 
 @lru_cache(maxsize=1)

@@ -14,7 +14,7 @@ from itportrait.errors import DecodeError, InputFaultError
 from itportrait.io.colors import Colors
 from itportrait.io.decoding import MAX_PIXELS, decode_picture
 from itportrait.io.photo_tables import read_cell
-from itportrait.io.uris import open_fs, redact, suffix
+from itportrait.io.uris import open_fs, redact, store_errors, suffix
 from itportrait.records import Source
 
 MAX_BYTES = 256 * 1024**2
@@ -73,7 +73,7 @@ def read_source(source: Source, *, max_bytes: int = MAX_BYTES) -> bytes:
     if source.data is not None:
         data = source.data
     elif source.container is None or source.span is None:
-        with _open(source.uri) as file:
+        with store_errors(source.uri), _open(source.uri) as file:
             data = file.read(max_bytes + 1)
     elif _in_table(source):
         data = _cell(source) or b""
@@ -82,7 +82,8 @@ def read_source(source: Source, *, max_bytes: int = MAX_BYTES) -> bytes:
         fs, path = open_fs(source.container)
         if size > max_bytes:
             raise DecodeError(f"too large: {size} bytes, the limit is {max_bytes}")
-        data = fs.cat_file(path, start=offset, end=offset + size)
+        with store_errors(source.container):
+            data = fs.cat_file(path, start=offset, end=offset + size)
         if len(data) != size:
             raise OSError(f"{redact(source.uri)}: {len(data)} bytes of {size} could be read")
     if len(data) > max_bytes:

@@ -1,23 +1,58 @@
 """The stores behind URIs: the file system of each, and patience with what fails in passing."""
 
+import contextlib
 import errno
 import functools
 import os
 import re
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import ParamSpec, TypeVar
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.spec import AbstractFileSystem
 
-from itportrait.errors import InvalidArgumentError
+from itportrait.errors import InvalidArgumentError, StoreRefusedError
 from itportrait.io.addresses import local_path, redact, scheme
 
 PAUSES_S = (0.25, 0.5, 1.0)
 _PASSING = {errno.EIO, errno.EBUSY, errno.EAGAIN, errno.ESTALE, errno.ETIMEDOUT}
-_EXTRA = {"s3": "s3", "s3a": "s3", "gs": "gcs", "gcs": "gcs"}
+_PACKAGES = {
+    "s3": "'itportrait[s3]'",
+    "s3a": "'itportrait[s3]'",
+    "gs": "'itportrait[gcs]'",
+    "gcs": "'itportrait[gcs]'",
+    "az": "adlfs",
+    "abfs": "adlfs",
+    "abfss": "adlfs",
+    "sftp": "paramiko",
+    "ssh": "paramiko",
+}
+"""What to install for a scheme whose package is missing."""
+_KEYLESS = frozenset({"s3", "s3a", "gs", "gcs"})
+"""Schemes whose URIs begin with a bucket, where others have a user and a host."""
+_AWS = "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE"
+_GOOGLE = "set GOOGLE_APPLICATION_CREDENTIALS, or run `gcloud auth application-default login`"
+_AZURE = (
+    "set AZURE_STORAGE_ACCOUNT_NAME and AZURE_STORAGE_ACCOUNT_KEY, or "
+    "AZURE_STORAGE_CONNECTION_STRING"
+)
+_CREDENTIALS = {
+    "s3": _AWS,
+    "s3a": _AWS,
+    "gs": _GOOGLE,
+    "gcs": _GOOGLE,
+    "az": _AZURE,
+    "abfs": _AZURE,
+    "abfss": _AZURE,
+}
+"""How credentials are given to the stores of a scheme."""
+_LIBRARIES = frozenset({"aiobotocore", "aiohttp", "azure", "botocore", "gcsfs", "google"})
+"""Packages whose errors are those of a store, though they are no `OSError`."""
+_ABOUT_ACCESS = re.compile(r"(?i)credential|auth|token|profile|login|anonymous|denied|\b40[13]\b")
+_LONGEST_REASON = 300
+_ABOUT_CONNECTION = re.compile(r"Connection|Connect|Timeout|HTTPClient")
 _CHAIN = re.compile(
     r"(zip|tar|libarchive|simplecache|filecache|blockcache|cached|reference|dir)(://|::)"
 )
@@ -45,8 +80,10 @@ def open_fs(uri: str) -> tuple[AbstractFileSystem, str]:
         fs = fsspec.filesystem(name, **kind._get_kwargs_from_urls(uri))
     except (ImportError, ValueError) as error:
         remedy = "use a path, s3://, gs:// or http(s)://"
-        if name in _EXTRA:
-            remedy = f"pip install 'itportrait[{_EXTRA[name]}]'"
+        if isinstance(error, ImportError) and name in _PACKAGES:
+            remedy = f"pip install {_PACKAGES[name]}"
+        elif name in _CREDENTIALS:
+            remedy = _CREDENTIALS[name]
         raise InvalidArgumentError(
             "URI",
             expected="one that can be opened",
@@ -79,7 +116,7 @@ def _check_name(uri: str, name: str) -> None:
             actual=repr(redact(uri)),
             remedy=f"write {name}://NAME/...",
         )
-    if name in _EXTRA and "@" in uri.split("://", 1)[1].partition("/")[0]:
+    if name in _KEYLESS and "@" in uri.split("://", 1)[1].partition("/")[0]:
         raise InvalidArgumentError(
             "URI",
             expected="one without user and password",
@@ -98,20 +135,65 @@ def _check_name(uri: str, name: str) -> None:
 
 
 def patient(call: Callable[P, T]) -> Callable[P, T]:
-    """Repeat a call whose failure may pass: a lost connection, a busy store, an I/O error."""
+    """Repeat a call whose failure may pass: a lost connection, a busy store, an I/O error.
+
+    Its first argument is the URI of the place.
+    """
 
     @functools.wraps(call)
     def patient(*args: P.args, **kwargs: P.kwargs) -> T:
         for pause in PAUSES_S:
             try:
-                return call(*args, **kwargs)
+                with store_errors(str(args[0])):
+                    return call(*args, **kwargs)
             except OSError as error:
                 if not passes(error):
                     raise
             time.sleep(pause)
-        return call(*args, **kwargs)
+        with store_errors(str(args[0])):
+            return call(*args, **kwargs)
 
     return patient
+
+
+@contextlib.contextmanager
+def store_errors(uri: str) -> Iterator[None]:
+    """Raise the errors of a store's own library inside the block as `OSError`, naming `uri`.
+
+    Raises:
+        StoreRefusedError: the store gives no access; says how credentials are given.
+        ConnectionError: the store was not reached, or was too slow.
+    """
+    try:
+        yield
+    except Exception as error:
+        told = as_os_error(error, uri)
+        if told is None:
+            raise
+        raise told from error
+
+
+def as_os_error(error: Exception, uri: str) -> OSError | None:
+    """Return what an error of a store's own library means, or None where it is no such error.
+
+    Args:
+        error: of a package that serves a store: botocore's errors and others are no `OSError`.
+        uri: of the place; "" where it is not known.
+    """
+    kinds = [kind for kind in type(error).__mro__ if kind not in Exception.__mro__]
+    if isinstance(error, OSError) or not any(
+        kind.__module__.partition(".")[0] in _LIBRARIES for kind in kinds
+    ):
+        return None
+    place = redact(uri) or "the storage"
+    reason = " ".join(redact(str(error)).split())[:_LONGEST_REASON] or type(error).__name__
+    names = " ".join(kind.__name__ for kind in kinds)
+    if _ABOUT_CONNECTION.search(names):
+        return ConnectionError(f"{place} cannot be reached: {reason}")
+    remedy = "check the names in it"
+    if _ABOUT_ACCESS.search(f"{names} {reason}"):
+        remedy = _CREDENTIALS.get(scheme(uri), "give credentials in the environment")
+    return StoreRefusedError(f"{place} gives no access: {reason}; {remedy}")
 
 
 def passes(error: Exception) -> bool:

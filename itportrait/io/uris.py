@@ -23,7 +23,7 @@ from fsspec.implementations.local import LocalFileSystem
 from fsspec.spec import AbstractFileSystem
 
 from itportrait.documents import MOST_BYTES, parse_object
-from itportrait.errors import InvalidArgumentError, OutputError
+from itportrait.errors import InvalidArgumentError, ItportraitError, OutputError
 from itportrait.io.addresses import (
     absolute,
     beside,
@@ -37,7 +37,15 @@ from itportrait.io.addresses import (
     suffix,
     without_query,
 )
-from itportrait.io.stores import PAUSES_S, open_fs, passes, patient, sentence_of
+from itportrait.io.stores import (
+    PAUSES_S,
+    as_os_error,
+    open_fs,
+    passes,
+    patient,
+    sentence_of,
+    store_errors,
+)
 from itportrait.text import shown
 
 __all__ = [
@@ -65,6 +73,7 @@ __all__ = [
     "rooted",
     "scheme",
     "sentence_of",
+    "store_errors",
     "suffix",
     "to_json",
     "without_query",
@@ -83,7 +92,7 @@ def writing(uri: str) -> Iterator[None]:
     """
     try:
         yield
-    except (FileExistsError, OutputError):
+    except (FileExistsError, ItportraitError):
         raise
     except OSError as error:
         if error.errno in _PERMANENT or isinstance(
@@ -121,7 +130,7 @@ def create_bytes(uri: str, data: bytes) -> None:
         OutputError: no space or no permission; names the path.
     """
     fs, path = open_fs(uri)
-    with writing(uri):
+    with writing(uri), store_errors(uri):
         if isinstance(fs, LocalFileSystem):
             # A link appears whole or not at all, which `open(path, "xb")` does not promise.
             with _local_temporary(path, data) as temporary:
@@ -266,7 +275,7 @@ def read_many(uris: Iterable[str]) -> dict[str, bytes]:
         answers = dict(zip(left, contents, strict=True))
         found |= {uri: data for uri, data in answers.items() if isinstance(data, bytes)}
         failed = {
-            uri: error
+            uri: as_os_error(error, uri) or error
             for uri, error in answers.items()
             if isinstance(error, Exception) and not isinstance(error, _ABSENT)
         }

@@ -14,6 +14,8 @@ EXIT_BUSY = 75
 """Exit code where another job holds the output."""
 EXIT_STOPPED = 130
 """Exit code of a job that was stopped by Ctrl-C."""
+STOPPED = "stopped; what is committed stays, and the same command goes on"
+"""What a job says that was stopped by Ctrl-C."""
 
 
 def run_job(job: Callable[[], int]) -> int:
@@ -24,18 +26,23 @@ def run_job(job: Callable[[], int]) -> int:
     except LeaseHeldError as error:
         print(error, file=sys.stderr)
         return EXIT_BUSY
-    except (ItportraitError, OSError) as error:
-        print(sentence(error), file=sys.stderr)
-        return EXIT_USAGE
     except KeyboardInterrupt:
-        print("stopped; what is committed stays, and the same command goes on", file=sys.stderr)
+        print(STOPPED, file=sys.stderr)
         return EXIT_STOPPED
+    except Exception as error:
+        if (text := sentence(error)) is None:
+            raise
+        print(text, file=sys.stderr)
+        return EXIT_USAGE
 
 
-def sentence(error: ItportraitError | OSError) -> str:
-    """Return the line that tells people of an error that was foreseen."""
+def sentence(error: Exception) -> str | None:
+    """Return the line that tells people of an error that was foreseen; None for any other."""
     if isinstance(error, ItportraitError):
         return f"error: {error}"
-    from itportrait.io.uris import sentence_of
+    from itportrait.io.stores import as_os_error, sentence_of
 
-    return f"error: {sentence_of(error)}"
+    told = error if isinstance(error, OSError) else as_os_error(error, "")
+    if told is None:
+        return None
+    return f"error: {told if isinstance(told, ItportraitError) else sentence_of(told)}"

@@ -207,6 +207,7 @@ def _portrait(item: Any, index: int) -> bytes | np.ndarray:
         f"portrait {index}",
         expected="an encoded photo, its base64 text, or an aligned uint8 [S, S, 3]",
         actual=actual,
+        remedy="of a file give what is in it: Path(name).read_bytes()",
     )
 
 
@@ -236,8 +237,7 @@ def load_portrait_model(
         InvalidArgumentError: it is another one.
         CheckpointError: the style cannot be read.
     """
-    import torch
-
+    from itportrait.bundle.devices import torch_device
     from itportrait.bundle.warm import warm_bundle
     from itportrait.styles import load_style
 
@@ -246,10 +246,8 @@ def load_portrait_model(
     data = parse_object((folder / ABOUT).read_bytes(), source, finite=True)
     settings = ModelSettings.parse(data, source=source)
     style = load_style(folder / STYLE_FILE)
-    if device == "auto":
-        device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        models = warm_bundle(bundle or settings.base, device)
+        models = warm_bundle(bundle or settings.base, str(torch_device(device)))
     except MissingModelError as error:
         raise MissingModelError(
             f"domain {settings.domain!r} needs the base model {settings.base_model_id}: {error}; "

@@ -4,6 +4,7 @@ import hashlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain, islice
 from typing import Any
 
 from itportrait.config import fingerprint
@@ -35,6 +36,17 @@ class Shard:
             # The same line twice in a list file is two inputs, each with its own row.
             keys.append(key if seen[key] == 1 else f"{key}#{seen[key]}")
         return keys
+
+
+def started(shards: Iterable[Shard]) -> Iterator[Shard]:
+    """Return the same shards, the first of which is made already.
+
+    Raises:
+        Exception: what kept it from being made, before anything is begun that rests on it.
+    """
+    rest = iter(shards)
+    first = list(islice(rest, 1))
+    return chain(first, rest)
 
 
 def source_key(source: Source) -> str:

@@ -13,6 +13,7 @@ from torch import Tensor
 from itportrait.errors import CheckpointError, MissingModelError
 from itportrait.weights import safe_pickle
 from itportrait.weights.limits import Limits
+from itportrait.weights.mistaken import refuse_mistaken
 from itportrait.weights.pickle_machine import Record, describe
 from itportrait.weights.safe_pickle import ModuleRecord, NestedStorageRecord, TensorRecord
 from itportrait.weights.safetensors import open_safetensors
@@ -111,6 +112,7 @@ def open_checkpoint(path: str | Path) -> Iterator[StoredCheckpoint]:
 
 def _read(path: Path, file: BinaryIO) -> tuple[Any, Limits]:
     limits = Limits(size := path.stat().st_size)
+    refuse_mistaken(file)
     window = Window(file, 0, size)
     if path.suffix == ".safetensors":
         return open_safetensors(window, limits).tensors, limits

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from itportrait.errors import CheckpointError, MissingModelError
 from itportrait.weights.limits import Limits
+from itportrait.weights.mistaken import refuse_mistaken
 from itportrait.weights.safetensors import SafetensorsFile, open_safetensors
 from itportrait.weights.stored import StoredTensor, read_tensor
 from itportrait.weights.windows import Window, fence
@@ -31,6 +32,7 @@ def open_weights(path: str | Path) -> Iterator[SafetensorsFile]:
         raise MissingModelError(f"no weights at {path}")
     with fence(path), path.open("rb") as file:
         size = path.stat().st_size
+        refuse_mistaken(file)
         yield open_safetensors(Window(file, 0, size), Limits(size))
 
 

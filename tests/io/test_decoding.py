@@ -133,8 +133,11 @@ def test_damaged_exif_counts_as_none(photo):
     [
         (b"", "empty"),
         (b"hello", "not a picture"),
-        (b"\xff\xd8\xff\xe0" + bytes(500), "not a picture|corrupt|truncated"),
-        (b"\0\0\0\x18ftypheic" + bytes(40), "52 bytes that begin as HEIC, but no such"),
+        (b"\xff\xd8\xff\xe0\0\x10JFIF" + bytes(500), "corrupt: a damaged JPEG file of 510 bytes"),
+        (b"\x89PNG\r\n\x1a\n" + bytes(40), "corrupt: a damaged PNG file of 48 bytes"),
+        (b"\0\0\0\x18ftypheic" + bytes(40), "corrupt: a damaged HEIC file of 52 bytes"),
+        (b"photos/a.jpg", "the text 'photos/a.jpg', which names a file"),
+        (b"s3://b/c?sig=1", r"the text 's3://b/c\?sig=\*\*\*', which names a file"),
         (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "PostScript"),
     ],
 )

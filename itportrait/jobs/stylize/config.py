@@ -104,8 +104,8 @@ class JobConfig(Settings):
         if not isinstance(value, list | tuple):
             raise ValueError("expected a list of names and specifications")
         return tuple(
-            DomainSpec.parse(v, source="domain") if isinstance(v, dict) else _domain_name(v)
-            for v in value
+            DomainSpec.parse(v, source=_which(v, index)) if isinstance(v, dict) else _domain_name(v)
+            for index, v in enumerate(value)
         )
 
     @model_validator(mode="after")
@@ -243,8 +243,16 @@ class JobConfig(Settings):
         return {d.name: d for d in self.domains if isinstance(d, DomainSpec)}
 
 
-def _domain_name(value: Any) -> Any:
-    return check_domain(value) if isinstance(value, str) else value
+def _which(domain: dict[str, Any], index: int) -> str:
+    """Return what errors call a domain that is specified: its name, or its place in the list."""
+    name = domain.get("name")
+    return f"domain {name!r}" if name else f"domains.{index}"
+
+
+def _domain_name(value: Any) -> str:
+    if isinstance(value, str):
+        return check_domain(value)
+    raise ValueError(f"expected names and specifications, got {value!r}")
 
 
 def load_job(

@@ -23,6 +23,27 @@ from itportrait.training.trained_domain import publish_trained
 from itportrait.training.vetting import refuse_warnings, vet_jobs
 
 
+def check_domains(config: JobConfig) -> None:
+    """Look up all names of domains in the bank and the bundle, before anything is started.
+
+    Raises:
+        UnknownNameError: neither bank, bundle nor configuration have a domain of this name.
+        NoInputError: there is no such bank.
+    """
+    bank = Bank(config.bank)
+    for domain in config.domains:
+        if isinstance(domain, str):
+            _champion(domain, bank, config)
+
+
+def _champion(name: str, bank: Bank, config: JobConfig) -> BankVersion:
+    try:
+        return find_champion(name, bank, config.bundle)
+    except UnknownNameError as error:
+        known = {*error.known, *config.domain_names()} - {name}
+        raise UnknownNameError("domain", name, sorted(known)) from None
+
+
 class JobDomains:
     """Finds the version of each domain of a job, or prepares what makes it.
 
@@ -80,11 +101,7 @@ class JobDomains:
                 self.warnings[job.spec.name] = list(said)
 
     def _named(self, name: str) -> Domain:
-        try:
-            found = find_champion(name, self.bank, self.config.bundle)
-        except UnknownNameError as error:
-            known = {*error.known, *self.config.domain_names()} - {name}
-            raise UnknownNameError("domain", name, sorted(known)) from None
+        found = _champion(name, self.bank, self.config)
         recipe = self.recipe_of(found)
         self.warnings[name] = found.warnings
         if not is_ready_made(found, self.config.bundle):

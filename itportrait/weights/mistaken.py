@@ -1,0 +1,51 @@
+"""Files that were given as weights by mistake: they are told by their first bytes."""
+
+from typing import BinaryIO
+
+from itportrait.errors import CheckpointError
+from itportrait.io.formats import format_of_content
+
+_LONGEST_HEAD = 1024
+_POINTER = b"version https://git-lfs.github.com/spec/"
+_PAGES = (b"<!doctype html", b"<html", b"<head", b"<?xml")
+_OTHERS = (
+    (b"PAR1", "a Parquet table"),
+    (b"\x1f\x8b", "a gzip archive; unpack it first"),
+    (b"7z\xbc\xaf", "a 7z archive; unpack it first"),
+    (b"Rar!", "a RAR archive; unpack it first"),
+    (b"\x89HDF", "an HDF5 file; convert it to safetensors"),
+    (b"\x7fELF", "a program"),
+    (b"MZ", "a program"),
+)
+
+
+def refuse_mistaken(file: BinaryIO) -> None:
+    """Refuse a file that is plainly of another kind than weights; its position stays.
+
+    Raises:
+        CheckpointError: it is empty, a picture, a page of a failed download, a pointer of Git LFS,
+            or another kind of file; says which.
+    """
+    at = file.tell()
+    head = file.read(_LONGEST_HEAD)
+    file.seek(at)
+    kind = _kind_of(head)
+    if kind:
+        raise CheckpointError(
+            f"this is {kind}, no file of weights (expected a .pkl, .pt or .safetensors)"
+        )
+
+
+def _kind_of(head: bytes) -> str:
+    """Return what a file is in words, or "" where it may be weights."""
+    if not head:
+        return "an empty file"
+    if head.startswith(_POINTER):
+        return "a pointer of Git LFS; fetch the file itself with `git lfs pull`"
+    if head.lstrip().lower().startswith(_PAGES):
+        return "a web page, as a failed download leaves it; download the file again"
+    for mark, name in _OTHERS:
+        if head.startswith(mark):
+            return name
+    picture = format_of_content(head)
+    return f"a picture ({picture.name})" if picture else ""
