@@ -14,6 +14,7 @@ from contextlib import nullcontext
 
 from itportrait.bank.store import Bank
 from itportrait.bundle import load_bundle
+from itportrait.configuration.places import refuse_temporary, runs_folder
 from itportrait.io import uris
 from itportrait.io.lease import Lease
 from itportrait.jobs.bank.build import BankBuild, BuildReport
@@ -22,7 +23,6 @@ from itportrait.jobs.bank.models import BankModels
 from itportrait.jobs.bank.plan import check_date, plan_build
 from itportrait.jobs.bank.spec import load_bank_spec
 from itportrait.jobs.endings import run_job
-from itportrait.jobs.places import refuse_temporary, runs_folder
 from itportrait.on_ray.backend import RayBackend
 from itportrait.on_ray.counters import count_domain
 from itportrait.on_ray.session import ray_session, stop_on_sigterm

@@ -23,11 +23,11 @@ from itportrait.comparison.report import RUN, ComparisonReport
 from itportrait.comparison.run import ComparisonRun
 from itportrait.comparison.show import write_page
 from itportrait.comparison.tracking import track_comparison
+from itportrait.configuration.places import refuse_temporary, runs_folder
 from itportrait.io import uris
 from itportrait.io.lease import Lease
 from itportrait.jobs.endings import EXIT_FAILED, run_job
 from itportrait.jobs.model_id import find_model_id
-from itportrait.jobs.places import refuse_temporary, runs_folder
 from itportrait.on_ray.backend import RayBackend
 from itportrait.on_ray.session import ray_session, stop_on_sigterm
 from itportrait.on_ray.shared_places import check_shared

@@ -4,7 +4,6 @@ import hashlib
 import uuid
 from collections.abc import Callable
 from functools import cached_property
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Self, TypeVar, cast
 
@@ -12,6 +11,7 @@ import torch
 from torch import nn
 
 from itportrait.bundle.devices import torch_device
+from itportrait.bundle.places import MINI, bundle_folder
 from itportrait.bundle.spec import BundleSpec, CameraPrior, ClipSpec, FileEntry
 from itportrait.documents import MOST_BYTES, parse_object
 from itportrait.errors import InvalidArgumentError, MissingModelError
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from itportrait.perception.identity import IdentityModel
     from itportrait.perception.perceptual import LpipsModel, PerceptualModel
 
-MINI = "mini"
 Model = TypeVar("Model", bound=nn.Module)
 
 
@@ -241,7 +240,7 @@ def load_bundle(uri: str | Path = MINI, device: torch.device | str = "cpu") -> B
     """
     uri = str(uri)
     if uri == MINI:
-        return _open(Path(str(resources.files("itportrait"))) / "mini" / "weights", uri, device)
+        return _open(Path(bundle_folder(uri)), uri, device)
     directory = Path(uri.removeprefix("file://")) if uris.is_local(uri) else _fetch(uri)
     return _open(directory, uri, device)
 

@@ -10,12 +10,12 @@ from itportrait.adapt.domain import DomainName, Mode
 from itportrait.adapt.methods import METHODS, config_of
 from itportrait.align.config import AlignConfig
 from itportrait.config import Settings, apply_overrides, merge
+from itportrait.configuration.places import refuse_temporary
+from itportrait.configuration.yaml_files import read_mapping
 from itportrait.errors import InvalidArgumentError, UnknownNameError
 from itportrait.invert.config import InvertConfig
 from itportrait.io import uris
 from itportrait.jobs.bank.spec import truth_places
-from itportrait.jobs.places import refuse_temporary
-from itportrait.jobs.yaml_files import read_mapping
 from itportrait.picture_sets.names import DRAWN, check_drawn, is_drawn, rooted
 from itportrait.training.domain_job import TrainConfig
 

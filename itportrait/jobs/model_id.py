@@ -4,12 +4,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import itportrait
+from itportrait.bundle.places import bundle_folder
 from itportrait.config import fingerprint
 from itportrait.execution.errands import run_patiently
 from itportrait.execution.executor import Call, Executor
 from itportrait.invert.config import InvertConfig
 from itportrait.io import uris
-from itportrait.jobs.ready_made import bundle_folder
 
 
 def find_model_id(

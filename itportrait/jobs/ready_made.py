@@ -3,10 +3,9 @@ use."""
 
 import io
 from collections.abc import Iterator
-from pathlib import Path
 
-import itportrait
 from itportrait.bank.store import Bank, BankVersion
+from itportrait.bundle.places import bundle_folder
 from itportrait.errors import UnknownNameError
 from itportrait.image import decode
 from itportrait.io import uris
@@ -14,13 +13,6 @@ from itportrait.training.domain_job import TrackingTarget
 from itportrait.training.trained_domain import short_params
 
 BANK, CURVE, FACES = "bank", "curve.parquet", "faces"
-
-
-def bundle_folder(bundle: str) -> str:
-    """Return the folder or URI of a bundle; `mini` is inside the package."""
-    return (
-        str(Path(itportrait.__file__).parent / "mini" / "weights") if bundle == "mini" else bundle
-    )
 
 
 def ready_made_bank(bundle: str) -> Bank:

@@ -15,9 +15,9 @@ from ray.exceptions import RayError
 from ray.util.client import ray as client
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from itportrait.configuration.places import local_place
 from itportrait.errors import InvalidArgumentError
 from itportrait.io import uris
-from itportrait.jobs.places import local_place
 
 logger = logging.getLogger(__name__)
 

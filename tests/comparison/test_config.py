@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from itportrait.comparison.config import load_comparison, parse_comparison
+from itportrait.configuration.yaml_files import read_mapping
 from itportrait.errors import InvalidArgumentError
-from itportrait.jobs.yaml_files import read_mapping
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 SMALL = {

@@ -7,10 +7,10 @@ import pytest
 
 from itportrait.bank.store import Bank
 from itportrait.bundle import load_bundle
+from itportrait.bundle.places import bundle_folder
 from itportrait.errors import InvalidArgumentError, NoInputError, OutputError, UnknownNameError
 from itportrait.io import uris
 from itportrait.jobs.ready_made import (
-    bundle_folder,
     find_champion,
     is_ready_made,
     ready_made_bank,

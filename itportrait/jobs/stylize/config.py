@@ -10,6 +10,8 @@ from itportrait.align.config import AlignConfig
 from itportrait.bank.gate import FloorsConfig
 from itportrait.bank.version import BankVersion
 from itportrait.config import Settings, apply_overrides
+from itportrait.configuration.places import refuse_temporary
+from itportrait.configuration.yaml_files import read_mapping
 from itportrait.engine.config import ResourcesConfig
 from itportrait.errors import InvalidArgumentError, ItportraitError, UnknownNameError
 from itportrait.ingest.config import IngestConfig
@@ -18,8 +20,6 @@ from itportrait.invert.methods import INVERSIONS
 from itportrait.io import uris
 from itportrait.io.names import check_domain
 from itportrait.io.parquet import PixelFormat
-from itportrait.jobs.places import refuse_temporary
-from itportrait.jobs.yaml_files import read_mapping
 from itportrait.results.config import PublishConfig
 from itportrait.stages.chain import check_chain
 from itportrait.stages.recipe import Recipe

@@ -2,8 +2,8 @@
 
 import pytest
 
+from itportrait.configuration import places
 from itportrait.errors import InvalidArgumentError
-from itportrait.jobs import places
 from itportrait.jobs.bank.spec import load_bank_spec
 from itportrait.jobs.stylize.config import load_job
 from tests.conftest import REPOSITORY

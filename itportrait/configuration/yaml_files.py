@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from itportrait.configuration.places import runs_folder
 from itportrait.errors import InvalidArgumentError, NoInputError
 from itportrait.io import uris
-from itportrait.jobs.places import runs_folder
 from itportrait.yaml_lines import MOST_BYTES, read_yaml
 
 RUNS = "{runs}"

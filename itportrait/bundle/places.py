@@ -1,0 +1,13 @@
+"""Where the files of a bundle lie; to know it, nothing of torch is imported."""
+
+from pathlib import Path
+
+import itportrait
+
+MINI = "mini"
+"""Name of the bundle that is embedded in the package."""
+
+
+def bundle_folder(bundle: str) -> str:
+    """Return the folder or URI of a bundle; `mini` is inside the package."""
+    return str(Path(itportrait.__file__).parent / "mini" / "weights") if bundle == MINI else bundle
