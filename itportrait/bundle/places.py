@@ -6,6 +6,9 @@ import itportrait
 
 MINI = "mini"
 """Name of the bundle that is embedded in the package."""
+SETTINGS_FILE = "settings.yaml"
+"""Settings that fit the family, which jobs lay under their own, see `itportrait.configuration`; not
+among the files that `model_id` comes from."""
 
 
 def bundle_folder(bundle: str) -> str:

@@ -19,6 +19,7 @@ from pydantic import (
 )
 from torch import Tensor
 
+from itportrait.bundle.places import SETTINGS_FILE
 from itportrait.config import Settings
 from itportrait.documents import parse_object
 from itportrait.errors import ItportraitError, MissingModelError
@@ -38,6 +39,8 @@ cannot be among the files that this comes from."""
 RELEVANCES_FOLDER = "relevances"
 """What was measured of a bundle's generator by its models, see `itportrait.editing.styleclip`. It
 names the bundle's `model_id`, too."""
+
+_APART = (READY_MADE_FOLDER, RELEVANCES_FOLDER, SETTINGS_FILE)
 
 
 def _check_file(name: str) -> str:
@@ -182,7 +185,8 @@ class BundleSpec(Settings):
     perception: PerceptionSpec = PerceptionSpec()
     """Models that look at pictures."""
     files: dict[FileName, FileEntry] = Field(default_factory=dict)
-    """Digest and size of every file of the bundle except `model.json`, cards and `hyper`."""
+    """Digest and size of every file of the bundle except `model.json`, `settings.yaml`, cards and
+    `hyper`."""
     hyper: HyperPart | None = None
     """The hyper-network of the inversion method `hyper`; None where the family has none. It is no
     part of `model_id`, because no result but that method's depends on it."""
@@ -323,5 +327,5 @@ def hash_files(directory: Path) -> dict[str, FileEntry]:
         for p in files
         if p.name != MODEL_FILE
         and p.suffix not in (".py", ".pyc", ".md")
-        and p.relative_to(directory).parts[0] not in (READY_MADE_FOLDER, RELEVANCES_FOLDER)
+        and p.relative_to(directory).parts[0] not in _APART
     }

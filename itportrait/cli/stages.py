@@ -96,10 +96,14 @@ def adapt(
         str, typer.Option(help="Set of pictures: an aligned table (OUT/aligned), or mini:NAME.")
     ] = "",
     source_prompt: Annotated[
-        str, typer.Option(help="What they are before.")
-    ] = "a photo of a person",
-    steps: Annotated[int, typer.Option(help="Upper bound of the steps.")] = 401,
-    method: Annotated[str, typer.Option(help="Adaptation method.")] = "itportrait",
+        str | None, typer.Option(help="What they are before; default: as the configuration says.")
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(help="Upper bound of the steps; default: the same.")
+    ] = None,
+    method: Annotated[
+        str | None, typer.Option(help="Adaptation method; default: the same, else itportrait.")
+    ] = None,
     strict: Annotated[
         bool, typer.Option("--strict", help="Refuse a domain of which there is a warning.")
     ] = False,
@@ -121,10 +125,11 @@ def adapt(
     mode = "image_text" if prompt and (reference or pictures) else "text" if prompt else "image"
     job = load_job(config or None, set_, required=(), bank=bank)
     values = {"name": name, "mode": mode, "prompt": prompt or None, "references": reference or []}
-    values |= {"source_prompt": source_prompt, "steps": steps, "method": method}
+    asked = {"source_prompt": source_prompt, "steps": steps, "method": method}
+    values |= {key: value for key, value in asked.items() if value is not None}
     if pictures:
         values["pictures"] = pictures
-    spec = DomainSpec.parse(values, source=f"domain {name!r}")
+    spec = DomainSpec.parse(job.defaults | values, source=f"domain {name!r}")
     task = DomainJob.of(
         spec,
         bundle=job.bundle,

@@ -9,7 +9,10 @@ from itportrait.adapt.config import AdaptConfig
 from itportrait.adapt.domain import DomainName, Mode
 from itportrait.adapt.methods import METHODS, config_of
 from itportrait.align.config import AlignConfig
+from itportrait.bundle.places import MINI
 from itportrait.config import Settings, apply_overrides, merge
+from itportrait.configuration.bundle_settings import read_bundle_settings
+from itportrait.configuration.layers import LayeredSettings, Layers
 from itportrait.configuration.places import refuse_temporary
 from itportrait.configuration.yaml_files import read_mapping
 from itportrait.errors import InvalidArgumentError, UnknownNameError
@@ -108,11 +111,12 @@ class MeasuresConfig(Settings):
     """Seed of KID's subsets."""
 
 
-class ComparisonConfig(Settings):
+class ComparisonConfig(LayeredSettings):
     """The whole of `workflows/compare_methods.py`."""
 
-    base: str = "mini"
-    """Model bundle that is adapted: `mini`, a folder, or a URI."""
+    base: str = MINI
+    """Model bundle that is adapted: `mini`, a folder, or a URI. Its `settings.yaml`, where it has
+    one, lies under the comparison's own settings."""
     output: str = ""
     """Folder or URI to which the comparison writes. A later run with the same output computes only
     what is missing or changed."""
@@ -206,7 +210,7 @@ class ComparisonConfig(Settings):
         return {
             "--output": self.output,
             "portraits": "" if self.drawn else self.portraits,
-            "base": "" if self.base == "mini" else self.base,
+            "base": "" if self.base == MINI else self.base,
             **sets,
             **truth_places(self.domains),
         }
@@ -223,13 +227,22 @@ def load_comparison(
         output: from the command line; empty leaves it to the file.
 
     Raises:
-        NoInputError: there is no such file.
+        NoInputError: there is no such file, or the base's settings cannot be read.
         InvalidArgumentError: names every offending key; or the output is missing, or a place would
             be lost with the job.
     """
-    data = apply_overrides(read_mapping(path), overrides or [])
-    data |= {"output": output} if output else {}
-    config = parse_comparison(data, source=path)
+    named = {"output": output} if output else {}
+    data = apply_overrides(read_mapping(path), overrides or []) | named
+    layers = Layers(
+        bundle=read_bundle_settings(
+            data.get("base", MINI),
+            sections=ComparisonConfig.model_fields,
+            of_domains=DomainSettings.model_fields,
+        ),
+        file=data,
+        command_line=apply_overrides({}, overrides or []) | named,
+    )
+    config = parse_comparison(layers.merged(), source=path).laid_from(layers)
     if not config.output:
         raise InvalidArgumentError(
             "--output",
@@ -278,6 +291,6 @@ def _absolute_places(config: ComparisonConfig, folder: str) -> dict[str, Any]:
     return {
         "output": uris.absolute(config.output),
         "portraits": config.portraits if config.drawn else uris.absolute(config.portraits),
-        "base": config.base if config.base == "mini" else uris.absolute(config.base),
+        "base": config.base if config.base == MINI else uris.absolute(config.base),
         "domains": domains,
     }

@@ -127,6 +127,7 @@ class ComparisonReport:
             "itportrait": itportrait.__version__,
             "python": platform.python_version(),
             "config": json.loads(uris.redact(self.config.model_dump_json())),
+            "settings_from": self.config.settings_from,
             "models": {"id": self.model_id, "key": bundle_key(self.config.base)},
             "portraits": {
                 "listed": self.portraits.listed,

@@ -268,6 +268,7 @@ class BankBuild:
             "bank_id": self.plan.bank_id,
             "date": self.plan.date,
             "spec": self.spec.model_dump(mode="json"),
+            "settings_from": self.spec.settings_from,
             "spec_fingerprint": fingerprint(self.spec.for_names()),
             "gate_rule": RULE,
             "seconds": round(report.seconds, 1),

@@ -10,7 +10,10 @@ from itportrait.adapt import AdaptConfig, DomainSpec, misfits, resolve
 from itportrait.adapt.domain import pictures_places
 from itportrait.align.config import AlignConfig
 from itportrait.bank.gate import GateConfig
-from itportrait.config import Settings, apply_overrides, merge
+from itportrait.bundle.places import MINI
+from itportrait.config import apply_overrides, merge
+from itportrait.configuration.bundle_settings import read_bundle_settings
+from itportrait.configuration.layers import LayeredSettings, Layers
 from itportrait.errors import InvalidArgumentError, UnknownNameError
 from itportrait.evaluate import EvaluationProbeConfig
 from itportrait.io import uris
@@ -55,11 +58,12 @@ class BankDomain(DomainSpec):
         return DomainSpec.model_validate(self.model_dump(exclude={"truth"}))
 
 
-class BankSpec(Settings):
+class BankSpec(LayeredSettings):
     """A bank: the base model, the domains, and how they are adapted, judged and published."""
 
-    base: str = "mini"
-    """Model bundle that the domains are adapted from: `mini`, a folder, or a URI."""
+    base: str = MINI
+    """Model bundle that the domains are adapted from: `mini`, a folder, or a URI. Its
+    `settings.yaml`, where it has one, lies under the bank's own settings."""
     domains: dict[str, BankDomain] = Field(min_length=1)
     """Style domains by name."""
     adapt: AdaptConfig = Field(default_factory=AdaptConfig)
@@ -79,7 +83,7 @@ class BankSpec(Settings):
 
     def places(self) -> dict[str, str]:
         """Return the places that must outlast a build, by what gives them."""
-        base = {"base": "" if self.base == "mini" else self.base}
+        base = {"base": "" if self.base == MINI else self.base}
         return base | pictures_places(self.domains.values()) | truth_places(self.domains)
 
 
@@ -115,9 +119,9 @@ def parse_bank_spec(
         kind = type(document.data).__name__
         raise SpecError(source, [Problem(1, "", f"expected a YAML mapping, got {kind}")])
     problems = list(document.duplicates)
-    data = apply_overrides(document.data, overrides or [])
-    defaults = data.pop("defaults", None) or {}
-    domains = data.pop("domains", None)
+    layers = _layers(document.data, overrides or [], folder)
+    data = layers.merged()
+    defaults, domains = data.pop("defaults", None) or {}, data.pop("domains", None)
     shared = _shared_settings(data, document, problems)
     adapt = shared.adapt if shared else _adapt_alone(data)
     problems += _default_problems(defaults, document)
@@ -133,8 +137,27 @@ def parse_bank_spec(
                 _check_meaning(domain, adapt, document, problems)
     if problems or shared is None:
         raise SpecError(source, problems)
-    base = shared.base if shared.base == "mini" else uris.rooted(shared.base, folder)
-    return shared.model_copy(update={"base": base, "domains": validated})
+    update = {"base": _rooted_base(shared.base, folder), "domains": validated}
+    return shared.model_copy(update=update).laid_from(layers)
+
+
+def _layers(data: dict[str, Any], overrides: list[str], folder: str) -> Layers:
+    """Return what the bundle, the file and the command line say."""
+    file = apply_overrides(data, overrides)
+    base = file.get("base", MINI)
+    return Layers(
+        bundle=read_bundle_settings(
+            _rooted_base(base, folder) if isinstance(base, str) else base,
+            sections=BankSpec.model_fields,
+            of_domains=DomainSpec.model_fields,
+        ),
+        file=file,
+        command_line=apply_overrides({}, overrides),
+    )
+
+
+def _rooted_base(base: str, folder: str) -> str:
+    return base if base == MINI else uris.rooted(base, folder)
 
 
 def _shared_settings(

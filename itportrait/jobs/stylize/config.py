@@ -2,14 +2,17 @@
 
 from typing import Any, Literal, Self
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from itportrait.adapt.config import AdaptConfig, misfits, resolve
 from itportrait.adapt.domain import DomainSpec, pictures_places
 from itportrait.align.config import AlignConfig
 from itportrait.bank.gate import FloorsConfig
 from itportrait.bank.version import BankVersion
-from itportrait.config import Settings, apply_overrides
+from itportrait.bundle.places import MINI
+from itportrait.config import Settings, apply_overrides, merge
+from itportrait.configuration.bundle_settings import read_bundle_settings
+from itportrait.configuration.layers import LayeredSettings, Layers
 from itportrait.configuration.places import refuse_temporary
 from itportrait.configuration.yaml_files import read_mapping
 from itportrait.engine.config import ResourcesConfig
@@ -53,11 +56,15 @@ class TrackingConfig(Settings):
     """Name of the MLflow experiment."""
 
 
-class JobConfig(Settings):
+_OF_DOMAINS = tuple(name for name in DomainSpec.model_fields if name != "name")
+
+
+class JobConfig(LayeredSettings):
     """The whole of `workflows/stylize_dataset.py`."""
 
-    bundle: str = "mini"
-    """Model bundle: `mini`, a folder, or a URI."""
+    bundle: str = MINI
+    """Model bundle: `mini`, a folder, or a URI. Its `settings.yaml`, where it has one, lies under
+    the job's own settings."""
     input: str = ""
     """Folder, glob, list file, Parquet table or tar shards of photos, on any storage."""
     output: str = ""
@@ -66,6 +73,8 @@ class JobConfig(Settings):
     bank: str = ""
     """Folder or URI of the style bank. Styles are read from it, and live adaptations are published
     to it."""
+    defaults: dict[str, Any] = Field(default_factory=dict)
+    """Settings that lie under those of every domain that is specified here."""
     domains: tuple[str | DomainSpec, ...] = ()
     """Style domains. A name means the champion of that name in the bank. A specification is adapted
     before the photos are stylized, unless the bank holds it already."""
@@ -97,14 +106,25 @@ class JobConfig(Settings):
     resources: ResourcesConfig = ResourcesConfig()
     """Resources of the tasks, retries, and the lease on the output."""
 
+    @field_validator("defaults")
+    @classmethod
+    def _defaults_are_of_domains(cls, value: dict[str, Any]) -> dict[str, Any]:
+        for key in value:
+            if key not in _OF_DOMAINS:
+                raise ValueError(str(UnknownNameError("key", key, list(_OF_DOMAINS))))
+        return value
+
     @field_validator("domains", mode="before")
     @classmethod
-    def _parse_domains(cls, value: Any) -> Any:
+    def _parse_domains(cls, value: Any, info: ValidationInfo) -> Any:
         # Not left to the union: its errors would tell of the branch that nobody meant.
         if not isinstance(value, list | tuple):
             raise ValueError("expected a list of names and specifications")
+        defaults = info.data.get("defaults", {})
         return tuple(
-            DomainSpec.parse(v, source=_which(v, index)) if isinstance(v, dict) else _domain_name(v)
+            DomainSpec.parse(merge(defaults, v), source=_which(v, index))
+            if isinstance(v, dict)
+            else _domain_name(v)
             for index, v in enumerate(value)
         )
 
@@ -233,7 +253,7 @@ class JobConfig(Settings):
             "--input": self.input,
             "--output": self.output,
             "--bank": self.bank if self.domains else "",
-            "bundle": "" if self.bundle == "mini" else self.bundle,
+            "bundle": "" if self.bundle == MINI else self.bundle,
             "tracking.uri": self.tracking.uri,
             **pictures_places(self.specifications().values()),
         }
@@ -263,7 +283,7 @@ def load_job(
     required: tuple[str, ...] = ("input", "output"),
     **given: str,
 ) -> JobConfig:
-    """Read a job's configuration.
+    """Read a job's configuration, and lay it over the settings that come with its bundle.
 
     Args:
         path: YAML file or URI; None: defaults. Relative references are taken from its folder.
@@ -274,13 +294,21 @@ def load_job(
         given: `input`, `output`, `bank` from the command line; empty ones are left to the file.
 
     Raises:
-        NoInputError: there is no such file.
+        NoInputError: there is no such file, or the bundle's settings cannot be read.
         InvalidArgumentError: names every offending key; or input or output are missing, or a place
             would be lost with the job.
     """
-    data = apply_overrides(read_mapping(path) if path else {}, overrides or [])
-    data |= {name: value for name, value in given.items() if value}
-    config = JobConfig.parse(data, source=path or "configuration")
+    named: dict[str, Any] = {name: value for name, value in given.items() if value}
+    data = apply_overrides(read_mapping(path) if path else {}, overrides or []) | named
+    chosen_here = {} if domains is None else {"domains": domains}
+    layers = Layers(
+        bundle=read_bundle_settings(
+            data.get("bundle", MINI), sections=JobConfig.model_fields, of_domains=_OF_DOMAINS
+        ),
+        file=data,
+        command_line=apply_overrides({}, overrides or []) | named | chosen_here,
+    )
+    config = JobConfig.parse(layers.merged(), source=path or "configuration").laid_from(layers)
     if domains is not None:
         known = config.specifications()
         chosen = tuple(known.get(name) or check_domain(name) for name in domains)
@@ -303,7 +331,7 @@ def _absolute_places(config: JobConfig, folder: str) -> dict[str, Any]:
     """Make local paths absolute: Ray's workers run in other folders."""
     bank = config.bank or uris.join(config.output or ".", "bank")
     bundle = config.bundle
-    if bundle != "mini":
+    if bundle != MINI:
         bundle = uris.absolute(bundle)
     domains = tuple(d.rooted(folder) if isinstance(d, DomainSpec) else d for d in config.domains)
     return {

@@ -42,7 +42,7 @@ def write_run(job: StylizeJob, status: str) -> str:
 
 
 def run_data(job: StylizeJob, status: str) -> dict[str, Any]:
-    """Return what run.json holds: configuration, fingerprints, ids, counts, timings, cost."""
+    """Return what run.json holds: settings, where they are from, ids, counts, timings, cost."""
     now = dt.datetime.now(dt.UTC)
     stages, deliverables = _stages(job), _deliverables(job)
     costs = [*stages.values(), *deliverables.values()]
@@ -53,6 +53,7 @@ def run_data(job: StylizeJob, status: str) -> dict[str, Any]:
         "itportrait": itportrait.__version__,
         "python": platform.python_version(),
         "config": _redacted(job.config.model_dump(mode="json")),
+        "settings_from": job.config.settings_from,
         "models": {"id": job.model_id, "key": bundle_key(job.config.bundle)},
         "fingerprints": {recipe.name: recipe.fingerprint for recipe in job.recipes()},
         "domains": {
