@@ -151,7 +151,8 @@ def test_photos_to_codes_and_a_mesh_without_ray(tmp_path):
     (tmp_path / "photos" / "truth.parquet").unlink()
     out = f"{tmp_path}/out"
     assert "ok: 2" in call("align", f"{tmp_path}/photos", out, "--set", "align.size=128")
-    steps = ["--set", "invert.steps=2", "--set", "invert.statistics_samples=128"]
+    steps = ["--set", "invert.method=w_plus", "--set", "invert.steps=2"]
+    steps += ["--set", "invert.statistics_samples=128"]
     assert "ok: 2" in call("invert", out, *steps)
     mesh = f"{tmp_path}/head.ply"
     text = call("export-mesh", out, "portrait-00001", "--to", mesh, "--resolution", "48")

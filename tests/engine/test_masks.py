@@ -20,6 +20,7 @@ SIZE = 96
 SETTINGS = [
     "ingest.shard_size=2",
     "align.size=64",
+    "invert.method=w_plus",
     "invert.steps=1",
     "invert.statistics_samples=64",
     "invert.batch_size=1",

@@ -22,6 +22,7 @@ from itportrait.training.trained_domain import RESULT
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
 WORDS = {"name": "bronze", "mode": "text", "prompt": "a bronze statue"}
 SPEC = """
+base: models  # without settings of its own
 adapt: {apt: {batch: 3}}
 domains:
   bronze: {mode: text, prompt: a bronze statue}
@@ -36,6 +37,11 @@ def job(spec: dict | None = None, adapt: dict | None = None) -> DomainJob:
         align=AlignConfig(),
         model_id="model",
     )
+
+
+def bank_spec():
+    """Return the specification, on the embedded models without their own settings."""
+    return parse_bank_spec(SPEC).model_copy(update={"base": "mini"})
 
 
 def published(tmp_path, fingerprint: str) -> Bank:
@@ -74,21 +80,21 @@ def test_a_domain_whose_fingerprint_is_the_same_in_both_has_no_former_one():
 def test_a_build_leaves_a_domain_of_the_first_release_as_it_is(tmp_path):
     wanted = job(adapt={"apt": {"batch": 3}})
     bank = published(tmp_path, wanted.former)
-    plan = plan_build(parse_bank_spec(SPEC), bank, model_id="model", date="2026-01-01")
+    plan = plan_build(bank_spec(), bank, model_id="model", date="2026-01-01")
     assert plan.jobs == ()
     assert [result.outcome for result in plan.settled] == [Outcome.UNCHANGED]
 
 
 def test_a_text_domain_stands_when_settings_of_pictures_change(tmp_path):
     bank = published(tmp_path, job().fingerprint)
-    plan = plan_build(parse_bank_spec(SPEC), bank, model_id="model", date="2026-01-01")
+    plan = plan_build(bank_spec(), bank, model_id="model", date="2026-01-01")
     assert [result.outcome for result in plan.settled] == [Outcome.UNCHANGED]
 
 
 def test_a_change_of_adaptation_makes_every_domain_again(tmp_path, monkeypatch):
     bank = published(tmp_path, job().fingerprint)
     monkeypatch.setattr(itportrait.adapt.version, "VERSION", 2)
-    plan = plan_build(parse_bank_spec(SPEC), bank, model_id="model", date="2026-01-01")
+    plan = plan_build(bank_spec(), bank, model_id="model", date="2026-01-01")
     assert [planned.spec.name for planned in plan.jobs] == ["bronze"]
 
 

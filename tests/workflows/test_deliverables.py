@@ -32,7 +32,7 @@ SIZE, FRAMES = 128, 4
 CONFIG = f"""
 bundle: mini
 domains: [faint, clown]
-invert: {{steps: 6, statistics_samples: 256}}
+invert: {{method: w_plus, steps: 6, statistics_samples: 256}}
 stylize: {{views_deg: [], metrics: false, turntable_frames: {FRAMES}}}
 publish:
   portraits: 0

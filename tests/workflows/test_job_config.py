@@ -26,7 +26,8 @@ def test_demo_has_three_kinds_of_domains_with_their_pictures(monkeypatch, tmp_pa
 
 
 def test_production_recipe_is_valid():
-    config = load_job(str(REPOSITORY / "configs" / "ffhq512.yaml"), input="in", output="s3://b/out")
+    path, places = REPOSITORY / "configs" / "ffhq512.yaml", {"input": "in", "output": "s3://b/out"}
+    config = load_job(str(path), ["bundle=models/ffhq512"], **places)
     assert config.bank == "s3://b/out/bank"
     assert config.resources.invert.gpus == 1
 
@@ -120,7 +121,8 @@ def test_configuration_does_not_load_the_models():
     ],
 )
 def test_shard_has_as_many_photos_as_its_memory_holds(settings, expected):
-    config = load_job(None, settings, input="in", output="out")
+    plain = ["bundle=models", *settings]  # its own settings would lie under these
+    config = load_job(None, plain, input="in", output="out")
     assert config.shard_size() == expected
 
 

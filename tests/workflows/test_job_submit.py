@@ -25,7 +25,7 @@ domains:
   - {name: zombie, mode: text, prompt: a zombie, source_prompt: a photo of a person, steps: 500}
 adapt: {probe: {every: 5, count: 2, images: 1}}
 ingest: {shard_size: 1}
-invert: {steps: 4, statistics_samples: 256}
+invert: {method: w_plus, steps: 4, statistics_samples: 256}
 stylize: {views_deg: [], metrics: false}
 publish: {portraits: 0, review: 0}
 resources: {in_flight: 3, lease_wait_s: 5}

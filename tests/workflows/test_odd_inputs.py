@@ -16,7 +16,7 @@ CONFIG = """
 bundle: mini
 ingest: {shard_size: 16}
 align: {size: 128}
-invert: {steps: 1, batch_size: 4, statistics_samples: 256}
+invert: {method: w_plus, steps: 1, batch_size: 4, statistics_samples: 256}
 domains: [clown]
 stylize: {views_deg: [], metrics: false}
 publish: {portraits: 2, turntables: 0, deliverables: {pasted: true}}

@@ -23,7 +23,7 @@ CONFIG = """
 bundle: mini
 ingest: {shard_size: 2}
 align: {size: 128}
-invert: {steps: 4, batch_size: 2, statistics_samples: 256}
+invert: {method: w_plus, steps: 4, batch_size: 2, statistics_samples: 256}
 domains:
   - {name: zombie, mode: text, prompt: a zombie, source_prompt: a photo of a person, steps: 2}
   - clown
