@@ -48,6 +48,7 @@ def main(arguments: list[str] | None = None) -> int:
 def build(args: argparse.Namespace) -> int:
     """Specification -> what changed -> train, score, gate, publish each -> table."""
     spec = load_bank_spec(args.spec, args.set)
+    spec.check_names(args.domains)
     date = check_date(args.date)
     if args.mlflow not in ("", "none"):
         check_uri(args.mlflow)
@@ -69,6 +70,8 @@ def build(args: argparse.Namespace) -> int:
         )
         for warning in said_of({job.spec.name: job.warnings for job in plan.jobs}):
             print(f"warning: {warning}", file=sys.stderr, flush=True)
+        if plan.jobs and (begun := bank.beginning()):
+            print(begun, file=sys.stderr, flush=True)
         # A night without changes starts no Ray at all.
         session = ray_session(args.address) if plan.jobs else nullcontext()
         name, tags = f"bank-{plan.bank_id}", {"date": date, "kind": "build"}

@@ -58,8 +58,8 @@ def start(args: argparse.Namespace) -> int:
         model_id = known_model_id(config, backend.executor())
         retry_failed = args.retry == "failed"
         job = StylizeJob(config, model_id, backend, retry_failed=retry_failed, strict=args.strict)
-        for warning in job.said_of_domains():
-            print(f"warning: {warning}", file=sys.stderr, flush=True)
+        for line in job.said_before():
+            print(line, file=sys.stderr, flush=True)
         return show_plan(job) if args.dry_run else run(job)
 
 

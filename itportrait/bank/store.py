@@ -65,6 +65,15 @@ class Bank:
             )
         return self
 
+    def beginning(self) -> str:
+        """Return what to tell people before something is published here; "" where a bank stands."""
+        if self.exists():
+            return ""
+        return (
+            f"no bank at {uris.redact(self.uri)} yet: one is begun there; if the place is "
+            "mistyped, stop, and give --bank again"
+        )
+
     def domains(self) -> list[str]:
         """Return the names of all domains that have a champion, sorted."""
         found = self.index()["domains"]

@@ -145,6 +145,8 @@ def adapt(
     if strict:
         refuse_warnings({name: warnings})
     if version is None:
+        if begun := styles.beginning():
+            print(begun, file=sys.stderr)
         task = replace(task, warnings=tuple(warnings))
         trained = adapt_here(task, device=device, on_report=_print_report)
         version = publish_trained(trained, styles, job.gate)

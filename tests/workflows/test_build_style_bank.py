@@ -53,6 +53,15 @@ def test_wrong_specification_and_date_end_with_2_before_anything_starts(place):
     assert not (place / "bank").exists()
 
 
+def test_a_name_that_is_no_domain_is_refused_before_a_bank_is_begun(tmp_path, capsys):
+    from workflows.build_style_bank import main
+
+    arguments = ["--spec", f"{ROOT}/configs/bank.yaml", "--bank", f"{tmp_path}/bank"]
+    assert main([*arguments, "--domains", "zombie,vampire", "--mlflow", "none"]) == 2
+    assert "unknown domain 'vampire'; known: alien, bronze" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.slow
 def test_second_build_leaves_with_75_while_the_bank_is_held(place):
     with Lease(str(place / "bank"), what="another build"):

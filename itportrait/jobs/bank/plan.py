@@ -7,7 +7,7 @@ from enum import StrEnum
 from itportrait.adapt import DomainSpec
 from itportrait.bank.store import Bank
 from itportrait.config import fingerprint
-from itportrait.errors import InvalidArgumentError, ItportraitError, UnknownNameError
+from itportrait.errors import InvalidArgumentError, ItportraitError
 from itportrait.io import uris
 from itportrait.jobs.bank.spec import BankDomain, BankSpec
 from itportrait.tracking import default_spool
@@ -89,9 +89,7 @@ def plan_build(
     Raises:
         UnknownNameError: `only` names a domain that the specification lacks.
     """
-    for name in only:
-        if name not in spec.domains:
-            raise UnknownNameError("domain", name, list(spec.domains))
+    spec.check_names(only)
     bank_id = f"{date}-{fingerprint(uris.absolute(bank.uri), spec.for_names())[:8]}"
     spool = None if tracking_uri in ("", "none") else str(default_spool(tracking_uri))
     tracking = TrackingTarget(uri=tracking_uri, parent=f"bank-{bank_id}", spool=spool)

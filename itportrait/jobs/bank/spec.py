@@ -1,6 +1,6 @@
 """The specification of a style bank: YAML with inherited defaults, validated whole, with lines."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Protocol
 
@@ -76,6 +76,16 @@ class BankSpec(LayeredSettings):
     """When a candidate becomes champion."""
     train: TrainConfig = Field(default_factory=TrainConfig)
     """Workers, retries and time limit of a domain's training."""
+
+    def check_names(self, names: Iterable[str]) -> None:
+        """Refuse a name that is no domain of the bank.
+
+        Raises:
+            UnknownNameError: lists the known ones.
+        """
+        for name in names:
+            if name not in self.domains:
+                raise UnknownNameError("domain", name, list(self.domains))
 
     def for_names(self) -> dict[str, Any]:
         """Return what names of builds are made of."""

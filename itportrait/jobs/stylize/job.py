@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from itportrait.bank.store import Bank
 from itportrait.bank.version import BankVersion
 from itportrait.config import fingerprint
 from itportrait.engine.config import StageShare
@@ -141,6 +142,12 @@ class StylizeJob:
     def said_of_domains(self) -> list[str]:
         """Return the warnings of all domains, each with its domain's name."""
         return said_of(self.warnings)
+
+    def said_before(self) -> list[str]:
+        """Return what people should know before any work: a bank that is begun, and warnings."""
+        publishes = any(domain.recipe is None for domain in self.domains)
+        begun = Bank(self.config.bank).beginning() if publishes else ""
+        return [*([begun] if begun else []), *(f"warning: {x}" for x in self.said_of_domains())]
 
     def failed_domains(self) -> list[Domain]:
         """Return the domains that could not be adapted."""

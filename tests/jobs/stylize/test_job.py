@@ -102,6 +102,18 @@ def test_photos_to_stylized_portraits_and_a_second_run_that_finds_all_done(place
     assert pages == {path.name: path.stat().st_mtime_ns for path in (out / "gallery").iterdir()}
 
 
+def test_a_bank_that_is_begun_is_said_before_anything_is_made(place, tmp_path):
+    """A place that is mistyped looks like a bank that does not stand yet."""
+    bank = str(tmp_path / "bnak")
+    settings = config(place, bank=bank, output=str(tmp_path / "out"))
+    model_id = load_bundle(settings.bundle).model_id
+    (said,) = StylizeJob(settings, model_id, HereBackend()).said_before()
+    assert said.startswith(f"no bank at {bank} yet: one is begun there; if the place is mistyped")
+    nothing = settings.model_copy(update={"domains": ()})
+    assert StylizeJob(nothing, model_id, HereBackend()).said_before() == []
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_words_that_no_model_knows_are_said_everywhere(place):
     prompt = {**ZOMBIE, "name": "odd", "prompt": "a qwzx flibber"}
     strange = {"size": 64, "encoder_camera_distance": 1e-6}  # all people are, to tiny models
