@@ -18,7 +18,7 @@ import time
 from itportrait.comparison.cells import plan_cells
 from itportrait.comparison.compute import CellCompute
 from itportrait.comparison.config import ComparisonConfig, load_comparison
-from itportrait.comparison.portraits import prepare_portraits
+from itportrait.comparison.portraits import prepare_portraits, require_photos
 from itportrait.comparison.report import RUN, ComparisonReport
 from itportrait.comparison.run import ComparisonRun
 from itportrait.comparison.show import write_page
@@ -27,7 +27,7 @@ from itportrait.configuration.places import refuse_temporary, runs_folder
 from itportrait.io import uris
 from itportrait.io.lease import Lease
 from itportrait.jobs.endings import EXIT_FAILED, run_job
-from itportrait.jobs.model_id import find_model_id
+from itportrait.jobs.model_id import find_model_id, require_bundle
 from itportrait.on_ray.backend import RayBackend
 from itportrait.on_ray.session import ray_session, stop_on_sigterm
 from itportrait.on_ray.shared_places import check_shared
@@ -45,6 +45,8 @@ def main(arguments: list[str] | None = None) -> int:
             check_uri(args.mlflow)
         places = config.places() | {"--mlflow": args.mlflow}
         refuse_temporary(places)
+        require_bundle(config.base)
+        require_photos(config)
         with (
             stop_on_sigterm(),
             Lease(config.output, what="compare_methods") as lease,

@@ -13,6 +13,7 @@ from itportrait.comparison.config import ComparisonConfig
 from itportrait.config import fingerprint
 from itportrait.engine.progress import Progress
 from itportrait.errors import NoInputError
+from itportrait.ingest import list_sources
 from itportrait.io import uris
 from itportrait.io.kept import kept
 from itportrait.io.lease import Lease
@@ -80,6 +81,16 @@ class Portrait:
     def record_id(self) -> str:
         """Return the id of its rows."""
         return self.inverted.record_id
+
+
+def require_photos(config: ComparisonConfig) -> None:
+    """Refuse photos that are not there, before anything is made of them.
+
+    Raises:
+        NoInputError: names the place and what was looked for.
+    """
+    if not config.drawn:
+        next(iter(list_sources(config.portraits)))
 
 
 def prepare_portraits(

@@ -38,6 +38,18 @@ def find_model_id(
     return run_patiently(executor, call)
 
 
+def require_bundle(bundle: str) -> None:
+    """Refuse a bundle that is not there, before anything is made for it.
+
+    Raises:
+        MissingModelError: names the command that makes or imports it.
+    """
+    if bundle_key(bundle) is None:
+        from itportrait.bundle import load_bundle
+
+        load_bundle(bundle)
+
+
 def bundle_key(bundle: str) -> str | None:
     """Return a digest of a bundle's `model.json`, or None where it cannot be read."""
     try:

@@ -37,6 +37,13 @@ def test_wrong_settings_and_a_held_output_end_it_before_anything_starts(tmp_path
     assert main(["--config", str(config), "--set", "methods={jojogam: {}}"]) == 2
     assert "jojogan" in capsys.readouterr().err
     assert main(["--config", str(config), "--mlflow", "runs/mlflow"]) == 2
+    assert main(["--config", str(config), "--mlflow", "none"]) == 2
+    assert "no model bundle at" in capsys.readouterr().err
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "model.json").write_text("{}")
+    absent = ["--set", f"portraits={tmp_path}/photos"]
+    assert main(["--config", str(config), "--mlflow", "none", *absent]) == 2
+    assert "no input found" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
     with Lease(str(tmp_path / "out"), what="another comparison"):
         assert main(["--config", str(config), "--mlflow", "none"]) == 75
