@@ -112,39 +112,17 @@ def _ray_limits(origins: Tensor, directions: Tensor, side: float) -> tuple[Tenso
     return near, far
 
 
-def fine_depths(
-    depths: Tensor, weights: Tensor, count: int, rng: torch.Generator | None, random: bool
-) -> Tensor:
-    """Draw depths where the coarse pass found weight, by its inverse cumulative distribution.
+def fine_quantiles(rays: Tensor, count: int, rng: torch.Generator | None, random: bool) -> Tensor:
+    """Return quantiles of fine samples for rays `[N, M, 3]`.
 
     Args:
-        depths: coarse `[N, M, K]`.
-        weights: of the K - 1 intervals, `[N, M, K - 1]`.
-        count: depths to draw.
+        rays: their origins.
+        count: samples of a ray.
         rng: for random draws.
-        random: uniform quantiles; else evenly spaced ones, 0 and 1 included.
-
-    Returns:
-        `[N, M, count]`, unsorted where random.
+        random: uniform quantiles `[N, M, count]`; else evenly spaced ones `[count]`, 0 and 1
+            included.
     """
-    with torch.no_grad():
-        batch, rays, _ = depths.shape
-        depths, weights = depths.flatten(0, 1), weights.flatten(0, 1)
-        smooth = F.max_pool1d(weights[:, None], 2, stride=1, padding=1)
-        weights = F.avg_pool1d(smooth, 2, stride=1)[:, 0] + 0.01
-        middles = 0.5 * (depths[:, 1:] + depths[:, :-1])
-        pdf = weights[:, 1:-1] + 1e-5
-        cdf = F.pad(torch.cumsum(pdf / pdf.sum(1, keepdim=True), dim=1), (1, 0))
-        if random:
-            u = random_like(torch.rand, (len(cdf), count), cdf.device, rng).to(cdf.dtype)
-        else:
-            u = torch.linspace(0, 1, count, device=cdf.device, dtype=cdf.dtype)
-            u = u.expand(len(cdf), count).contiguous()
-        upper = torch.searchsorted(cdf, u, right=True)
-        lower = (upper - 1).clamp_min(0)
-        upper = upper.clamp_max(cdf.shape[1] - 1)
-        cdf_low, cdf_high = cdf.gather(1, lower), cdf.gather(1, upper)
-        span = cdf_high - cdf_low
-        span = torch.where(span < 1e-5, 1.0, span)
-        low, high = middles.gather(1, lower), middles.gather(1, upper)
-        return (low + (u - cdf_low) / span * (high - low)).view(batch, rays, count)
+    if random:
+        drawn = random_like(torch.rand, (rays[..., 0].numel(), count), rays.device, rng)
+        return drawn.to(rays.dtype).view(*rays.shape[:2], count)
+    return torch.linspace(0, 1, count, device=rays.device, dtype=rays.dtype)

@@ -12,9 +12,16 @@ from torch import Tensor
 from itportrait.generator import renderer
 from itportrait.generator.config import GeneratorConfig
 from itportrait.geometry.planes import PLANE_AXES
-from itportrait.ops.render_rays import RENDER_RAYS, Composite, Space, render_rays
+from itportrait.ops.render_rays import (
+    RENDER_RAYS,
+    Composite,
+    Space,
+    render_rays,
+    render_refined,
+)
 from itportrait.ops.render_rays.marching import march_weights, sample_weights
 from itportrait.ops.render_rays.reference import composite, masked, ray_points
+from itportrait.ops.render_rays.refining import draw_depths
 from itportrait.ops.sample_planes import sample_planes
 
 
@@ -71,15 +78,25 @@ class Volume:
         Returns:
             What the rays carry, its colors without margin; and the sorted depths `[N, M, K]`.
         """
-        coarse = renderer.coarse_depths(origins, directions, self.config.rendering, rng, random)
-        if RENDER_RAYS.is_native(self.planes, origins, directions, coarse, *self.decoder.layers()):
-            return self._in_one_op(origins, directions, coarse, random, rng, with_weights)
-        depths, sigma, colors = self._sample_rays(origins, directions, coarse, random, rng)
+        config = self.config.rendering
+        coarse = renderer.coarse_depths(origins, directions, config, rng, random)
+        inputs = self.planes, origins, directions, coarse, *self.decoder.layers()
+        quantiles = None
+        if count := config.depth_resolution_importance:
+            quantiles = renderer.fine_quantiles(origins, count, rng, random)
+        if RENDER_RAYS.is_native(*inputs):
+            if quantiles is None:
+                return render_rays(*inputs, self.space, with_weights=with_weights), coarse
+            keep = 1 if config.merge_coarse else 2
+            return render_refined(
+                *inputs, quantiles, self.space, keep=keep, with_weights=with_weights
+            )
+        depths, sigma, colors = self._sample_rays(origins, directions, coarse, quantiles)
         order = None
         if len(colors) > 1:
             depths, order = torch.sort(depths, dim=-1)
             sigma = sigma.gather(-1, order)
-        weights = march_weights(depths, sigma, self.config.rendering.density_gain)
+        weights = march_weights(depths, sigma, config.density_gain)
         per_sample = sample_weights(weights)
         if order is not None:
             # Colors stay where they were sampled; their weights travel instead: C times less.
@@ -90,58 +107,28 @@ class Volume:
         ).sum(0)
         return composite(features, weights, depths, with_weights), depths
 
-    def _in_one_op(
-        self,
-        origins: Tensor,
-        directions: Tensor,
-        coarse: Tensor,
-        random: bool,
-        rng: torch.Generator | None,
-        with_weights: bool,
-    ) -> tuple[Composite, Tensor]:
-        """Render rays by the op that keeps no samples.
-
-        Coarse samples that are kept are evaluated again: the op knows no other way to them, and
-        storing them is what it avoids.
-        """
-        config = self.config.rendering
-        depths = coarse
-        rays = self.planes, origins, directions
-        if (count := config.depth_resolution_importance) > 0:
-            with torch.no_grad():
-                density = self.decoder.layers(slice(0, 1))
-                guide = render_rays(*rays, depths, *density, self.space, with_weights=True).weights
-                assert guide is not None
-                fine = renderer.fine_depths(depths, guide, count, rng, random)
-                kept = depths if config.merge_coarse else depths[..., ::2]
-                depths = torch.sort(torch.cat([kept, fine], dim=-1), dim=-1).values
-        layers = self.decoder.layers()
-        return render_rays(*rays, depths, *layers, self.space, with_weights=with_weights), depths
-
     def _sample_rays(
         self,
         origins: Tensor,
         directions: Tensor,
         coarse: Tensor,
-        random: bool,
-        rng: torch.Generator | None,
+        quantiles: Tensor | None,
     ) -> tuple[Tensor, Tensor, list[Tensor]]:
         """Return depths and sigma `[N, M, K]`, and colors in one or two parts of `[N, M, k, C]`."""
         config = self.config.rendering
-        count = config.depth_resolution_importance
 
         def evaluate(depths: Tensor) -> tuple[Tensor, Tensor]:
             sigma, color = self.evaluate(ray_points(origins, directions, depths))
             return sigma.view(depths.shape), color.view(*depths.shape, -1)
 
-        if count == 0:
+        if quantiles is None:
             sigma, color = evaluate(coarse)
             return coarse, sigma, [color]
         if config.merge_coarse:
             sigma, color = evaluate(coarse)
             with torch.no_grad():
                 weights = march_weights(coarse, sigma, config.density_gain)
-            fine = renderer.fine_depths(coarse, weights, count, rng, random)
+            fine = draw_depths(coarse, weights, quantiles)
             fine_sigma, fine_color = evaluate(fine)
             depths = torch.cat([coarse, fine], dim=-1)
             return depths, torch.cat([sigma, fine_sigma], dim=-1), [color, fine_color]
@@ -150,7 +137,7 @@ class Volume:
             sigma = self.decoder.density(self.features(points))
             sigma = masked(sigma.view(*points.shape[:2], 1), points, self.space).view(coarse.shape)
             weights = march_weights(coarse, sigma, config.density_gain)
-            fine = renderer.fine_depths(coarse, weights, count, rng, random)
+            fine = draw_depths(coarse, weights, quantiles)
             depths = torch.sort(torch.cat([coarse[..., ::2], fine], dim=-1), dim=-1).values
         sigma, color = evaluate(depths)
         return depths, sigma, [color]

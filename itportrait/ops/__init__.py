@@ -8,11 +8,12 @@ def all_ops() -> list[Op]:
     from itportrait.ops.bias_act import BIAS_ACT
     from itportrait.ops.decode_features import DECODE_FEATURES
     from itportrait.ops.modulated_conv import MODULATED_CONV
-    from itportrait.ops.render_rays import RENDER_RAYS
+    from itportrait.ops.render_rays import RENDER_RAYS, RENDER_REFINED
     from itportrait.ops.sample_planes import SAMPLE_PLANES
     from itportrait.ops.upfirdn2d import UPFIRDN2D
 
-    return [MODULATED_CONV, UPFIRDN2D, BIAS_ACT, RENDER_RAYS, SAMPLE_PLANES, DECODE_FEATURES]
+    rays = [RENDER_RAYS, RENDER_REFINED]
+    return [MODULATED_CONV, UPFIRDN2D, BIAS_ACT, *rays, SAMPLE_PLANES, DECODE_FEATURES]
 
 
 __all__ = ["Op", "all_ops"]

@@ -94,6 +94,14 @@ def cases(name):
             ((draw(2, 3, 32, 9, 7), *rays(2, 17, 16), *large, space, False), {}),
             ((draw(2, 3, 32, 9, 7), *rays(2, 3, 5), *guide, space, True), {}),
         ],
+        "render_refined": [
+            (
+                (draw(2, 3, 16, 9, 7), *rays(2, 16, 37), *small, draws(2, 16, 20), boxed, 2, True),
+                {},
+            ),
+            ((draw(2, 3, 32, 9, 7), *rays(2, 17, 4), *large, evenly(5), space, 1, True), {}),
+            ((draw(1, 3, 32, 9, 7), *rays(1, 3, 2), *guide, draws(1, 3, 1), boxed, 1, False), {}),
+        ],
         "sample_planes": [((planes, points, ((0, 1), (0, 2), (2, 0))), {})],
         "decode_features": [
             (
@@ -122,6 +130,16 @@ def rays(batch, count, samples):
     directions = draw(batch, count, 3, scale=0.3, seed=6) + torch.tensor([0.0, 0.0, 1.0])
     depths = torch.rand(batch, count, samples, generator=torch.Generator().manual_seed(7))
     return origins, directions / directions.norm(dim=2, keepdim=True), 1.8 * depths.sort(-1).values
+
+
+def draws(*shape):
+    """Return random quantiles."""
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(8))
+
+
+def evenly(count):
+    """Return evenly spaced quantiles, 0 and 1 included."""
+    return torch.linspace(0, 1, count)
 
 
 def mapped(value, function):

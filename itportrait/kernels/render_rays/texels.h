@@ -79,6 +79,15 @@ struct Texels {
     }
   }
 
+  // Asks for the texels around points, which are soon to be read, or written as well.
+  template <bool WRITTEN>
+  void fetch(const float* texels, int64_t first, int64_t count) const {
+    for (int64_t k = first; k < first + count; ++k)
+      for (int i = 0; i < 12; ++i)
+        for (int c = 0; c < CV; ++c)
+          __builtin_prefetch(texels + corner[i][k] + c * LANES, WRITTEN, 3);
+  }
+
   // Adds gradients [C] of the features of a point to the texels around it.
   void scatter(float* texels, const float* grad, int64_t k) const {
     Vector value[CV];

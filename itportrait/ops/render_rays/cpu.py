@@ -1,10 +1,11 @@
-"""`render_rays` on a CPU in native code.
+"""`render_rays` and `render_refined` on a CPU in native code.
 
 The chain of library calls stores features, hidden units and colors of every sample, and passes over
-each several times. Ours takes a tile of sixteen rays, which read the planes together and are then
-decoded and weighed one by one within the near caches, and marches again on the way back: what is
-kept does not grow with the rays. Samples that no light reaches, or that hold nothing, are not
-decoded to their end.
+each several times. Ours takes a tile of sixteen rays, which read the planes together, sixteen
+depths after another, and asks for the next texels while it decodes those that are there. A sample's
+hidden units are kept until the shares of light are known: a sample that both passes render is
+decoded once, and one that no light reaches is not decoded. The way back marches again, so that what
+is kept does not grow with the rays.
 """
 
 import ctypes
@@ -56,13 +57,41 @@ def render_rays_cpu(
     with_weights: bool,
 ) -> Composite:
     """Sample, decode and composite; float32, differentiable once, in all but the depths."""
+    rays = planes, origins, directions, depths.detach()
+    return _render(rays, layer_rows(hidden, output), space, with_weights)[0]
+
+
+def render_refined_cpu(
+    planes: Tensor,
+    origins: Tensor,
+    directions: Tensor,
+    depths: Tensor,
+    hidden: Layer,
+    output: Layer,
+    quantiles: Tensor,
+    space: Space,
+    keep: int,
+    with_weights: bool,
+) -> tuple[Composite, Tensor]:
+    """Do both passes in one: a sample that both render is decoded once."""
+    rays = planes, origins, directions, depths.detach()
     layers = layer_rows(hidden, output)
-    features, alpha, distance, weights = _RenderRays.apply(
-        planes, origins, directions, depths.detach(), *layers, space, with_weights
+    return _render(rays, layers, space, with_weights, quantiles.detach(), keep)
+
+
+def _render(
+    rays: Sequence[Tensor],
+    layers: Sequence[Tensor],
+    space: Space,
+    with_weights: bool,
+    quantiles: Tensor | None = None,
+    keep: int = 1,
+) -> tuple[Composite, Tensor]:
+    features, alpha, distance, weights, depths = _RenderRays.apply(
+        *rays, *layers, space, with_weights, quantiles, keep
     )
-    return Composite(
-        features, alpha[..., None], distance[..., None], weights if with_weights else None
-    )
+    found = weights if with_weights else None
+    return Composite(features, alpha[..., None], distance[..., None], found), depths
 
 
 class _RenderRays(torch.autograd.Function):
@@ -79,16 +108,20 @@ class _RenderRays(torch.autograd.Function):
         bias2: Tensor,
         space: Space,
         with_weights: bool,
+        quantiles: Tensor | None,
+        keep: int,
     ) -> tuple[Tensor, ...]:
         texels = planes.permute(0, 3, 4, 1, 2).contiguous()  # no copy of channels-last planes
         rays = [t.contiguous() for t in (origins, directions, depths)]
+        quantiles = None if quantiles is None else quantiles.contiguous()
         layers = [t.contiguous() for t in (weight1, bias1, weight2, bias2)]
-        batch, count, samples = depths.shape
+        batch, count = depths.shape[:2]
+        rendered = _rendered_depths(rays[2], quantiles, keep)
         outputs = [
             texels.new_empty(batch, count, bias2.shape[1] - 1),
             texels.new_empty(batch, count),
             texels.new_empty(batch, count),
-            texels.new_empty(batch, count, samples - 1 if with_weights else 0),
+            texels.new_empty(batch, count, rendered.shape[2] - 1 if with_weights else 0),
         ]
         scene, library = _scene(texels, depths, space), _library()
         for n in range(batch if count else 0):
@@ -98,13 +131,16 @@ class _RenderRays(torch.autograd.Function):
                 _pointers([t[n] for t in rays]),
                 ctypes.byref(scene),
                 _pointers(decoder),
+                ctypes.byref(_refinement(quantiles, keep, rendered, n)),
                 _pointers([t[n] for t in outputs[: 3 + with_weights]], 4),
                 *_widths(layers),
                 torch.get_num_threads(),
             )
-        ctx.save_for_backward(texels, *rays, *layers)
+        ctx.save_for_backward(texels, *rays[:2], rendered, *layers)
         ctx.space, ctx.with_weights = space, with_weights
-        return tuple(outputs)
+        drawn = rendered if quantiles is not None else rendered.new_empty(0)
+        ctx.mark_non_differentiable(drawn)
+        return *outputs, drawn
 
     @staticmethod
     @once_differentiable
@@ -132,7 +168,7 @@ class _RenderRays(torch.autograd.Function):
             )
             found.end(n)
         planes = None if found.texels is None else found.texels.permute(0, 3, 4, 1, 2)
-        kept = planes, found.origins, found.directions, None, *found.layers, None, None
+        kept = planes, found.origins, found.directions, None, *found.layers, *[None] * 4
         return tuple(grad if need else None for grad, need in zip(kept, needs))
 
 
@@ -205,6 +241,31 @@ class _Scene(ctypes.Structure):
     )
 
 
+class _Refinement(ctypes.Structure):
+    _fields_ = (
+        ("quantiles", ctypes.c_void_p),
+        *((name, ctypes.c_int64) for name in ("stride", "count", "keep")),
+        ("depths", ctypes.c_void_p),
+    )
+
+
+def _rendered_depths(depths: Tensor, quantiles: Tensor | None, keep: int) -> Tensor:
+    """Return the depths, or room for them where fine samples are to be merged with them."""
+    if quantiles is None:
+        return depths
+    kept = -(-depths.shape[2] // keep)
+    return depths.new_empty(*depths.shape[:2], kept + quantiles.shape[-1])
+
+
+def _refinement(quantiles: Tensor | None, keep: int, depths: Tensor, n: int) -> _Refinement:
+    if quantiles is None:
+        return _Refinement(keep=1)
+    count = quantiles.shape[-1]
+    given = quantiles if quantiles.ndim == 1 else quantiles[n]
+    stride = count if quantiles.ndim == 3 else 0
+    return _Refinement(given.data_ptr(), stride, count, keep, depths[n].data_ptr())
+
+
 def _scene(texels: Tensor, depths: Tensor, space: Space) -> _Scene:
     axes = (ctypes.c_int64 * 6)(*(axis for plane in space.axes for axis in plane))
     numbers = *depths.shape[1:], *texels.shape[1:3]
@@ -216,7 +277,7 @@ def _library() -> ctypes.CDLL:
     library = open_library(SOURCE)
     pointer, integer = ctypes.c_void_p, ctypes.c_int64
     for function, pointers in (
-        (library.render_rays_forward, 5),
+        (library.render_rays_forward, 6),
         (library.render_rays_backward, 8),
     ):
         function.argtypes, function.restype = [pointer] * pointers + [integer] * 4, None

@@ -72,13 +72,29 @@ def render_rays(
     Source:
         EG3D (Chan et al., CVPR 2022), section 4.3; marching by mid-points as in MipNeRF.
     """
-    _check(planes, origins, directions, depths)
-    _check_layers(planes, hidden, output)
+    check_inputs(planes, origins, directions, depths, hidden, output)
     inputs = planes, origins, directions, depths, hidden, output, space, with_weights
     return RENDER_RAYS(*inputs, backend=backend)
 
 
-def _check(planes: Tensor, origins: Tensor, directions: Tensor, depths: Tensor) -> None:
+def check_inputs(
+    planes: Tensor,
+    origins: Tensor,
+    directions: Tensor,
+    depths: Tensor,
+    hidden: Layer,
+    output: Layer,
+) -> None:
+    """Refuse shapes that do not fit.
+
+    Raises:
+        InvalidArgumentError: says which of them.
+    """
+    _check_rays(planes, origins, directions, depths)
+    _check_layers(planes, hidden, output)
+
+
+def _check_rays(planes: Tensor, origins: Tensor, directions: Tensor, depths: Tensor) -> None:
     if planes.ndim != 5 or planes.shape[1] != 3:
         raise InvalidArgumentError("planes", expected="[N, 3, C, H, W]", actual=list(planes.shape))
     if depths.ndim != 3 or len(depths) != len(planes) or depths.shape[2] < 2:
