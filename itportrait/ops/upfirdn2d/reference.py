@@ -15,5 +15,5 @@ def upfirdn2d_reference(
     sparse = sparse.reshape(batch, channels, height * up, width * up)
     before, after = padding
     padded = F.pad(sparse, (before, after, before, after))
-    weight = torch.flip(kernel.to(x.dtype), (0, 1)).expand(channels, 1, -1, -1)
-    return F.conv2d(padded, weight, groups=channels) * gain
+    weight = torch.flip((kernel * gain).to(x.dtype), (0, 1)).expand(channels, 1, -1, -1)
+    return F.conv2d(padded, weight, groups=channels)
