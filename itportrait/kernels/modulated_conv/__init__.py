@@ -1,0 +1,1 @@
+"""Synthesis layers with 3 x 3 weights on a CPU, by convolutions of fewer products."""
