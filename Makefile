@@ -5,7 +5,7 @@ RUNS_DIR := $${RUNS:-$${ITPORTRAIT_RUNS:-runs}}
 BIN := .venv/bin
 STAMP := .venv/.ready
 
-.PHONY: help setup demo test test-slow check format docs tree pretrain ui clean
+.PHONY: help setup demo test test-slow check format docs tree bench pretrain ui clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -46,6 +46,9 @@ docs: $(STAMP)  ## the reference of settings and API as static pages: build/docs
 
 tree: $(STAMP)  ## rewrite README's tree and docs/rooms.svg from the sources
 	$(BIN)/python docs/tree.py
+
+bench: $(STAMP)  ## speed of what users wait for, against the published sequence of operations
+	$(BIN)/python -m benchmarks.bench
 
 pretrain: $(STAMP)  ## remake the embedded models from nothing (about two hours on 2 cores)
 	$(BIN)/python workflows/pretrain_mini.py --runs "$(RUNS_DIR)/pretrain"

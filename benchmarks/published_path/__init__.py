@@ -1,0 +1,5 @@
+"""The published program's sequence of operations in plain PyTorch, float32: `bench`'s base line"""
+
+from benchmarks.published_path.generator import PublishedPath
+
+__all__ = ["PublishedPath"]
