@@ -1,4 +1,4 @@
-// Linear, softplus, linear, sigmoid for many points: see reference.py for the definition.
+// Linear, softplus, linear, sigmoid for many points: see decode_features/reference.py.
 // Sixteen points go through at once, one a lane: every product is a broadcast weight times a vector.
 
 #include <cstdint>
@@ -7,7 +7,7 @@
 #include <thread>
 #include <vector>
 
-#include "../../kernels/lanes.h"
+#include "../lanes.h"
 
 using namespace lanes;
 
