@@ -15,6 +15,7 @@ from itportrait.generator.config import GeneratorConfig
 from itportrait.geometry.planes import PLANE_AXES
 from itportrait.ops.render_rays.marching import march_weights
 from itportrait.ops.render_rays.reference import Space, masked, middles, ray_points
+from itportrait.ops.render_rays.refining import draw_depths
 
 
 @dataclass(frozen=True)
@@ -96,7 +97,8 @@ class PublishedVolume:
         with torch.no_grad():
             weights = march_weights(coarse, sigma, rays.density_gain)
         count = rays.depth_resolution_importance
-        return renderer.fine_depths(coarse, weights, count, None, random=False)
+        quantiles = renderer.fine_quantiles(coarse, count, None, random=False)
+        return draw_depths(coarse, weights, quantiles)
 
     def _march(self, depths: Tensor, sigma: Tensor, colors: Tensor) -> Seen:
         weights = march_weights(depths, sigma, self.config.rendering.density_gain)
