@@ -9,12 +9,7 @@ line and the others go on. On a CPU the published sizes take minutes a part.
 """
 
 import argparse
-import gc
 import json
-import resource
-import statistics
-import time
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -22,6 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from benchmarks.machine import Machine
 from benchmarks.random_models import GENERATORS, random_bundle
 from itportrait.adapt import DomainSpec, Reference
 from itportrait.adapt.methods import METHODS, MethodContext, config_of
@@ -66,44 +62,6 @@ def main() -> None:
         Path(arguments.json).write_text(json.dumps(found, indent=1))
     if any(isinstance(value, str) and value.startswith("failed") for value in found.values()):
         raise SystemExit(1)
-
-
-class Machine:
-    """A device's clock and its memory."""
-
-    def __init__(self, device: str) -> None:
-        self.device, self.cuda = device, device.startswith("cuda")
-        self.name = torch.cuda.get_device_name() if self.cuda else "CPU"
-
-    def seconds(self, work: Callable[[], object]) -> float:
-        """Return how long work takes, to its end on the device."""
-        self._settle()
-        start = time.perf_counter()
-        work()
-        self._settle()
-        return time.perf_counter() - start
-
-    def median_ms(self, work: Callable[[], object], repeats: int = 10) -> float:
-        """Return the median of several runs after one that warms up."""
-        times = [self.seconds(work) for _ in range(repeats + 1)][1:]
-        return round(1000 * statistics.median(times), 2)
-
-    def forget_peak(self) -> None:
-        """Begin to measure memory anew, where the device can."""
-        gc.collect()
-        if self.cuda:
-            torch.cuda.empty_cache()
-            torch.cuda.reset_peak_memory_stats()
-
-    def peak_gib(self) -> float:
-        """Return the largest memory since then; on a CPU, of the whole process."""
-        kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        size = torch.cuda.max_memory_allocated() if self.cuda else 1024 * kilobytes
-        return round(size / 2**30, 2)
-
-    def _settle(self) -> None:
-        if self.cuda:
-            torch.cuda.synchronize()
 
 
 def generator_times(generator: Any, machine: Machine) -> dict[str, float]:
