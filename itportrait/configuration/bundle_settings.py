@@ -16,6 +16,7 @@ from itportrait.align.config import AlignConfig
 from itportrait.bundle.places import SETTINGS_FILE, bundle_folder
 from itportrait.config import Settings
 from itportrait.errors import InvalidArgumentError, NoInputError, UnknownNameError
+from itportrait.ingest.config import IngestConfig
 from itportrait.invert.config import InvertConfig
 from itportrait.io import uris
 from itportrait.stylize.config import StylizeConfig
@@ -28,6 +29,8 @@ _OF_DOMAINS = ("source_prompt", "steps", "seed", "train")
 class BundleSettings(Settings):
     """Content of `settings.yaml`: sections of a job's configuration."""
 
+    ingest: IngestConfig = IngestConfig()
+    """How inputs are found and cut into shards."""
     align: AlignConfig = AlignConfig()
     """How photos become crops and cameras."""
     invert: InvertConfig = InvertConfig()

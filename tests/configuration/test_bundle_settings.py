@@ -68,6 +68,7 @@ def own(tmp_path):
 
 def test_five_lines_of_ones_own_ask_for_what_the_demo_does(own):
     demo, mine = load_job(str(CONFIGS / "demo.yaml"), input="/in", output="/out"), own()
+    assert mine.shard_size() == demo.shard_size()  # a batch is of one shard, and decides last bits
     for stage in demo.stages:
         assert mine.recipe(stage, "m").fingerprint == demo.recipe(stage, "m").fingerprint
     tasks = [
