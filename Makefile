@@ -5,7 +5,7 @@ RUNS_DIR := $${RUNS:-$${ITPORTRAIT_RUNS:-runs}}
 BIN := .venv/bin
 STAMP := .venv/.ready
 
-.PHONY: help setup demo test test-slow check format docs tree bench pretrain ui clean
+.PHONY: help setup demo test test-slow check format docs tree data bench pretrain ui clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -36,6 +36,7 @@ check: $(STAMP)  ## lint, format, types, layers: what CI runs before the tests
 	$(BIN)/pyright
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python docs/tree.py --check
+	$(BIN)/python docs/data.py --check
 
 format: $(STAMP)  ## rewrite the sources in the house format
 	$(BIN)/ruff check --fix .
@@ -49,6 +50,9 @@ tree: $(STAMP)  ## rewrite README's tree and docs/rooms.svg from the sources
 
 bench: $(STAMP)  ## speed of what users wait for, against the published sequence of operations
 	$(BIN)/python -m benchmarks.bench
+
+data: $(STAMP)  ## rewrite docs/data.md, every column of every table, from the records' docstrings
+	$(BIN)/python docs/data.py
 
 pretrain: $(STAMP)  ## remake the embedded models from nothing (about two hours on 2 cores)
 	$(BIN)/python workflows/pretrain_mini.py --runs "$(RUNS_DIR)/pretrain"

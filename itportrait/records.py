@@ -85,9 +85,14 @@ class Record:
     """Base of all rows; `read_later` marks what the next stage takes from it."""
 
     record_id: str
+    """16 hexadecimal digits of the photo's content and the face's number, the same in all
+    tables."""
     status: Status = Status.OK
+    """`ok`; `rejected`: unfit by a rule, such as a photo without a face; `failed`: a fault."""
     error: RecordError | None = None
+    """Why the row is not `ok`: the stage, a short type to filter by, and a sentence."""
     seconds: float = 0.0
+    """The row's share of the time in which it was computed, in seconds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,19 +100,28 @@ class AlignedRecord(Record):
     """A photo after the align stage; the geometry is absent unless `ok`."""
 
     uri: str
+    """Path or URI of the photo, without passwords; in an archive or table, its name there."""
     face_index: int = 0
+    """Number of the face in its photo, from 0."""
     sha256: str = ""
+    """SHA-256 digest of the photo's bytes, in hexadecimal digits; empty if they were not read."""
     width: int = 0
+    """Width of the photo as it is shown, in pixels; 0 where it was not decoded."""
     height: int = 0
+    """Height of the photo as it is shown, in pixels; 0 where it was not decoded."""
     landmarks: np.ndarray | None = field(default=None, metadata=KEPT_HERE)
     """`[10]` x, y of the five points in pixels of the photo."""
     face_confidence: float | None = None
+    """Confidence of the detector, 0 to 1; absent where landmarks or a crop were given."""
     camera: np.ndarray | None = field(default=None, metadata=read_later(np.float32))
     """`[25]` EG3D label: cam2world row-major, then normalized intrinsics."""
     yaw_rad: float | None = None
+    """Yaw of the camera, in radians: 0 from the front; positive moves the camera to +x."""
     pitch_rad: float | None = None
+    """Pitch of the camera, in radians: 0 level; positive moves the camera down, below the face."""
     pose_confident: bool | None = None
-    """False beyond |yaw| 35 deg, where five points are not enough."""
+    """Whether the estimated yaw is at most `align.confident_yaw_deg`; beyond it five points are not
+    enough."""
     face_px: float | None = None
     """Mean of the face box's sides, in pixels of the photo."""
     sharpness: float | None = None
@@ -148,9 +162,13 @@ class InvertedRecord(Record):
     w_plus: np.ndarray | None = field(default=None, metadata=read_later(np.float32))
     """`[num_ws * w_dim]` float32."""
     psnr: float | None = None
+    """Peak signal-to-noise ratio of the render against the portrait, in dB; higher is closer."""
     perceptual: float | None = None
+    """Perceptual distance of the render from the portrait, 0 or more; lower is more alike."""
     identity: float | None = None
+    """Cosine of identity features of render and portrait, -1 to 1; 1 is the same person."""
     steps: int | None = None
+    """Number of optimization steps that the portrait took."""
     tuning: str | None = None
     """What became of tuning the generator to the portrait: `tuned`, `good without`, `views did not
     hold`, or `not finite`; absent where the method does not tune or was told not to."""
@@ -166,16 +184,25 @@ class StylizedRecord(Record):
     """A portrait in one style domain."""
 
     domain: str
+    """Name of the style domain."""
     version: str
+    """Version of the domain in the style bank."""
     views: int | None = None
+    """Number of pictures of the portrait, the input's own view first."""
     clip_direction: float | None = None
-    """Absent for domains without a prompt."""
+    """Cosine of the picture's change with the words' change in CLIP, -1 to 1; higher is more of the
+    style. Absent for domains without a prompt."""
     clip_image: float | None = None
-    """Absent for domains without a reference image."""
+    """Cosine of CLIP features of the picture and the reference images, -1 to 1; higher is more of
+    the style. Absent for domains without a reference image."""
     identity: float | None = None
+    """Cosine of identity features of the stylized portrait and the photo, -1 to 1; higher keeps
+    more of the person."""
     depth_distance: float | None = None
+    """Mean absolute difference of depth from the base generator's, in world units; lower keeps more
+    of the shape."""
     depth_variance: float | None = None
-    """Ratio to the base generator's."""
+    """Variance of depth over the base generator's: 1 is the same relief, and 0 is flat."""
     pixels: tuple[np.ndarray, ...] = field(default=(), metadata=read_later(np.uint8), repr=False)
     """uint8 views, the input's own first."""
     fitted: bytes | None = field(default=None, metadata=read_later(), repr=False)

@@ -71,8 +71,12 @@ def test_every_room_is_drawn_in_its_layer_and_no_two_boxes_touch(drawing):
         assert all(right - left > drawing.BOX_WIDTH for left, right in pairwise(at))
 
 
-def test_tree_and_drawing_follow_the_sources():
+@pytest.mark.parametrize("page", ["tree", "data"])
+def test_pages_follow_the_sources(page):
     done = subprocess.run(
-        [sys.executable, "docs/tree.py", "--check"], cwd=REPOSITORY, capture_output=True, text=True
+        [sys.executable, f"docs/{page}.py", "--check"],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
     )
     assert done.returncode == 0, done.stdout + done.stderr

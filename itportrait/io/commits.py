@@ -100,13 +100,17 @@ class StageTable:
     def __init__(self, root: str, record_type: type[Record]) -> None:
         self.root, self.record_type = root, record_type
 
+    def place(self, kind: str) -> str:
+        """Return the folder of one kind of files, as a path under the root."""
+        return kind
+
     def marker(self, shard: int) -> str:
         """Return the URI of a shard's marker."""
-        return uris.join(self.root, COMMITS, f"{shard:05d}.json")
+        return uris.join(self.root, self.place(COMMITS), f"{shard:05d}.json")
 
     def shards(self) -> list[int]:
         """Return the numbers of all committed shards, in order."""
-        names = uris.list_names(uris.join(self.root, COMMITS))
+        names = uris.list_names(uris.join(self.root, self.place(COMMITS)))
         return numbers_of(names)
 
     def read_commit(self, shard: int) -> Commit | None:
@@ -145,12 +149,19 @@ class StageTable:
             if commit := self.read_commit(shard):
                 yield commit
 
+    def records(self, *, pixels: bool = False) -> Iterator[Record]:
+        """Yield the records of all committed shards, in order, one shard in memory."""
+        for commit in self.commits():
+            for row in self.read_rows(commit, pixels=pixels):
+                yield row.record
+
     def sizes(self) -> dict[str, int]:
         """Return the size of every file of the table, committed or not, by path under the root."""
         found: dict[str, int] = {}
         for kind in ("records", *parquet.APART):
-            sizes = uris.list_sizes(uris.join(self.root, kind))
-            found.update({f"{kind}/{name}": size for name, size in sizes.items()})
+            place = self.place(kind)
+            sizes = uris.list_sizes(uris.join(self.root, place))
+            found.update({f"{place}/{name}": size for name, size in sizes.items()})
         return found
 
     def write_rows(
@@ -183,7 +194,7 @@ class StageTable:
 
     def _put(self, shard: int, kind: str, data: bytes, rows: int) -> FileEntry:
         digest = hashlib.sha256(data).hexdigest()
-        name = f"{kind}/part-{shard:05d}-{digest[:8]}.parquet"
+        name = f"{self.place(kind)}/part-{shard:05d}-{digest[:8]}.parquet"
         uri = uris.join(self.root, name)
         uris.put_bytes(uri, data)
         fs, path = uris.open_fs(uri)
@@ -321,8 +332,8 @@ class StageTable:
         named = set()
         for commit in self.commits():
             if commit.shard >= last_shard:
-                uris.remove(self.marker(commit.shard))
-                removed.append(f"{COMMITS}/{commit.shard:05d}.json")
+                self.discard(commit.shard)
+                removed.append(f"{self.place(COMMITS)}/{commit.shard:05d}.json")
             else:
                 named |= {entry.path for entry in commit.files.values()}
         for path in self.sizes():
@@ -355,10 +366,7 @@ def read_committed(
     root: str, record_type: type[Record], *, pixels: bool = False
 ) -> Iterator[Record]:
     """Yield the records of all committed shards below `root`, in order, one shard in memory."""
-    table = StageTable(root, record_type)
-    for commit in table.commits():
-        for row in table.read_rows(commit, pixels=pixels):
-            yield row.record
+    return StageTable(root, record_type).records(pixels=pixels)
 
 
 def strip_files(commit: Commit) -> Commit:

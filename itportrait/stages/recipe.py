@@ -10,6 +10,7 @@ from itportrait.io.commits import StageTable
 from itportrait.io.names import check_domain
 from itportrait.io.parquet import PixelFormat
 from itportrait.records import Record
+from itportrait.stages.domain_table import DomainTable
 from itportrait.stages.registry import stage_named
 from itportrait.stages.setup import StageSetup
 from itportrait.stages.stage import Stage
@@ -110,7 +111,8 @@ class Recipe(StageSetup):
     @property
     def partial_root(self) -> str:
         """Return the folder of what is kept while poison records are looked for."""
-        return uris.join(self.table().root, "_partial")
+        table = self.table()
+        return uris.join(table.root, table.place("_partial"))
 
     def partial_table(self, shard: int) -> StageTable:
         """Return where ranges of a shard are kept while a poison record is looked for."""
@@ -136,7 +138,7 @@ def stage_table(output: str, stage: str, domain: str = "") -> StageTable:
     known = stage_named(stage)
     root = uris.join(output, known.folder)
     if known.per_domain:
-        root = uris.join(root, f"domain={check_domain(domain)}")
+        return DomainTable(root, known.record_type, check_domain(domain))
     return StageTable(root, known.record_type)
 
 

@@ -4,6 +4,12 @@ from dataclasses import replace
 
 from itportrait.engine.work import summarize
 from itportrait.io.parquet import PixelFormat, Row
+from itportrait.stages.recipe import stage_table
+
+
+def read_styled(output, domain, *, stage="stylize", pixels=False):
+    """Return the records of a domain in an output."""
+    return list(stage_table(str(output), stage, domain).records(pixels=pixels))
 
 
 def commit_rows(recipe, shard, records, *, keys=None, fingerprint="f"):

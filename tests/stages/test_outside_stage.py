@@ -27,7 +27,6 @@ from itportrait.records import (
     InvertedRecord,
     Record,
     Source,
-    StylizedRecord,
     read_later,
 )
 from itportrait.stages.chain import check_chain
@@ -38,6 +37,7 @@ from itportrait.stages.stage import Stage
 from tests.engine.fake_engine import shards_of
 from tests.engine.fake_stages import chain, computed
 from tests.engine.simulated import SHARD_SIZE, Fate, SimulatedCluster
+from tests.helpers.tables import read_styled
 
 # --- What somebody else writes. ------------------------------------------------------------------
 
@@ -128,7 +128,7 @@ def test_chain_runs_here_and_a_change_of_the_stage_reaches_the_next(photos, tmp_
     again = run(config='{"share":0.25}')
     assert again[1].mean("share") == 0.25
     assert [len(computed(log, stage)) for stage in ("invert", "stylize-bronze")] == [2, 4]
-    assert len(list(read_committed(str(out / "stylized/domain=bronze"), StylizedRecord))) == 2
+    assert len(read_styled(out, "bronze")) == 2
 
 
 def test_what_lacks_the_stage_names_the_job_that_runs_it(photos, tmp_path):

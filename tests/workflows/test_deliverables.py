@@ -27,6 +27,7 @@ from itportrait.pages.mesh import decode_mesh
 from itportrait.records import AlignedRecord, StylizedRecord
 from itportrait.styles import WeightStyle
 from tests.conftest import REPOSITORY
+from tests.helpers.tables import read_styled
 
 SIZE, FRAMES = 128, 4
 CONFIG = f"""
@@ -114,8 +115,7 @@ def portraits(output):
     """What the tables say of each portrait, by its id."""
     views: dict[str, dict[str, np.ndarray]] = {}
     for domain in ("faint", "clown"):
-        root = str(output / "stylized" / f"domain={domain}")
-        for record in read_committed(root, StylizedRecord, pixels=True):
+        for record in read_styled(output, domain, pixels=True):
             assert isinstance(record, StylizedRecord)
             views.setdefault(record.record_id, {})[domain] = record.pixels[0]
     found = {}

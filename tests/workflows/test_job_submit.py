@@ -13,9 +13,10 @@ from ray.util.state import list_nodes
 
 from itportrait.io.commits import read_committed
 from itportrait.mini.samples import write_sample_portraits
-from itportrait.records import AlignedRecord, Status, StylizedRecord
+from itportrait.records import AlignedRecord, Status
 from tests.conftest import REPOSITORY
 from tests.helpers.local_cluster import LocalCluster
+from tests.helpers.tables import read_styled
 
 PHOTOS = 6
 CONFIG = """
@@ -158,8 +159,8 @@ def test_submitted_again_it_goes_on_to_the_end(cluster, client, submit, place):
     assert wait_for_end(cluster, client, name) is JobStatus.SUCCEEDED, cluster.job_log(name)[-3000:]
     assert f"{PHOTOS} inputs: {PHOTOS} ok" in cluster.job_log(name)
     assert before.items() <= commits(place).items()
-    for folder, kind in (("aligned", AlignedRecord), ("stylized/domain=clown", StylizedRecord)):
-        records = list(read_committed(str(place / "out" / folder), kind))
+    aligned = list(read_committed(str(place / "out" / "aligned"), AlignedRecord))
+    for records in (aligned, read_styled(place / "out", "clown")):
         assert [record.status for record in records] == [Status.OK] * PHOTOS
         assert len({record.record_id for record in records}) == PHOTOS
     stages = json.loads((place / "out" / "run.json").read_text())["stages"]
@@ -202,6 +203,5 @@ def test_reference_pictures_of_the_checkout_reach_the_workers(cluster, client, s
     command += ["--set", "publish={portraits: 0, review: 0}", "--set", "stylize.views_deg=[]"]
     name = submit("references", *command)
     assert wait_for_end(cluster, client, name) is JobStatus.SUCCEEDED, cluster.job_log(name)[-3000:]
-    folder = place / "referenced" / "stylized/domain=bronze"
-    records = list(read_committed(str(folder), StylizedRecord))
+    records = read_styled(place / "referenced", "bronze")
     assert [record.status for record in records] == [Status.OK] * PHOTOS

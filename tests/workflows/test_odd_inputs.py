@@ -8,9 +8,10 @@ import sys
 import pytest
 
 from itportrait.io.commits import read_committed
-from itportrait.records import AlignedRecord, StylizedRecord
+from itportrait.records import AlignedRecord
 from tests.conftest import REPOSITORY
 from tests.helpers.odd_inputs import SKIPPED, outcomes, write_odd_inputs
+from tests.helpers.tables import read_styled
 
 CONFIG = """
 bundle: mini
@@ -57,7 +58,7 @@ def test_inputs_of_every_kind_through_a_whole_job(tmp_path):
 
     aligned = read_committed(str(tmp_path / "out" / "aligned"), AlignedRecord)
     portraits = {record.record_id for record in aligned if record.status == "ok"}
-    styled = list(read_committed(str(tmp_path / "out/stylized/domain=clown"), StylizedRecord))
+    styled = read_styled(tmp_path / "out", "clown")
     assert {str(record.status) for record in styled} == {"ok"}
     assert {record.record_id for record in styled} == portraits
     assert about["deliverables"]["clown"]["failed"] == 0

@@ -25,12 +25,13 @@ from itportrait.io.commits import read_committed
 from itportrait.jobs.bank.spec import load_bank_spec
 from itportrait.jobs.stylize.config import load_job
 from itportrait.mini.samples import write_sample_portraits
-from itportrait.records import AlignedRecord, Status, StylizedRecord
+from itportrait.records import AlignedRecord, Status
 from itportrait.stages.shards import iter_shards
 from itportrait.text import name_bytes, shown
 from tests.conftest import REPOSITORY
 from tests.engine.fake_stages import chain
 from tests.helpers.odd_names import NOT_UTF8, ODD_NAMES
+from tests.helpers.tables import read_styled
 from tests.helpers.tiny_folder import write_tiny_bundle
 
 NAMES = [*ODD_NAMES, *NOT_UTF8]
@@ -232,7 +233,7 @@ def test_whole_job_where_every_folder_has_every_name(bundle, portraits, tmp_path
     assert f"{len(inputs)} inputs: {len(inputs)} ok, 0 rejected, 0 failed" in done.stdout
     rows = list(read_committed(str(root / "out" / "aligned"), AlignedRecord))
     assert {row.uri for row in rows} == {shown(uri) for uri in inputs}
-    styled = list(read_committed(str(root / "out/stylized/domain=zombie"), StylizedRecord))
+    styled = read_styled(root / "out", "zombie")
     assert {row.status for row in styled} == {Status.OK}
     page = (root / "out/gallery/index.html").read_text()
     assert r"caf\xe9.png" in page

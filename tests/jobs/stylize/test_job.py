@@ -19,13 +19,14 @@ from itportrait.jobs.stylize.publish import deliver_files, publish_pages
 from itportrait.jobs.stylize.run_report import known_model_id, write_run
 from itportrait.jobs.stylize.summary import print_summary
 from itportrait.mini.samples import write_sample_portraits
-from itportrait.records import InvertedRecord, StylizedRecord
+from itportrait.records import InvertedRecord
 from itportrait.results.config import PublishConfig
 from itportrait.stages.chain import JOB_PLACES
 from itportrait.stages.registry import STAGES
 from itportrait.styles import WeightDelta
 from itportrait.stylize.stage import StylizeStage
 from tests.helpers.here import HereBackend, HereExecutor
+from tests.helpers.tables import read_styled
 from tests.helpers.tiny_family import tint
 from tests.helpers.tiny_folder import write_tiny_bundle
 
@@ -181,8 +182,7 @@ def test_a_job_that_ends_in_a_stage_of_somebody_elses_counts_its_domains(place, 
     assert "paint zombie" in said
     about = json.loads((place / "painted" / "run.json").read_text())
     assert about["stages"]["paint red"]["cpu_seconds"] > 0
-    rows = read_committed(str(place / "painted/painted/domain=red"), StylizedRecord)
-    assert len(list(rows)) == 2
+    assert len(read_styled(place / "painted", "red", stage="paint")) == 2
 
 
 @pytest.mark.slow
@@ -237,19 +237,21 @@ def test_tuned_portraits_go_through_every_stage_and_are_resumed(place):
     assert len(list((place / "tuned" / "inverted" / "weights").iterdir())) == 2  # shards
     assert not (place / "plain" / "inverted" / "weights").exists()
 
-    def read(folder, kind, name):
-        return {row.record_id: row for row in read_committed(str(place / folder / name), kind)}
+    def read(folder):
+        rows = read_committed(str(place / folder / "inverted"), InvertedRecord)
+        return {row.record_id: row for row in rows}
 
-    rows = read("tuned", InvertedRecord, "inverted")
+    rows = read("tuned")
     good = [row for row in rows.values() if row.status == "ok"]
     assert len(good) == 2
     for row in good:
         changes = WeightDelta.from_bytes(row.weights).changes
         assert max(float(change.abs().max()) for change in changes.values()) > 0
         assert row.tuning == "tuned"
-        assert row.psnr > read("plain", InvertedRecord, "inverted")[row.record_id].psnr
+        assert row.psnr > read("plain")[row.record_id].psnr
     styled, untuned = (
-        read(folder, StylizedRecord, "stylized/domain=zombie") for folder in ("tuned", "plain")
+        {row.record_id: row for row in read_styled(place / folder, "zombie")}
+        for folder in ("tuned", "plain")
     )
     for row in good:
         assert styled[row.record_id].status == "ok"

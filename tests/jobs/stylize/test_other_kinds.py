@@ -179,7 +179,8 @@ def test_films_take_what_was_fitted_from_its_table(run, monkeypatch):
     kept = {name: [record.fitted for record in rows_of(recipes[name])] for name in KINDS}
     assert all(len(data) == 12 for data in kept["portrait"])  # three numbers
     assert kept["weights"] == kept["latent"] == [None, None]
-    folders = {name: Path(recipes[name].table().root) / "fitted" for name in KINDS}
+    tables = {name: recipes[name].table() for name in KINDS}
+    folders = {name: Path(table.root) / table.place("fitted") for name, table in tables.items()}
     assert [name for name in KINDS if folders[name].exists()] == ["portrait"]
     monkeypatch.setattr(portrait_style.FilteredPortraits, "fit", None)  # fitting again would fail
     files = {"turntable": ("webp",), "strength": ("mp4",), "depth": True, "frames": 4}

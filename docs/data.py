@@ -1,0 +1,137 @@
+"""Rewrite docs/data.md, every column of every table, from the records' docstrings: `make data`."""
+
+import ast
+import dataclasses
+import inspect
+import sys
+from pathlib import Path
+
+import pyarrow as pa
+
+from itportrait import records
+from itportrait.io.commits import Commit
+from itportrait.io.parquet import BLOB_SCHEMA, MASK_FIELD, PIXEL_SCHEMA, record_schema
+
+PAGE = Path(__file__).parent / "data.md"
+TABLES = {
+    "aligned": (records.AlignedRecord, ("pixels",)),
+    "inverted": (records.InvertedRecord, ("pixels", "weights")),
+    "stylized": (records.StylizedRecord, ("pixels", "fitted")),
+}
+"""Folders of an output, the type of their rows, and the tables beside `records`."""
+KEY = "Digest of all that the row was computed from: an equal key means an equal result."
+APART = {
+    "record_id": "The row of `records` that it belongs to.",
+    "view": "Number of the picture: 0 is the input's own view, or the only one; in `stylized`, 1 "
+    "and more are those of `stylize.views_deg`, in their order.",
+    "format": "Encoding of the data: `png`, `jpeg` or `webp` in `pixels`, `safetensors` in "
+    "`weights`, `style` in `fitted`, which the style's own kind knows.",
+    "data": "The encoded picture or file.",
+    "mask": "Gray PNG of the picture's size: 255 where it shows the portrait, 0 beyond the photo's "
+    "border and where a given mask hides it. The column is there in shards that have one.",
+}
+INTRODUCTION = """\
+# The data
+
+Every table of an output, by column. This page is made from the docstrings of
+`itportrait/records.py` by `make data`.
+
+A table is a folder of Parquet files, so that one read of one folder is one table:
+
+```python
+import pyarrow.parquet as pq, pandas as pd, duckdb, polars as pl, datasets
+
+pq.read_table("OUT/stylized/records")
+pd.read_parquet("OUT/stylized/records")
+duckdb.sql("SELECT domain, avg(identity) FROM 'OUT/stylized/records/**/*.parquet' GROUP BY 1")
+pl.read_parquet("OUT/stylized/records/**/*.parquet")
+spark.read.parquet("OUT/stylized/records")
+datasets.load_dataset("parquet", data_dir="OUT/stylized/records")
+```
+
+`OUT/aligned` and `OUT/inverted` hold `records`, `pixels` and (`inverted`, where portraits have
+some) `weights`. `OUT/stylized` holds `records`, `pixels` and (where a style fits something to a
+portrait) `fitted`, each with a folder `style=NAME` for every domain. Readers that know such folders
+add a column `style`, which is equal to `domain`; `filters=[("style", "=", "bronze")]` reads one
+domain's files alone. Rows of several tables are joined on `record_id`.
+
+What counts is what the markers in `_commits` name, one a shard. While a job runs, a folder may also
+hold files of attempts that were lost: read it when the job has ended. Outputs of release 0.1 keep
+the tables of a domain in `OUT/stylized/domain=NAME/`. They are read and resumed where they lie, and
+what is computed again is written to the new place.
+"""
+
+
+def docstrings(kind: type) -> dict[str, str]:
+    """Return what stands below each field of a dataclass and of those that it derives from."""
+    found: dict[str, str] = {}
+    for base in reversed(kind.__mro__):
+        if not dataclasses.is_dataclass(base):
+            continue
+        (body,) = ast.parse(inspect.getsource(base)).body
+        assert isinstance(body, ast.ClassDef)
+        for field, text in zip(body.body, body.body[1:], strict=False):
+            if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
+                said = text.value if isinstance(text, ast.Expr) else None
+                if isinstance(said, ast.Constant):
+                    found[field.target.id] = " ".join(str(said.value).split())
+    return found
+
+
+def rows_of(schema: pa.Schema, meanings: dict[str, str]) -> str:
+    """Return a Markdown table of the columns of a schema.
+
+    Raises:
+        SystemExit: a column has no meaning; names it.
+    """
+    lines = ["| column | type | meaning |", "| --- | --- | --- |"]
+    for field in schema:
+        if field.name not in meanings:
+            sys.exit(f"column {field.name!r} is not described; write a docstring below its field")
+        optional = " or null" if field.nullable else ""
+        kind = "text" if pa.types.is_string(field.type) else str(field.type)
+        if pa.types.is_list(field.type):
+            kind = f"list of {field.type.value_type}"
+        if pa.types.is_struct(field.type):
+            kind = f"struct of {', '.join(inner.name for inner in field.type)}"
+        lines.append(f"| `{field.name}` | {kind}{optional} | {_cell(meanings[field.name])} |")
+    return "\n".join(lines)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+def page() -> str:
+    """Return the whole page."""
+    parts = [INTRODUCTION]
+    for folder, (kind, apart) in TABLES.items():
+        meanings = {"input_key": KEY, **docstrings(kind)}
+        columns = rows_of(record_schema(kind), meanings)
+        parts.append(f"## {folder}/records\n\n{kind.__doc__}\n\n{columns}\n")
+        parts.append(f"Beside it: {', '.join(f'`{folder}/{name}`' for name in apart)}.\n")
+    pixels = PIXEL_SCHEMA.append(MASK_FIELD)
+    parts.append(f"## pixels\n\nEncoded pictures, a row each.\n\n{rows_of(pixels, APART)}\n")
+    parts.append(f"## weights, fitted\n\nFiles, a row each.\n\n{rows_of(BLOB_SCHEMA, APART)}\n")
+    said = docstrings(Commit)
+    fields = "\n".join(f"| `{name}` | {_cell(said[name])} |" for name in said)
+    head = "## _commits\n\nA JSON file a shard, which names the files that count.\n\n"
+    parts.append(f"{head}| key | meaning |\n| --- | --- |\n{fields}\n")
+    return "\n".join(parts)
+
+
+def main() -> int:
+    """Rewrite the page, or with `--check` say whether it is up to date."""
+    text = page()
+    stale = not PAGE.exists() or PAGE.read_text() != text
+    if "--check" in sys.argv:
+        if stale:
+            print("docs/data.md does not follow the records; run `make data`")
+        return int(stale)
+    if stale:
+        PAGE.write_text(text)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
