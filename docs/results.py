@@ -34,7 +34,7 @@ from itportrait.io import uris
 from itportrait.learning.bootstrap import Estimate
 from itportrait.pages.comparison import ComparedDomain, ComparedMethod, ComparedScore, Comparison
 from itportrait.pages.comparison.index import ScoreIndex
-from itportrait.pages.comparison.measures import Measure
+from itportrait.pages.measures import Measure
 from itportrait.pages.comparison.tables import HEADINGS
 
 HEAD = """# Results

@@ -28,8 +28,9 @@ def render_page(
         footer: a line at the end.
     """
     # Names of files and folders may stand in any part of it.
-    template = files("itportrait.pages").joinpath("templates/page.html").read_text("utf-8")
-    page = Template(template).substitute(
+    page = Template(template("page.html")).substitute(
+        style=template("page.css"),
+        script=template("page.js"),
         title=html.escape(title),
         subtitle=html.escape(subtitle),
         chips=chips,
@@ -37,6 +38,11 @@ def render_page(
         footer=html.escape(footer),
     )
     return shown(page)
+
+
+def template(name: str) -> str:
+    """Return the text of a file of `templates/`."""
+    return files("itportrait.pages").joinpath(f"templates/{name}").read_text("utf-8")
 
 
 def status_chips(counts: Mapping[str, int]) -> str:

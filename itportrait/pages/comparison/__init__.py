@@ -15,9 +15,9 @@ if TYPE_CHECKING:
         Comparison,
         Views,
     )
-    from itportrait.pages.comparison.measures import MEASURES, Measure, measure_of
     from itportrait.pages.comparison.page import render_comparison
     from itportrait.pages.comparison.views import encode_views
+    from itportrait.pages.measures import MEASURES, Measure, measure_of
 
 __all__ = [
     "MEASURES",
@@ -40,7 +40,7 @@ __getattr__ = lazy_exports(
     {
         "data": "ComparedDomain ComparedFailure ComparedMethod ComparedPicture ComparedPortrait "
         "ComparedScore Comparison Views",
-        "measures": "MEASURES Measure measure_of",
+        "itportrait.pages.measures": "MEASURES Measure measure_of",
         "page": "render_comparison",
         "views": "encode_views",
     },

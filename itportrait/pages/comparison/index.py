@@ -4,7 +4,7 @@ import math
 from collections.abc import Collection, Sequence
 
 from itportrait.pages.comparison.data import SOURCES, ComparedScore, Comparison
-from itportrait.pages.comparison.measures import MEASURES, Measure, measure_of
+from itportrait.pages.measures import MEASURES, Measure, measure_of
 
 Scope = tuple[str | None, int | None]
 """Domain and seed of scores; None stands for all of them."""

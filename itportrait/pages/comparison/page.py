@@ -3,7 +3,6 @@
 import html
 import json
 from collections import Counter
-from importlib.resources import files
 from string import Template
 
 from itportrait.pages.comparison.choice import choice
@@ -19,7 +18,7 @@ from itportrait.pages.comparison.tables import (
     score_panels,
     score_scopes,
 )
-from itportrait.pages.page import render_page, table
+from itportrait.pages.page import render_page, table, template
 
 _NARROWEST, _MARGINS = 86, 40
 """Pixels of the narrowest column of pictures with its gap, and of the page's margins."""
@@ -49,14 +48,14 @@ def render_comparison(
     """
     index = ScoreIndex(comparison)
     sections = [
-        f"<style>{_template('comparison.css')}{_stacked(comparison)}</style>",
+        f"<style>{template('comparison.css')}{_stacked(comparison)}</style>",
         _scores(index, comparison),
         _scatter(index),
         _pictures(comparison),
         _section("Cost of each method", cost_table(index)),
         _failures(comparison),
         _settings(comparison),
-        f"<script>{_template('comparison.js')}</script>",
+        f"<script>{template('comparison.js')}</script>",
     ]
     return render_page(
         title=title,
@@ -71,11 +70,7 @@ def _stacked(comparison: Comparison) -> str:
     """Return the style of pages too narrow for one column a method: cells flow below the name."""
     columns = len(comparison.methods) + 3
     width = f"{_MARGINS + _NARROWEST * columns}px"
-    return Template(_template("comparison-stacked.css")).substitute(width=width)
-
-
-def _template(name: str) -> str:
-    return files("itportrait.pages").joinpath(f"templates/{name}").read_text("utf-8")
+    return Template(template("comparison-stacked.css")).substitute(width=width)
 
 
 def _section(title: str, body: str) -> str:

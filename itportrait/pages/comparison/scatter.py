@@ -9,7 +9,7 @@ from itportrait.pages.comparison.choice import panel
 from itportrait.pages.comparison.data import ComparedScore
 from itportrait.pages.comparison.index import ScoreIndex
 from itportrait.pages.comparison.labels import Box, nearest_edge, place_labels
-from itportrait.pages.comparison.measures import Measure, measure_of
+from itportrait.pages.measures import Measure, measure_of
 
 STYLES = ("truth_distance", "clip_direction", "kid_ratio", "kid", "fid")
 """Metrics of style that may stand against identity, those that there are."""

@@ -7,7 +7,7 @@ from itertools import groupby
 from itportrait.pages.comparison.choice import panel
 from itportrait.pages.comparison.data import SOURCES, ComparedScore
 from itportrait.pages.comparison.index import Scope, ScoreIndex
-from itportrait.pages.comparison.measures import Measure
+from itportrait.pages.measures import Measure
 
 HEADINGS = {
     "guide": "From CLIP, which guides most methods",

@@ -1,4 +1,4 @@
-"""Names of the compared metrics for people, and which direction is better."""
+"""Names of metrics for people, and which direction is better."""
 
 from dataclasses import dataclass
 from typing import Literal
