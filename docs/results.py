@@ -34,8 +34,8 @@ from itportrait.io import uris
 from itportrait.learning.bootstrap import Estimate
 from itportrait.pages.comparison import ComparedDomain, ComparedMethod, ComparedScore, Comparison
 from itportrait.pages.comparison.index import ScoreIndex
-from itportrait.pages.measures import Measure
 from itportrait.pages.comparison.tables import HEADINGS
+from itportrait.pages.measures import Measure
 
 HEAD = """# Results
 
