@@ -14,6 +14,9 @@ from itportrait.pages.contact_sheet import fitted
 from itportrait.records import Status
 from itportrait.text import shown
 
+NO_FIGURE = "-"
+"""What stands in a column of numbers where there is none."""
+
 
 def render_page(
     *, title: str, sections: Sequence[str], subtitle: str = "", chips: str = "", footer: str = ""
@@ -47,19 +50,19 @@ def template(name: str) -> str:
 
 def status_chips(counts: Mapping[str, int]) -> str:
     """Return HTML of the inputs' number, in all and by status."""
-    parts = [f'<span class="chip"><b>{sum(counts.values())}</b>inputs</span>']
+    parts = [f'<span class="chip"><b>{sum(counts.values()):,}</b>inputs</span>']
     for status in [str(status) for status in Status]:
-        parts.append(f'<span class="chip {status}"><b>{counts.get(status, 0)}</b>{status}</span>')
+        parts.append(f'<span class="chip {status}"><b>{counts.get(status, 0):,}</b>{status}</span>')
     return "".join(parts)
 
 
-def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+def table(columns: Sequence[str], rows: Sequence[Sequence[object]], *, digits: int = 2) -> str:
     """Return HTML of a table; all text is escaped.
 
     Args:
         columns: headings.
-        rows: cells, one a column: text stands left, numbers right, with two digits where they are
-            not whole; None is an empty cell.
+        rows: cells, one a column: text stands left, numbers right; None is an empty cell.
+        digits: of numbers that are not whole.
 
     Raises:
         InvalidArgumentError: a row has another length than `columns`.
@@ -70,12 +73,14 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
                 f"rows[{position}]", expected=f"{len(columns)} cells", actual=len(row)
             )
     texts = [
-        any(isinstance(row[index], str) for row in rows) or not index
+        any(isinstance(row[index], str) and row[index] != NO_FIGURE for row in rows) or not index
         for index in range(len(columns))
     ]
-    head = "".join(_cell("th", name, text) for name, text in zip(columns, texts, strict=True))
+    head = "".join(
+        _cell("th", name, text, digits) for name, text in zip(columns, texts, strict=True)
+    )
     lines = [
-        "".join(_cell("td", value, text) for value, text in zip(row, texts, strict=True))
+        "".join(_cell("td", value, text, digits) for value, text in zip(row, texts, strict=True))
         for row in rows
     ]
     body = "".join(f"<tr>{line}</tr>" for line in lines)
@@ -102,11 +107,11 @@ def webp_tag(webp: bytes, alt: str, css: str = "") -> str:
     )
 
 
-def _cell(tag: str, value: object, text: bool) -> str:
+def _cell(tag: str, value: object, text: bool, digits: int) -> str:
     if value is None:
         content = ""
     elif isinstance(value, float):
-        content = f"{value:,.2f}"
+        content = f"{value:,.{digits}f}"
     else:
         content = f"{value:,}" if isinstance(value, int) else html.escape(str(value))
     css = ' class="text"' if text else ""

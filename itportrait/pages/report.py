@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from itportrait.errors import InvalidArgumentError
-from itportrait.pages.page import render_page, status_chips, table
+from itportrait.pages.page import NO_FIGURE, render_page, status_chips, table
 
 _NEEDED = ("stages", "counts", "inputs")
 _MEASURES = ("clip_direction", "clip_image", "identity", "depth_distance", "depth_variance")
@@ -113,13 +113,13 @@ def _domains(run: Mapping[str, Any]) -> str:
     rows: list[Sequence[object]] = []
     for name, domain in run.get("domains", {}).items():
         means = run["stages"].get(f"stylize {name}", {}).get("means", {})
-        shown = [f"{means[key]:.3f}" if key in means else "-" for key in _MEASURES]
+        shown = [float(means[key]) if key in means else NO_FIGURE for key in _MEASURES]
         said = [domain.get("error") or "", *domain.get("warnings", ())]
         rows.append([name, domain.get("version") or "none", *shown, "; ".join(filter(None, said))])
     heads = ["domain", "version", *(key.replace("_", " ") for key in _MEASURES), "warnings, errors"]
     if not any(row[-1] for row in rows):
         heads, rows = heads[:-1], [row[:-1] for row in rows]
-    return table(heads, rows) if rows else ""
+    return table(heads, rows, digits=3) if rows else ""
 
 
 def _deliverables(domains: Mapping[str, Any]) -> str:

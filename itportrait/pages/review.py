@@ -50,12 +50,25 @@ def render_review(
     """Return `review.html`: self-contained, no script or picture from elsewhere.
 
     Args:
-        groups: in the order to show them; those without cases are left out.
+        groups: those that turned most away come first; those that turned none away are folded
+            up at the end, and those without cases are left out.
         subtitle: a line below the heading.
         footer: a line at the end, such as the fingerprint.
         max_side: pictures are shrunk to this many pixels.
     """
-    shown = [_group(group, max_side) for group in groups if group.cases]
+    shown = [group for group in groups if group.cases]
+    away = sorted((group for group in shown if group.count), key=lambda group: -group.count)
+    near = [group for group in shown if not group.count]
+    sections = [_section("Turned away", away, max_side)] if away else []
+    if near:
+        reasons = "1 reason" if len(near) == 1 else f"{len(near)} reasons"
+        sections.append(
+            f'<details class="near"><summary>Passed, but nearest to a limit ({reasons})</summary>'
+            f"{''.join(_group(group, max_side) for group in near)}</details>"
+        )
+    if not away:
+        said = "Nothing was turned away." if near else "Nothing was turned away or measured."
+        sections.insert(0, f'<p class="note">{said}</p>')
     chips = "".join(
         f'<span class="chip"><b>{group.count:,}</b>{html.escape(group.title)}</span>'
         for group in groups
@@ -65,9 +78,13 @@ def render_review(
         title="Review: the worst per reason",
         subtitle=subtitle,
         chips=chips,
-        sections=shown or ["<p>Nothing was turned away, and nothing was measured.</p>"],
+        sections=sections,
         footer=footer,
     )
+
+
+def _section(title: str, groups: Sequence[ReviewGroup], side: int) -> str:
+    return f"<h2>{title}</h2>{''.join(_group(group, side) for group in groups)}"
 
 
 def _group(group: ReviewGroup, side: int) -> str:
@@ -78,14 +95,16 @@ def _group(group: ReviewGroup, side: int) -> str:
         about.append("the nearest to it")
     cases = "".join(_case(case, side) for case in group.cases)
     return (
-        f"<h2>{html.escape(group.title)}</h2>"
+        f'<h3 class="reason">{html.escape(group.title)}</h3>'
         f'<p class="soft small">{html.escape("; ".join(about))}</p>'
         f'<div class="faces">{cases}</div>'
     )
 
 
 def _case(case: ReviewCase, side: int) -> str:
-    picture = "" if case.picture is None else picture_tag(case.picture, case.name, side)
+    picture = '<div class="none">no picture</div>'
+    if case.picture is not None:
+        picture = picture_tag(case.picture, case.name, side)
     return (
         f'<figure>{picture}<figcaption><b class="{case.status}">{case.status}</b> '
         f"{html.escape(case.text)}<br>{html.escape(case.name)}</figcaption></figure>"

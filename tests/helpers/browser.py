@@ -8,6 +8,17 @@ import subprocess
 import time
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
+SMALL_TEXTS = """(() => {
+  const small = [], walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  while (walker.nextNode()) {
+    const text = walker.currentNode.data.trim(), parent = walker.currentNode.parentElement;
+    if (!text || !parent.checkVisibility() || /SCRIPT|STYLE/.test(parent.tagName)) continue;
+    const size = parseFloat(getComputedStyle(parent).fontSize);
+    if (size < 11) small.push([text, size]);
+  }
+  return small;
+})()"""
+"""Expression of a page's visible texts below 11 px, with their sizes."""
 
 
 def find_chromium():

@@ -121,7 +121,7 @@ def test_page_shows_every_input_with_its_numbers_or_its_reason():
 
 def test_counts_of_a_larger_run_override_those_shown():
     text = render_gallery(portraits(), [], counts={"ok": 900, "rejected": 80, "failed": 20})
-    assert "<b>1000</b>inputs" in text
+    assert "<b>1,000</b>inputs" in text
     assert "<b>900</b>ok" in text
 
 

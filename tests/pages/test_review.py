@@ -26,7 +26,7 @@ def test_groups_show_count_threshold_and_cases_in_order():
     words = page.words()
     for needed in (
         "1,234 turned away; align.min_face_px is 20",
-        "rejected 12 px <i>a</i>.jpg ok 31 px b.jpg",
+        "rejected 12 px <i>a</i>.jpg no picture ok 31 px b.jpg",
         "none turned away; align.min_sharpness is 0; the nearest to it",
         "fingerprint f",
     ):
@@ -39,3 +39,13 @@ def test_groups_show_count_threshold_and_cases_in_order():
 
 def test_a_run_with_nothing_to_show_says_so():
     assert "Nothing was turned away" in Page(render_review([])).words()
+
+
+def test_what_was_turned_away_comes_first_and_most_of_it_at_the_top():
+    first, near, _ = groups()
+    more = ReviewGroup("align: no_face", 5000, "", first.cases)
+    words = Page(render_review([near, first, more])).words().partition("Turned away")[2]
+    titles = ["align: no_face", "align: too_small", "Passed, but nearest to a limit (1 reason)"]
+    places = [words.index(title) for title in [*titles, "align: blurred"]]
+    assert places == sorted(places)
+    assert "Turned away" not in Page(render_review([near])).words()

@@ -3,7 +3,7 @@
 import pytest
 
 from itportrait.pages.comparison import render_comparison
-from tests.helpers.browser import Browser, find_chromium
+from tests.helpers.browser import SMALL_TEXTS, Browser, find_chromium
 from tests.helpers.compared import comparison
 
 pytestmark = [
@@ -11,16 +11,6 @@ pytestmark = [
     pytest.mark.skipif(find_chromium() is None, reason="no Chromium is installed"),
 ]
 CELL = ".line:nth-child(2) .cell[data-views='3']"
-SIZES = """(() => {
-  const small = [], walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
-  while (walker.nextNode()) {
-    const text = walker.currentNode.data.trim(), parent = walker.currentNode.parentElement;
-    if (!text || !parent.checkVisibility() || /SCRIPT|STYLE/.test(parent.tagName)) continue;
-    const size = parseFloat(getComputedStyle(parent).fontSize);
-    if (size < 11) small.push([text, size]);
-  }
-  return small;
-})()"""
 OVERLAPS = """(() => {
   const labels = [...document.querySelectorAll('.scatter .label')];
   const boxes = labels.map(label => label.getBoundingClientRect()).filter(box => box.width);
@@ -53,7 +43,7 @@ def test_nothing_sticks_out_and_nothing_complains(browser, page, width, dark):
     browser.run("document.querySelectorAll('details').forEach(each => each.open = true)")
     browser.run("document.querySelectorAll('[data-choice=pictures]')[1].click()")
     assert browser.run("document.documentElement.scrollWidth") == width
-    assert browser.run(SIZES) == []
+    assert browser.run(SMALL_TEXTS) == []
     assert browser.run(OVERLAPS) == [4, 0]
     assert browser.run("document.querySelectorAll('img:not([alt])').length") == 0
     assert browser.complaints == []
