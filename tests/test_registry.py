@@ -164,6 +164,7 @@ def test_methods_of_an_installed_wheel_run(installed, tmp_path):
 
         domain = "domains=[{name: red, mode: text, prompt: red, method: paint, steps: 2}]"
         settings = ["invert.method=guess", "adapt.threshold.kind=third", domain]
+        settings.append(f"bundle={sys.argv[1]}")
         job = load_job(None, settings, input="in", output="out")
         bundle = load_bundle(sys.argv[1])
         config = AdaptConfig.parse({"probe": {"count": 2, "every": 1}})
