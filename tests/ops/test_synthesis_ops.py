@@ -190,6 +190,30 @@ def test_native_layers_stay_in_single_precision_under_autocast(up):
         assert torch.equal(got, want)
 
 
+@pytest.mark.parametrize("size", [(4, 5), (9, 40), (31, 2), (64, 33)])
+@pytest.mark.parametrize("threads", [1, 3])
+def test_native_layers_that_double_the_size_are_whole_at_every_edge(size, threads):
+    x, weight = randn(3, 16, *size).double(), randn(32, 16, 3, 3, seed=1).double()
+    kernel, bias = 0.2 * randn(4, 4, seed=2).double(), randn(32, seed=3).double()
+    values = [v.requires_grad_() for v in (x, weight, 1 + 0.3 * randn(3, 16, seed=4).double())]
+
+    def run(values, backend, **given):
+        y = modulated_conv2d(*values, **given, up=2, slope=1.0, backend=backend)
+        return y, *torch.autograd.grad((y * weights.to(y.dtype)).sum(), values)
+
+    weights = randn(3, 32, 2 * size[0], 2 * size[1], seed=5).double()
+    expected = run(values, "reference", bias=bias, kernel=kernel)
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        single = [v.detach().float().requires_grad_() for v in values]
+        actual = run(single, "cpu", bias=bias.float(), kernel=kernel.float())
+    finally:
+        torch.set_num_threads(before)
+    for got, want in zip(actual, expected):
+        assert_close(got, want.float(), 2e-5)
+
+
 def test_modulated_conv_errors():
     x, weight, styles = randn(2, 3, 4, 4), randn(5, 3, 3, 3), randn(2, 3)
     bias = torch.zeros(5)

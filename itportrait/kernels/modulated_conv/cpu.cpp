@@ -1,6 +1,6 @@
 // A synthesis layer with 3 x 3 weights, whole: styles, convolution, scale, noise, bias, activation.
 
-#include "winograd.h"
+#include "doubled.h"
 
 using namespace winograd;
 
@@ -11,36 +11,40 @@ Vector larger(Vector a, Vector b) { return a > b ? a : b; }
 
 }  // namespace
 
-extern "C" void modulated_conv_pack(const float* taps, const float* mix, float* packed,
-                                    int64_t depth, int64_t outputs, int64_t phases,
-                                    int64_t threads) {
-  pack_taps(taps, mix, packed, depth, outputs, phases, threads);
+// Weights [O, I, 3, 3] -> packed as the convolutions read them; `turned` for those of the way back.
+extern "C" void modulated_conv_pack(const float* weights, float* packed, int64_t outputs,
+                                    int64_t inputs, int64_t up, int64_t turned, int64_t threads) {
+  const Weights given{weights, outputs, inputs, turned != 0};
+  expect_writes(packed, (up == 1 ? PLACES : doubled::WEIGHTS * doubled::WEIGHTS) * outputs * inputs);
+  if (up == 1)
+    pack_weights<Taps>(given, packed, threads);
+  else
+    pack_weights<doubled::Taps>(given, packed, threads);
 }
 
-// x [N, H, W, I], styles [N, I], packed for I x (phases * O); scale and bias [N, O]; noise
-// [noises, H', W'] or none; out [N, H', W', O].
+// x [N, H, W, I], styles [N, I], packed weights; scale and bias [N, O]; noise [noises, H', W'] or none;
+// out [N, H', W', O]. With `smooth`, the filter of 4 x 4, the layer doubles the size.
 extern "C" void modulated_conv_forward(const float* x, const float* styles, const float* packed,
-                                       const float* scale, const float* bias, const float* noise,
-                                       float* out, int64_t batch, int64_t height, int64_t width,
-                                       int64_t inputs, int64_t outputs, int64_t phases,
-                                       int64_t noises, float slope, float gain, float clamp,
-                                       int64_t threads) {
+                                       const float* smooth, const float* scale, const float* bias,
+                                       const float* noise, float* out, int64_t batch,
+                                       int64_t height, int64_t width, int64_t inputs,
+                                       int64_t outputs, int64_t noises, float slope, float gain,
+                                       float clamp, int64_t threads) {
   const Picture in{const_cast<float*>(x), height, width, inputs, 1};
-  const Picture target{out, height, width, outputs, phases};
-  const int64_t plane = height * width * phases;
-  convolve(in, styles, packed, phases * outputs, batch, threads,
-           [=](int64_t n, int64_t y, int64_t x, int64_t channel, Vector value, int64_t) {
-             const int64_t phase = channel / outputs, o = channel % outputs;
-             float* to = target.at(n, y, x, phase) + o;
-             value = value * load(scale + n * outputs + o) + load(bias + n * outputs + o);
-             if (noise) {
-               const int64_t pixel = (to - out - o) / outputs;
-               value += noise[noises == 1 ? pixel - n * plane : pixel];
-             }
-             value = larger(value * gain, value * (gain * slope));
-             if (clamp >= 0) value = smaller(larger(value, splat(-clamp)), splat(clamp));
-             store(to, value);
-           });
+  const int64_t across = smooth ? 2 * width : width, plane = (smooth ? 2 * height : height) * across;
+  expect_writes(out, batch * plane * outputs);
+  const auto finish = [=](int64_t n, int64_t y, int64_t x, int64_t o, Vector value, int64_t) {
+    const int64_t place = y * across + x;
+    value = value * load(scale + n * outputs + o) + load(bias + n * outputs + o);
+    if (noise) value += noise[noises == 1 ? place : n * plane + place];
+    value = larger(value * gain, value * (gain * slope));
+    if (clamp >= 0) value = smaller(larger(value, splat(-clamp)), splat(clamp));
+    store(out + (n * plane + place) * outputs + o, value);
+  };
+  if (smooth)
+    doubled::enlarge(in, styles, packed, smooth, outputs, batch, threads, finish);
+  else
+    convolve(in, styles, packed, outputs, batch, threads, finish);
 }
 
 // From gradients of the output to those before scale: grad_z [N, H', W', O]; and the sums over
@@ -54,6 +58,7 @@ extern "C" void modulated_conv_activation(const float* y, const float* grad, con
   const int64_t rows = batch * outputs, workers = threads > 1 ? threads : 1;
   std::vector<float> sums(workers * 2 * rows, 0.0f);  // one part a thread, added in order
   float* all = sums.data();
+  expect_writes(grad_z, batch * pixels * outputs);
   const float above = 1 / gain, below = 1 / (gain * slope);
   parallel(batch * pixels, threads, [=](int64_t begin, int64_t end, int64_t thread) {
     float *biases = all + thread * 2 * rows, *scales = biases + rows;
@@ -87,23 +92,30 @@ extern "C" void modulated_conv_activation(const float* y, const float* grad, con
     }
 }
 
-// grad_z [N, H', W', O] with the packed transposed taps -> grad_x [N, H, W, I], and grad_styles
+// grad_z [N, H', W', O] with the packed turned weights -> grad_x [N, H, W, I], and grad_styles
 // [N, I], the sums over pixels of the gradient of x * styles times x.
 extern "C" void modulated_conv_backward_input(const float* grad_z, const float* packed,
-                                              const float* x, const float* styles, float* grad_x,
+                                              const float* smooth, const float* x,
+                                              const float* styles, float* grad_x,
                                               float* grad_styles, int64_t batch, int64_t height,
                                               int64_t width, int64_t inputs, int64_t outputs,
-                                              int64_t phases, int64_t threads) {
-  const Picture in{const_cast<float*>(grad_z), height, width, outputs, phases};
+                                              int64_t threads) {
+  const int64_t side = smooth ? 2 : 1;
+  if (grad_x) expect_writes(grad_x, batch * height * width * inputs);
+  const Picture grad{const_cast<float*>(grad_z), side * height, side * width, outputs, 1};
   std::vector<float> sums((threads > 1 ? threads : 1) * batch * inputs, 0.0f);
   float* all = sums.data();
-  convolve(in, nullptr, packed, inputs, batch, threads,
-           [=](int64_t n, int64_t y, int64_t column, int64_t i, Vector value, int64_t thread) {
-             const int64_t at = ((n * height + y) * width + column) * inputs + i;
-             float* sum = all + (thread * batch + n) * inputs + i;
-             store(sum, load(sum) + value * load(x + at));
-             if (grad_x) store(grad_x + at, value * load(styles + n * inputs + i));
-           });
+  const auto finish = [=](int64_t n, int64_t y, int64_t column, int64_t i, Vector value,
+                          int64_t thread) {
+    const int64_t at = ((n * height + y) * width + column) * inputs + i;
+    float* sum = all + (thread * batch + n) * inputs + i;
+    store(sum, load(sum) + value * load(x + at));
+    if (grad_x) store(grad_x + at, value * load(styles + n * inputs + i));
+  };
+  if (smooth)
+    doubled::reduce(grad, packed, smooth, inputs, batch, threads, finish);
+  else
+    convolve(grad, nullptr, packed, inputs, batch, threads, finish);
   for (size_t k = 0; k < sums.size(); ++k) grad_styles[k % (batch * inputs)] += sums[k];
 }
 

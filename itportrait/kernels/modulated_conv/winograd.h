@@ -6,6 +6,8 @@
 
 #pragma once
 
+#include <sys/mman.h>
+
 #include <cstdint>
 #include <thread>
 #include <vector>
@@ -20,6 +22,17 @@ typedef float Vector __attribute__((vector_size(4 * LANES), aligned(4), may_alia
 inline Vector splat(float value) { return Vector{} + value; }
 inline Vector load(const float* from) { return *reinterpret_cast<const Vector*>(from); }
 inline void store(float* to, Vector value) { *reinterpret_cast<Vector*>(to) = value; }
+
+// Ask for large pages of memory that is about to be written: with small ones a picture's first touch
+// takes longer than its arithmetic.
+inline void expect_writes(float* memory, int64_t count) {
+#ifdef MADV_HUGEPAGE
+  constexpr uintptr_t page = 2 << 20;
+  const uintptr_t begin = (reinterpret_cast<uintptr_t>(memory) + page - 1) / page * page;
+  const uintptr_t end = reinterpret_cast<uintptr_t>(memory + count) / page * page;
+  if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
+#endif
+}
 
 template <typename Work>
 void parallel(int64_t count, int64_t threads, Work work) {
@@ -120,33 +133,52 @@ struct Place {
 // Channels of one unit of columns: two vectors where that divides them, else one.
 inline int64_t unit_of(int64_t columns) { return columns % (2 * LANES) ? LANES : 2 * LANES; }
 
-// taps [9][depth][outputs] -> packed [phases * outputs / unit][36][depth][unit]. With phases, tap t of
-// phase p is the sum over k of mix[p][t][k] * taps[k]; else `mix` is none.
-inline void pack_taps(const float* taps, const float* mix, float* packed, int64_t depth,
-                      int64_t outputs, int64_t phases, int64_t threads) {
-  const int64_t columns = phases * outputs, unit = unit_of(columns);
-  parallel(columns / unit, threads, [=](int64_t begin, int64_t end, int64_t) {
+// Weights [O][I][3][3] as a convolution reads them: of inputs, or turned for the way back to them.
+struct Weights {
+  const float* data;
+  int64_t outputs, inputs;
+  bool turned;
+
+  int64_t depth() const { return turned ? outputs : inputs; }
+  int64_t columns() const { return turned ? inputs : outputs; }
+
+  // The nine taps of LANES columns.
+  void taps(int64_t k, int64_t column, Vector* out) const {
+    const int64_t step = turned ? TAPS : inputs * TAPS;
+    const float* from = data + (turned ? k * inputs + column : column * inputs + k) * TAPS;
+    float values[TAPS][LANES];
+    for (int64_t lane = 0; lane < LANES; ++lane)
+      for (int64_t tap = 0; tap < TAPS; ++tap)
+        values[turned ? TAPS - 1 - tap : tap][lane] = from[lane * step + tap];
+    for (int64_t tap = 0; tap < TAPS; ++tap) out[tap] = load(values[tap]);
+  }
+};
+
+struct Taps {
+  static constexpr int64_t SIZE = PATCH;
+  static void transform(const Vector* in, Vector* out, int step) { transform_taps(in, out, step); }
+};
+
+// Transform weights along both dimensions: packed [columns / unit][SIZE * SIZE][depth][unit].
+template <typename Map>
+void pack_weights(const Weights& weights, float* packed, int64_t threads) {
+  constexpr int64_t size = Map::SIZE, places = size * size;
+  const int64_t unit = unit_of(weights.columns()), depth = weights.depth();
+  parallel(weights.columns() / unit, threads, [=](int64_t begin, int64_t end, int64_t) {
     for (int64_t block = begin; block < end; ++block)
       for (int64_t k = 0; k < depth; ++k)
         for (int64_t v = 0; v < unit; v += LANES) {
-          const int64_t phase = (block * unit + v) / outputs, o = (block * unit + v) % outputs;
-          Vector plain[TAPS], g[TAPS], rows[PATCH * 3], out[PLACES];
-          for (int64_t tap = 0; tap < TAPS; ++tap)
-            plain[tap] = load(taps + (tap * depth + k) * outputs + o);
-          for (int64_t tap = 0; tap < TAPS; ++tap) {
-            g[tap] = mix ? splat(0) : plain[tap];
-            for (int64_t other = 0; mix && other < TAPS; ++other)
-              g[tap] += mix[(phase * TAPS + tap) * TAPS + other] * plain[other];
-          }
-          for (int c = 0; c < 3; ++c) transform_taps(g + c, rows + c, 3);
-          for (int r = 0; r < PATCH; ++r) transform_taps(rows + 3 * r, out + PATCH * r, 1);
-          for (int64_t p = 0; p < PLACES; ++p)
-            store(packed + ((block * PLACES + p) * depth + k) * unit + v, out[p]);
+          Vector g[TAPS], rows[size * 3], out[places];
+          weights.taps(k, block * unit + v, g);
+          for (int c = 0; c < 3; ++c) Map::transform(g + c, rows + c, 3);
+          for (int r = 0; r < size; ++r) Map::transform(rows + 3 * r, out + size * r, 1);
+          for (int64_t p = 0; p < places; ++p)
+            store(packed + ((block * places + p) * depth + k) * unit + v, out[p]);
         }
   });
 }
 
-// The transpose of `pack_taps`, from sums [36][depth][columns].
+// The transpose of transforming weights, from sums [36][depth][columns].
 inline void unpack_gradient(const float* sums, float* taps, int64_t depth, int64_t columns) {
   for (int64_t k = 0; k < depth; ++k)
     for (int64_t v = 0; v < columns; v += LANES) {

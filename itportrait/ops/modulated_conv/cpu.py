@@ -1,10 +1,10 @@
 """`modulated_conv2d` with 3 x 3 weights on a CPU, in native code: the whole layer in one pass.
 
 Winograd's convolution takes a quarter of the products; styles are multiplied in as patches are
-read, and scale, noise, bias, activation and clamp follow while an output pixel is in registers. A
-layer that doubles the size is one convolution with four outputs a pixel, its weights already
-smoothed: the large picture between transposed convolution and filter is never made. The backward
-pass needs the layer's input and output alone.
+read, and scale, noise, bias, activation and clamp follow while an output pixel is in registers. In
+a layer that doubles the size neighbors share products too, and of the large picture between
+transposed convolution and filter only a few rows exist at a time. The backward pass needs the
+layer's input and output alone.
 """
 
 import ctypes
@@ -29,8 +29,8 @@ LANES = 16
 LEAST_TILES = 24
 """Output tiles of 4 x 4 pixels, over the batch, below which a convolution by the library is
 quicker: with few tiles, a layer's time is that of reading its weights, which are four times
-more."""
-WEIGHTS_PER_TILE = 2048
+more. Layers that double the size are quicker than the library's at any size."""
+WEIGHTS_PER_TILE = 4096
 """Pairs of channels for which one tile more is needed."""
 
 
@@ -58,8 +58,8 @@ def modulated_conv2d_cpu(
     bias = bias.expand(len(x), -1)
     if noise is not None:
         noise = noise.expand(1, *noise.shape) if noise.ndim == 2 else noise.flatten(0, 1)
-    mix = None if up == 1 or kernel is None else _phases(tuple(kernel.flatten().tolist()))
-    return _Layer.apply(x, weight, mix, styles, scale, bias, noise, slope, gain, clamp)
+    smooth = None if up == 1 or kernel is None else 4 * kernel.detach().flip(0, 1).contiguous()
+    return _Layer.apply(x, weight, smooth, styles, scale, bias, noise, slope, gain, clamp)
 
 
 def refusal(tensors: list[Tensor]) -> str:
@@ -72,22 +72,11 @@ def refusal(tensors: list[Tensor]) -> str:
     outputs, inputs = weight.shape[:2]
     if inputs % LANES or outputs % LANES:
         return f"takes multiples of {LANES} channels, got {inputs} and {outputs}"
+    if _doubles(tensors):
+        return ""
     tiles = len(x) * -(-x.shape[2] // 4) * -(-x.shape[3] // 4)
     least = max(LEAST_TILES, inputs * outputs // WEIGHTS_PER_TILE)
     return f"takes at least {least} tiles of 4 x 4 pixels, got {tiles}" if tiles < least else ""
-
-
-def taps_of(weight: Tensor) -> Tensor:
-    """Return weights `[O, I, 3, 3]` as taps `[9, I, O]`, one run of memory for each pair."""
-    return weight.permute(2, 3, 1, 0).flatten(0, 1).contiguous()
-
-
-def turned_taps(weight: Tensor, mix: Tensor | None) -> Tensor:
-    """Return the taps of the way back, from outputs to inputs: `[9, phases * O, I]`."""
-    if mix is None:
-        return weight.flip(2, 3).permute(2, 3, 0, 1).flatten(0, 1).contiguous()
-    taps = weight.flatten(2) @ mix.flip(1).flatten(0, 1).t()  # [O, I, 4 * 9]
-    return taps.unflatten(2, (4, 9)).permute(3, 2, 0, 1).flatten(1, 2).contiguous()
 
 
 def weight_gradient(taps: Tensor, mix: Tensor | None, outputs: int) -> Tensor:
@@ -97,21 +86,30 @@ def weight_gradient(taps: Tensor, mix: Tensor | None, outputs: int) -> Tensor:
     return grad.unflatten(2, (3, 3))
 
 
+def _doubles(tensors: list[Tensor]) -> bool:
+    """Return whether there is a filter among the arguments, which alone tell layers that double.
+
+    Noise of four pixels cannot be told from a filter, and counts as noise.
+    """
+    x, more = tensors[0], tensors[4:]
+    return len(more) == 2 or [each.shape for each in more] == [(4, 4)] != [x.shape[2:]]
+
+
 @cache
-def _phases(kernel: tuple[float, ...]) -> Tensor:
+def _phases(smooth: tuple[float, ...]) -> Tensor:
     """Return how each tap of each of the four phases is made of 3 x 3 weights, `[4, 9, 9]`.
 
-    The kernel's values are those of its rows, one after the other.
+    The filter's values are those of its rows, one after the other.
 
     A transposed convolution of stride 2 followed by the filter is, for the output pixels of one
     phase (a, b), one 3 x 3 convolution of the input.
     """
-    turned = torch.tensor(kernel[::-1]).view(4, 4) * 4.0
+    filtered = torch.tensor(smooth).view(4, 4)
     out = torch.zeros(2, 2, 3, 3, 3, 3)
     for a, b, t, u, k, m in product(*[range(2)] * 2, *[range(3)] * 4):
         row, column = k - a + 1 + 2 * (t - 1), m - b + 1 + 2 * (u - 1)
         if 0 <= row < 4 and 0 <= column < 4:
-            out[a, b, t, u, k, m] = turned[row, column]
+            out[a, b, t, u, k, m] = filtered[row, column]
     return out.view(4, 9, 9)
 
 
@@ -122,7 +120,7 @@ class _Layer(torch.autograd.Function):
         ctx: Any,
         x: Tensor,
         weight: Tensor,
-        mix: Tensor | None,
+        smooth: Tensor | None,
         styles: Tensor,
         scale: Tensor,
         bias: Tensor,
@@ -134,40 +132,42 @@ class _Layer(torch.autograd.Function):
         x = x.permute(0, 2, 3, 1).contiguous()
         styles, scale, bias = (each.contiguous() for each in (styles, scale, bias))
         noise = None if noise is None else noise.contiguous()
-        side = 1 if mix is None else 2
+        weight = weight.contiguous()
+        side = 1 if smooth is None else 2
         y = x.new_empty(len(x), side * x.shape[1], side * x.shape[2], len(weight))
-        packed = pack(taps_of(weight), mix)
+        packed = pack(weight, side, turned=False)
         ctx.activation = (slope, gain, -1.0 if clamp is None else clamp)
         _library().modulated_conv_forward(
-            *_pointers(x, styles, packed, scale, bias, noise, y),
-            *(*x.shape, len(weight), side**2, 0 if noise is None else len(noise)),
+            *_pointers(x, styles, packed, smooth, scale, bias, noise, y),
+            *(*x.shape, len(weight), 0 if noise is None else len(noise)),
             *ctx.activation,
             torch.get_num_threads(),
         )
-        ctx.save_for_backward(x, y, weight, mix, styles, scale, bias, noise)
+        ctx.save_for_backward(x, y, weight, smooth, styles, scale, bias, noise)
         return y.permute(0, 3, 1, 2)
 
     @staticmethod
     @once_differentiable
     @torch.amp.custom_bwd(device_type="cpu")
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-        x, _, weight, mix, styles, *_ = ctx.saved_tensors
+        x, _, weight, smooth, styles, *_ = ctx.saved_tensors
         needs_x, needs_weight, _, needs_styles, *_ = ctx.needs_input_grad
         grad_z, *grads = _before_activation(ctx, grad)
-        phases = 1 if mix is None else 4
-        sizes = (*x.shape, len(weight), phases, torch.get_num_threads())
+        sizes, threads = (*x.shape, len(weight)), torch.get_num_threads()
         grad_x = grad_styles = grad_weight = None
         if needs_x or needs_styles:
             grad_x = torch.empty_like(x) if needs_x else None
             grad_styles = torch.zeros_like(styles)
-            packed = pack(turned_taps(weight, mix), None)
+            packed = pack(weight, 1 if smooth is None else 2, turned=True)
             _library().modulated_conv_backward_input(
-                *_pointers(grad_z, packed, x, styles, grad_x, grad_styles), *sizes
+                *_pointers(grad_z, packed, smooth, x, styles, grad_x, grad_styles), *sizes, threads
             )
         if needs_weight:
+            mix = None if smooth is None else _phases(tuple(smooth.flatten().tolist()))
+            phases = 1 if mix is None else 4
             grad_taps = x.new_empty(9, x.shape[3], phases * len(weight))
             _library().modulated_conv_backward_taps(
-                *_pointers(x, styles, grad_z, grad_taps), *sizes
+                *_pointers(x, styles, grad_z, grad_taps), *sizes, phases, threads
             )
             grad_weight = weight_gradient(grad_taps, mix, len(weight))
         grad_x = None if grad_x is None else grad_x.permute(0, 3, 1, 2)
@@ -193,18 +193,18 @@ def _before_activation(ctx: Any, grad: Tensor) -> tuple[Tensor, Tensor, Tensor, 
     return grad_z, grad_scale, grad_bias, grad_noise
 
 
-def pack(taps: Tensor, mix: Tensor | None) -> Tensor:
-    """Return taps `[9, depth, outputs]` transformed and laid out as the native code reads them.
+def pack(weight: Tensor, up: int, *, turned: bool) -> Tensor:
+    """Return weights `[O, I, 3, 3]` transformed and laid out as the native code reads them.
 
     Args:
-        taps: of the weights.
-        mix: of a layer that doubles the size, what `_phases` returns.
+        weight: of the layer.
+        up: 2 for a layer that doubles the size.
+        turned: whether for the way back, from outputs to inputs.
     """
-    _, depth, outputs = taps.shape
-    phases = 1 if mix is None else 4
-    packed = taps.new_empty(36 * depth * outputs * phases)
+    outputs, inputs = weight.shape[:2]
+    packed = weight.new_empty((36 if up == 1 else 16) * outputs * inputs)
     _library().modulated_conv_pack(
-        *_pointers(taps, mix, packed), depth, outputs, phases, torch.get_num_threads()
+        *_pointers(weight, packed), outputs, inputs, up, turned, torch.get_num_threads()
     )
     return packed
 
@@ -214,10 +214,10 @@ def _library() -> ctypes.CDLL:
     library = open_library(SOURCE)
     pointer, integer, number = ctypes.c_void_p, ctypes.c_int64, ctypes.c_float
     for name, pointers, integers, numbers in (
-        ("pack", 3, 3, 0),
-        ("forward", 7, 7, 3),
+        ("pack", 2, 4, 0),
+        ("forward", 8, 6, 3),
         ("activation", 9, 4, 3),
-        ("backward_input", 6, 6, 0),
+        ("backward_input", 7, 5, 0),
         ("backward_taps", 4, 6, 0),
     ):
         function = getattr(library, f"modulated_conv_{name}")
