@@ -1,6 +1,10 @@
 """itportrait: folders and buckets of portrait photos into 3D-consistent stylized portraits."""
 
+import sys
 from typing import TYPE_CHECKING
+
+if sys.platform == "win32":  # locks, sockets and atomic links of files are those of Unix throughout
+    raise ImportError("itportrait runs on Linux and macOS; on Windows use it within WSL 2")
 
 if TYPE_CHECKING:
     from itportrait.bundle import load_bundle

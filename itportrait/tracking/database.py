@@ -103,7 +103,8 @@ def _open_folder(folder: Path, device: int, inode: int) -> str:
     Device and inode tell a folder from one of the same path that was made anew.
     """
     name = f"/proc/self/fd/{os.open(folder, os.O_RDONLY | os.O_DIRECTORY)}"
-    if not os.path.samestat(os.stat(name), os.stat(folder)):  # no such names on this system
+    there = os.path.exists(name) and os.path.samestat(os.stat(name), os.stat(folder))
+    if not there:  # no such names on this system: macOS has no /proc
         raise BrokenStoreError(
             f"the path {str(folder)!r} has characters that MLflow cannot take here",
             "choose a runs folder of letters, digits and - . _",
