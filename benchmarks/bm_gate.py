@@ -34,12 +34,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
-    parser.add_argument("--spec", default="configs/bank.yaml")
+    parser.add_argument("--config", default="configs/bank.yaml")
     parser.add_argument("--domain", default="zombie")
     parser.add_argument("--count", type=int, default=21, help="rebuilds, the champion included")
     parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="of spec")
     arguments = parser.parse_args()
-    spec = load_bank_spec(arguments.spec, arguments.set)
+    spec = load_bank_spec(arguments.config, arguments.set)
     torch.set_num_threads(1)
     steps = spec.domains[arguments.domain].steps
     rebuilds = {

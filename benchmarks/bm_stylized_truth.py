@@ -1,6 +1,6 @@
 """Stylized portraits, tuned against untuned: against the truth of drawn people, and on pictures.
 
-    python workflows/build_style_bank.py --spec configs/bank.yaml --bank runs/bank
+    python workflows/build_style_bank.py --config configs/bank.yaml --bank runs/bank
     python benchmarks/bm_stylized_truth.py --bank runs/bank --count 32 --keep runs/stylized_truth
     python benchmarks/bm_stylized_truth.py --bank runs/bank --photos my/photos --sheet sheet.png
 

@@ -27,7 +27,7 @@ from itportrait.pages.page import render_page
 FOLDER = Path(__file__).resolve().parent.parent / "build/docs"
 PAGES = {
     "stylize_dataset": ("workflows/stylize_dataset.py --config FILE", JobConfig),
-    "build_style_bank": ("workflows/build_style_bank.py --spec FILE", BankSpec),
+    "build_style_bank": ("workflows/build_style_bank.py --config FILE", BankSpec),
 }
 Row = tuple[str, str, str, str]
 

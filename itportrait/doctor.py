@@ -29,6 +29,11 @@ class Finding:
     remedy: str = ""
     needed: bool = True
 
+    @property
+    def state(self) -> str:
+        """In a word: ok, missing (and needed), or absent."""
+        return "ok" if self.ok else "missing" if self.needed else "absent"
+
 
 def examine() -> list[Finding]:
     """Run all checks; one that breaks is itself a finding."""

@@ -56,6 +56,50 @@ def test_bank_list_show_promote_rollback_prune(bank):
     assert "champion is v1" in call("bank", "rollback", bank.uri, "bronze")
     assert "champion is v2" in call("bank", "promote", bank.uri, "bronze", "v2")
     assert "0 versions removed" in call("bank", "prune", bank.uri, "bronze")
+    assert json.loads(call("bank", "list", bank.uri, "--json"))["bronze"]["champion"] == "v2"
+
+
+def test_a_bank_is_listed_whole_and_versions_by_a_part_of_their_names(tmp_path):
+    styles, name = Bank(str(tmp_path / "bank")), "bank-2026-01-01-0123456789abcdef0123456789"
+    domain = "a-domain-with-a-name-that-is-far-too-long-for-one-column"
+    styles.publish(BankVersion(domain=domain, version=name), {"adapter.safetensors": b"1"})
+    listed = call("bank", "list", styles.uri)
+    assert domain in listed
+    assert name in listed
+    for part in ("bank-2026", "456789"):
+        assert (
+            json.loads(call("bank", "show", styles.uri, domain, "--version", part))["version"]
+            == name
+        )
+
+
+def test_names_are_completed(bank, tmp_path):
+    def completed(line: str) -> list[str]:
+        env = {"_ITPORTRAIT_COMPLETE": "complete_bash", "COMP_WORDS": line}
+        env["COMP_CWORD"] = str(len(line.split(" ")) - 1)
+        return runner.invoke(app, [], env=env, prog_name="itportrait").output.split()
+
+    assert completed("itportrait adapt x --method jojo") == [
+        "jojogan",
+        "jojogan+clipstyler",
+        "jojogan+styleclip",
+    ]
+    assert completed(f"itportrait stylize --bank {bank.uri} --domains clown,b") == ["clown,bronze"]
+    assert completed(f"itportrait bank promote {bank.uri} bronze v") == ["v1", "v2"]
+    assert completed(f"itportrait bank show {tmp_path}/none b") == []
+
+
+def test_former_names_of_options_still_work_and_say_so(tmp_path):
+    from workflows import build_style_bank
+
+    done = call("import-eg3d", f"{tmp_path}/none.pkl", "--out", f"{tmp_path}/new", code=2)
+    assert done.count("note: --out is called --output now") == 1
+    args = build_style_bank.parse(["--spec", "a.yaml", "--bank", "b"])
+    assert (args.config, args.bank) == ("a.yaml", "b")
+
+
+def test_the_version_is_told():
+    assert call("--version").startswith("itportrait 0.")
 
 
 @pytest.mark.parametrize("start", [["-m", "itportrait.cli"], ["-c", CONSOLE_SCRIPT]])
@@ -78,8 +122,12 @@ def test_align_counts_what_is_no_input(tmp_path):
     (photos / "Thumbs.db").write_bytes(b"")
     text = call("align", str(photos), str(tmp_path / "out"))
     assert "failed: 1" in text
-    assert "reasons: {'storage': 1}" in text
+    assert "reasons:\n    storage: 1\n" in text
     assert "1 skipped: 1 system (Thumbs.db)" in text
+    again = call("align", str(photos), "--output", str(tmp_path / "out"))
+    assert "computed: 0\n  kept: 1\n" in again
+    assert "seconds" not in again
+    assert "nothing to do: all of it was computed by an earlier run" in again
 
 
 @pytest.mark.parametrize(
@@ -112,6 +160,12 @@ def test_align_counts_what_is_no_input(tmp_path):
         ),
         (("bank", "show", "{bank}", "bronz"), "unknown domain 'bronz'; known: bronze"),
         (("bank", "promote", "{bank}", "bronze", "v9"), "unknown version 'v9'; known: v1, v2"),
+        (("bank", "promote", "{bank}", "bronze", "v"), "got 'v', which is of v1, v2"),
+        (("bank", "prune", "{bank}", "bronze", "--keep", "-1"), "keep must be 0 or more, got -1"),
+        (("align", "{tmp}/held"), "--output must be a folder or URI, got nothing"),
+        (("align", "{tmp}/held", "{tmp}/out", "--output", "{tmp}/a"), "--output must be"),
+        (("import-eg3d", "{tmp}/face.png"), "--output must be a folder or URI, got nothing"),
+        (("export-mesh", "{tmp}/out", "a", "--resolution", "1"), "--resolution must be 2 or more"),
         (("align", "{tmp}/none", "{tmp}/out"), "no input found"),
         (("align", "{tmp}", "{tmp}/out", "--set", "align.sise=3"), "unknown key 'sise'; known:"),
         (("invert", "{tmp}/out"), "run `itportrait align` first"),
@@ -155,6 +209,10 @@ def test_photos_to_codes_and_a_mesh_without_ray(tmp_path):
     steps += ["--set", "invert.statistics_samples=128"]
     assert "ok: 2" in call("invert", out, *steps)
     mesh = f"{tmp_path}/head.ply"
+    several = " ".join(call("export-mesh", out, "portrait-0", "--to", mesh, code=2).split())
+    assert "RECORD must be a text that one portrait alone has" in several
+    assert "portrait-00000.png" in several
+    assert "portrait-00001.png" in several
     text = call("export-mesh", out, "portrait-00001", "--to", mesh, "--resolution", "48")
     assert "triangles" in text
     assert len(trimesh.load(mesh).faces) > 100
@@ -165,6 +223,9 @@ def test_doctor_looks_at_everything():
     text = runner.invoke(app, ["doctor"]).output
     for what in ("torch", "GPU", "models: mini", "Ray", "MLflow", "disk"):
         assert what in text
+    found = json.loads(runner.invoke(app, ["doctor", "--json"]).output)
+    for remedy in (item["remedy"] for item in found):
+        assert remedy in text
 
 
 def test_a_place_that_storage_refuses_is_one_sentence(tmp_path):

@@ -1,10 +1,15 @@
 """Build a style bank: adapt the domains that changed, judge them, publish what is good enough.
 
-    python workflows/build_style_bank.py --spec configs/bank.yaml --bank runs/bank
+    python workflows/build_style_bank.py --config configs/bank.yaml --bank runs/bank
 
 Exit codes: 0 done; 1 at least one domain failed; 2 the call or the specification is wrong;
 75 another build holds the bank; 130 stopped by Ctrl-C.
 """
+
+if __name__ == "__main__":  # before the imports, which take seconds
+    from itportrait.interrupts import end_quietly
+
+    end_quietly()
 
 import argparse
 import datetime as dt
@@ -14,6 +19,7 @@ from contextlib import nullcontext
 
 from itportrait.bank.store import Bank
 from itportrait.bundle import load_bundle
+from itportrait.cli.options import FormerOption, with_key
 from itportrait.configuration.places import refuse_temporary, runs_folder
 from itportrait.io import uris
 from itportrait.io.lease import Lease
@@ -47,7 +53,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def build(args: argparse.Namespace) -> int:
     """Specification -> what changed -> train, score, gate, publish each -> table."""
-    spec = load_bank_spec(args.spec, args.set)
+    spec = load_bank_spec(args.config, with_key(args.set, "base", args.bundle))
     spec.check_names(args.domains)
     date = check_date(args.date)
     if args.mlflow not in ("", "none"):
@@ -118,10 +124,13 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     mlflow = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{runs_folder()}/mlflow.db"
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     add = parser.add_argument
-    add("--spec", required=True, help="YAML of the bank: configs/bank.yaml")
+    given = parser.add_mutually_exclusive_group(required=True)
+    given.add_argument("--config", help="YAML of the bank: configs/bank.yaml")
+    given.add_argument("--spec", dest="config", action=FormerOption, now="--config")
     add("--bank", required=True, help="folder or URI of the bank")
     add("--date", default=dt.date.today().isoformat(), help="names the build and its versions")
     add("--domains", type=lambda text: text.split(","), default=[], help="only these: a,b")
+    add("--bundle", default="", help="base model: mini, a folder or a URI")
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="defaults.steps=40")
     add("--address", default=None, help="Ray: auto, host:port; absent: embedded")
     add("--mlflow", default=mlflow, help="tracking URI, or none")

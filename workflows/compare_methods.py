@@ -10,11 +10,17 @@ Exit codes: 0 done; 1 at least one cell failed; 2 the call, the configuration or
 wrong; 75 another job holds the output; 130 stopped by Ctrl-C.
 """
 
+if __name__ == "__main__":  # before the imports, which take seconds
+    from itportrait.interrupts import end_quietly
+
+    end_quietly()
+
 import argparse
 import os
 import sys
 import time
 
+from itportrait.cli.options import with_key
 from itportrait.comparison.cells import plan_cells
 from itportrait.comparison.compute import CellCompute
 from itportrait.comparison.config import ComparisonConfig, load_comparison
@@ -40,7 +46,8 @@ def main(arguments: list[str] | None = None) -> int:
     args = parse(arguments)
 
     def start() -> int:
-        config = load_comparison(args.config, args.set, output=args.output)
+        changes = with_key(args.set, "base", args.bundle)
+        config = load_comparison(args.config, changes, output=args.output)
         if args.mlflow not in ("", "none"):
             check_uri(args.mlflow)
         places = config.places() | {"--mlflow": args.mlflow}
@@ -87,6 +94,7 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add = parser.add_argument
     add("--config", required=True, help="YAML of the comparison: configs/compare.yaml")
     add("--output", default="", help="folder or URI to write; a later run goes on there")
+    add("--bundle", default="", help="base model: mini, a folder or a URI")
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="portraits=mini:16")
     add("--address", default=None, help="Ray: auto, host:port; absent: embedded")
     add("--mlflow", default=mlflow, help="tracking URI, or none")

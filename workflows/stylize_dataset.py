@@ -12,11 +12,15 @@ Exit codes: 0 done; 1 a domain could not be adapted; 2 the call, the configurati
 wrong; 75 another job holds the output; 130 stopped by Ctrl-C.
 """
 
+if __name__ == "__main__":  # before the imports, which take seconds
+    from itportrait.interrupts import end_quietly
+
+    end_quietly()
+
 import argparse
 import sys
 
-from rich.console import Console
-
+from itportrait.cli.options import with_key
 from itportrait.engine.progress import Progress
 from itportrait.errors import ItportraitError
 from itportrait.io import uris
@@ -32,6 +36,7 @@ from itportrait.on_ray.backend import RayBackend
 from itportrait.on_ray.session import ray_session, stop_on_sigterm
 from itportrait.on_ray.shared_places import check_shared
 from itportrait.stages.shards import started
+from itportrait.terminal import make_console
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -44,11 +49,12 @@ def start(args: argparse.Namespace) -> int:
     """Configuration -> Ray -> the job, run or only planned."""
     config = load_job(
         args.config,
-        args.set,
+        with_key(args.set, "tracking.uri", args.mlflow),
         domains=args.domains,
         input=args.input,
         output=args.output,
         bank=args.bank,
+        bundle=args.bundle,
     )
     check_domains(config)
     with stop_on_sigterm(), ray_session(args.address, num_cpus=config.resources.num_cpus):
@@ -97,10 +103,10 @@ def run(job: StylizeJob) -> int:
 def show_plan(job: StylizeJob) -> int:
     """Print what a run would find done and what it would compute; write nothing."""
     plan = job.pipeline().plan(job.shards())
-    console = Console(soft_wrap=True, highlight=False)
+    console = make_console(soft_wrap=True)
     console.print(f"{job.totals.listed} inputs in {job.totals.shards} shards")
     if job.skipped.counts:
-        console.print(job.skipped, markup=False)
+        console.print(job.skipped)
     for name, done in plan.done.items():
         console.print(f"{name}: {done} shards done, {plan.to_compute[name]} to compute")
     for domain in job.domains:
@@ -118,6 +124,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     add("--output", default="", help="folder or URI to write; a later run goes on there")
     add("--bank", default="", help="style bank: adapters are taken from it and published to it")
     add("--domains", type=lambda text: text.split(","), default=None, help="only these: a,b")
+    add("--bundle", default="", help="base model: mini, a folder or a URI")
+    add("--mlflow", default="", help="tracking URI, or none; absent: tracking.uri")
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="ingest.shard_size=4")
     add("--address", default=None, help="Ray: auto, host:port; absent: embedded")
     add("--dry-run", action="store_true", help="print what would be done")

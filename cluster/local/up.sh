@@ -122,6 +122,6 @@ ready: source $stack/env.sh
   Ray     $RAY_API_SERVER_ADDRESS  (token: $RAY_AUTH_TOKEN_PATH)
   MLflow  $MLFLOW_TRACKING_URI
   submit  ray job submit --runtime-env cluster/runtime_env.yaml -- python workflows/build_style_bank.py \\
-            --spec configs/bank.yaml --bank "\$ITPORTRAIT_BANK" --address auto
+            --config configs/bank.yaml --bank "\$ITPORTRAIT_BANK" --address auto
   end     cluster/local/down.sh
 DONE

@@ -17,4 +17,4 @@ mkdir -p "$runs/nightly"
 log="$runs/nightly/$date.log"
 echo "bank build of $date: $spec -> $bank, log $log"
 # A second build on the same bank leaves by itself: the lease is in the bank, not in a local lock.
-"$python" workflows/build_style_bank.py --spec "$spec" --bank "$bank" --date "$date" 2>&1 | tee -a "$log"
+"$python" workflows/build_style_bank.py --config "$spec" --bank "$bank" --date "$date" 2>&1 | tee -a "$log"

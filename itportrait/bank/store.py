@@ -233,7 +233,10 @@ class Bank:
 
         Raises:
             UnknownNameError: no such domain.
+            InvalidArgumentError: `keep` is negative.
         """
+        if keep < 0:
+            raise InvalidArgumentError("keep", expected="0 or more", actual=keep)
         removed: list[str] = []
 
         def change(domains: dict[str, Any]) -> None:

@@ -3,12 +3,14 @@
 import functools
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
-from itportrait.cli import bank, mesh, stages, tools
-from itportrait.jobs.endings import EXIT_STOPPED, EXIT_USAGE, STOPPED, sentence
+import itportrait
+from itportrait.cli import adapt, bank, mesh, stages, tools
+from itportrait.interrupts import EXIT_STOPPED, raised_interrupts
+from itportrait.jobs.endings import EXIT_USAGE, STOPPED, sentence
 from itportrait.text import show_any_text
 
 app = typer.Typer(
@@ -19,6 +21,24 @@ app = typer.Typer(
 bank_app = typer.Typer(no_args_is_help=True, help="Look at a style bank and choose its champions.")
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        print(f"itportrait {itportrait.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def whole(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version and exit."
+        ),
+    ] = False,
+) -> None:
+    """Take the options that belong to no command."""
+
+
 def plain_errors(command: Callable[..., Any]) -> Callable[..., Any]:
     """Print an expected error in one line and exit with 2, however the command was called."""
 
@@ -26,7 +46,8 @@ def plain_errors(command: Callable[..., Any]) -> Callable[..., Any]:
     def wrapped(*arguments: Any, **options: Any) -> Any:
         show_any_text()
         try:
-            return command(*arguments, **options)
+            with raised_interrupts():
+                return command(*arguments, **options)
         except BrokenPipeError:  # the reader of the output has gone: there is nobody to tell
             raise
         except KeyboardInterrupt:
@@ -45,7 +66,7 @@ for _command in (
     stages.align,
     stages.invert,
     stages.stylize,
-    stages.adapt,
+    adapt.adapt,
     stages.evaluate,
     mesh.export_mesh,
     tools.import_eg3d,

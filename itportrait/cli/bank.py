@@ -2,36 +2,58 @@
 
 import json
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
-from itportrait.cli.options import Mlflow
-from itportrait.errors import InvalidArgumentError
+from itportrait.cli import complete
+from itportrait.cli.options import Json, Mlflow
+from itportrait.errors import InvalidArgumentError, UnknownNameError
+from itportrait.terminal import make_console, make_table
+
+if TYPE_CHECKING:
+    from itportrait.bank.store import Bank
+
+_SCORES = ("identity", "clip_direction", "clip_image")
+BankPlace = Annotated[str, typer.Argument(help="Folder or URI of the bank.")]
+Domain = Annotated[str, typer.Argument(help="Name of the domain.", autocompletion=complete.domains)]
+Version = Annotated[
+    str,
+    typer.Argument(
+        help="Its name; a beginning or end that no other version has is enough.",
+        autocompletion=complete.versions,
+    ),
+]
 
 
-def list_domains(bank: Annotated[str, typer.Argument(help="Folder or URI of the bank.")]) -> None:
+def list_domains(bank: BankPlace, json_: Json = False) -> None:
     """List the domains with their champions and scores."""
     from itportrait.bank.store import Bank
 
     index = Bank(bank).existing().index()["domains"]
-    table = Table()
-    for column in ("domain", "champion", "versions", "identity", "clip_direction", "clip_image"):
-        table.add_column(column)
+    if json_:
+        print(json.dumps(index, indent=1, sort_keys=True))
+        return
+    rows = []
     for name, entry in sorted(index.items()):
         metrics = entry["versions"].get(entry["champion"], {}).get("metrics", {})
-        scores = [metrics.get(key) for key in ("identity", "clip_direction", "clip_image")]
+        scores = [metrics.get(key) for key in _SCORES]
         shown = ["-" if score is None else f"{score:.3f}" for score in scores]
-        table.add_row(name, entry["champion"] or "-", str(len(entry["versions"])), *shown)
-    Console(highlight=False).print(table)
+        rows.append([name, entry["champion"] or "-", str(len(entry["versions"])), *shown])
+    columns = ("domain", "champion", "versions", *_SCORES)
+    make_console().print(make_table(columns, rows, texts=2))
 
 
 def show(
-    bank: Annotated[str, typer.Argument(help="Folder or URI of the bank.")],
-    domain: Annotated[str, typer.Argument(help="Name of the domain.")],
-    version: Annotated[str, typer.Option(help="Default: the champion.")] = "",
+    bank: BankPlace,
+    domain: Domain,
+    version: Annotated[
+        str,
+        typer.Option(
+            help="Its name, or a beginning or end that no other has; default: the champion.",
+            autocompletion=complete.versions,
+        ),
+    ] = "",
 ) -> None:
     """Print the card of a version as JSON."""
     from dataclasses import asdict
@@ -39,20 +61,23 @@ def show(
     from itportrait.bank.store import Bank
 
     styles = Bank(bank).existing()
+    version = whole_version(styles, domain, version) if version else ""
     card = styles.read(domain, version) if version else styles.champion(domain)
     print(json.dumps({**asdict(card), "versions": styles.versions(domain)}, indent=1))
 
 
-def promote(bank: str, domain: str, version: str, mlflow: Mlflow = "none") -> None:
+def promote(bank: BankPlace, domain: Domain, version: Version, mlflow: Mlflow = "none") -> None:
     """Make a version champion."""
     from itportrait.bank.store import Bank
 
-    Bank(bank).existing().promote(domain, version)
+    styles = Bank(bank).existing()
+    version = whole_version(styles, domain, version)
+    styles.promote(domain, version)
     print(f"{domain}: champion is {version}")
     _register_models(bank, mlflow, [domain])
 
 
-def rollback(bank: str, domain: str, mlflow: Mlflow = "none") -> None:
+def rollback(bank: BankPlace, domain: Domain, mlflow: Mlflow = "none") -> None:
     """Make the former champion champion again."""
     from itportrait.bank.store import Bank
 
@@ -60,7 +85,7 @@ def rollback(bank: str, domain: str, mlflow: Mlflow = "none") -> None:
     _register_models(bank, mlflow, [domain])
 
 
-def register(bank: str, mlflow: Mlflow = "none") -> None:
+def register(bank: BankPlace, mlflow: Mlflow = "none") -> None:
     """Send MLflow what it missed while it was down: points that wait, versions, champions."""
     from itportrait.bank.store import Bank
     from itportrait.tracking import replay_spool
@@ -76,12 +101,40 @@ def register(bank: str, mlflow: Mlflow = "none") -> None:
     print(f"{len(domains)} registered models are in step with {bank}")
 
 
-def prune(bank: str, domain: str, keep: int = 3) -> None:
+def prune(
+    bank: BankPlace,
+    domain: Domain,
+    keep: Annotated[int, typer.Option(help="Newest versions that stay.")] = 3,
+) -> None:
     """Remove old versions, but for the champion, its predecessor and the KEEP newest."""
     from itportrait.bank.store import Bank
 
     removed = Bank(bank).existing().prune(domain, keep=keep)
     print(f"{domain}: {len(removed)} versions removed {' '.join(removed)}".rstrip())
+
+
+def whole_version(bank: "Bank", domain: str, text: str) -> str:
+    """Return the name of the version that a text means: its name, its beginning or its end.
+
+    Raises:
+        UnknownNameError: there is no such domain, or it has none such; lists those that are there.
+        InvalidArgumentError: several have it; lists them.
+    """
+    names = bank.versions(domain)
+    if not names:
+        raise UnknownNameError("domain", domain, list(bank.index()["domains"]))
+    if text in names:
+        return text
+    found = [name for name in names if name.startswith(text) or name.endswith(text)]
+    if len(found) > 1:
+        raise InvalidArgumentError(
+            "version",
+            expected=f"a text that one version of {domain!r} alone has",
+            actual=f"{text!r}, which is of {', '.join(found)}",
+        )
+    if not found:
+        raise UnknownNameError("version", text, names)
+    return found[0]
 
 
 def _register_models(bank: str, mlflow: str, domains: list[str]) -> bool:

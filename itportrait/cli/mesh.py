@@ -4,68 +4,137 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from itportrait.cli.options import Config, Device, Out, Set, device_of
+from itportrait.cli import complete
+from itportrait.cli.options import (
+    Bundle,
+    Config,
+    Device,
+    Out,
+    Output,
+    Set,
+    device_of,
+    output_of,
+)
 from itportrait.errors import InvalidArgumentError, NoInputError
+from itportrait.terminal import Working
 
 if TYPE_CHECKING:
     from itportrait.records import InvertedRecord
     from itportrait.stages.recipe import Recipe
 
+_CANDIDATES_SHOWN = 10
+
 
 def export_mesh(
-    out: Out,
-    record: Annotated[str, typer.Argument(help="record_id of a portrait, or a part of its URI.")],
+    out: Out = "",
+    record: Annotated[
+        str, typer.Argument(help="record_id of a portrait or its beginning, or a part of its URI.")
+    ] = "",
+    output: Output = "",
     to: Annotated[str, typer.Option("--to", help="File: .glb, .ply or .obj.")] = "mesh.glb",
-    domain: Annotated[str, typer.Option(help="Style domain; default: as photographed.")] = "",
+    domain: Annotated[
+        str,
+        typer.Option(
+            help="Style domain; default: as photographed.", autocompletion=complete.domains
+        ),
+    ] = "",
     bank: Annotated[str, typer.Option("--bank", help="Style bank of the domain.")] = "",
     resolution: Annotated[int, typer.Option(help="Grid points along each side.")] = 160,
     config: Config = "",
     set_: Set = None,
+    bundle: Bundle = "",
     device: Device = "auto",
 ) -> None:
     """Write the colored mesh of one inverted portrait of OUT."""
-    from itportrait.bank.store import Bank
-    from itportrait.bundle.warm import warm_bundle
-    from itportrait.io import uris
-    from itportrait.jobs.ready_made import find_champion
-    from itportrait.jobs.stylize.config import load_job
-    from itportrait.pages import MeshOptions, encode_mesh, extract_mesh
-    from itportrait.styles import Codes, PreparedGenerator
-    from itportrait.stylize.stage import build_stylizer
+    if output and not record:  # the only argument beside --output is the portrait
+        out, record = "", out
+    out = output_of(out, output)
+    kind = _check(to, record, resolution)
+    with Working("export-mesh: starting") as working:
+        from itportrait.bank.store import Bank
+        from itportrait.bundle.warm import warm_bundle
+        from itportrait.io import uris
+        from itportrait.jobs.ready_made import find_champion
+        from itportrait.jobs.stylize.config import load_job
+        from itportrait.pages import MeshOptions, encode_mesh, extract_mesh
+        from itportrait.styles import Codes, PreparedGenerator
+        from itportrait.stylize.stage import build_stylizer
 
-    kind = to.rpartition(".")[2].lower()
-    if kind not in ("glb", "ply", "obj"):
-        raise InvalidArgumentError("--to", expected="a .glb, .ply or .obj file", actual=repr(to))
-    device = device_of(device)
-    job = load_job(config or None, set_, required=("output",), output=out, bank=bank)
-    if bank:
-        Bank(job.bank).existing()
-    version = find_champion(domain, Bank(job.bank), job.bundle) if domain else None
-    models = warm_bundle(job.bundle, device)
-    last = job.stages[-1]
-    code = _find_code(job.recipe(last, models.model_id), record)
-    bound = PreparedGenerator(models.generator).bind(Codes.of([code], models.generator))
-    if version is not None:
-        recipe = job.recipe(last, models.model_id, device=device, version=version)
-        bound = build_stylizer(recipe).bind(code, domain)
-    mesh = extract_mesh(bound, MeshOptions(resolution=resolution))
-    uris.put_bytes(to, encode_mesh(mesh, kind))
+        device = device_of(device)
+        job = load_job(
+            config or None, set_, required=("output",), output=out, bank=bank, bundle=bundle
+        )
+        if bank:
+            Bank(job.bank).existing()
+        version = find_champion(domain, Bank(job.bank), job.bundle) if domain else None
+        models = warm_bundle(job.bundle, device)
+        last = job.stages[-1]
+        code = _find_code(job.recipe(last, models.model_id), record)
+        bound = PreparedGenerator(models.generator).bind(Codes.of([code], models.generator))
+        if version is not None:
+            recipe = job.recipe(last, models.model_id, device=device, version=version)
+            bound = build_stylizer(recipe).bind(code, domain)
+        working.now(f"export-mesh {record}")
+        mesh = extract_mesh(bound, MeshOptions(resolution=resolution))
+        uris.put_bytes(to, encode_mesh(mesh, kind))
     print(f"{to}: {len(mesh.vertices)} vertices, {len(mesh.faces)} triangles")
 
 
+def _check(to: str, record: str, resolution: int) -> str:
+    """Return the kind of file that is to be written, if all that was given can be.
+
+    Raises:
+        InvalidArgumentError: names what cannot be.
+    """
+    kind = to.rpartition(".")[2].lower()
+    if kind not in ("glb", "ply", "obj"):
+        raise InvalidArgumentError("--to", expected="a .glb, .ply or .obj file", actual=repr(to))
+    if not record:
+        raise InvalidArgumentError("RECORD", expected="the name of a portrait", actual="nothing")
+    if resolution < 2:
+        raise InvalidArgumentError("--resolution", expected="2 or more", actual=resolution)
+    return kind
+
+
 def _find_code(recipe: "Recipe", record: str) -> "InvertedRecord":
-    """Return the inverted record with this id, or whose photo's URI contains the text."""
+    """Return the inverted record that a text means: its id, a beginning of it, or a part of its
+    photo's URI.
+
+    Raises:
+        NoInputError: none is meant.
+        InvalidArgumentError: several are; lists them.
+    """
     from itportrait.records import AlignedRecord, InvertedRecord, Status
 
     aligned, inverted = recipe.upstream(AlignedRecord), recipe.upstream(InvertedRecord)
+    found: dict[str, tuple[InvertedRecord, str]] = {}
     for commit in inverted.commits():
         photos = aligned.read_commit(commit.shard)
         rows = aligned.read_rows(photos, pixels=False) if photos else []
-        ids = {r.record.record_id for r in rows if record in getattr(r.record, "uri", "")}
+        names = {r.record.record_id: getattr(r.record, "uri", "") for r in rows}
         for row in inverted.read_rows(commit, pixels=False):
-            found = row.record
-            if not isinstance(found, InvertedRecord) or found.status is not Status.OK:
+            code = row.record
+            if not isinstance(code, InvertedRecord) or code.status is not Status.OK:
                 continue
-            if found.record_id == record or found.record_id in ids:
-                return found
-    raise NoInputError(f"no inverted portrait {record!r} in {recipe.output}; see inverted/records")
+            name = names.get(code.record_id, "")
+            if code.record_id == record:
+                return code
+            if code.record_id.startswith(record) or record in name:
+                found[code.record_id] = (code, name)
+    if len(found) > 1:
+        raise InvalidArgumentError(
+            "RECORD", expected="a text that one portrait alone has", actual=_listed(record, found)
+        )
+    if not found:
+        raise NoInputError(
+            f"no inverted portrait {record!r} in {recipe.output}; see inverted/records"
+        )
+    return next(iter(found.values()))[0]
+
+
+def _listed(record: str, found: "dict[str, tuple[InvertedRecord, str]]") -> str:
+    from itportrait.io.uris import redact
+
+    shown = [f"{key} ({redact(name)})" for key, (_, name) in found.items()]
+    more = f" and {len(shown) - _CANDIDATES_SHOWN} more" if len(shown) > _CANDIDATES_SHOWN else ""
+    return f"{record!r}, which is in {', '.join(shown[:_CANDIDATES_SHOWN])}{more}"

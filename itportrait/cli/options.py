@@ -1,15 +1,23 @@
-"""Options and words that several commands share."""
+"""Options and words that several commands share: each means the same wherever it stands."""
 
+import argparse
+import json
+import sys
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
+
+from itportrait.errors import InvalidArgumentError
 
 Config = Annotated[str, typer.Option(help="YAML of a job, such as configs/demo.yaml.")]
 Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Such as align.size=256")
 ]
 Device = Annotated[str, typer.Option(help="cpu, cuda, or auto: cuda where there is one.")]
-Out = Annotated[str, typer.Argument(metavar="OUT", help="Folder or URI of the stages' tables.")]
+Out = Annotated[str, typer.Argument(metavar="[OUT]", help="The same as --output.")]
+Output = Annotated[str, typer.Option(help="Folder or URI of the stages' tables.")]
+Bundle = Annotated[str, typer.Option(help="Base model: mini, a folder or a URI.")]
 BankUri = Annotated[str, typer.Option("--bank", help="Folder or URI of the style bank.")]
 Mlflow = Annotated[
     str,
@@ -17,6 +25,81 @@ Mlflow = Annotated[
         envvar="MLFLOW_TRACKING_URI", help="Tracking URI whose registered models follow the bank."
     ),
 ]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def output_of(out: str, output: str) -> str:
+    """Return what is given as OUT or as --output.
+
+    Raises:
+        InvalidArgumentError: neither is given, or both are.
+    """
+    if bool(out) == bool(output):
+        raise InvalidArgumentError(
+            "--output",
+            expected="a folder or URI",
+            actual=f"{output!r} and OUT {out!r}" if out else "nothing",
+        )
+    return out or output
+
+
+def former(name: str, value: str, now: str, present: str) -> str:
+    """Return an option's value, given under its former name or under its present one.
+
+    Args:
+        name: the former name.
+        value: given under it.
+        now: the present name.
+        present: given under that.
+
+    Raises:
+        InvalidArgumentError: neither is given.
+    """
+    if value:
+        note_former(name, now)
+    if not (present or value):
+        raise InvalidArgumentError(now, expected="a folder or URI", actual="nothing")
+    return present or value
+
+
+def with_key(overrides: Sequence[str], key: str, value: str) -> list[str]:
+    """Return the items of --set, and before them the value that an option gives a key, if any.
+
+    Args:
+        overrides: items `key=value`; one of the same key counts in place of the option.
+        key: dotted name of the setting that the option means.
+        value: of the option; "" where it was not given.
+    """
+    return [*([f"{key}={json.dumps(value)}"] if value else []), *overrides]
+
+
+def note_former(name: str, now: str) -> None:
+    """Say on standard error that an option has another name now."""
+    print(f"note: {name} is called {now} now", file=sys.stderr)
+
+
+class FormerOption(argparse.Action):
+    """The former name of an option of a workflow: it still works, and says what is its name now.
+
+    Args:
+        now: the present name.
+        options: of `argparse.Action`.
+    """
+
+    def __init__(self, *args: Any, now: str, **options: Any) -> None:
+        self.now = now
+        super().__init__(*args, **{**options, "help": argparse.SUPPRESS})
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        """Take the value."""
+        note_former(str(option_string), self.now)
+        setattr(namespace, self.dest, values)
 
 
 def device_of(name: str) -> str:
@@ -31,7 +114,15 @@ def device_of(name: str) -> str:
 
 
 def print_mapping(title: str, values: dict[str, Any]) -> None:
-    """Print a title, and each name with its value on a line below."""
+    """Print a title, and each name with its value on a line below, sections deeper."""
     print(title)
+    _print_values(values, "  ")
+
+
+def _print_values(values: dict[str, Any], indent: str) -> None:
     for key, value in values.items():
-        print(f"  {key}: {value:.4f}" if isinstance(value, float) else f"  {key}: {value}")
+        if isinstance(value, dict):
+            print(f"{indent}{key}:")
+            _print_values(value, indent + "  ")
+        else:
+            print(f"{indent}{key}: {f'{value:.4f}' if isinstance(value, float) else value}")

@@ -1,198 +1,171 @@
-"""Commands that run a stage on a folder: align, invert, stylize, adapt, evaluate."""
+"""Commands that run a stage on a folder: align, invert, stylize, evaluate."""
 
 import json
-import sys
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from itportrait.cli.options import BankUri, Config, Device, Out, Set, device_of, print_mapping
+from itportrait.cli import complete
+from itportrait.cli.options import (
+    BankUri,
+    Bundle,
+    Config,
+    Device,
+    Json,
+    Out,
+    Output,
+    Set,
+    device_of,
+    output_of,
+    print_mapping,
+)
 from itportrait.errors import NoInputError
+from itportrait.terminal import Working, make_console, make_table
 
 if TYPE_CHECKING:
-    from itportrait.adapt import AdaptReport
     from itportrait.bank.store import Bank
+    from itportrait.bank.version import BankVersion
+    from itportrait.engine.totals import StageTotals
     from itportrait.io.commits import Commit
+    from itportrait.jobs.bank.scores import ScoreJob
     from itportrait.stages.recipe import Recipe
     from itportrait.stages.shards import Shard
+
+Domains = Annotated[
+    str,
+    typer.Option(help="Names, as a,b; default: all of the bank.", autocompletion=complete.domains),
+]
 
 
 def align(
     photos: Annotated[str, typer.Argument(help="Folder, glob, list, table or tar of photos.")],
-    out: Out,
+    out: Out = "",
+    output: Output = "",
     config: Config = "",
     set_: Set = None,
+    bundle: Bundle = "",
     device: Device = "auto",
 ) -> None:
     """Find faces and cut them out as the generator expects, with their cameras."""
-    from itportrait.align.stage import AlignStage
-    from itportrait.ingest import in_eg3d_convention, list_sources
-    from itportrait.jobs.stylize.config import load_job
-    from itportrait.stages.shards import iter_shards
+    out = output_of(out, output)
+    with Working("align: starting") as working:
+        from itportrait.align.stage import AlignStage
+        from itportrait.ingest import in_eg3d_convention, list_sources
+        from itportrait.jobs.stylize.config import load_job
+        from itportrait.stages.shards import iter_shards
 
-    device = device_of(device)
-    job = load_job(config or None, set_, input=photos, output=out)
-    ingest = job.ingest
-    listing = list_sources(job.input, patterns=ingest.patterns, mask_suffix=ingest.mask_suffix)
-    sources = in_eg3d_convention(listing, ingest.camera_convention)
-    shards = iter_shards(sources, job.shard_size())
-    _run_stage(job.recipe(AlignStage.name, "", device=device), shards)
+        device = device_of(device)
+        job = load_job(config or None, set_, input=photos, output=out, bundle=bundle)
+        ingest = job.ingest
+        listing = list_sources(job.input, patterns=ingest.patterns, mask_suffix=ingest.mask_suffix)
+        sources = in_eg3d_convention(listing, ingest.camera_convention)
+        shards = iter_shards(sources, job.shard_size())
+        _run_stage(job.recipe(AlignStage.name, "", device=device), shards, working)
     if listing.skipped.counts:
         print(listing.skipped)
 
 
-def invert(out: Out, config: Config = "", set_: Set = None, device: Device = "auto") -> None:
+def invert(
+    out: Out = "",
+    output: Output = "",
+    config: Config = "",
+    set_: Set = None,
+    bundle: Bundle = "",
+    device: Device = "auto",
+) -> None:
     """Find the generator's code of every aligned portrait of OUT."""
-    from itportrait.bundle import load_bundle
-    from itportrait.engine.local import committed_shards
-    from itportrait.invert.stage import InvertStage
-    from itportrait.jobs.stylize.config import load_job
+    out = output_of(out, output)
+    with Working("invert: starting") as working:
+        from itportrait.bundle import load_bundle
+        from itportrait.engine.local import committed_shards
+        from itportrait.invert.stage import InvertStage
+        from itportrait.jobs.stylize.config import load_job
 
-    device = device_of(device)
-    job = load_job(config or None, set_, required=("output",), output=out)
-    model_id = load_bundle(job.bundle).model_id
-    recipe = job.recipe(InvertStage.name, model_id, device=device)
-    _run_stage(recipe, committed_shards(recipe))
+        device = device_of(device)
+        job = load_job(config or None, set_, required=("output",), output=out, bundle=bundle)
+        model_id = load_bundle(job.bundle).model_id
+        recipe = job.recipe(InvertStage.name, model_id, device=device)
+        _run_stage(recipe, committed_shards(recipe), working)
 
 
 def stylize(
-    out: Out,
+    out: Out = "",
+    output: Output = "",
     bank: Annotated[str, typer.Option("--bank", help="Style bank; default: OUT/bank.")] = "",
-    domains: Annotated[str, typer.Option(help="Names, as a,b; default: all of the bank.")] = "",
+    domains: Domains = "",
     config: Config = "",
     set_: Set = None,
+    bundle: Bundle = "",
     device: Device = "auto",
 ) -> None:
     """Render every inverted portrait of OUT in domains of a style bank."""
-    from itportrait.bank.store import Bank
-    from itportrait.bundle import load_bundle
-    from itportrait.engine.local import committed_shards
-    from itportrait.jobs.ready_made import find_champion
-    from itportrait.jobs.stylize.config import load_job
+    out = output_of(out, output)
+    with Working("stylize: starting") as working:
+        from itportrait.bank.store import Bank
+        from itportrait.bundle import load_bundle
+        from itportrait.engine.local import committed_shards
+        from itportrait.jobs.ready_made import find_champion
+        from itportrait.jobs.stylize.config import load_job
 
-    device = device_of(device)
-    job = load_job(config or None, set_, required=("output",), output=out, bank=bank)
-    styles, names = Bank(job.bank), [name for name in domains.split(",") if name]
-    if bank or not names:  # without a bank, the domains that come with the models remain
-        styles.existing()
-    names = names or _all_domains(styles)
-    versions = [find_champion(name, styles, job.bundle) for name in names]
-    model_id = load_bundle(job.bundle).model_id
-    last = job.stages[-1]
-    for recipe in [job.recipe(last, model_id, device=device, version=v) for v in versions]:
-        _run_stage(recipe, committed_shards(recipe))
-
-
-def adapt(
-    name: Annotated[str, typer.Argument(help="Name of the style domain.")],
-    bank: BankUri,
-    prompt: Annotated[str, typer.Option(help="What portraits become: 'a bronze statue'.")] = "",
-    reference: Annotated[
-        list[str] | None, typer.Option(help="Style picture; may be repeated.")
-    ] = None,
-    pictures: Annotated[
-        str, typer.Option(help="Set of pictures: an aligned table (OUT/aligned), or mini:NAME.")
-    ] = "",
-    source_prompt: Annotated[
-        str | None, typer.Option(help="What they are before; default: as the configuration says.")
-    ] = None,
-    steps: Annotated[
-        int | None, typer.Option(help="Upper bound of the steps; default: the same.")
-    ] = None,
-    method: Annotated[
-        str | None, typer.Option(help="Adaptation method; default: the same, else itportrait.")
-    ] = None,
-    strict: Annotated[
-        bool, typer.Option("--strict", help="Refuse a domain of which there is a warning.")
-    ] = False,
-    config: Config = "",
-    set_: Set = None,
-    device: Device = "auto",
-) -> None:
-    """Adapt the generator to a prompt, pictures, or both, and publish it to a bank."""
-    from itportrait.adapt import DomainSpec
-    from itportrait.bank.store import Bank
-    from itportrait.bundle import load_bundle
-    from itportrait.jobs.stylize.config import load_job
-    from itportrait.training.domain_job import DomainJob
-    from itportrait.training.here import adapt_here
-    from itportrait.training.trained_domain import publish_trained
-    from itportrait.training.vetting import refuse_warnings, vet_jobs
-
-    device = device_of(device)
-    mode = "image_text" if prompt and (reference or pictures) else "text" if prompt else "image"
-    job = load_job(config or None, set_, required=(), bank=bank)
-    values = {"name": name, "mode": mode, "prompt": prompt or None, "references": reference or []}
-    asked = {"source_prompt": source_prompt, "steps": steps, "method": method}
-    values |= {key: value for key, value in asked.items() if value is not None}
-    if pictures:
-        values["pictures"] = pictures
-    spec = DomainSpec.parse(job.defaults | values, source=f"domain {name!r}")
-    task = DomainJob.of(
-        spec,
-        bundle=job.bundle,
-        adapt=job.adapt,
-        align=job.align,
-        model_id=load_bundle(job.bundle).model_id,
-    )
-    styles = Bank(job.bank)
-    version = task.find_in(styles)
-    warnings = vet_jobs([task])[0] if version is None else version.warnings
-    for text in warnings:
-        print(f"warning: {text}", file=sys.stderr)
-    if strict:
-        refuse_warnings({name: warnings})
-    if version is None:
-        if begun := styles.beginning():
-            print(begun, file=sys.stderr)
-        task = replace(task, warnings=tuple(warnings))
-        trained = adapt_here(task, device=device, on_report=_print_report)
-        version = publish_trained(trained, styles, job.gate)
-        for text in version.warnings[len(warnings) :]:
-            print(f"warning: {text}", file=sys.stderr)
-    else:
-        print("the bank holds this very domain already; nothing to do")
-    is_champion = styles.index()["domains"][name]["champion"] == version.version
-    state = "champion" if is_champion else "candidate"
-    print_mapping(f"{name} {version.version}, {state}", version.metrics)
+        device = device_of(device)
+        job = load_job(
+            config or None, set_, required=("output",), output=out, bank=bank, bundle=bundle
+        )
+        styles, names = Bank(job.bank), [name for name in domains.split(",") if name]
+        if bank or not names:  # without a bank, the domains that come with the models remain
+            styles.existing()
+        names = names or _all_domains(styles)
+        versions = [find_champion(name, styles, job.bundle) for name in names]
+        model_id = load_bundle(job.bundle).model_id
+        last = job.stages[-1]
+        for recipe in [job.recipe(last, model_id, device=device, version=v) for v in versions]:
+            _run_stage(recipe, committed_shards(recipe), working)
 
 
 def evaluate(
     bank: BankUri,
-    domains: Annotated[str, typer.Option(help="Names, as a,b; default: all of the bank.")] = "",
+    domains: Domains = "",
     truth: Annotated[str, typer.Option(help="True pictures for KID: a folder, or mini:NAME.")] = "",
-    bundle: Annotated[str, typer.Option(help="Base model.")] = "mini",
-    json_: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    bundle: Bundle = "mini",
+    json_: Json = False,
     device: Device = "auto",
 ) -> None:
     """Score the champions of a bank on the fixed probe set."""
-    from itportrait.adapt import DomainSpec
-    from itportrait.bank.store import Bank
-    from itportrait.evaluate import EvaluationProbeConfig
-    from itportrait.io import uris
-    from itportrait.jobs.bank.scores import ScoreJob, score_job
+    with Working("evaluate: starting") as working:
+        from itportrait.bank.store import Bank
+        from itportrait.jobs.bank.scores import score_job
 
-    device = device_of(device)
-    styles, found = Bank(bank).existing(), {}
-    names = [name for name in domains.split(",") if name] or _all_domains(styles)
-    for version in [styles.champion(name) for name in names]:
-        name = version.domain
-        job = ScoreJob(
-            bundle=bundle,
-            spec=DomainSpec.model_validate(version.spec),
-            references=tuple(uris.read_bytes(version.file(r)) for r in version.references),
-            truth=truth or None,
-            styles={"champion": version.style_bytes()},
-            probe=EvaluationProbeConfig(),
-            pictures=1,
-        )
-        found[name] = score_job(job, device).metrics["champion"]
-        if not json_:
-            print_mapping(name, found[name])
+        device = device_of(device)
+        styles, found = Bank(bank).existing(), {}
+        names = [name for name in domains.split(",") if name] or _all_domains(styles)
+        for done, version in enumerate([styles.champion(name) for name in names]):
+            working.now(f"evaluate {version.domain}")
+            working.step(done, len(names))
+            job = _score_job(version, bundle, truth)
+            found[version.domain] = score_job(job, device).metrics["champion"]
     if json_:
         print(json.dumps(found, indent=1))
+        return
+    for name, scores in found.items():
+        print_mapping(name, scores)
+
+
+def _score_job(version: "BankVersion", bundle: str, truth: str) -> "ScoreJob":
+    from itportrait.adapt import DomainSpec
+    from itportrait.evaluate import EvaluationProbeConfig
+    from itportrait.io import uris
+    from itportrait.jobs.bank.scores import ScoreJob
+
+    return ScoreJob(
+        bundle=bundle,
+        spec=DomainSpec.model_validate(version.spec),
+        references=tuple(uris.read_bytes(version.file(name)) for name in version.references),
+        truth=truth or None,
+        styles={"champion": version.style_bytes()},
+        probe=EvaluationProbeConfig(),
+        pictures=1,
+    )
 
 
 def _all_domains(bank: "Bank") -> list[str]:
@@ -212,29 +185,48 @@ def _all_domains(bank: "Bank") -> list[str]:
     return names
 
 
-def _run_stage(recipe: "Recipe", shards: "Iterable[Shard]") -> None:
+def _run_stage(recipe: "Recipe", shards: "Iterable[Shard]", working: Working) -> None:
     """Run a stage in this process under the output's lease, and print its counts."""
     from itportrait.engine.local import run_stage
     from itportrait.io.lease import Lease
     from itportrait.stages.shards import started
 
-    def show(commit: "Commit") -> None:
-        print(
+    inputs, done = _count_inputs(recipe), 0
+
+    def show(commit: "Commit", kept: bool) -> None:
+        nonlocal done
+        done += commit.inputs
+        working.step(done, inputs)
+        working.line(
             f"{recipe.name} shard {commit.shard}: {commit.ok} ok, {commit.rejected} rejected, "
-            f"{commit.failed} failed",
-            file=sys.stderr,
+            f"{commit.failed} failed{', kept from an earlier run' if kept else ''}"
         )
 
-    def say(text: str) -> None:
-        print(text, file=sys.stderr)
-
+    working.now(recipe.name)
+    working.step(done, inputs)
     shards = started(shards)  # before the lease: where there are none, nothing is created
     with Lease(recipe.output, what=f"itportrait {recipe.name}"):
-        totals = run_stage(recipe, shards, show, say)
-    print_mapping(recipe.name, {k: v for k, v in totals.to_json().items() if v != {}})
+        totals = run_stage(recipe, shards, show, working.line)
+    _print_totals(recipe.name, totals)
 
 
-def _print_report(report: "AdaptReport") -> None:
-    names = ("style", "identity", "depth_variance")
-    scores = ", ".join(f"{n} {report.metrics[n]:.3f}" for n in names if n in report.metrics)
-    print(f"step {report.step}: {scores}{' (kept)' if report.kept else ''}", file=sys.stderr)
+def _count_inputs(recipe: "Recipe") -> int | None:
+    """Return how many portraits a stage has before it; None for photos, which are a stream."""
+    if recipe.takes_photos:
+        return None
+    return sum(commit.rows_ok for commit in recipe.upstream(recipe.previous).commits())
+
+
+def _print_totals(name: str, totals: "StageTotals") -> None:
+    """Print what a stage has now: its counts, what of them this run computed, and its means."""
+    counts = {key: getattr(totals, key) for key in ("inputs", "ok", "rejected", "failed")}
+    counts |= {"reasons": dict(totals.reasons.most_common())} if totals.reasons else {}
+    counts |= {"computed": totals.computed, "kept": totals.inputs - totals.computed}
+    if totals.computed:
+        counts |= {"seconds": totals.computed_seconds}
+    print_mapping(name, counts)
+    means = [[key, f"{totals.mean(key) or 0.0:.4f}"] for key in totals.sums]
+    if means:
+        make_console().print(make_table(("mean over portraits", "value"), means))
+    if totals.inputs and not totals.computed:
+        print("nothing to do: all of it was computed by an earlier run, and is kept")

@@ -10,7 +10,7 @@ from itportrait.engine.window import Window, WindowLimits
 from itportrait.errors import ItportraitError, NoInputError
 from itportrait.execution.in_process import InProcessExecutor
 from itportrait.io import uris
-from itportrait.io.commits import Commit
+from itportrait.io.commits import Commit, strip_files
 from itportrait.stages.items import UpstreamDamagedError, digest_of_inputs
 from itportrait.stages.recipe import Recipe
 from itportrait.stages.registry import CHAIN
@@ -20,7 +20,7 @@ from itportrait.stages.shards import Shard
 def run_stage(
     recipe: Recipe,
     shards: Iterable[Shard],
-    on_commit: Callable[[Commit], None] = lambda commit: None,
+    on_commit: Callable[[Commit, bool], None] = lambda commit, kept: None,
     on_event: Callable[[str], None] = lambda text: None,
 ) -> StageTotals:
     """Bring shards of one stage to their committed state, one after the other.
@@ -33,7 +33,7 @@ def run_stage(
     Args:
         recipe: of the stage.
         shards: with their sources for a stage that takes photos; their numbers alone otherwise.
-        on_commit: called after each.
+        on_commit: called after each, with whether it was computed by an earlier run.
         on_event: called with a sentence for people about a retry, a split, a quarantine.
 
     Raises:
@@ -41,11 +41,14 @@ def run_stage(
         OSError: the markers cannot be read; everything committed so far stays.
     """
     totals, repeats = StageTotals(), Repeats()
+    standing: dict[int, Commit | None] = {}
 
     def committed(recipe: Recipe, shard: Shard, commit: Commit) -> None:
         repeats.end(recipe, shard.index)
-        totals.add(commit, kept=False)
-        on_commit(commit)
+        before = standing.pop(shard.index, None)
+        kept = before is not None and strip_files(before) == strip_files(commit)
+        totals.add(commit, kept=kept)
+        on_commit(commit, kept)
 
     window = Window(
         InProcessExecutor(),
@@ -57,6 +60,7 @@ def run_stage(
     )
     for shard in shards:
         copy_from = () if recipe.takes_photos else repeats.sources(recipe, shard.index)
+        standing[shard.index] = recipe.table().read_commit(shard.index)
         window.add(recipe, shard, *_extent(recipe, shard), copy_from)
         while len(window):
             window.step()

@@ -5,11 +5,11 @@ import time
 from types import TracebackType
 from typing import Self, TextIO
 
-from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
 from itportrait.engine.totals import Totals
+from itportrait.terminal import make_console
 
 _LINE_EVERY_S = 15.0
 _EVENTS_SHOWN = 4
@@ -26,7 +26,7 @@ class Progress:
 
     def __init__(self, totals: Totals, *, stream: TextIO | None = None) -> None:
         self.totals = totals
-        self.console = Console(file=stream or sys.stderr, soft_wrap=True, highlight=False)
+        self.console = make_console(stream or sys.stderr, soft_wrap=True)
         self.listing = True
         self.notes: dict[str, str] = {}
         self._in_flight: dict[str, int] = {}
@@ -60,7 +60,7 @@ class Progress:
         if self._live:
             self._events = [*self._events[-(_EVENTS_SHOWN - 1) :], text]
         else:
-            self.console.print(f"[{self._clock()}] {text}", markup=False)
+            self.console.print(f"[{self._clock()}] {text}")
 
     def refresh(self, in_flight: dict[str, int]) -> None:
         """Show the present state; cheap enough for every turn of the loop."""
@@ -83,7 +83,7 @@ class Progress:
             bad += [f"{stage.failed} failed"] if stage.failed else []
             parts.append(f"{text} ({', '.join(bad)})" if bad else text)
         parts += [f"{name}: {note}" for name, note in self.notes.items()]
-        self.console.print(f"[{self._clock()}] {'; '.join(parts) or 'listing'}", markup=False)
+        self.console.print(f"[{self._clock()}] {'; '.join(parts) or 'listing'}")
 
     def _expected(self, name: str) -> str:
         takes_photos = not self.totals.stages[name].after

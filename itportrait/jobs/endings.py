@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable
 
 from itportrait.errors import ItportraitError, LeaseHeldError
+from itportrait.interrupts import EXIT_STOPPED, raised_interrupts
 from itportrait.text import show_any_text
 
 EXIT_FAILED = 1
@@ -12,8 +13,6 @@ EXIT_USAGE = 2
 """Exit code of a wrong call, a wrong configuration, or storage that does not work."""
 EXIT_BUSY = 75
 """Exit code where another job holds the output."""
-EXIT_STOPPED = 130
-"""Exit code of a job that was stopped by Ctrl-C."""
 STOPPED = "stopped; what is committed stays, and the same command goes on"
 """What a job says that was stopped by Ctrl-C."""
 
@@ -22,7 +21,8 @@ def run_job(job: Callable[[], int]) -> int:
     """Run a job and return its exit code; an error that was foreseen is one sentence."""
     show_any_text()
     try:
-        return job()
+        with raised_interrupts():
+            return job()
     except LeaseHeldError as error:
         print(error, file=sys.stderr)
         return EXIT_BUSY

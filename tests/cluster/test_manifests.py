@@ -116,8 +116,8 @@ def test_cronjob_forbids_two_at_once_and_names_its_submission_by_the_day():
 def test_jobs_call_the_workflow_with_options_that_it_has(name):
     text = (KUBERAY / name).read_text()
     workflow = (ROOT / "workflows" / "build_style_bank.py").read_text()
-    options = set(re.findall(r"(?<=\s)--(?:spec|bank|date|address|if-busy|set)\b", text))
-    assert {"--spec", "--bank", "--address"} <= options
+    options = set(re.findall(r"(?<=\s)--(?:config|bank|date|address|if-busy|set)\b", text))
+    assert {"--config", "--bank", "--address"} <= options
     for option in options:
         assert f'"{option}"' in workflow, option
 

@@ -85,5 +85,5 @@ class BuildJob(WorkflowJob):
     """
 
     def __init__(self, place: Path, *options: str) -> None:
-        given = ("--spec", str(place / "bank.yaml"), "--bank", str(place / "bank"))
+        given = ("--config", str(place / "bank.yaml"), "--bank", str(place / "bank"))
         super().__init__(place, "build_style_bank.py", *given, *options)

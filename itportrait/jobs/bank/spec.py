@@ -114,7 +114,7 @@ def load_bank_spec(path: str | Path, overrides: list[str] | None = None) -> Bank
         text = uris.read_bytes(source, most=MOST_BYTES + 1).decode()
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidArgumentError(
-            "--spec", expected="a readable YAML file", actual=f"{uris.redact(source)} ({error})"
+            "--config", expected="a readable YAML file", actual=f"{uris.redact(source)} ({error})"
         ) from None
     folder = source.rpartition("/")[0] if "/" in source else "."
     return parse_bank_spec(text, overrides or [], source=source, folder=folder)

@@ -4,16 +4,14 @@ from rich.console import Console
 from rich.table import Table
 
 from itportrait.jobs.stylize.job import StylizeJob
+from itportrait.terminal import make_console
 
-_LOG_WIDTH = 140
 _DOMAIN_MEASURES = ("clip_direction", "clip_image", "identity", "depth_distance", "depth_variance")
 
 
 def print_summary(job: StylizeJob, console: Console | None = None) -> None:
     """Print the final tables: the outcome of inputs and of domains."""
-    console = console or Console(soft_wrap=True, highlight=False)
-    if not console.is_terminal:
-        console.width = _LOG_WIDTH
+    console = console or make_console(soft_wrap=True)
     table = Table(title="Inputs by stage", title_justify="left")
     for name in ("stage", "inputs", "ok", "rejected", "failed", "seconds", "s each", "kept"):
         table.add_column(name, justify="left" if name == "stage" else "right")
@@ -21,25 +19,25 @@ def print_summary(job: StylizeJob, console: Console | None = None) -> None:
     for name, stage in job.totals.stages.items():
         reasons = ", ".join(f"{kind} {count}" for kind, count in stage.reasons.most_common(3))
         numbers = (stage.inputs, stage.ok, stage.rejected, stage.failed)
-        each = stage.seconds / max(stage.inputs, 1)
+        each = f"{stage.computed_seconds / stage.computed:.2f}" if stage.computed else "-"
         kept = f"{stage.shards_kept}/{stage.shards} shards"
         table.add_row(
-            name, *(str(n) for n in numbers), f"{stage.seconds:.1f}", f"{each:.2f}", kept, reasons
+            name, *(str(n) for n in numbers), f"{stage.computed_seconds:.1f}", each, kept, reasons
         )
     console.print(table)
     if job.domains:
         console.print(_domain_table(job))
     for warning in job.said_of_domains():
-        console.print(f"Warning: {warning}", markup=False)
+        console.print(f"Warning: {warning}")
     counts = job.final_counts()
     console.print(
         f"{job.totals.listed} inputs: {counts['ok']} ok, {counts['rejected']} rejected, "
         f"{counts['failed']} failed"
     )
     if job.skipped.counts:
-        console.print(job.skipped, markup=False)
+        console.print(job.skipped)
     if job.tracking.backlog:
-        console.print(f"Tracking: {job.tracking.backlog}", markup=False)
+        console.print(f"Tracking: {job.tracking.backlog}")
     if all(stage.computed == 0 for stage in job.totals.stages.values()):
         console.print("Nothing to do: everything was computed by an earlier run.")
 

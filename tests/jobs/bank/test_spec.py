@@ -150,7 +150,7 @@ def test_text_that_is_no_mapping_is_refused():
 
 
 def test_missing_file_is_named(tmp_path):
-    with pytest.raises(InvalidArgumentError, match=r"--spec.*absent\.yaml"):
+    with pytest.raises(InvalidArgumentError, match=r"--config.*absent\.yaml"):
         load_bank_spec(tmp_path / "absent.yaml")
 
 

@@ -1,0 +1,15 @@
+"""The command `itportrait`, or `python -m itportrait`; Ctrl-C is one line from its start on."""
+
+from itportrait.interrupts import end_quietly
+
+
+def main() -> None:
+    """Run the command line."""
+    end_quietly()
+    from itportrait.cli import app
+
+    app()
+
+
+if __name__ == "__main__":
+    main()

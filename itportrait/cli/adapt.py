@@ -1,0 +1,170 @@
+"""The command that adapts a domain in this process: `itportrait adapt`."""
+
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from itportrait.cli import complete
+from itportrait.cli.options import BankUri, Bundle, Config, Device, Set, device_of, print_mapping
+from itportrait.terminal import Working
+
+if TYPE_CHECKING:
+    from itportrait.adapt import AdaptReport, DomainSpec
+    from itportrait.bank.gate import FloorsConfig
+    from itportrait.bank.store import Bank, BankVersion
+    from itportrait.training.domain_job import DomainJob
+
+
+def adapt(
+    name: Annotated[str, typer.Argument(help="Name of the style domain.")],
+    bank: BankUri,
+    prompt: Annotated[str, typer.Option(help="What portraits become: 'a bronze statue'.")] = "",
+    reference: Annotated[
+        list[str] | None, typer.Option(help="Style picture; may be repeated.")
+    ] = None,
+    pictures: Annotated[
+        str, typer.Option(help="Set of pictures: an aligned table (OUT/aligned), or mini:NAME.")
+    ] = "",
+    source_prompt: Annotated[
+        str | None, typer.Option(help="What they are before; default: as the configuration says.")
+    ] = None,
+    steps: Annotated[
+        int | None, typer.Option(help="Upper bound of the steps; default: the same.")
+    ] = None,
+    method: Annotated[
+        str | None,
+        typer.Option(
+            help="Adaptation method; default: the same, else itportrait.",
+            autocompletion=complete.methods,
+        ),
+    ] = None,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Refuse a domain of which there is a warning.")
+    ] = False,
+    config: Config = "",
+    set_: Set = None,
+    bundle: Bundle = "",
+    device: Device = "auto",
+) -> None:
+    """Adapt the generator to a prompt, pictures, or both, and publish it to a bank.
+
+    What was stopped goes on from its last probe when the same command is given again.
+    """
+    with Working(f"adapt {name}: starting") as working:
+        from itportrait.bank.store import Bank
+        from itportrait.bundle import load_bundle
+        from itportrait.jobs.stylize.config import load_job
+        from itportrait.training.domain_job import DomainJob
+        from itportrait.training.vetting import refuse_warnings, vet_jobs
+
+        device = device_of(device)
+        job = load_job(config or None, set_, required=(), bank=bank, bundle=bundle)
+        asked = {"source_prompt": source_prompt, "steps": steps, "method": method}
+        spec = _spec(job.defaults, name, prompt, reference or [], pictures, asked)
+        task = DomainJob.of(
+            spec,
+            bundle=job.bundle,
+            adapt=job.adapt,
+            align=job.align,
+            model_id=load_bundle(job.bundle).model_id,
+        )
+        styles = Bank(job.bank)
+        version = task.find_in(styles)
+        warnings = vet_jobs([task])[0] if version is None else version.warnings
+        for text in warnings:
+            working.line(f"warning: {text}")
+        if strict:
+            refuse_warnings({name: warnings})
+        kept = version is not None
+        if version is None:
+            task = replace(task, warnings=tuple(warnings))
+            version = _adapt(task, styles, job.gate, device, working)
+    is_champion = styles.index()["domains"][name]["champion"] == version.version
+    state = "champion" if is_champion else "candidate"
+    if kept:
+        state += "; kept: the bank holds this very domain already, and nothing was to do"
+    print_mapping(f"{name} {version.version}, {state}", version.metrics)
+
+
+def _spec(
+    defaults: Mapping[str, Any],
+    name: str,
+    prompt: str,
+    references: list[str],
+    pictures: str,
+    asked: Mapping[str, Any],
+) -> "DomainSpec":
+    """Return the specification of the domain; what guides it tells its mode.
+
+    Args:
+        defaults: of the configuration.
+        name: of the domain.
+        prompt: "" for none.
+        references: URIs of style pictures.
+        pictures: URI of a set of pictures, "" for none.
+        asked: other options; None for those that were not given.
+    """
+    from itportrait.adapt import DomainSpec
+
+    by_pictures = bool(references or pictures)
+    mode = "image_text" if prompt and by_pictures else "text" if prompt else "image"
+    values = {"name": name, "mode": mode, "prompt": prompt or None, "references": references}
+    values |= {"pictures": pictures} if pictures else {}
+    values |= {key: value for key, value in asked.items() if value is not None}
+    return DomainSpec.parse({**defaults, **values}, source=f"domain {name!r}")
+
+
+def _adapt(
+    task: "DomainJob", styles: "Bank", gate: "FloorsConfig", device: str, working: Working
+) -> "BankVersion":
+    """Adapt and publish a domain, from where an earlier call was stopped."""
+    from itportrait.training.here import adapt_here
+    from itportrait.training.kept_state import KeptState
+    from itportrait.training.trained_domain import publish_trained
+
+    if begun := styles.beginning():
+        working.line(begun)
+    kept = KeptState(styles.uri, task)
+    state = kept.load()
+    if state is not None:
+        working.line(f"goes on from step {state['step']}, where it was stopped")
+    shown = _Shown(task, working, int(state["step"]) if state else 0)
+
+    def report(report: "AdaptReport") -> None:
+        if not report.last:
+            kept.save(report.state())
+        shown.report(report)
+
+    trained = adapt_here(task, device=device, on_report=report, resume_state=state)
+    working.now(f"adapt {task.spec.name}: publishing")
+    version = publish_trained(trained, styles, gate)
+    kept.remove()
+    for text in version.warnings[len(task.warnings) :]:
+        working.line(f"warning: {text}")
+    return version
+
+
+class _Shown:
+    """Shows how far an adaptation is: its step, the style so far, and how long it takes yet."""
+
+    def __init__(self, task: "DomainJob", working: Working, step: int) -> None:
+        self.steps, self.working, self.first = task.spec.steps, working, step
+        self.began = time.monotonic()
+        working.now(f"adapt {task.spec.name}")
+
+    def report(self, report: "AdaptReport") -> None:
+        """Show a probe."""
+        names = ("style", "identity", "depth_variance")
+        known = [name for name in names if name in report.metrics]
+        scores = ", ".join(f"{name} {report.metrics[name]:.3f}" for name in known)
+        self.working.line(f"step {report.step}: {scores}{' (kept)' if report.kept else ''}")
+        count = f"step {report.step} of at most {self.steps}"
+        if "style" in report.metrics:
+            count += f", style {report.metrics['style']:.3f}"
+        if report.step > self.first:
+            each = (time.monotonic() - self.began) / (report.step - self.first)
+            count += f", {each * max(self.steps - report.step, 0):.0f} s left at most"
+        self.working.step(report.step, self.steps, count)
