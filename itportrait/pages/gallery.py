@@ -8,21 +8,10 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from itportrait.errors import InvalidArgumentError
-from itportrait.pages.page import picture_tag, render_page, status_chips, webp_tag
+from itportrait.pages.legend import SHOWN, legend, term
+from itportrait.pages.page import picture_tag, render_page, status_chips, template
+from itportrait.pages.reel import reel
 from itportrait.records import AlignedRecord, InvertedRecord, Record, Status, StylizedRecord
-
-_METRICS = {
-    "clip_direction": "CLIP direction",
-    "clip_image": "CLIP to reference",
-    "clip_image_gain": "CLIP to reference, gain",
-    "identity": "Identity",
-    "view_consistency": "View consistency",
-    "depth_distance": "Depth distance",
-    "depth_variance": "Depth variance",
-    "diversity": "Diversity",
-    "kid_ratio": "KID, share of base",
-}
-"""Labels of the numbers worth showing, in this order; others are left to the tables."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +24,10 @@ class GalleryPortrait:
         photo: uint8 `[H, W, 3]` of the input, where it could be decoded.
         inverted: row of the invert stage, where it was reached.
         stylized: rows of the stylize stage by domain.
-        turntables: animated WebP by domain, shown after the views.
+        turns: frames from one side to the other, uint8 `[T, H, W, 3]`, by domain; without them the
+            portrait turns through its views.
+        ways: frames from the unstylized portrait to the style by domain, where there are any.
+        films: address of the turntable's file by domain, relative to the page.
         unlike: distance from what the models draw, where it is beyond what they know; None within.
     """
 
@@ -44,7 +36,9 @@ class GalleryPortrait:
     photo: np.ndarray | None = None
     inverted: InvertedRecord | None = None
     stylized: Mapping[str, StylizedRecord] = field(default_factory=dict)
-    turntables: Mapping[str, bytes] = field(default_factory=dict)
+    turns: Mapping[str, np.ndarray] = field(default_factory=dict)
+    ways: Mapping[str, np.ndarray] = field(default_factory=dict)
+    films: Mapping[str, str] = field(default_factory=dict)
     unlike: float | None = None
 
     def last(self) -> Record:
@@ -82,6 +76,7 @@ def render_gallery(
     subtitle: str = "",
     footer: str = "",
     views: Sequence[str] = (),
+    links: Mapping[str, str] | None = None,
     counts: Mapping[str, int] | None = None,
     max_side: int = 256,
 ) -> str:
@@ -94,6 +89,7 @@ def render_gallery(
         subtitle: a line below it.
         footer: a line at the end, such as the configuration's fingerprint.
         views: captions of the views (the input's own first); missing ones stay empty.
+        links: addresses of the run's other pages, by what they are called.
         counts: totals by status for the whole run; None counts `portraits`, which is right only
             where all of them are shown.
         max_side: pictures are shrunk to this many pixels.
@@ -112,14 +108,17 @@ def render_gallery(
     if domains:
         cards = "".join(_domain(domain, max_side) for domain in domains)
         sections.append(f'<h2>Domains</h2><div class="domains">{cards}</div>')
+        sections.append(legend(name for domain in domains for name in domain.metrics))
     if good:
         cards = "".join(_portrait(portrait, names, views, max_side) for portrait in good)
         sections.append(f"<h2>Portraits</h2>{cards}")
     if lost:
         cards = "".join(_lost(portrait, max_side) for portrait in lost)
         sections.append(f'<h2>Not stylized, and why</h2><div class="lost">{cards}</div>')
+    sections.append(f"<script>{template('reel.js')}</script>")
     return render_page(
         title=title,
+        links=links,
         subtitle=subtitle,
         chips=status_chips(counts),
         sections=sections,
@@ -138,9 +137,9 @@ def _domain(domain: GalleryDomain, side: int) -> str:
         (False, True): "text",
     }.get((domain.reference is not None, domain.prompt is not None), "")
     rows = "".join(
-        f"<dt>{label}</dt><dd>{domain.metrics[name]:.3f}</dd>"
-        for name, label in _METRICS.items()
-        if name in domain.metrics
+        f"<dt>{term(measure)}</dt><dd>{domain.metrics[measure.name]:.3f}</dd>"
+        for measure in SHOWN
+        if measure.name in domain.metrics
     )
     said = "".join(
         f'<p class="small"><b class="rejected">warning</b> {html.escape(text)}</p>'
@@ -162,9 +161,12 @@ def _portrait(
         _figure(portrait.aligned.pixels, _aligned_caption(portrait.aligned), side),
         _figure(inverted.pixels, _inverted_caption(inverted), side),
     ]
-    styles = [_style(portrait, name, views, side) for name in domains if name in portrait.stylized]
+    name = html.escape(portrait.name, quote=True)
+    styles = [
+        _style(portrait, style, views, side) for style in domains if style in portrait.stylized
+    ]
     return (
-        f'<article class="card portrait"><div class="title"><h3>{html.escape(portrait.name)}</h3>'
+        f'<article class="card portrait"><div class="title"><h3 title="{name}">{name}</h3>'
         f'<span class="soft small">{html.escape(inverted.record_id)}</span>{_mark(portrait)}</div>'
         f'<div class="source">{"".join(source)}</div>'
         f'<div class="styles">{"".join(styles)}</div></article>'
@@ -186,24 +188,36 @@ def _style(portrait: GalleryPortrait, domain: str, views: Sequence[str], side: i
     if row.status is not Status.OK:
         return f'<div class="style"><p><b>{html.escape(domain)}</b>{_reason(row)}</p></div>'
     numbers = [
-        f"{label} {getattr(row, name):.{3 if name == 'depth_distance' else 2}f}"
-        for name, label in _METRICS.items()
-        if getattr(row, name, None) is not None
+        f"{measure.label} {measure.written(getattr(row, measure.name))}"
+        for measure in SHOWN
+        if getattr(row, measure.name, None) is not None
     ]
     figures = [
         _figure(pixels, views[index] if index < len(views) else "", side)
         for index, pixels in enumerate(row.pixels)
     ]
-    if domain in portrait.turntables:
-        figures.append(
-            f"<figure>{webp_tag(portrait.turntables[domain], f'{domain}, turning')}"
-            "<figcaption>turning</figcaption></figure>"
-        )
+    figures += _reels(portrait, domain, row)
     return (
         f'<div class="style"><p><b>{html.escape(domain)}</b>'
         f'<span class="soft small">{" · ".join(numbers)}</span></p>'
         f'<div class="strip">{"".join(figures)}</div></div>'
     )
+
+
+def _reels(portrait: GalleryPortrait, domain: str, row: StylizedRecord) -> list[str]:
+    """Return what moves: the turning head, and the way from the photo to the style."""
+    made, name = [], f"{portrait.name}, {domain}"
+    turn = [*portrait.turns.get(domain, row.pixels[1:])]
+    if len(turn) > 1:
+        film = portrait.films.get(domain)
+        link = f' · <a href="{html.escape(film, quote=True)}">film</a>' if film else ""
+        made.append(reel(turn, f"{name}, turned from side to side", f"turn it{link}"))
+    way = [*portrait.ways.get(domain, ())]
+    if way:
+        if portrait.aligned.pixels is not None:
+            way = [portrait.aligned.pixels, *way]
+        made.append(reel(way, f"{name}, from photo to style", "photo to style", start=1.0))
+    return made
 
 
 def _lost(portrait: GalleryPortrait, side: int) -> str:

@@ -19,7 +19,13 @@ NO_FIGURE = "-"
 
 
 def render_page(
-    *, title: str, sections: Sequence[str], subtitle: str = "", chips: str = "", footer: str = ""
+    *,
+    title: str,
+    sections: Sequence[str],
+    subtitle: str = "",
+    links: Mapping[str, str] | None = None,
+    chips: str = "",
+    footer: str = "",
 ) -> str:
     """Return a self-contained page.
 
@@ -27,6 +33,8 @@ def render_page(
         title: heading; plain text, as are `subtitle` and `footer`.
         sections: HTML of the body, one after the other; their makers have escaped all text.
         subtitle: a line below the heading.
+        links: addresses by what they are called, in a line below that; those of other pages of the
+            run are relative.
         chips: HTML of the row of figures below it, such as `status_chips` makes.
         footer: a line at the end.
     """
@@ -36,11 +44,25 @@ def render_page(
         script=template("page.js"),
         title=html.escape(title),
         subtitle=html.escape(subtitle),
+        links=_links(links or {}),
         chips=chips,
         sections="\n".join(sections),
         footer=html.escape(footer),
     )
     return shown(page)
+
+
+def _links(links: Mapping[str, str]) -> str:
+    parts = [
+        f'<a href="{html.escape(address, quote=True)}">{html.escape(name)}</a>'
+        for name, address in links.items()
+    ]
+    return f'<nav class="links">{"".join(parts)}</nav>' if parts else ""
+
+
+def tracking_link(uri: str) -> dict[str, str]:
+    """Return the link to the web page of a tracking service; none where it has no such page."""
+    return {"MLflow": uri} if uri.startswith(("http://", "https://")) else {}
 
 
 def template(name: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from itportrait.errors import InvalidArgumentError
-from itportrait.pages.page import NO_FIGURE, render_page, status_chips, table
+from itportrait.pages.page import NO_FIGURE, render_page, status_chips, table, tracking_link
 
 _NEEDED = ("stages", "counts", "inputs")
 _MEASURES = ("clip_direction", "clip_image", "identity", "depth_distance", "depth_variance")
@@ -55,10 +55,22 @@ def render_report(run: Mapping[str, Any], *, reasons: int = 12) -> str:
     return render_page(
         title="Report of a run",
         subtitle="; ".join(part for part in (run.get("status", ""), when, places) if part),
+        links=_links(run),
         chips=status_chips(run["counts"]),
         sections=[section for section in sections if section],
         footer="; ".join(about),
     )
+
+
+def _links(run: Mapping[str, Any]) -> dict[str, str]:
+    """Return the other pages of the run that its settings ask for, and the tracking service."""
+    wanted = run.get("config", {}).get("publish", {})
+    pages = {
+        "Gallery": ("portraits", "gallery/index.html"),
+        "Review": ("review", "gallery/review.html"),
+    }
+    found = {name: page for name, (setting, page) in pages.items() if wanted.get(setting)}
+    return found | tracking_link(run.get("tracking", {}).get("uri", ""))
 
 
 def _section(title: str, body: str) -> str:

@@ -1,7 +1,7 @@
 """The review page: for each reason, the portraits that were rejected, or are the next to be."""
 
 import html
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -45,7 +45,12 @@ class ReviewGroup:
 
 
 def render_review(
-    groups: Sequence[ReviewGroup], *, subtitle: str = "", footer: str = "", max_side: int = 170
+    groups: Sequence[ReviewGroup],
+    *,
+    subtitle: str = "",
+    links: Mapping[str, str] | None = None,
+    footer: str = "",
+    max_side: int = 170,
 ) -> str:
     """Return `review.html`: self-contained, no script or picture from elsewhere.
 
@@ -53,6 +58,7 @@ def render_review(
         groups: those that turned most away come first; those that turned none away are folded
             up at the end, and those without cases are left out.
         subtitle: a line below the heading.
+        links: addresses of the run's other pages, by what they are called.
         footer: a line at the end, such as the fingerprint.
         max_side: pictures are shrunk to this many pixels.
     """
@@ -77,6 +83,7 @@ def render_review(
     return render_page(
         title="Review: the worst per reason",
         subtitle=subtitle,
+        links=links,
         chips=chips,
         sections=sections,
         footer=footer,

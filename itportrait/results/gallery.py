@@ -21,16 +21,16 @@ from itportrait.io.commits import StageTable
 from itportrait.io.photos import read_photo
 from itportrait.pages.contact_sheet import contact_sheet
 from itportrait.pages.gallery import GalleryDomain, GalleryPortrait, render_gallery
-from itportrait.pages.video import encode_mp4, encode_webp
+from itportrait.pages.page import tracking_link
 from itportrait.records import AlignedRecord, InvertedRecord, Record, Source, Status, StylizedRecord
+from itportrait.results.films import make_films, with_films
 from itportrait.results.standing import Marker
 from itportrait.stages.recipe import Recipe
-from itportrait.stylize.stage import build_stylizer
 from itportrait.text import restored
 
 log = logging.getLogger(__name__)
 FOLDER, MARKER = "gallery", "_commit.json"
-GALLERY_VERSION = 2
+GALLERY_VERSION = 3
 """Version of this module's code; it is raised when its files change."""
 
 
@@ -43,7 +43,9 @@ class GalleryJob:
         chain: recipes of the stages that every photo goes through, the first one first.
         stylize: recipes of the domains, in the order to show them.
         portraits: how many at most.
-        turntables: how many of them turn, in every domain.
+        turntables: how many of them get a film and turn through its frames, in every domain.
+        review: whether there is a review page to link to.
+        tracking: URI of the tracking service, without secrets.
         counts: inputs by status, for the heading.
         means: domain -> measure -> mean over the run.
         inputs: digest of all that is shown: equal means the gallery stands.
@@ -54,6 +56,8 @@ class GalleryJob:
     stylize: tuple[Recipe, ...]
     portraits: int
     turntables: int
+    review: bool = True
+    tracking: str = ""
     counts: dict[str, int] = field(default_factory=dict)
     means: dict[str, dict[str, float]] = field(default_factory=dict)
     inputs: str = ""
@@ -62,9 +66,8 @@ class GalleryJob:
     def fingerprint(self) -> str:
         """Return a digest of all that determines the files."""
         recipes = [recipe.fingerprint for recipe in (*self.chain, *self.stylize)]
-        return fingerprint(
-            GALLERY_VERSION, recipes, self.portraits, self.turntables, self.counts, self.inputs
-        )
+        shown = [self.portraits, self.turntables, self.review, self.tracking, self.counts]
+        return fingerprint(GALLERY_VERSION, recipes, shown, self.inputs)
 
     @property
     def marker(self) -> Marker:
@@ -85,9 +88,9 @@ def make_gallery(job: GalleryJob) -> list[str]:
     versions = {recipe.domain: read_version(recipe.adapter) for recipe in job.stylize}
     portraits = _worst_last(_collect(job), _distances(job))
     turning = [p for p in portraits if p.inverted and p.inverted.status is Status.OK]
-    films = _turntables(job, turning[: job.turntables])
-    portraits = [_with_films(portrait, films) for portrait in portraits]
-    files = {name: data for name, (_, _, data) in films.items() if name.endswith(".mp4")}
+    films = make_films(job.stylize, turning[: job.turntables])
+    portraits = [with_films(portrait, films) for portrait in portraits]
+    files = {film.name: film.data for film in films}
     files["index.html"] = _page(job, portraits, versions).encode()
     if turning:
         files["contact_sheet.png"] = _sheet(job, turning)
@@ -179,37 +182,6 @@ def _photo(record: AlignedRecord) -> np.ndarray | None:
         return None
 
 
-def _turntables(
-    job: GalleryJob, portraits: Sequence[GalleryPortrait]
-) -> dict[str, tuple[str, str, bytes]]:
-    """Return films by file name: (record id, domain, content), mp4 for files and webp for pages."""
-    films: dict[str, tuple[str, str, bytes]] = {}
-    for recipe in job.stylize:
-        for number, portrait in enumerate(portraits):
-            styled = portrait.stylized.get(recipe.domain)
-            if styled is None or portrait.inverted is None:
-                continue
-            frames = build_stylizer(recipe).turntable(
-                portrait.inverted, recipe.domain, fitted=styled.fitted
-            )
-            suffix = "" if number == 0 else f"_{number}"
-            name, record_id = f"turntable_{recipe.domain}{suffix}", portrait.aligned.record_id
-            films[f"{name}.mp4"] = (record_id, recipe.domain, encode_mp4(frames))
-            films[f"{name}.webp"] = (record_id, recipe.domain, encode_webp(frames))
-    return films
-
-
-def _with_films(
-    portrait: GalleryPortrait, films: dict[str, tuple[str, str, bytes]]
-) -> GalleryPortrait:
-    own = {
-        domain: data
-        for name, (record_id, domain, data) in films.items()
-        if name.endswith(".webp") and record_id == portrait.aligned.record_id
-    }
-    return replace(portrait, turntables=own)
-
-
 def _page(
     job: GalleryJob, portraits: Sequence[GalleryPortrait], versions: dict[str, BankVersion]
 ) -> str:
@@ -233,8 +205,18 @@ def _page(
         subtitle=f"{total} inputs; the first {len(portraits)} are shown",
         footer=f"fingerprint {job.fingerprint}",
         views=_view_names(job),
+        links=_links(job, any(portrait.inverted for portrait in portraits)),
         counts=job.counts,
     )
+
+
+def _links(job: GalleryJob, sheet: bool) -> dict[str, str]:
+    links = {"Report": "../report.html"}
+    if job.review:
+        links["Review"] = "review.html"
+    if sheet:
+        links["Contact sheet"] = "contact_sheet.png"
+    return links | tracking_link(job.tracking)
 
 
 def _view_names(job: GalleryJob) -> list[str]:

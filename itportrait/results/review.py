@@ -23,8 +23,9 @@ from itportrait.text import restored
 
 log = logging.getLogger(__name__)
 PAGE, MARKER = "gallery/review.html", "gallery/_review.json"
-REVIEW_VERSION = 1
+REVIEW_VERSION = 2
 """Version of this module's code; it is raised when the page changes."""
+_REPORT = {"Report": "../report.html"}
 _COLUMNS = ("record_id", "uri", "status", "error", "crop")
 
 
@@ -38,6 +39,7 @@ class ReviewJob:
         stylize: recipes of the domains.
         portraits: how many for each reason.
         inputs: digest of all rows: equal means the page stands.
+        gallery: whether there is a gallery to link to.
     """
 
     output: str
@@ -45,6 +47,7 @@ class ReviewJob:
     stylize: tuple[Recipe, ...] = ()
     portraits: int = 6
     inputs: str = ""
+    gallery: bool = True
 
     @property
     def recipes(self) -> tuple[Recipe, ...]:
@@ -55,7 +58,7 @@ class ReviewJob:
     def fingerprint(self) -> str:
         """Return a digest of all that determines the page."""
         recipes = [recipe.fingerprint for recipe in self.recipes]
-        return fingerprint(REVIEW_VERSION, recipes, self.portraits, self.inputs)
+        return fingerprint(REVIEW_VERSION, recipes, self.portraits, self.inputs, self.gallery)
 
     @property
     def marker(self) -> Marker:
@@ -105,6 +108,7 @@ def make_review(job: ReviewJob) -> list[ReviewGroup]:
     page = render_review(
         groups,
         subtitle="rejected and failed portraits, the worst first, and those nearest to a limit",
+        links={"Gallery": "index.html", "Report": "../report.html"} if job.gallery else _REPORT,
         footer=f"fingerprint {job.fingerprint}",
     )
     uris.put_bytes(uris.join(job.output, PAGE), page.encode())

@@ -38,7 +38,17 @@ def gallery_portraits(name):
         )
         for domain in DOMAINS
     }
-    good = GalleryPortrait(name, aligned, drawn(), inverted, styled)
+    frames = np.stack([drawn(shift=shift) for shift in range(-12, 13, 2)])
+    good = GalleryPortrait(
+        name,
+        aligned,
+        drawn(),
+        inverted,
+        styled,
+        turns={DOMAINS[0]: frames},
+        ways={DOMAINS[0]: frames[:5]},
+        films={DOMAINS[0]: "turntable_bronze.mp4"},
+    )
     failed = RecordError("stylize", "NonFiniteRenderError", f"values of {name} are not finite")
     lost = replace(styled[DOMAINS[0]], status=Status.FAILED, error=failed, pixels=())
     error = RecordError("align", "no_face", f"no face found in s3://bucket/folder/{name}")

@@ -87,7 +87,8 @@ def test_page_is_well_formed_and_self_contained():
         head, data = source.split(",", 1)
         assert head == "data:image/webp;base64"
         assert max(Image.open(io.BytesIO(base64.b64decode(data))).size) <= 256
-    assert not [tag for tag, attrs in page.tags if tag in ("link", "iframe") or "href" in attrs]
+    assert not [tag for tag, _ in page.tags if tag in ("link", "iframe")]
+    assert not [attrs for _, attrs in page.tags if "href" in attrs]
     assert not [tag for tag, attrs in page.tags if tag == "script" and "src" in attrs]
     policy = next(
         attrs["content"] for tag, attrs in page.tags if "content" in attrs and "http-equiv" in attrs
@@ -140,3 +141,36 @@ def test_portraits_outside_of_the_models_domain_are_marked():
     text = render_gallery([plain, marked], [GalleryDomain("bronze")])
     assert text.count("outside of the models' domain") == 1
     assert "distance 0.52" in text[text.index("odd</h3>") :]
+
+
+def test_a_portrait_turns_through_its_film_or_else_through_its_views():
+    good, *_ = portraits()
+    views = (picture(1, 32), picture(2, 32), picture(3, 32))
+    row = replace(good.stylized["bronze"], pixels=views)
+    plain = replace(good, stylized={"bronze": row})
+    frames = np.stack([picture(value, 32) for value in range(60)])
+    filmed = replace(plain, turns={"bronze": frames}, films={"bronze": "t.mp4"})
+    graded = replace(filmed, ways={"bronze": frames[:4]})
+    counts = []
+    for portrait in (plain, filmed, graded):
+        page = Page(render_gallery([portrait], [GalleryDomain("bronze")]))
+        sliders = [attrs for tag, attrs in page.tags if attrs.get("type") == "range"]
+        assert all(attrs["aria-label"].startswith(portrait.name) for attrs in sliders)
+        counts.append([int(attrs["max"]) + 1 for attrs in sliders])
+    # The input's own view is no part of the turn; the photo is the first of the way to the style.
+    assert counts == [[2], [25], [25, 5]]
+
+
+def test_figures_are_explained_with_their_direction():
+    text = render_gallery([], DOMAINS)
+    words = Page(text).words()
+    meaning = "Cosine of identity features to the input. More is better."
+    assert f"Identity ↑ {meaning}" in words
+    assert f'title="{meaning}"' in text
+    assert "Depth distance" not in words.partition("<script>")[0]
+
+
+def test_links_go_to_the_other_pages():
+    page = Page(render_gallery([], [], links={"Review & more": 'review.html?"'}))
+    assert [attrs["href"] for tag, attrs in page.tags if tag == "a"] == ['review.html?"']
+    assert "Review & more" in page.words()

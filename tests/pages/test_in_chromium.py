@@ -78,3 +78,29 @@ def test_captions_of_the_review_stand_below_their_pictures(browser, pages):
             " f.querySelector('figcaption').getBoundingClientRect().top).length"
         )
         assert covered == 0
+
+
+def test_portraits_turn_under_the_mouse_a_finger_and_the_keys(browser, pages):
+    browser.open(pages / "gallery.html", 390)
+    shown = "document.querySelector('.reel').style.getPropertyValue('--view')"
+    assert browser.run(shown) == "6"
+    browser.run("document.querySelector('.reel input').focus()")
+    browser.press("ArrowRight", 39)
+    assert browser.becomes(shown, "7")
+    place = (
+        "(box => { const b = box.getBoundingClientRect(); return [b.left, b.top, b.width] })"
+        "(document.querySelector('.reel img'))"
+    )
+    browser.run("document.querySelector('.reel').scrollIntoView({ block: 'center' })")
+    left, top, width = browser.run(place)
+    browser.mouse("mousePressed", left + width / 2, top + 20, "left")
+    browser.mouse("mouseMoved", left + 2, top + 20, "left")
+    browser.mouse("mouseReleased", left + 2, top + 20, "left")
+    assert browser.becomes(shown, "1")
+    browser.touch("touchStart", left + 4, top + 20)
+    browser.touch("touchMove", left + width / 2, top + 20)
+    browser.touch("touchMove", left + width - 4, top + 20)
+    browser.touch("touchEnd")
+    assert browser.becomes("Number(" + shown + ") > 6", True)
+    assert not browser.run("document.getElementById('zoom').open")
+    assert browser.complaints == []

@@ -103,3 +103,17 @@ def test_an_older_or_foreign_file_is_refused_with_a_remedy():
 def test_table_refuses_a_row_that_does_not_fit():
     with pytest.raises(InvalidArgumentError, match=r"rows\[1\] must be 2 cells, got 1"):
         table(("a", "b"), [["x", 1], ["y"]])
+
+
+def test_links_lead_to_the_pages_that_the_run_asked_for():
+    def links(config, uri):
+        text = render_report(run(config=config, tracking={"uri": uri}))
+        return {attrs["href"] for tag, attrs in Page(text).tags if tag == "a"}
+
+    both = {"publish": {"portraits": 3, "review": 2}}
+    found = links(both, "http://tracking:5000")
+    assert found == {"gallery/index.html", "gallery/review.html", "http://tracking:5000"}
+    assert links({"publish": {"portraits": 0, "review": 2}}, "sqlite:///x.db") == {
+        "gallery/review.html"
+    }
+    assert links({}, "javascript:alert(1)") == set()

@@ -23,15 +23,18 @@ def publish_pages(job: StylizeJob) -> str | None:
     """
     settings, shown = job.config.publish, _shown(job)
     executor, anything = job.backend.executor(), job.totals.listed > 0
-    review = ReviewJob(portraits=settings.review, **shown)
+    pictured = settings.portraits > 0 and bool(shown["stylize"])
+    review = ReviewJob(portraits=settings.review, gallery=pictured, **shown)
     if review.portraits and anything:
         call = Call(function=make_review, args=(review,), name="review page")
         make_once(review.marker, executor, call)
-    if settings.portraits == 0 or not shown["stylize"]:
+    if not pictured:
         return None
     gallery = GalleryJob(
         portraits=settings.portraits,
         turntables=settings.turntables,
+        review=settings.review > 0,
+        tracking=uris.redact(job.config.tracking.uri),
         counts=job.final_counts(),
         means={domain.name: _means(job, domain.stage_name) for domain in job.domains},
         **shown,

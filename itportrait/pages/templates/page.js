@@ -4,7 +4,7 @@ document.getElementById('theme').onclick = () => {
   root.dataset.theme = dark ? 'light' : 'dark';
 };
 document.querySelector('main').addEventListener('click', event => {
-  if (event.target.tagName !== 'IMG') return;
+  if (event.target.tagName !== 'IMG' || event.target.closest('.reel')) return;
   zoom.firstElementChild.src = event.target.src; zoom.firstElementChild.alt = event.target.alt; zoom.showModal();
 });
 zoom.onclick = () => zoom.close();
