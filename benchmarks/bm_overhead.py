@@ -80,7 +80,10 @@ class Bench:
         settings = [
             "align.size=128",
             f"ingest.shard_size={self.shard_size}",
-            f"invert={{steps: {self.steps}, batch_size: {self.shard_size}, early_stop: false}}",
+            "invert.method=w_plus",
+            f"invert.steps={self.steps}",
+            f"invert.batch_size={self.shard_size}",
+            "invert.early_stop=false",
             "stylize={views_deg: [[20, 0]], batch_size: 8}",
             "tracking.uri=none",
         ]
