@@ -19,6 +19,7 @@ if __name__ == "__main__":  # before the imports, which take seconds
 
 import argparse
 import sys
+from contextlib import ExitStack
 
 from itportrait.cli.options import with_key
 from itportrait.engine.progress import Progress
@@ -26,7 +27,7 @@ from itportrait.errors import ItportraitError
 from itportrait.io import uris
 from itportrait.io.lease import Lease
 from itportrait.jobs.endings import EXIT_FAILED, run_job, sentence
-from itportrait.jobs.stylize.config import load_job
+from itportrait.jobs.stylize.config import JobConfig, load_job
 from itportrait.jobs.stylize.domains import check_domains
 from itportrait.jobs.stylize.job import StylizeJob
 from itportrait.jobs.stylize.publish import deliver_files, publish_pages
@@ -36,7 +37,7 @@ from itportrait.on_ray.backend import RayBackend
 from itportrait.on_ray.session import ray_session, stop_on_sigterm
 from itportrait.on_ray.shared_places import check_shared
 from itportrait.stages.shards import started
-from itportrait.terminal import make_console
+from itportrait.terminal import Working, make_console
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -57,16 +58,24 @@ def start(args: argparse.Namespace) -> int:
         bundle=args.bundle,
     )
     check_domains(config)
-    with stop_on_sigterm(), ray_session(args.address, num_cpus=config.resources.num_cpus):
-        if not args.dry_run:  # which writes nothing
-            check_shared(config.places())
-        backend = RayBackend()
-        model_id = known_model_id(config, backend.executor())
-        retry_failed = args.retry == "failed"
-        job = StylizeJob(config, model_id, backend, retry_failed=retry_failed, strict=args.strict)
-        for line in job.said_before():
-            print(line, file=sys.stderr, flush=True)
+    with stop_on_sigterm(), ExitStack() as session:
+        with Working("starting Ray") as working:
+            session.enter_context(ray_session(args.address, num_cpus=config.resources.num_cpus))
+            working.now("looking at models and domains")
+            job = prepare(config, args)
+            for line in job.said_before():
+                working.line(line)
         return show_plan(job) if args.dry_run else run(job)
+
+
+def prepare(config: JobConfig, args: argparse.Namespace) -> StylizeJob:
+    """Places that all nodes see -> the models' id -> the domains, each found or looked at."""
+    if not args.dry_run:  # which writes nothing
+        check_shared(config.places())
+    backend = RayBackend()
+    model_id = known_model_id(config, backend.executor())
+    retry_failed = args.retry == "failed"
+    return StylizeJob(config, model_id, backend, retry_failed=retry_failed, strict=args.strict)
 
 
 def run(job: StylizeJob) -> int:
@@ -82,10 +91,11 @@ def run(job: StylizeJob) -> int:
     with lease:
         with Progress(job.totals) as progress:
             job.pipeline(progress, lease).run(shards)
-        page = publish_pages(job)
-        files = deliver_files(job, lease.check)
-        job.tracking.close()
-        report = write_run(job, "finished" if not job.failed_domains() else "domains failed")
+        with Working("writing pages, videos and files"):
+            page = publish_pages(job)
+            files = deliver_files(job, lease.check)
+            job.tracking.close()
+            report = write_run(job, "finished" if not job.failed_domains() else "domains failed")
     print_summary(job)
     if page:
         print(f"Gallery: {page}")
