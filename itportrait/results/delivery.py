@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from itportrait.config import fingerprint
 from itportrait.documents import build
 from itportrait.errors import InvalidArgumentError
@@ -44,7 +46,7 @@ if TYPE_CHECKING:
     from itportrait.stylize import Stylizer
 
 FOLDER, STAGE = "deliverables", "deliver"
-DELIVERABLES_VERSION = 2
+DELIVERABLES_VERSION = 3
 """Version of the code that makes the files; it is raised when the files change."""
 
 
@@ -274,11 +276,10 @@ def _makers(task: DeliveryTask, portrait: _Portrait) -> Iterator[tuple[str, Call
     """Yield the name of each file that is wanted, and what makes it."""
     config, domain, code = task.config, task.recipe.domain, portrait.code
     fitted = portrait.styled.fitted
-    if config.pasted:
-        yield "pasted.png", partial(_pasted, portrait, config.feather)
-    if config.kinds == config.pasted:
-        return  # no models are loaded
     stylizer = build_stylizer(task.recipe)
+    if config.pasted:
+        mask = partial(stylizer.head_mask, code, domain, fitted=fitted)
+        yield "pasted.png", partial(_pasted, portrait, config.feather, mask)
     films: list[tuple[str, tuple[str, ...], Callable[[], Any]]] = [
         ("turntable", config.turntable, partial(stylizer.turntable, code, domain, fitted=fitted)),
         (
@@ -312,7 +313,7 @@ class _Once:
         return self.value
 
 
-def _pasted(portrait: _Portrait, feather: float) -> bytes:
+def _pasted(portrait: _Portrait, feather: float, mask: Callable[[], np.ndarray]) -> bytes:
     from itportrait.stylize.paste import color_profile, paste_back
 
     if portrait.aligned.crop is None or not portrait.styled.pixels:
@@ -330,7 +331,8 @@ def _pasted(portrait: _Portrait, feather: float) -> bytes:
     if converted and profile is not None:
         view = from_srgb(view, profile)
     photo = decode_picture(data, convert_colors=converted and profile is None).pixels
-    return encode(paste_back(photo, view, portrait.aligned.crop, feather=feather), profile=profile)
+    made = paste_back(photo, view, portrait.aligned.crop, feather=feather, head=mask())
+    return encode(made, profile=profile)
 
 
 def _between(task: DeliveryTask, code: InvertedRecord) -> Any:

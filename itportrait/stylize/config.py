@@ -32,7 +32,7 @@ class DeliverablesConfig(Settings):
     """Files made of every stylized portrait besides the views in the tables; none by default."""
 
     pasted: bool = False
-    """Write `pasted.png`: the input's own view, put back into the photo."""
+    """Write `pasted.png`: the head of the input's own view, put back into the photo."""
     feather: float = Field(default=0.15, gt=0, le=0.5)
     """Width of the soft edge of what is pasted, as a share of the crop's side."""
     turntable: tuple[Film, ...] = ()

@@ -14,24 +14,35 @@ from PIL import Image
 from itportrait.errors import InvalidArgumentError
 from itportrait.io.colors import profile_of
 from itportrait.io.formats import decoders
+from itportrait.stylize.seam import head_mask, seam_correction
 
 _ICC_SPACE = slice(16, 20)
 
 
 def paste_back(
-    photo: np.ndarray, view: np.ndarray, crop: np.ndarray, *, feather: float = 0.15
+    photo: np.ndarray,
+    view: np.ndarray,
+    crop: np.ndarray,
+    *,
+    feather: float = 0.15,
+    head: np.ndarray | None = None,
 ) -> np.ndarray:
     """Put the input's own view in the place of the crop, with a soft edge inside of the photo.
 
-    No color is changed: past the crop every pixel is the photo's, and inside of the soft edge every
-    pixel is the view's.
+    Past the crop every pixel is the photo's. With the head's mask the photo stays around the head
+    as well, and the head takes on the photo's colors along its seam, so that no box shows where the
+    two backgrounds, or the hair and the neck, differ. Without it no color is changed: inside of the
+    soft edge every pixel is the view's.
 
     Args:
         photo: `[H, W, 3]` uint8, upright.
         view: `[S, S, 3]` uint8, rendered from the camera of the aligned portrait; its values are
             in the photo's color space.
         crop: `[3]` left, top, side, from the aligned record; it may reach past the photo.
-        feather: width of the soft edge, in (0, 0.5] of the crop's side.
+        feather: width of the soft edge, in (0, 0.5] of the crop's side; with a head also how far
+            the photo's colors reach into it.
+        head: `[h, w]` in [0, 1] of any size: where the view shows the head, such as the rendered
+            alpha.
 
     Returns:
         `[H, W, 3]` uint8.
@@ -71,9 +82,25 @@ def paste_back(
     )
     result = photo.copy()
     below = photo[y0:y1, x0:x1].astype(np.float32)
-    blend = below + mask[..., None] * (np.asarray(picture, dtype=np.float32) - below)
-    result[y0:y1, x0:x1] = blend.round().astype(np.uint8)
+    above = np.asarray(picture, dtype=np.float32)
+    if head is not None:
+        mask = mask * _head(head, view.shape[0], box, picture.size)
+        above = above + seam_correction(below - above, mask, feather / 2)
+    blend = below + mask[..., None] * (above - below)
+    result[y0:y1, x0:x1] = blend.clip(0, 255).round().astype(np.uint8)
     return result
+
+
+def _head(head: np.ndarray, side: int, box: tuple[float, ...], size: tuple[int, int]) -> np.ndarray:
+    """Return the head's mask over the part of the view that is pasted, in the photo's pixels."""
+    if head.ndim != 2 or not np.isfinite(head).all():
+        raise InvalidArgumentError(
+            "head", expected="[h, w] of finite values in [0, 1]", actual=list(head.shape)
+        )
+    whole = Image.fromarray(np.ascontiguousarray(head, dtype=np.float32))
+    share = (head.shape[1] / side, head.shape[0] / side)
+    part = tuple(edge * share[index % 2] for index, edge in enumerate(box))
+    return head_mask(np.asarray(whole.resize(size, Image.Resampling.BICUBIC, box=part)))
 
 
 def _check_rgb(name: str, pixels: np.ndarray) -> None:

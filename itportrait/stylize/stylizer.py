@@ -36,6 +36,10 @@ STAGE = "stylize"
 Pair = tuple[AlignedRecord, InvertedRecord]
 """A portrait's rows of the two stages before: its photo and its code."""
 
+_BACK_OF_HEAD, _WALL = 0.25, 0.4
+"""World units behind the point that the camera turns around: up to the first a surface belongs to
+the head, and from the second on to what is behind it."""
+
 
 class NonFiniteRenderError(ItportraitError):
     """A style gave a picture that is not finite."""
@@ -253,6 +257,34 @@ class Stylizer:
         if not bool(torch.isfinite(depth).all()):
             raise NonFiniteRenderError(f"domain {domain!r} renders depths not finite")
         return depth.cpu().numpy()
+
+    @torch.no_grad()
+    def head_mask(
+        self, record: InvertedRecord, domain: str | None, *, fitted: bytes | None = None
+    ) -> np.ndarray:
+        """Render where the portrait's own view shows the head, and not what is behind it.
+
+        Args:
+            record: with a code and a camera.
+            domain: name of a style; None renders the base generator.
+            fitted: see `bind`.
+
+        Returns:
+            `[R, R]` float32 in [0, 1]: the rendered alpha, less what lies far behind the camera's
+            point of view, as walls of generators that render some do.
+
+        Raises:
+            UnknownNameError: no such domain.
+            NonFiniteRenderError: the style gave a depth or an alpha that is not finite.
+        """
+        bound = self.bind(record, domain, fitted=fitted)
+        rendering = bound.render(bound.codes.cameras, super_resolve=False)
+        behind = rendering.image_depth - self.bundle.orbit.radius
+        near = ((_WALL - behind) / (_WALL - _BACK_OF_HEAD)).clamp(0, 1)
+        mask = (rendering.image_alpha * near)[0, 0].float()
+        if not bool(torch.isfinite(mask).all()):
+            raise NonFiniteRenderError(f"domain {domain!r} renders a head that is not finite")
+        return mask.cpu().numpy()
 
     def _batch(
         self, pairs: Sequence[Pair], domain: str, prepared: PreparedStyle

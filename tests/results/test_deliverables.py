@@ -112,7 +112,9 @@ def test_a_photo_keeps_its_own_colors_around_the_view(world, bundle, space, note
             record_id=aligned.record_id, domain="red", version="1", pixels=(green,)
         ),
     )
-    pasted = Image.open(io.BytesIO(delivery._pasted(portrait, 0.1)))
+    pasted = Image.open(
+        io.BytesIO(delivery._pasted(portrait, 0.1, lambda: np.ones((8, 8), np.float32)))
+    )
     pixels = np.asarray(pasted).astype(int)
     np.testing.assert_allclose(pixels[2, 2], outer, atol=3)
     np.testing.assert_allclose(pixels[22, 26], inner, atol=3)
@@ -138,7 +140,8 @@ def test_every_file_that_is_asked_for_is_made(world, bundle):
         for row in work.recipe.table().read_rows(work.recipe.table().read_commit(0))
         if row.record.record_id == world[2][1]
     ]
-    np.testing.assert_array_equal(pasted[14:30, 18:34], view[8:24, 8:24])
+    inner, own = pasted[14:30, 18:34].astype(int), view[8:24, 8:24].astype(int)
+    assert np.abs(inner - own).mean() < np.abs(inner - 61).mean() / 4
     assert decode_depth((folder / "depth.png").read_bytes()).shape == (8, 8)
     assert b"ftypisom" in (folder / "strength.mp4").read_bytes()[:32]
     assert (folder / "from_red.webp").read_bytes()[8:12] == b"WEBP"
@@ -167,9 +170,10 @@ def test_photos_are_found_behind_a_stage_that_makes_aligned_records(world, monke
 
 def test_what_stands_is_not_made_again_and_what_is_stale_goes(world, monkeypatch):
     made = deliver(task(world, DeliverablesConfig(pasted=True, depth=True)))
-    monkeypatch.setattr(delivery, "build_stylizer", None)
-    assert deliver(task(world, DeliverablesConfig(pasted=True, depth=True))) == made
-    less = task(world, DeliverablesConfig(pasted=True))  # needs no models
+    with monkeypatch.context() as patched:
+        patched.setattr(delivery, "build_stylizer", None)
+        assert deliver(task(world, DeliverablesConfig(pasted=True, depth=True))) == made
+    less = task(world, DeliverablesConfig(pasted=True))
     again = deliver(less)
     assert len(again.files) == 2
     assert set(again.stale) == {f"{r}/depth.png" for r in world[2]}

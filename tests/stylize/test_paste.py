@@ -101,3 +101,43 @@ def test_color_profile_goes_along_where_the_values_are_still_in_it():
     data = encode(noise(4, 4), profile=srgb)
     assert color_profile(data) == srgb
     np.testing.assert_array_equal(decode(data), noise(4, 4))
+
+
+def disk(side, radius):
+    y, x = np.mgrid[:side, :side] + 0.5
+    return ((x - side / 2) ** 2 + (y - side / 2) ** 2 < radius**2).astype(np.float32)
+
+
+def test_around_the_head_the_photo_stays():
+    photo, view = noise(100, 120), noise(40, 40, 1)
+    made = paste_back(photo, view, np.array([30, 20, 40]), head=disk(20, 5))
+    around = disk(40, 13) == 0
+    np.testing.assert_array_equal(made[20:60, 30:70][around], photo[20:60, 30:70][around])
+    assert (made[35:45, 45:55] != photo[35:45, 45:55]).any()
+
+
+def test_no_box_shows_where_the_two_backgrounds_differ():
+    """The head runs over the crop's lower edge, as a neck does, and has another color."""
+    photo = np.full((120, 120, 3), (150, 160, 170), np.uint8)
+    view = np.full((64, 64, 3), (90, 160, 60), np.uint8)
+    head = np.ones((16, 16), np.float32)
+    crop = np.array([20, 20, 80])
+    made = paste_back(photo, view, crop, head=head).astype(int)
+    plain = paste_back(photo, view, crop).astype(int)
+    steps = np.abs(np.diff(made, axis=0)).max()
+    assert steps < np.abs(np.diff(plain, axis=0)).max()
+    # Near the seam the photo's colors, in the middle those of the style.
+    np.testing.assert_allclose(made[25, 60], photo[25, 60], atol=8)
+    np.testing.assert_allclose(made[60, 60], view[32, 32], atol=3)
+
+
+def test_a_crop_past_the_border_has_no_seam_there():
+    photo, view = np.full((50, 50, 3), 200, np.uint8), np.full((40, 40, 3), 80, np.uint8)
+    made = paste_back(photo, view, np.array([-2, -3, 40]), head=np.ones((8, 8), np.float32))
+    assert (made[:8, :8] <= 82).all()
+    assert (made[34, :30] > 150).all()
+
+
+def test_a_head_that_is_no_mask_is_refused():
+    with pytest.raises(InvalidArgumentError, match=r"head must be \[h, w\] of finite values"):
+        paste_back(noise(9, 9), noise(4, 4), np.array([0, 0, 9]), head=np.full((2, 2), np.nan))
