@@ -1,1 +1,1 @@
-"""Kernels: in Triton, which importing one imports, and C++ of ops that have several files."""
+"""Kernels in Triton, which importing one imports."""

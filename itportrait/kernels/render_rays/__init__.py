@@ -1,1 +1,1 @@
-"""Rays through tri-planes, without anything kept of their samples: on a GPU, and on a CPU."""
+"""Rays through tri-planes on a GPU, without anything kept of their samples."""

@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from itportrait import kernels
+from itportrait import native
 from itportrait.ops.decode_features.reference import Layer
 from itportrait.ops.loader import open_library
 
-SOURCE = Path(kernels.__file__).with_name("decode_features") / "cpu.cpp"
+SOURCE = Path(native.__file__).with_name("decode_features") / "cpu.cpp"
 
 
 def decode_features_cpu(features: Tensor, hidden: Layer, output: Layer) -> tuple[Tensor, Tensor]:

@@ -17,13 +17,13 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from itportrait import kernels
+from itportrait import native
 from itportrait.errors import InvalidArgumentError
 from itportrait.ops.dispatch import admit_cpu_float32
 from itportrait.ops.loader import open_library
 from itportrait.ops.modulated_conv.demodulation import demodulation
 
-SOURCE = Path(kernels.__file__).with_name("modulated_conv") / "cpu.cpp"
+SOURCE = Path(native.__file__).with_name("modulated_conv") / "cpu.cpp"
 LANES = 16
 """Channels that are computed at once; their numbers must be multiples of it."""
 LEAST_TILES = 24

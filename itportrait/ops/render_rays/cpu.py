@@ -18,14 +18,14 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from itportrait import kernels
+from itportrait import native
 from itportrait.ops.decode_features.each import layer_rows
 from itportrait.ops.decode_features.reference import Layer
 from itportrait.ops.dispatch import admit_cpu_float32
 from itportrait.ops.loader import open_library
 from itportrait.ops.render_rays.reference import Composite, Space
 
-SOURCE = Path(kernels.__file__).with_name("render_rays") / "cpu.cpp"
+SOURCE = Path(native.__file__).with_name("render_rays") / "cpu.cpp"
 WIDTHS = ((32, 64, 32), (32, 64, 0), (16, 32, 16), (16, 32, 0))
 """Channels, hidden units and colors that the native code is compiled for."""
 _MOST_FLOATS = 2**31 - 1

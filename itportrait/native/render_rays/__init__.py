@@ -1,0 +1,1 @@
+"""Rays through tri-planes on a CPU, without anything kept of their samples."""
