@@ -23,16 +23,18 @@ from itportrait.io import uris
 from itportrait.io.commits import Commit, FileEntry, StageTable
 from itportrait.io.photos import read_source
 from itportrait.records import AlignedRecord, InvertedRecord, Source, StylizedRecord
+from itportrait.results import delivery
 from itportrait.results.delivery import DeliveryTask, deliver, read_delivery, sweep
 from itportrait.stages.recipe import Recipe, stage_table
 from itportrait.stages.registry import CHAIN
 from itportrait.stages.shards import Shard
-from itportrait.stylize import DeliverablesConfig
+from itportrait.stylize import DeliverablesConfig, StylizeConfig, Stylizer
 from itportrait.training.domain_job import DomainJob
 from itportrait.training.files import read_result
 from tests.conftest import REPOSITORY
 from tests.helpers.foreign import SECRET, Watch, hostile_names, make_outside, plant_links
 from tests.helpers.tables import commit_rows
+from tests.helpers.tiny_family import own_samples, tint, tiny_bundle
 
 ALIGN, INVERT, STYLIZE = CHAIN
 
@@ -217,7 +219,7 @@ def test_names_in_markers(tmp_path, outside):
     watch.check()
 
 
-def test_names_in_a_table_of_portraits(tmp_path, outside):
+def test_names_in_a_table_of_portraits(tmp_path, outside, monkeypatch):
     names = list(dict.fromkeys(hostile_names(2 * COUNT, outside, seed=4)))
     names = [name for name in names if name.isprintable()][:COUNT]
     picture = np.full((16, 16, 3), 90, np.uint8)
@@ -229,7 +231,12 @@ def test_names_in_a_table_of_portraits(tmp_path, outside):
         AlignedRecord(record_id=name, uri=str(tmp_path / "photo.png"), pixels=picture, **place)
         for name in names
     ]
-    codes = [InvertedRecord(record_id=name, w_plus=np.zeros(4)) for name in names]
+    bundle = tiny_bundle()
+    maker = Stylizer(StylizeConfig(views_deg=(), metrics=False), bundle, {"d": tint(bundle, 0)})
+    monkeypatch.setattr(delivery, "build_stylizer", lambda recipe: maker)
+    (person,), (code,) = own_samples(bundle, 1)
+    code = {"camera": person.camera, "w_plus": code.flatten().numpy()}
+    codes = [InvertedRecord(record_id=name, **code) for name in names]
     styled = [
         StylizedRecord(record_id=name, domain="d", version="1", pixels=(picture,)) for name in names
     ]

@@ -133,7 +133,7 @@ def test_every_cut_of_a_network_is_refused(network):
     data = network.read_bytes()
     for length in range(0, len(data), 37):
         network.write_bytes(data[:length])
-        with pytest.raises(CheckpointError, match="truncated"):
+        with pytest.raises(CheckpointError, match="truncated" if length else "an empty file"):
             PerceptualModel.load(network)
 
 
