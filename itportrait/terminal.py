@@ -72,6 +72,8 @@ class Working:
             console=self._console,
             refresh_per_second=2,
             transient=True,
+            # On a screen, printed lines go above the bar; into a pipe or a file, they stay results.
+            redirect_stdout=bool(sys.stdout and sys.stdout.isatty()),
         )
         self._task = self._bar.add_task(text, total=None, count="")
 

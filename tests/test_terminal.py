@@ -39,6 +39,33 @@ def test_only_lines_are_written_where_nobody_watches(capsys):
     assert capsys.readouterr().err == f"{ODD}\n"
 
 
+@pytest.mark.parametrize("piped", [True, False])
+def test_results_go_to_standard_output_while_the_line_moves(piped):
+    code = """
+import sys
+from itportrait.terminal import Working, make_console, make_table
+with Working("working") as working:
+    print("a result")
+    make_console().print(make_table(("mean",), [["0.5"]]))
+    working.line("a line")
+"""
+    terminal, end = pty.openpty()
+    out = subprocess.PIPE if piped else end
+    environment = {**os.environ, "TERM": "xterm"}
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=out, stderr=end, env=environment
+    ) as process:
+        results = process.communicate(timeout=60)[0] or b""
+    shown = os.read(terminal, 65536)
+    os.close(end)
+    os.close(terminal)
+    assert process.returncode == 0
+    assert b"a line" in shown
+    for text in (b"a result", b"0.5"):
+        assert (text in results) == piped
+        assert (text in shown) == (not piped)
+
+
 def on_a_terminal(code: str, *, until: bytes = b"") -> tuple[int, bytes]:
     """Run code on a terminal; press Ctrl-C once `until` is seen. Return its exit code and text."""
     pid, terminal = pty.fork()
