@@ -10,7 +10,15 @@ from types import TracebackType
 from typing import Self, TextIO
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    SpinnerColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.table import Table
 
 _PIPE_WIDTH = 4096
@@ -62,7 +70,6 @@ class Working:
 
     def __init__(self, text: str, *, stream: TextIO | None = None) -> None:
         self._console = make_console(stream or sys.stderr)
-        self._text = text
         self._bar = Progress(
             SpinnerColumn(),
             TextColumn("{task.description}", markup=False),
@@ -75,7 +82,7 @@ class Working:
             # On a screen, printed lines go above the bar; into a pipe or a file, they stay results.
             redirect_stdout=bool(sys.stdout and sys.stdout.isatty()),
         )
-        self._task = self._bar.add_task(text, total=None, count="")
+        self._task = self._new_task(text)
 
     def __enter__(self) -> Self:
         """Show the line."""
@@ -95,7 +102,8 @@ class Working:
 
     def now(self, text: str) -> None:
         """Say what is done from here on; how far it is, is not known."""
-        self._bar.reset(self._task, description=text, total=None, count="")
+        self._bar.remove_task(self._task)
+        self._task = self._new_task(text)
 
     def step(self, done: int, of: int | None, text: str = "") -> None:
         """Say how far it is.
@@ -105,6 +113,8 @@ class Working:
             of: units in all; None where that is not known.
             text: shown in place of the numbers.
         """
+        if of is None and self._task_shown().total is not None:
+            self.now(self._task_shown().description)
         count = text or (f"{done}" if of is None else f"{done} of {of}")
         self._bar.update(self._task, completed=done, total=of, count=count)
 
@@ -114,3 +124,12 @@ class Working:
             self._bar.console.print(text, soft_wrap=True)
         else:
             print(text, file=self._console.file, flush=True)
+
+    def _new_task(self, text: str) -> TaskID:
+        """Begin with what is done, how far it is being unknown: Rich forgets no total of a task."""
+        return self._bar.add_task(text, total=None, count="")
+
+    def _task_shown(self) -> Task:
+        """Return the only task of the bar."""
+        (task,) = self._bar.tasks
+        return task

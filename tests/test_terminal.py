@@ -101,6 +101,24 @@ with Working("loading [models]") as working:
     assert b"style 0.250, 9 s left" in shown
 
 
+@pytest.mark.parametrize("next_step", ['now("publishing")', "step(0, None, 'publishing')"])
+def test_the_bar_forgets_how_much_there_was_before(next_step):
+    code = f"""
+import os, time
+os.environ["NO_COLOR"] = "1"  # then a bar at 0 of 8 is blank, and only an unknown one has strokes
+from itportrait.terminal import Working
+with Working("adapting") as working:
+    working.step(8, 8)
+    working.{next_step}
+    time.sleep(1.2)
+"""
+    done, shown = on_a_terminal(code)
+    assert done == 0
+    lines = [part for part in re.split("[\r\n]", shown.decode()) if "publishing" in part]
+    assert lines
+    assert all("━" in line for line in lines)
+
+
 @pytest.mark.parametrize("raised", [False, True])
 def test_ctrl_c_is_one_line(raised):
     code = f"""
