@@ -19,6 +19,15 @@ _OTHERS = (
 )
 
 
+def _begins_as_safetensors(head: bytes) -> bool:
+    """Tell whether a file begins with the length of a header, in eight bytes, and the header.
+
+    A length may read like the mark of another kind: 65,536 like that of ICO, 23,117 like `MZ`. None
+    of those kinds has four zeros and a brace after it.
+    """
+    return head[4:9] == b"\0\0\0\0{"
+
+
 def refuse_mistaken(file: BinaryIO) -> None:
     """Refuse a file that is plainly of another kind than weights; its position stays.
 
@@ -40,6 +49,8 @@ def _kind_of(head: bytes) -> str:
     """Return what a file is in words, or "" where it may be weights."""
     if not head:
         return "an empty file"
+    if _begins_as_safetensors(head):
+        return ""
     if head.startswith(_POINTER):
         return "a pointer of Git LFS; fetch the file itself with `git lfs pull`"
     if head.lstrip().lower().startswith(_PAGES):

@@ -38,3 +38,15 @@ def test_a_file_of_another_kind_is_named(tmp_path, what, name):
     assert "\n" not in str(error.value)
     with pytest.raises(CheckpointError, match=what), open_weights(path):
         pass
+
+
+@pytest.mark.parametrize(
+    "length",
+    [65_536, int.from_bytes(b"BM", "little"), 23_117, int.from_bytes(b"\x1f\x8b", "little")],
+    ids=["ICO", "BMP", "MZ", "gzip"],
+)
+def test_weights_whose_header_has_the_length_of_another_mark_are_read(tmp_path, length):
+    about = b'{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}'
+    path = tmp_path / "model.safetensors"
+    path.write_bytes(length.to_bytes(8, "little") + about.ljust(length) + bytes(4))
+    assert read_checkpoint(path).state["a"].tolist() == [0.0]
