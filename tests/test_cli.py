@@ -2,12 +2,15 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+import itportrait
 from itportrait.bank.store import Bank, BankVersion
 from itportrait.cli import app
 
@@ -96,6 +99,13 @@ def test_former_names_of_options_still_work_and_say_so(tmp_path):
     assert done.count("note: --out is called --output now") == 1
     args = build_style_bank.parse(["--spec", "a.yaml", "--bank", "b"])
     assert (args.config, args.bank) == ("a.yaml", "b")
+
+
+def test_no_advice_names_a_former_option():
+    root = Path(itportrait.__file__).parents[1]
+    texts = [*root.glob("itportrait/**/*.py"), *root.glob("configs/*.yaml"), root / "README.md"]
+    former = re.compile(r"import-eg3d [^\n`]*--out\b|build_style_bank\.py [^\n`]*--spec\b")
+    assert [str(path) for path in texts if former.search(path.read_text())] == []
 
 
 def test_the_version_is_told():

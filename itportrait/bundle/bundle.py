@@ -215,7 +215,7 @@ class Bundle:
         if self.family == MINI:
             return "remake the embedded family with `make pretrain`, or reinstall the package"
         return (
-            "import the generator with `itportrait import-eg3d FILE.pkl --out "
+            "import the generator with `itportrait import-eg3d FILE.pkl --output "
             f"{self.directory}`, and see README for the perception models"
         )
 
@@ -251,7 +251,7 @@ def _open(directory: Path, uri: str, device: torch.device | str) -> Bundle:
         remedy = (
             "remake the embedded family with `make pretrain`"
             if uri == MINI
-            else f"make one with `itportrait import-eg3d FILE.pkl --out {uri}`"
+            else f"make one with `itportrait import-eg3d FILE.pkl --output {uri}`"
         )
         raise MissingModelError(f"no model bundle at {uri!r}: {path} is absent; {remedy}")
     text = uris.read_bytes(str(path), most=MOST_BYTES + 1)

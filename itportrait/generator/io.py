@@ -117,8 +117,8 @@ def load_generator(directory: str | Path) -> Generator:
     weights = None if file is None else resolve_local(directory, file, what="the generator's file")
     if weights is None or not weights.exists():
         raise MissingModelError(
-            f"no generator in {directory}; write one with `itportrait import-eg3d FILE.pkl --out "
-            f"{directory}`, or remake the embedded family with `make pretrain`"
+            f"no generator in {directory}; write one with `itportrait import-eg3d FILE.pkl "
+            f"--output {directory}`, or remake the embedded family with `make pretrain`"
         )
     data: Any = part.get("config", {})
     family = find_family(str(content.get("family", DEFAULT_FAMILY)), data)

@@ -126,7 +126,7 @@ def test_missing_foreign_weights_name_their_remedy(folder):
 
 
 def test_no_bundle(tmp_path):
-    with pytest.raises(MissingModelError, match="import-eg3d"):
+    with pytest.raises(MissingModelError, match=r"FILE\.pkl --output "):
         load_bundle(tmp_path / "nowhere")
 
 
