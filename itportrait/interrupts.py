@@ -13,27 +13,37 @@ from types import FrameType
 
 EXIT_STOPPED = 130
 """Exit code of a program that was stopped by Ctrl-C."""
-_LINE = "stopped; nothing was begun, and the same command starts again\n"
+_STARTING = "stopped; nothing was begun, and the same command starts again\n"
+_ENDING = "stopped while it ended; what is committed stays\n"
 
 
-def end_quietly(line: str = _LINE) -> None:
-    """Let Ctrl-C end this process at once from here on, with one line."""
-    if threading.current_thread() is not threading.main_thread():
-        return
+class _Ending:
+    """Ends this process at once at Ctrl-C, with a line that is true by then."""
 
-    def end(number: int, frame: FrameType | None) -> None:
-        with contextlib.suppress(OSError, ValueError):
+    def __init__(self, line: str) -> None:
+        self.line = line
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        # Within a flush that Ctrl-C has interrupted, another one is a RuntimeError.
+        with contextlib.suppress(OSError, ValueError, RuntimeError):
             sys.stdout.flush()
         with contextlib.suppress(OSError):
-            os.write(2, line.encode())
+            os.write(2, self.line.encode())
         os._exit(EXIT_STOPPED)
 
-    signal.signal(signal.SIGINT, end)
+
+def end_quietly(line: str = _STARTING) -> None:
+    """Let Ctrl-C end this process at once from here on, with one line."""
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGINT, _Ending(line))
 
 
 @contextlib.contextmanager
 def raised_interrupts() -> Iterator[None]:
-    """Let Ctrl-C raise KeyboardInterrupt in the block, and be what it was after it."""
+    """Let Ctrl-C raise KeyboardInterrupt in the block, and be what it was after it.
+
+    Where it was to end a program that starts, it says after the block that the program was ending.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -41,4 +51,4 @@ def raised_interrupts() -> Iterator[None]:
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, former)
+        signal.signal(signal.SIGINT, _Ending(_ENDING) if isinstance(former, _Ending) else former)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from itportrait.interrupts import EXIT_STOPPED
+from itportrait.interrupts import EXIT_STOPPED, raised_interrupts
 from itportrait.terminal import Working, make_console, make_table
 
 PACKAGE = Path(__file__).parents[1] / "itportrait"
@@ -138,6 +138,53 @@ def job():
     assert lines[0] == b"stopped;"
     assert b"Traceback" not in shown
     assert b"the same command" in shown
+
+
+@pytest.mark.parametrize("first", ["return 0", "raise KeyboardInterrupt"])
+def test_ctrl_c_after_the_work_does_not_say_that_nothing_was_begun(first):
+    code = f"""
+import time
+from itportrait.interrupts import end_quietly
+end_quietly()
+from itportrait.jobs.endings import run_job
+def job():
+    {first}
+run_job(job)
+print("ready", flush=True)
+time.sleep(60)
+"""
+    done, shown = on_a_terminal(code, until=b"ready")
+    assert done == EXIT_STOPPED
+    assert b"nothing was begun" not in shown
+    assert shown.rstrip().endswith(b"stopped while it ended; what is committed stays")
+
+
+def test_former_answers_to_ctrl_c_stay_what_they_were():
+    former = signal.getsignal(signal.SIGINT)
+    with raised_interrupts():
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.getsignal(signal.SIGINT) is former
+
+
+def test_ctrl_c_within_a_flush_is_one_line():
+    code = """
+import io, os, sys
+from itportrait.interrupts import end_quietly
+class Slow(io.RawIOBase):
+    def writable(self):
+        return True
+    def write(self, data):
+        os.kill(os.getpid(), 2)
+        return len(data)
+end_quietly()
+sys.stdout = io.TextIOWrapper(io.BufferedWriter(Slow()))
+print("a result", flush=True)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == EXIT_STOPPED
+    assert done.stderr.splitlines() == [
+        "stopped; nothing was begun, and the same command starts again"
+    ]
 
 
 def test_the_command_line_is_stopped_in_one_line_while_it_starts():
