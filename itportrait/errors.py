@@ -83,7 +83,7 @@ class OutputError(ItportraitError, OSError):
 
 
 class StoreRefusedError(ItportraitError, PermissionError):
-    """A store gives no access (credentials, rights, names); no later try can mend it."""
+    """A store refuses (credentials, rights, names); no later try can mend it."""
 
 
 class LeaseHeldError(ItportraitError):

@@ -48,11 +48,24 @@ _CREDENTIALS = {
     "abfss": _AZURE,
 }
 """How credentials are given to the stores of a scheme."""
-_LIBRARIES = frozenset({"aiobotocore", "aiohttp", "azure", "botocore", "gcsfs", "google"})
-"""Packages whose errors are those of a store, though they are no `OSError`."""
-_ABOUT_ACCESS = re.compile(r"(?i)credential|auth|token|profile|login|anonymous|denied|\b40[13]\b")
+_LIBRARIES = (
+    "aiobotocore.",
+    "aiohttp.",
+    "azure.",
+    "botocore.",
+    "gcsfs.",
+    "google.api_core.",
+    "google.auth.",
+    "google.cloud.",
+)
+"""Packages whose errors are those of a store, though they are no `OSError`. Others of the namespace
+`google` serve no store: a message of protobuf that cannot be read is a defect."""
+_ABOUT_ACCESS = re.compile(r"(?i)credential|auth|token|profile|login|anonymous|denied|forbidden")
+_NO_ACCESS = frozenset({401, 403})
+_TOO_MANY = frozenset({408, 429})
 _LONGEST_REASON = 300
-_ABOUT_CONNECTION = re.compile(r"Connection|Connect|Timeout|HTTPClient")
+_ABOUT_CONNECTION = re.compile(r"Connection|Connect|Timeout|HTTPClient|Transport")
+_ABOUT_TRANSFER = re.compile(r"Payload|IncompleteRead|RetryError")
 _CHAIN = re.compile(
     r"(zip|tar|libarchive|simplecache|filecache|blockcache|cached|reference|dir)(://|::)"
 )
@@ -161,8 +174,9 @@ def store_errors(uri: str) -> Iterator[None]:
     """Raise the errors of a store's own library inside the block as `OSError`, naming `uri`.
 
     Raises:
-        StoreRefusedError: the store gives no access; says how credentials are given.
-        ConnectionError: the store was not reached, or was too slow.
+        StoreRefusedError: the store gives no access, and the error says how credentials are given;
+            or it refuses for another reason.
+        ConnectionError: the store was not reached, was too slow, or fails at present.
     """
     try:
         yield
@@ -182,18 +196,37 @@ def as_os_error(error: Exception, uri: str) -> OSError | None:
     """
     kinds = [kind for kind in type(error).__mro__ if kind not in Exception.__mro__]
     if isinstance(error, OSError) or not any(
-        kind.__module__.partition(".")[0] in _LIBRARIES for kind in kinds
+        f"{kind.__module__}.".startswith(_LIBRARIES) for kind in kinds
     ):
         return None
     place = redact(uri) or "the storage"
     reason = " ".join(redact(str(error)).split())[:_LONGEST_REASON] or type(error).__name__
-    names = " ".join(kind.__name__ for kind in kinds)
+    names, status = " ".join(kind.__name__ for kind in kinds), _status(error)
     if _ABOUT_CONNECTION.search(names):
         return ConnectionError(f"{place} cannot be reached: {reason}")
-    remedy = "check the names in it"
-    if _ABOUT_ACCESS.search(f"{names} {reason}"):
+    passing = status >= 500 or status in _TOO_MANY or getattr(error, "retryable", False)
+    if passing or _ABOUT_TRANSFER.search(names):
+        return ConnectionError(f"{place} fails at present: {reason}")
+    # Stores answer 400 where a token has expired. Texts of other answers may hold any name.
+    told = status in (0, 400) and _ABOUT_ACCESS.search(f"{names} {reason}")
+    if told or status in _NO_ACCESS:
         remedy = _CREDENTIALS.get(scheme(uri), "give credentials in the environment")
-    return StoreRefusedError(f"{place} gives no access: {reason}; {remedy}")
+        return StoreRefusedError(f"{place} gives no access: {reason}; {remedy}")
+    return StoreRefusedError(f"{place} cannot be used: {reason}; check the names in it")
+
+
+def _status(error: Exception) -> int:
+    """Return the HTTP status that an error of a store's library carries; 0 for none."""
+    found = getattr(error, "response", None)
+    if isinstance(found, dict):  # of botocore
+        found = found.get("ResponseMetadata", {}).get("HTTPStatusCode")
+    else:  # of aiohttp, azure, and gcsfs and google.api_core
+        named = (getattr(error, name, None) for name in ("status", "status_code", "code"))
+        found = next((value for value in named if value is not None), None)
+    try:
+        return int(found or 0)
+    except (TypeError, ValueError):  # gcsfs hands on what the store answers, whatever it is
+        return 0
 
 
 def passes(error: Exception) -> bool:

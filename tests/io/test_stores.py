@@ -11,6 +11,7 @@ from itportrait.io.photos import read_source
 from itportrait.io.stores import as_os_error
 from itportrait.jobs.endings import EXIT_USAGE, run_job
 from itportrait.records import Source
+from tests.helpers.bad_servers import answering
 
 PLACE = "s3://no-bucket-of-ours/a/b.json"
 
@@ -89,6 +90,87 @@ def test_a_store_whose_package_is_missing_names_it(scheme, package):
 def test_other_errors_are_left_alone():
     assert as_os_error(ValueError("a defect"), PLACE) is None
     assert as_os_error(FileNotFoundError("no"), PLACE) is None
+
+
+def test_a_defect_of_a_package_that_serves_no_store_is_shown_whole():
+    message = pytest.importorskip("google.protobuf.message")
+
+    def job() -> int:
+        raise message.DecodeError("a defect")
+
+    with pytest.raises(message.DecodeError):
+        run_job(job)
+
+
+def answered(status: int, text: str) -> Exception:
+    aiohttp = pytest.importorskip("aiohttp")
+    from multidict import CIMultiDict, CIMultiDictProxy
+    from yarl import URL
+
+    place = URL(f"http://host/{text}")
+    headers = CIMultiDictProxy(CIMultiDict())
+    request = aiohttp.RequestInfo(place, "GET", headers, place)
+    return aiohttp.ClientResponseError(request, (), status=status, message="so")
+
+
+def s3_answered(status: int) -> Exception:
+    answer = {"Error": {"Code": "so"}, "ResponseMetadata": {"HTTPStatusCode": status}}
+    return pytest.importorskip("botocore.exceptions").ClientError(answer, "GetObject")
+
+
+def of_google(module: str, name: str, *arguments) -> Exception:
+    return getattr(pytest.importorskip(f"google.{module}.exceptions"), name)(*arguments)
+
+
+@pytest.mark.parametrize(
+    ("make", "kind", "said"),
+    [
+        (lambda: answered(503, "a"), ConnectionError, "fails at present"),
+        (lambda: answered(429, "a"), ConnectionError, "fails at present"),
+        (lambda: s3_answered(500), ConnectionError, "fails at present"),
+        (
+            lambda: of_google("api_core", "ServiceUnavailable", "x"),
+            ConnectionError,
+            "fails at present",
+        ),
+        (lambda: of_google("auth", "TransportError", "x"), ConnectionError, "cannot be reached"),
+        (lambda: of_google("auth", "RefreshError", "x"), StoreRefusedError, "gives no access"),
+        (lambda: answered(401, "a"), StoreRefusedError, "gives no access"),
+        (lambda: s3_answered(403), StoreRefusedError, "gives no access"),
+        (lambda: answered(410, "tokens"), StoreRefusedError, "cannot be used"),
+    ],
+)
+def test_what_fails_at_present_is_told_from_what_is_refused(make, kind, said):
+    told = as_os_error(make(), PLACE)
+    assert type(told) is kind
+    assert str(told).startswith(f"{PLACE} {said}: ")
+
+
+@pytest.mark.parametrize(
+    ("status", "length"), [("503 Service Unavailable", 5), ("200 OK", 50)], ids=["busy", "cut"]
+)
+def test_a_web_server_that_fails_in_passing_is_asked_again(monkeypatch, status, length):
+    pytest.importorskip("aiohttp")
+    pauses: list[float] = []
+    monkeypatch.setattr(uris.time, "sleep", pauses.append)
+    bad = f"HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\nhello"
+    good = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nwhole"
+    answers = [good, bad, bad]
+
+    def answer(connection):
+        connection.recv(65536)
+        connection.sendall(answers.pop().encode())
+        connection.close()
+
+    with answering(answer) as address:
+        assert uris.read_bytes(f"{address}/a") == b"whole"
+    assert len(pauses) == 2
+
+
+def test_an_object_that_comes_in_part_is_asked_for_again():
+    cut = pytest.importorskip("botocore.exceptions").IncompleteReadError
+    told = as_os_error(cut(actual_bytes=1, expected_bytes=403), PLACE)
+    assert type(told) is ConnectionError
 
 
 def test_the_error_comes_whole_from_another_process():
