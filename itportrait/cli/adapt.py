@@ -58,6 +58,7 @@ def adapt(
         from itportrait.bundle import load_bundle
         from itportrait.jobs.stylize.config import load_job
         from itportrait.training.domain_job import DomainJob
+        from itportrait.training.kept_state import KeptState
         from itportrait.training.vetting import refuse_warnings, vet_jobs
 
         device = device_of(device)
@@ -82,6 +83,8 @@ def adapt(
         if version is None:
             task = replace(task, warnings=tuple(warnings))
             version = _adapt(task, styles, job.gate, device, working)
+        else:  # an earlier call may have been stopped between the publication and this
+            KeptState.in_bank(styles.uri, task).remove()
     is_champion = styles.index()["domains"][name]["champion"] == version.version
     state = "champion" if is_champion else "candidate"
     if kept:
@@ -127,7 +130,7 @@ def _adapt(
 
     if begun := styles.beginning():
         working.line(begun)
-    kept = KeptState(styles.uri, task)
+    kept = KeptState.in_bank(styles.uri, task)
     state = kept.load()
     if state is not None:
         working.line(f"goes on from step {state['step']}, where it was stopped")
