@@ -31,6 +31,9 @@ MINI: dict[str, Any] = {
 }
 """For the embedded family, some 64 pictures, and 80 steps: 40 seconds of one core."""
 
+_LATER = ("average", "mirror", "level")
+"""Settings of `poses` that came later: banks from before stand where they are left alone."""
+
 
 class PoseConfig(Settings):
     """How the cameras of pictures are estimated, and how the estimator follows the generator."""
@@ -101,3 +104,10 @@ class Dr3dConfig(SetConfig):
             *(() if self.deformation.sides else ("deformation.width", "deformation.pace")),
             *super().unread(spec),
         )
+
+    def name_as_first(self, settings: dict[str, Any], spec: DomainSpec) -> None:
+        """Leave out what the first release of the method did not know, where it changes nothing."""
+        neutral = PoseConfig()
+        for name in _LATER:
+            if settings["poses"][name] == getattr(neutral, name):
+                del settings["poses"][name]

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from itportrait.adapt import AdaptConfig, adapt_domain, adapt_fingerprint, misfits
+from itportrait.adapt import AdaptConfig, DomainSpec, adapt_domain, adapt_fingerprint, misfits
 from itportrait.adapt.sampling import random_codes
 from itportrait.compared.dr3d.config import PoseConfig
 from itportrait.compared.dr3d.maps import ResidualMaps
@@ -289,3 +289,23 @@ def test_settings_that_nothing_reads_are_no_part_of_a_domain(make_spec):
     unread = {"depth_blur": 1.0, "adversary.density_points": 7, "deformation.width": 3}
     assert digest(**none) == digest(**none, **unread)
     assert len({digest(), *(digest(**{key: value}) for key, value in unread.items())}) == 4
+
+
+def test_settings_that_came_later_are_no_part_of_a_domain_where_they_are_neutral():
+    """The digests are those of the method before `poses.average`, `mirror` and `level`."""
+
+    def digest(preset="published", **options):
+        spec = DomainSpec.parse(
+            {"name": "clown", "mode": "image", "method": "dr3d", "pictures": "mini:clown"}
+            | {"steps": 80, "train": "all", "options": options}
+        )
+        settings = AdaptConfig.parse({"preset": preset})
+        return adapt_fingerprint(spec, settings, "model", set_digest="set")
+
+    assert digest() == "a2052432e2462195"
+    assert digest(**{"poses.recolor": 0.5, "poses.anchor": True}) == "a88b69099812e677"
+    later = {"poses.average": 0.5, "poses.mirror": True, "poses.level": True}
+    assert len({digest(), *(digest(**{key: value}) for key, value in later.items())}) == 4
+    assert digest("mini") != "0e93efc01bd29510"  # whose result is another one since
+    neutral = {"poses.average": 0.0, "poses.mirror": False, "poses.level": False}
+    assert digest("mini", **neutral) == "0e93efc01bd29510"
