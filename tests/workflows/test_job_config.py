@@ -5,7 +5,7 @@ import pytest
 from itportrait.adapt.domain import DomainSpec
 from itportrait.errors import InvalidArgumentError, ItportraitError, NoInputError
 from itportrait.jobs.ready_made import ready_made_bank
-from itportrait.jobs.stylize.config import load_job
+from itportrait.jobs.stylize.config import JobConfig, load_job
 from tests.conftest import REPOSITORY
 from tests.helpers.odd_names import NOT_UTF8, ODD_NAMES
 
@@ -162,3 +162,11 @@ def test_names_of_domains_are_checked_at_load(name, tmp_path):
     (tmp_path / "job.yaml").write_text(f"domains: ['{name}']\n")
     with pytest.raises(InvalidArgumentError, match="domain must be a name of letters, digits"):
         load_job(str(tmp_path / "job.yaml"), input="photos", output="out")
+
+
+def test_a_program_gives_domains_as_it_has_them():
+    spec = DomainSpec(name="zombie", mode="text", prompt="a zombie")
+    config = JobConfig(domains=("bronze", spec), defaults={"steps": 9})
+    assert config.domains == ("bronze", spec)
+    assert config.domains[1] is spec  # nothing is laid under what is whole
+    assert JobConfig.model_validate(config.model_dump()).domain_names() == ["bronze", "zombie"]

@@ -121,12 +121,7 @@ class JobConfig(LayeredSettings):
         if not isinstance(value, list | tuple):
             raise ValueError("expected a list of names and specifications")
         defaults = info.data.get("defaults", {})
-        return tuple(
-            DomainSpec.parse(merge(defaults, v), source=_which(v, index))
-            if isinstance(v, dict)
-            else _domain_name(v)
-            for index, v in enumerate(value)
-        )
+        return tuple(_domain(given, index, defaults) for index, given in enumerate(value))
 
     @model_validator(mode="after")
     def _inversion_is_known(self) -> Self:
@@ -269,10 +264,15 @@ def _which(domain: dict[str, Any], index: int) -> str:
     return f"domain {name!r}" if name else f"domains.{index}"
 
 
-def _domain_name(value: Any) -> str:
-    if isinstance(value, str):
-        return check_domain(value)
-    raise ValueError(f"expected names and specifications, got {value!r}")
+def _domain(given: Any, index: int, defaults: dict[str, Any]) -> str | DomainSpec:
+    """Return a name, or a specification with the defaults under it; one that is whole stays."""
+    if isinstance(given, dict):
+        return DomainSpec.parse(merge(defaults, given), source=_which(given, index))
+    if isinstance(given, DomainSpec):
+        return given
+    if isinstance(given, str):
+        return check_domain(given)
+    raise ValueError(f"expected names and specifications, got {given!r}")
 
 
 def load_job(
