@@ -6,6 +6,8 @@ import itportrait
 
 MINI = "mini"
 """Name of the bundle that is embedded in the package."""
+MODEL_FILE = "model.json"
+"""What a bundle is made of: without it, a folder is none."""
 SETTINGS_FILE = "settings.yaml"
 """Settings that fit the family, which jobs lay under their own, see `itportrait.configuration`; not
 among the files that `model_id` comes from."""

@@ -5,6 +5,7 @@ to styles. A configuration and `--set` override them key by key. The file is no 
 because settings are part of every fingerprint already, wherever they come from.
 """
 
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,7 +14,7 @@ from pydantic import Field, field_validator
 from itportrait.adapt.config import AdaptConfig
 from itportrait.adapt.domain import DomainSpec
 from itportrait.align.config import AlignConfig
-from itportrait.bundle.places import SETTINGS_FILE, bundle_folder
+from itportrait.bundle.places import MODEL_FILE, SETTINGS_FILE, bundle_folder
 from itportrait.config import Settings
 from itportrait.errors import InvalidArgumentError, NoInputError, UnknownNameError
 from itportrait.ingest.config import IngestConfig
@@ -56,10 +57,25 @@ class BundleSettings(Settings):
         return value
 
 
+def _is_readable_elsewhere(bundle: str) -> bool:
+    """Tell whether a bundle is remote and its `model.json` can be read."""
+    folder = bundle_folder(bundle)
+    if uris.is_local(folder):  # where a file that is not there is told from a closed one
+        return False
+    try:
+        uris.read_bytes(uris.join(folder, MODEL_FILE), most=1)
+    except OSError:
+        return False
+    return True
+
+
 def read_bundle_settings(
     bundle: object, *, sections: Iterable[str], of_domains: Iterable[str] = ()
 ) -> dict[str, Any]:
     """Return the settings that come with a bundle, as plain data; {} where it has none.
+
+    S3 refuses access to a key that is not there where a caller may not list the bucket. A remote
+    bundle that can be read apart from this file is taken for one without, which is said.
 
     Args:
         bundle: name or URI. What is none is left to those who validate it.
@@ -79,6 +95,13 @@ def read_bundle_settings(
     except (FileNotFoundError, NotADirectoryError):
         return {}
     except OSError as error:
+        if isinstance(error, PermissionError) and _is_readable_elsewhere(bundle):
+            print(
+                f"note: {source} cannot be read, and is taken for absent: the storage refuses it, "
+                "as it does with absent files where it may not be listed; the defaults count",
+                file=sys.stderr,
+            )
+            return {}
         raise NoInputError(f"{source} cannot be read: {uris.redact(str(error))}") from error
     data = read_yaml(text, source=source)
     if data is None:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import itportrait
-from itportrait.bundle.places import bundle_folder
+from itportrait.bundle.places import MODEL_FILE, bundle_folder
 from itportrait.config import fingerprint
 from itportrait.execution.errands import run_patiently
 from itportrait.execution.executor import Call, Executor
@@ -53,7 +53,7 @@ def require_bundle(bundle: str) -> None:
 def bundle_key(bundle: str) -> str | None:
     """Return a digest of a bundle's `model.json`, or None where it cannot be read."""
     try:
-        data = uris.read_bytes(uris.join(bundle_folder(bundle), "model.json"))
+        data = uris.read_bytes(uris.join(bundle_folder(bundle), MODEL_FILE))
     except OSError:
         return None
     return fingerprint(bundle, itportrait.__version__, data)

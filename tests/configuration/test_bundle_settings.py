@@ -3,8 +3,11 @@
 import json
 import shutil
 from pathlib import Path
+from typing import ClassVar
 
+import fsspec
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from itportrait.bundle.places import SETTINGS_FILE, bundle_folder
 from itportrait.bundle.spec import hash_files
@@ -190,6 +193,42 @@ def test_settings_that_are_there_and_cannot_be_read_are_named(own, tmp_path):
     (tmp_path / SETTINGS_FILE).mkdir()
     with pytest.raises(NoInputError, match=r"settings\.yaml of the bundle .* cannot be read"):
         own(OWN.replace("mini", str(tmp_path)))
+
+
+class UnlistableStore(MemoryFileSystem):
+    """A store that refuses keys that are not there, as S3 does without the right to list."""
+
+    protocol = "unlistable"
+    store: ClassVar[dict] = {}
+    pseudo_dirs: ClassVar[list] = [""]
+
+    def cat_file(self, path, start=None, end=None, **kwargs):
+        try:
+            return super().cat_file(path, start=start, end=end, **kwargs)
+        except FileNotFoundError:
+            raise PermissionError("Forbidden") from None
+
+
+@pytest.fixture
+def unlistable(tmp_path):
+    fsspec.register_implementation("unlistable", UnlistableStore, clobber=True)
+    yield f"unlistable://models/{tmp_path.name}"
+    UnlistableStore.store.clear()
+
+
+def test_storage_that_refuses_absent_files_has_bundles_without_settings(own, unlistable, capsys):
+    uris.put_bytes(f"{unlistable}/model.json", b"{}")
+    assert own(OWN.replace("mini", unlistable)).align == JobConfig().align
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"note: {SETTINGS_FILE} of the bundle {unlistable} cannot be read")
+    uris.put_bytes(f"{unlistable}/{SETTINGS_FILE}", b"align: {size: 48}")
+    assert own(OWN.replace("mini", unlistable)).align.size == 48
+    assert not capsys.readouterr().err
+
+
+def test_storage_that_gives_no_access_at_all_is_named(own, unlistable):
+    with pytest.raises(NoInputError, match=r"settings\.yaml of the bundle .* Forbidden"):
+        own(OWN.replace("mini", unlistable))
 
 
 def test_an_unknown_default_of_domains_is_named(own):
