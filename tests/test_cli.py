@@ -177,6 +177,7 @@ def test_align_counts_what_is_no_input(tmp_path):
         (("import-eg3d", "{tmp}/face.png"), "--output must be a folder or URI, got nothing"),
         (("export-mesh", "{tmp}/out", "a", "--resolution", "1"), "--resolution must be 2 or more"),
         (("align", "{tmp}/none", "{tmp}/out"), "no input found"),
+        (("align", "{tmp}/held", "{tmp}/out", "--bundle", "{tmp}/none"), "no model bundle at"),
         (("align", "{tmp}", "{tmp}/out", "--set", "align.sise=3"), "unknown key 'sise'; known:"),
         (("invert", "{tmp}/out"), "run `itportrait align` first"),
         (("export-mesh", "{tmp}/out", "a", "--to", "m.stl"), "a .glb, .ply or .obj file"),

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import itportrait
+from itportrait.io import uris
 
 MINI = "mini"
 """Name of the bundle that is embedded in the package."""
@@ -16,3 +17,8 @@ among the files that `model_id` comes from."""
 def bundle_folder(bundle: str) -> str:
     """Return the folder or URI of a bundle; `mini` is inside the package."""
     return str(Path(itportrait.__file__).parent / "mini" / "weights") if bundle == MINI else bundle
+
+
+def absolute_bundle(bundle: str) -> str:
+    """Return a bundle with a relative local path made absolute; `mini` is a name, and no path."""
+    return bundle if bundle == MINI else uris.absolute(bundle)

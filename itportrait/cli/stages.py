@@ -52,11 +52,13 @@ def align(
     with Working("align: starting") as working:
         from itportrait.align.stage import AlignStage
         from itportrait.ingest import in_eg3d_convention, list_sources
+        from itportrait.jobs.model_id import require_bundle
         from itportrait.jobs.stylize.config import load_job
         from itportrait.stages.shards import iter_shards
 
         device = device_of(device)
         job = load_job(config or None, set_, input=photos, output=out, bundle=bundle)
+        require_bundle(job.bundle)  # whose settings say how photos are framed
         ingest = job.ingest
         listing = list_sources(job.input, patterns=ingest.patterns, mask_suffix=ingest.mask_suffix)
         sources = in_eg3d_convention(listing, ingest.camera_convention)

@@ -9,10 +9,10 @@ from itportrait.adapt.config import AdaptConfig
 from itportrait.adapt.domain import DomainName, Mode
 from itportrait.adapt.methods import METHODS, config_of
 from itportrait.align.config import AlignConfig
-from itportrait.bundle.places import MINI
-from itportrait.config import Settings, apply_overrides, merge
-from itportrait.configuration.bundle_settings import read_bundle_settings
-from itportrait.configuration.layers import LayeredSettings, Layers
+from itportrait.bundle.places import MINI, absolute_bundle
+from itportrait.config import Settings, merge
+from itportrait.configuration.layers import LayeredSettings
+from itportrait.configuration.laying import lay
 from itportrait.configuration.places import refuse_temporary
 from itportrait.configuration.yaml_files import read_mapping
 from itportrait.errors import InvalidArgumentError, UnknownNameError
@@ -223,7 +223,7 @@ def load_comparison(
 
     Args:
         path: YAML file or URI. Its `defaults` lie under every domain.
-        overrides: dotted `key=value` items.
+        overrides: dotted `key=value` items; one counts in place of the option of its key.
         output: from the command line; empty leaves it to the file.
 
     Raises:
@@ -231,16 +231,13 @@ def load_comparison(
         InvalidArgumentError: names every offending key; or the output is missing, or a place would
             be lost with the job.
     """
-    named = {"output": output} if output else {}
-    data = apply_overrides(read_mapping(path), overrides or []) | named
-    layers = Layers(
-        bundle=read_bundle_settings(
-            data.get("base", MINI),
-            sections=ComparisonConfig.model_fields,
-            of_domains=DomainSettings.model_fields,
-        ),
-        file=data,
-        command_line=apply_overrides({}, overrides or []) | named,
+    layers = lay(
+        ComparisonConfig,
+        read_mapping(path),
+        overrides or [],
+        bundle_key="base",
+        of_domains=DomainSettings.model_fields,
+        options={"output": output} if output else {},
     )
     config = parse_comparison(layers.merged(), source=path).laid_from(layers)
     if not config.output:
@@ -291,6 +288,6 @@ def _absolute_places(config: ComparisonConfig, folder: str) -> dict[str, Any]:
     return {
         "output": uris.absolute(config.output),
         "portraits": config.portraits if config.drawn else uris.absolute(config.portraits),
-        "base": config.base if config.base == MINI else uris.absolute(config.base),
+        "base": absolute_bundle(config.base),
         "domains": domains,
     }

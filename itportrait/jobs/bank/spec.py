@@ -11,9 +11,9 @@ from itportrait.adapt.domain import pictures_places
 from itportrait.align.config import AlignConfig
 from itportrait.bank.gate import GateConfig
 from itportrait.bundle.places import MINI
-from itportrait.config import apply_overrides, merge
-from itportrait.configuration.bundle_settings import read_bundle_settings
+from itportrait.config import merge
 from itportrait.configuration.layers import LayeredSettings, Layers
+from itportrait.configuration.laying import lay
 from itportrait.errors import InvalidArgumentError, UnknownNameError
 from itportrait.evaluate import EvaluationProbeConfig
 from itportrait.io import uris
@@ -103,7 +103,8 @@ def load_bank_spec(path: str | Path, overrides: list[str] | None = None) -> Bank
     Args:
         path: file or URI.
         overrides: `key.subkey=value` items, such as `defaults.steps=40` or
-            `domains.bronze.prompt="a bronze bust"`.
+            `domains.bronze.prompt="a bronze bust"`. A relative `base` among them is taken from the
+            working folder.
 
     Raises:
         SpecError: all problems at once, each with its line.
@@ -147,27 +148,21 @@ def parse_bank_spec(
                 _check_meaning(domain, adapt, document, problems)
     if problems or shared is None:
         raise SpecError(source, problems)
-    update = {"base": _rooted_base(shared.base, folder), "domains": validated}
-    return shared.model_copy(update=update).laid_from(layers)
+    return shared.model_copy(update={"domains": validated}).laid_from(layers)
 
 
 def _layers(data: dict[str, Any], overrides: list[str], folder: str) -> Layers:
     """Return what the bundle, the file and the command line say."""
-    file = apply_overrides(data, overrides)
-    base = file.get("base", MINI)
-    return Layers(
-        bundle=read_bundle_settings(
-            _rooted_base(base, folder) if isinstance(base, str) else base,
-            sections=BankSpec.model_fields,
-            of_domains=DomainSpec.model_fields,
-        ),
-        file=file,
-        command_line=apply_overrides({}, overrides),
+    base = data.get("base")
+    if isinstance(base, str) and base != MINI:
+        data = data | {"base": uris.rooted(base, folder)}
+    return lay(
+        BankSpec,
+        data,
+        overrides,
+        bundle_key="base",
+        of_domains=DomainSpec.model_fields,
     )
-
-
-def _rooted_base(base: str, folder: str) -> str:
-    return base if base == MINI else uris.rooted(base, folder)
 
 
 def _shared_settings(

@@ -1,5 +1,6 @@
 """The configuration of the main job: what goes in and out, the stages, and the resources."""
 
+from dataclasses import replace
 from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_validator, model_validator
@@ -9,10 +10,10 @@ from itportrait.adapt.domain import DomainSpec, pictures_places
 from itportrait.align.config import AlignConfig
 from itportrait.bank.gate import FloorsConfig
 from itportrait.bank.version import BankVersion
-from itportrait.bundle.places import MINI
-from itportrait.config import Settings, apply_overrides, merge
-from itportrait.configuration.bundle_settings import read_bundle_settings
-from itportrait.configuration.layers import LayeredSettings, Layers
+from itportrait.bundle.places import MINI, absolute_bundle
+from itportrait.config import Settings, merge
+from itportrait.configuration.layers import LayeredSettings
+from itportrait.configuration.laying import lay
 from itportrait.configuration.places import refuse_temporary
 from itportrait.configuration.yaml_files import read_mapping
 from itportrait.engine.config import ResourcesConfig
@@ -287,32 +288,33 @@ def load_job(
 
     Args:
         path: YAML file or URI; None: defaults. Relative references are taken from its folder.
-        overrides: dotted `key=value` items.
+        overrides: dotted `key=value` items; one counts in place of what is `given`.
         domains: names to take, in this order: those that the file specifies, others by name from
             the bank; None takes all of the file.
         required: places that must be given.
-        given: `input`, `output`, `bank` from the command line; empty ones are left to the file.
+        given: `input`, `output`, `bank`, `bundle` from the command line; empty ones are left to
+            the file.
 
     Raises:
         NoInputError: there is no such file, or the bundle's settings cannot be read.
         InvalidArgumentError: names every offending key; or input or output are missing, or a place
             would be lost with the job.
     """
-    named: dict[str, Any] = {name: value for name, value in given.items() if value}
-    data = apply_overrides(read_mapping(path) if path else {}, overrides or []) | named
-    chosen_here = {} if domains is None else {"domains": domains}
-    layers = Layers(
-        bundle=read_bundle_settings(
-            data.get("bundle", MINI), sections=JobConfig.model_fields, of_domains=_OF_DOMAINS
-        ),
-        file=data,
-        command_line=apply_overrides({}, overrides or []) | named | chosen_here,
+    layers = lay(
+        JobConfig,
+        read_mapping(path) if path else {},
+        overrides or [],
+        bundle_key="bundle",
+        of_domains=_OF_DOMAINS,
+        options={name: value for name, value in given.items() if value},
     )
-    config = JobConfig.parse(layers.merged(), source=path or "configuration").laid_from(layers)
+    config = JobConfig.parse(layers.merged(), source=path or "configuration")
     if domains is not None:
+        layers = replace(layers, command_line={**layers.command_line, "domains": domains})
         known = config.specifications()
         chosen = tuple(known.get(name) or check_domain(name) for name in domains)
         config = config.model_copy(update={"domains": chosen})
+    config = config.laid_from(layers)
     for name in required:
         if not getattr(config, name):
             raise InvalidArgumentError(
@@ -330,14 +332,11 @@ def load_job(
 def _absolute_places(config: JobConfig, folder: str) -> dict[str, Any]:
     """Make local paths absolute: Ray's workers run in other folders."""
     bank = config.bank or uris.join(config.output or ".", "bank")
-    bundle = config.bundle
-    if bundle != MINI:
-        bundle = uris.absolute(bundle)
     domains = tuple(d.rooted(folder) if isinstance(d, DomainSpec) else d for d in config.domains)
     return {
         "input": uris.absolute(config.input),
         "output": uris.absolute(config.output),
         "bank": uris.absolute(bank),
-        "bundle": bundle,
+        "bundle": absolute_bundle(config.bundle),
         "domains": domains,
     }

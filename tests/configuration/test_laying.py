@@ -1,0 +1,80 @@
+"""What the command line says goes over the file and the bundle, alike for every kind of job."""
+
+import pytest
+
+from itportrait.cli.options import with_key
+from itportrait.comparison.config import load_comparison
+from itportrait.io import uris
+from itportrait.jobs.bank.spec import load_bank_spec
+from itportrait.jobs.stylize.config import load_job
+
+OF_DOMAIN = "{zombie: {mode: text, prompt: a zombie}}"
+RECIPES = {
+    "job": "domains: [{name: zombie, mode: text, prompt: a zombie}]",
+    "bank": f"domains: {OF_DOMAIN}",
+    "comparison": "domains: {zombie: {prompt: a zombie}}\nmethods: {itportrait: {}}",
+}
+
+
+@pytest.fixture(params=RECIPES)
+def load(request, tmp_path, monkeypatch):
+    """Return a function that reads a recipe in `configs/`, as its workflow does from above it."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "configs").mkdir()
+    kind = request.param
+
+    def load(text="", overrides=(), bundle=""):
+        (tmp_path / "configs" / "own.yaml").write_text(f"{RECIPES[kind]}\n{text}\n")
+        path, items = "configs/own.yaml", list(overrides)
+        if kind == "job":
+            return load_job(path, items, input="/in", output="/out", bundle=bundle)
+        items = with_key(items, "base", bundle)
+        if kind == "bank":
+            return load_bank_spec(path, items)
+        return load_comparison(path, items, output="/out")
+
+    load.key = "bundle" if kind == "job" else "base"
+    return load
+
+
+@pytest.fixture
+def put_settings(tmp_path):
+    """Return a function that gives a bundle of the working folder settings of its own."""
+
+    def put(bundle, size):
+        uris.put_bytes(f"{tmp_path}/{bundle}/settings.yaml", f"align: {{size: {size}}}".encode())
+        return f"{tmp_path}/{bundle}"
+
+    return put
+
+
+@pytest.mark.parametrize("as_option", [True, False])
+def test_a_bundle_of_the_command_line_is_taken_from_the_working_folder(
+    load, put_settings, as_option
+):
+    place = put_settings("runs/ffhq512", 48)
+    put_settings("configs/runs/ffhq512", 96)
+    given = "runs/ffhq512"
+    config = load(bundle=given) if as_option else load(overrides=[f"{load.key}={given}"])
+    assert getattr(config, load.key) == place
+    assert config.align.size == 48
+    assert config.settings_from[load.key] == "command line"
+
+
+@pytest.mark.parametrize("name", ["mini", "memory://models/ffhq512", "/models/ffhq512"])
+def test_names_uris_and_absolute_paths_stay_as_they_are(load, name):
+    assert getattr(load(bundle=name), load.key) == name
+
+
+def test_set_goes_over_the_option_and_both_over_the_file(load, put_settings):
+    places = {name: put_settings(name, size) for name, size in (("a", 48), ("b", 64), ("c", 96))}
+    file = f"{load.key}: {places['c']}"
+    assert load(file).align.size == 96
+    assert load(file, bundle="a").align.size == 48
+    config = load(file, [f"{load.key}=b"], bundle="a")
+    assert (getattr(config, load.key), config.align.size) == (places["b"], 64)
+
+
+def test_set_goes_over_every_option():
+    job = load_job(None, ["input=/b", "bank=/c"], input="/a", output="/o", bank="/a")
+    assert (job.input, job.output, job.bank) == ("/b", "/o", "/c")
