@@ -11,6 +11,7 @@ from itportrait.bundle.places import MINI, absolute_bundle
 from itportrait.config import Settings, apply_overrides
 from itportrait.configuration.bundle_settings import read_bundle_settings
 from itportrait.configuration.layers import Layers
+from itportrait.configuration.sections import without_empty_sections
 
 
 def lay(
@@ -37,8 +38,9 @@ def lay(
         InvalidArgumentError: they are not valid, or an item is not.
     """
     given, items = dict(options or {}), list(overrides)
-    command_line = apply_overrides(given, items)
-    data = apply_overrides({**file, **given}, items)
+    told = without_empty_sections(kind, file) | given
+    command_line = without_empty_sections(kind, apply_overrides(given, items))
+    data = without_empty_sections(kind, apply_overrides(told, items))
     if isinstance(bundle := command_line.get(bundle_key), str):
         command_line[bundle_key] = data[bundle_key] = absolute_bundle(bundle)
     bundle_settings = read_bundle_settings(

@@ -4,6 +4,7 @@ import pytest
 
 from itportrait.cli.options import with_key
 from itportrait.comparison.config import load_comparison
+from itportrait.errors import InvalidArgumentError
 from itportrait.io import uris
 from itportrait.jobs.bank.spec import load_bank_spec
 from itportrait.jobs.stylize.config import load_job
@@ -78,3 +79,41 @@ def test_set_goes_over_the_option_and_both_over_the_file(load, put_settings):
 def test_set_goes_over_every_option():
     job = load_job(None, ["input=/b", "bank=/c"], input="/a", output="/o", bank="/a")
     assert (job.input, job.output, job.bank) == ("/b", "/o", "/c")
+
+
+EMPTY = """\
+align:
+adapt: {probe: , apt: , methods: {jojogan: }}
+train:
+defaults:
+  # steps: 30
+"""
+
+
+def test_a_section_without_content_says_nothing(load):
+    plain, empty = load(), load(EMPTY)
+    assert empty.model_dump() == plain.model_dump()
+    assert empty.settings_from == plain.settings_from
+    assert (empty.adapt.probe.count, empty.align.size) == (4, 256)
+    zombie = empty.specifications()["zombie"] if load.key == "bundle" else empty.domains["zombie"]
+    assert zombie.steps == 40
+    assert load(EMPTY, ["adapt.probe.every=5"]).adapt.probe.every == 5
+    assert load("align: {size: 64}", ["align="]).align.size == 256
+
+
+def test_an_empty_value_that_is_no_section_is_not_passed_over(load):
+    for text in (f"{load.key}:", "align: {size: }", "adapt: {mehtods: }"):
+        with pytest.raises(InvalidArgumentError):
+            load(text)
+    if load.key == "bundle":
+        assert load("invert: {target_psnr: }").invert.target_psnr is None
+        assert load("invert:").invert.steps == 50
+
+
+@pytest.mark.parametrize("key", ["methods", "domains"])
+def test_sections_that_must_be_given_are_asked_for(tmp_path, key):
+    text = {"methods": "{itportrait: {}}", "domains": OF_DOMAIN.replace("mode: text, ", "")}
+    lines = [f"{name}: {'' if name == key else value}" for name, value in text.items()]
+    (tmp_path / "own.yaml").write_text("\n".join(lines))
+    with pytest.raises(InvalidArgumentError, match=f"{key}: Input should be a valid dictionary"):
+        load_comparison(str(tmp_path / "own.yaml"), output="/out")
