@@ -1,8 +1,8 @@
 """The settings that come with a bundle: `settings.yaml` in its folder, beside `model.json`.
 
 They say what fits the family: how its people are framed, how its codes are found, how it is adapted
-to styles. A configuration and `--set` override them key by key. The file is no part of `model_id`,
-because settings are part of every fingerprint already, wherever they come from.
+to styles. A configuration and `--set` override them key by key, see `laying`. The file is no part
+of `model_id`, because settings are part of every fingerprint already, wherever they come from.
 """
 
 import sys

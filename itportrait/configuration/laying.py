@@ -2,16 +2,22 @@
 
 The order is: the bundle's settings, the file, options of the command line such as `--bundle`, and
 `--set`. A bundle that the command line names by a relative path is taken from the working folder.
+
+What a bundle says fits what it chooses itself. Where file or command line choose another preset of
+adaptations, its section `adapt` does not count, and where they choose another inversion method,
+neither do its settings of methods.
 """
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from itportrait.adapt.config import AdaptConfig
 from itportrait.bundle.places import MINI, absolute_bundle
-from itportrait.config import Settings, apply_overrides
+from itportrait.config import Settings, apply_overrides, is_section
 from itportrait.configuration.bundle_settings import read_bundle_settings
 from itportrait.configuration.layers import Layers
 from itportrait.configuration.sections import without_empty_sections
+from itportrait.invert.config import OF_TUNING, InvertConfig
 
 
 def lay(
@@ -46,4 +52,31 @@ def lay(
     bundle_settings = read_bundle_settings(
         data.get(bundle_key, MINI), sections=kind.model_fields, of_domains=of_domains
     )
-    return Layers(bundle=bundle_settings, file=data, command_line=command_line)
+    return Layers(bundle=_fitting(bundle_settings, data), file=data, command_line=command_line)
+
+
+def _fitting(bundle: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the bundle's settings without those of a choice that is made otherwise."""
+    fitting = dict(bundle)
+    if _chooses_another(told, bundle, "adapt", "preset", AdaptConfig().preset):
+        fitting.pop("adapt", None)
+    if _chooses_another(told, bundle, "invert", "method", InvertConfig().method):
+        fitting["invert"] = _of_method(bundle.get("invert", {}), told["invert"]["method"])
+    return fitting
+
+
+def _chooses_another(
+    told: Mapping[str, Any], bundle: Mapping[str, Any], section: str, key: str, usual: str
+) -> bool:
+    """Return whether a choice is made that is not the bundle's, or not the usual one over none."""
+    chosen = told.get(section)
+    if not is_section(chosen) or key not in chosen:
+        return False
+    return chosen[key] != bundle.get(section, {}).get(key, usual)
+
+
+def _of_method(invert: Mapping[str, Any], method: str) -> dict[str, Any]:
+    """Return settings of inversion without those of other methods than the given one."""
+    kept = {name: value for name, value in invert.items() if name not in ("methods", *OF_TUNING)}
+    own = {name: value for name, value in invert.get("methods", {}).items() if name == method}
+    return kept | ({"methods": own} if own else {})

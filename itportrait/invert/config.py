@@ -10,7 +10,7 @@ from itportrait.invert.settings import InversionSettings
 
 LOW_QUALITY = "low_quality"
 """`error.type` of portraits whose inversion misses a threshold."""
-_OF_TUNING = ("tune", "good_perceptual", "good_identity")
+OF_TUNING = ("tune", "good_perceptual", "good_identity")
 """Settings that say nothing to a method that tunes no weights."""
 
 
@@ -26,7 +26,7 @@ class InvertConfig(InversionSettings):
         data: dict[str, Any] = handler(self)
         del data["methods"]
         if not self._tunes():
-            data = {name: value for name, value in data.items() if name not in _OF_TUNING}
+            data = {name: value for name, value in data.items() if name not in OF_TUNING}
         options = self._all_options()
         return data | ({"methods": {self.method: options}} if options else {})
 
@@ -34,7 +34,7 @@ class InvertConfig(InversionSettings):
         try:
             return INVERSIONS.get(self.method).tunes
         except UnknownNameError:  # settings are also read where their method is not installed
-            return not self.model_fields_set.isdisjoint(_OF_TUNING)
+            return not self.model_fields_set.isdisjoint(OF_TUNING)
 
     def _all_options(self) -> dict[str, Any]:
         try:

@@ -1,13 +1,18 @@
 """What the command line says goes over the file and the bundle, alike for every kind of job."""
 
+import textwrap
+
 import pytest
 
+from itportrait.adapt import AdaptConfig
 from itportrait.cli.options import with_key
 from itportrait.comparison.config import load_comparison
 from itportrait.errors import InvalidArgumentError
+from itportrait.invert import InvertConfig
 from itportrait.io import uris
 from itportrait.jobs.bank.spec import load_bank_spec
 from itportrait.jobs.stylize.config import load_job
+from tests.conftest import REPOSITORY
 
 OF_DOMAIN = "{zombie: {mode: text, prompt: a zombie}}"
 RECIPES = {
@@ -117,3 +122,68 @@ def test_sections_that_must_be_given_are_asked_for(tmp_path, key):
     (tmp_path / "own.yaml").write_text("\n".join(lines))
     with pytest.raises(InvalidArgumentError, match=f"{key}: Input should be a valid dictionary"):
         load_comparison(str(tmp_path / "own.yaml"), output="/out")
+
+
+@pytest.mark.parametrize(
+    ("text", "items"), [("adapt: {preset: published}", []), ("", ["adapt.preset=published"])]
+)
+def test_another_preset_is_taken_whole(load, text, items):
+    config = load(text, items)
+    assert config.adapt == AdaptConfig()
+    assert config.settings_from["adapt.lead"] == "default"
+    assert config.align.size == 256  # the rest of the bundle's settings stands
+    over = load(text, [*items, "adapt.lead=0.5", "adapt.probe.every=5"]).adapt
+    assert (over.lead, over.probe.every, over.probe.count) == (0.5, 5, 8)
+
+
+def test_the_preset_of_the_bundle_named_again_changes_nothing(load):
+    assert load("adapt: {preset: mini}").adapt == load().adapt
+
+
+def test_a_preset_over_a_bundle_that_names_none_is_taken_whole(load, tmp_path):
+    uris.put_bytes(f"{tmp_path}/plain/settings.yaml", b"adapt: {lead: 0.25}")
+    assert load("adapt: {preset: published}", bundle="plain").adapt.lead == 0.25
+    assert load("adapt: {preset: mini}", bundle="plain").adapt == AdaptConfig(preset="mini")
+
+
+TUNED = b"""\
+invert:
+  method: pti
+  steps: 30
+  tune: always
+  good_identity: 0.8
+  methods: {pti: {rank: 2}, multiview: {rank: 3}}
+"""
+
+
+def test_settings_of_methods_do_not_lie_under_another_method(tmp_path):
+    uris.put_bytes(f"{tmp_path}/models/settings.yaml", TUNED)
+
+    def load(*items):
+        return load_job(None, items, input="/i", output="/o", bundle=f"{tmp_path}/models").invert
+
+    assert load() == load("invert.method=pti")
+    assert (load().tune, load().options) == ("always", {"rank": 2})
+    other = load("invert.method=w_plus")  # which tunes nothing, and refuses to be told so
+    assert other == InvertConfig(method="w_plus", steps=30)
+    several = load("invert.method=multiview", "invert.tune=never")
+    assert (several.tune, several.good_identity) == ("never", InvertConfig().good_identity)
+    assert (several.steps, several.methods) == (30, {"multiview": {"rank": 3}})
+
+
+def test_what_keeps_jobs_of_the_first_release_is_in_the_changelog(tmp_path):
+    text = (REPOSITORY / "CHANGELOG.md").read_text()
+    block = text[text.index("  ```yaml\n") + len("  ```yaml\n") :].partition("  ```")[0]
+    own = "domains: [{name: zombie, mode: text, prompt: a zombie}]\n"
+    (tmp_path / "kept.yaml").write_text(textwrap.dedent(block) + own)
+    (tmp_path / "first.yaml").write_text(own)
+    kept = load_job(str(tmp_path / "kept.yaml"), input="/i", output="/o")
+    first = load_job(
+        str(tmp_path / "first.yaml"), input="/i", output="/o", bundle=f"{tmp_path}/plain"
+    )
+    assert kept.model_dump(exclude={"bundle", "defaults"}) == first.model_dump(
+        exclude={"bundle", "defaults"}
+    )
+    for stage in kept.stages:
+        of_first = first.model_copy(update={"bundle": "mini"}).recipe(stage, "m")
+        assert kept.recipe(stage, "m").fingerprint == of_first.fingerprint
