@@ -3,11 +3,11 @@
     make bench
     python -m benchmarks.bench [--only inversion] [--pairs 5] [--json found.json] [--store]
 
-The reference and ours run in turn in one process, on one thread unless asked otherwise; the ratio
-is the median over the pairs, of CPU seconds on a CPU, which other load moves least, and of
-wall-clock seconds on a GPU. All weights are random. Prints one table. Ends with an error where an
-action lost more than 15 % of its ratio in `baseline.json`; `--store` writes that file instead, and
-`python docs/performance.py` makes the page from it.
+The reference and ours run in turn in one process, on one thread unless asked otherwise, each twice,
+of which the second is timed; the ratio is the median over the pairs, of CPU seconds on a CPU, which
+other load moves least, and of wall-clock seconds on a GPU. All weights are random. Prints one
+table. Ends with an error where an action lost more than 15 % of its ratio in `baseline.json`;
+`--store` writes that file instead, and `python docs/performance.py` makes the page from it.
 """
 
 import argparse

@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from benchmarks.machine import Machine
+from benchmarks.clock import Clock
 from benchmarks.random_models import GENERATORS
 from itportrait.generator import TriPlaneGenerator
 from itportrait.generator.volume import Volume
@@ -44,7 +44,7 @@ def main() -> None:
     parser.add_argument("--json", help="write all figures there too")
     arguments = parser.parse_args()
     torch.manual_seed(0)
-    machine = Machine(arguments.device)
+    machine = Clock(arguments.device)
     generator = TriPlaneGenerator(GENERATORS[arguments.family]()).requires_grad_(False)
     generator.to(arguments.device)
     parts: dict[str, Callable[[], dict[str, Any]]] = {
@@ -65,7 +65,7 @@ def main() -> None:
         raise SystemExit(1)
 
 
-def rays(generator: TriPlaneGenerator, machine: Machine) -> dict[str, Any]:
+def rays(generator: TriPlaneGenerator, machine: Clock) -> dict[str, Any]:
     """Return the figures of volume rendering; gradients are those of planes and decoder."""
     config, side = generator.config, generator.config.plane_resolution
     flat = torch.randn(1, side, side, 3 * config.plane_channels, device=machine.device)
@@ -83,14 +83,14 @@ def rays(generator: TriPlaneGenerator, machine: Machine) -> dict[str, Any]:
     return compare(RENDER_RAYS, render, values, machine)
 
 
-def activation(side: int, machine: Machine) -> dict[str, Any]:
+def activation(side: int, machine: Clock) -> dict[str, Any]:
     """Return the figures of scale, bias, activation and clamp of the last layer."""
     x = torch.randn(1, 128, side, side, device=machine.device).requires_grad_()
     bias, scale = (torch.randn(*shape, device=machine.device) for shape in ((128,), (1, 128)))
     return compare(BIAS_ACT, lambda: BIAS_ACT(x, bias, scale, 0.2, 1.4, 256.0), [x], machine)
 
 
-def upsampling(side: int, machine: Machine) -> dict[str, Any]:
+def upsampling(side: int, machine: Clock) -> dict[str, Any]:
     """Return the figures of the filter that doubles the size."""
     x = torch.randn(1, 128, side // 2, side // 2, device=machine.device).requires_grad_()
     kernel = resample_filter().to(machine.device)
@@ -98,7 +98,7 @@ def upsampling(side: int, machine: Machine) -> dict[str, Any]:
 
 
 def compare(
-    op: Op, work: Callable[[], Tensor], values: list[Tensor], machine: Machine
+    op: Op, work: Callable[[], Tensor], values: list[Tensor], machine: Clock
 ) -> dict[str, Any]:
     """Return what an op's first implementation takes, and the ratios of what is left without it.
 
@@ -144,7 +144,7 @@ def compare(
     return found
 
 
-def memory(work: Callable[[], object], machine: Machine) -> float:
+def memory(work: Callable[[], object], machine: Clock) -> float:
     """Return the memory in MiB that work takes beyond what stands, at its peak."""
     machine.forget_peak()
     before = torch.cuda.memory_allocated()

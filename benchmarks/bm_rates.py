@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from benchmarks.bm_steps import method_times
-from benchmarks.machine import Machine
+from benchmarks.clock import Clock
 from benchmarks.random_models import GENERATORS, random_bundle
 from itportrait.geometry.camera import frontal_camera
 from itportrait.invert import InvertConfig, Inverter
@@ -59,7 +59,7 @@ def main() -> None:
     parser.add_argument("--json", help="write all figures there too")
     arguments = parser.parse_args()
     torch.manual_seed(0)
-    machine = Machine(arguments.device)
+    machine = Clock(arguments.device)
     bundle = random_bundle(arguments.family, arguments.device)
     found: dict[str, Any] = {"torch": torch.__version__, "device": machine.name}
     measured = QUICK if arguments.quick else Measured()
@@ -71,7 +71,7 @@ def main() -> None:
         Path(arguments.json).write_text(json.dumps(found, indent=1))
 
 
-def inversion(bundle: Any, machine: Machine, measured: Measured) -> dict[str, Any]:
+def inversion(bundle: Any, machine: Clock, measured: Measured) -> dict[str, Any]:
     """Return the portraits a second by batch, the best of them, and what memory it took."""
     steps, (few, more) = InvertConfig().steps, measured.inversion_steps
     batches: dict[str, dict[str, float] | str] = {}
@@ -97,7 +97,7 @@ def inversion(bundle: Any, machine: Machine, measured: Measured) -> dict[str, An
     return {"method": InvertConfig().method, "steps": steps, "best": best, "batches": batches}
 
 
-def seconds_of(bundle: Any, machine: Machine, count: int, steps: int) -> float:
+def seconds_of(bundle: Any, machine: Clock, count: int, steps: int) -> float:
     """Return how long a batch of noise takes to be inverted by so many steps."""
     side = bundle.generator.image_resolution
     rng = np.random.default_rng(0)
@@ -120,7 +120,7 @@ def seconds_of(bundle: Any, machine: Machine, count: int, steps: int) -> float:
     return seconds
 
 
-def domain(bundle: Any, machine: Machine, measured: Measured) -> dict[str, Any]:
+def domain(bundle: Any, machine: Clock, measured: Measured) -> dict[str, Any]:
     """Return the seconds and the memory of one domain, by words and a picture."""
     options, steps = dict(measured.domain_options), measured.domain_steps
     found = method_times("itportrait", "image_text", options, steps, bundle, machine)

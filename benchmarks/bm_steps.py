@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.machine import Machine
+from benchmarks.clock import Clock
 from benchmarks.random_models import GENERATORS, random_bundle
 from itportrait.adapt import DomainSpec, Reference
 from itportrait.adapt.methods import METHODS, MethodContext, config_of
@@ -45,7 +45,7 @@ def main() -> None:
     parser.add_argument("--json", help="write all figures there too")
     arguments = parser.parse_args()
     torch.manual_seed(0)
-    machine = Machine(arguments.device)
+    machine = Clock(arguments.device)
     bundle = random_bundle(arguments.family, arguments.device)
     found: dict[str, Any] = {"torch": torch.__version__, "device": machine.name}
     parts = {"generator": lambda: generator_times(bundle.generator, machine)}
@@ -64,7 +64,7 @@ def main() -> None:
         raise SystemExit(1)
 
 
-def generator_times(generator: Any, machine: Machine) -> dict[str, float]:
+def generator_times(generator: Any, machine: Clock) -> dict[str, float]:
     """Return the times of planes, views, and inversion steps of 1 and of 8 portraits."""
     camera = frontal_camera().to(machine.device)
     with torch.no_grad():
@@ -92,7 +92,7 @@ def generator_times(generator: Any, machine: Machine) -> dict[str, float]:
 
 
 def method_times(
-    name: str, mode: str, options: dict[str, Any], steps: int, bundle: Any, machine: Machine
+    name: str, mode: str, options: dict[str, Any], steps: int, bundle: Any, machine: Clock
 ) -> dict[str, Any]:
     """Return the time before the first step, of each step, and the peak of memory."""
     config = config_of(name).parse(options)

@@ -13,7 +13,8 @@ HEAD = """# Performance
 What users wait for, and the ops behind it, against the published program's sequence of operations
 in plain PyTorch, float32 (`benchmarks/published_path`). Both run in turn in one process with the
 same random weights: the published generator of 512 px (128 x 128 rays, 48 + 48 samples) and the
-embedded one of 128 px. `make bench` measures anew, and fails where an action has lost more than
+embedded one of 128 px. Each timed call follows one of the same form that is not timed, as a step of
+a training follows another. `make bench` measures anew, and fails where an action has lost more than
 15 % of its ratio here.
 
 - **Ratio**: the reference's CPU seconds over ours, median over pairs.

@@ -4,7 +4,6 @@ import gc
 import os
 import platform
 import statistics
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,6 +12,8 @@ from typing import Any
 import torch
 from torch.nn import functional as F
 from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks.clock import Clock
 
 PEAK_SIDE = 2048
 """Side of the matrices that probe the machine's peak, and 32 times that of a picture that does."""
@@ -68,11 +69,11 @@ class Row:
         }
 
 
-class Machine:
+class Machine(Clock):
     """A device's clocks, its memory, and its arithmetic."""
 
     def __init__(self, device: str, *, peak_side: int = PEAK_SIDE) -> None:
-        self.device, self.cuda = device, device.startswith("cuda")
+        super().__init__(device)
         left, right = (torch.randn(peak_side, peak_side, device=device) for _ in range(2))
         picture = torch.randn(1, 256, peak_side // 32, peak_side // 32, device=device)
         weight = torch.randn(256, 256, 3, 3, device=device)
@@ -82,20 +83,20 @@ class Machine:
         )
         self._peak = 0.0
 
-    def seconds(self, work: Callable[[], object]) -> tuple[float, float]:
-        """Return the CPU seconds of this process and the wall-clock seconds of some work."""
-        self._settle()
-        cpu, wall = time.process_time(), time.perf_counter()
+    def warm_seconds(self, work: Callable[[], object]) -> tuple[float, float]:
+        """Return the CPU and wall-clock seconds of a call that follows another one.
+
+        So it does not pay for memory that other work has just given back to the system.
+        """
         work()
-        self._settle()
-        return time.process_time() - cpu, time.perf_counter() - wall
+        return self.cpu_and_wall(work)
 
     def pair(self, action: Action) -> tuple[tuple[float, float], tuple[float, float]]:
         """Time the reference, then ours; each CPU and wall-clock seconds. Probes the peak too."""
         for flop, work in self._probes * 3:  # between pairs, so that the peak saw the same load
-            seconds = self.seconds(work)[self.cuda]
+            seconds = self.cpu_and_wall(work)[self.cuda]
             self._peak = max(self._peak, flop / seconds if seconds else 0)
-        return self.seconds(action.reference), self.seconds(action.ours)
+        return self.warm_seconds(action.reference), self.warm_seconds(action.ours)
 
     @property
     def peak_gflops(self) -> float:
@@ -131,10 +132,6 @@ class Machine:
             "load": [round(each, 2) for each in os.getloadavg()],
             "peak_gflops": round(self.peak_gflops, 1),
         }
-
-    def _settle(self) -> None:
-        if self.cuda:
-            torch.cuda.synchronize()
 
 
 def measure(action: Action, machine: Machine, pairs: int) -> Row:

@@ -9,20 +9,24 @@ from collections.abc import Callable
 import torch
 
 
-class Machine:
+class Clock:
     """A device's clock and its memory."""
 
     def __init__(self, device: str) -> None:
         self.device, self.cuda = device, device.startswith("cuda")
         self.name = torch.cuda.get_device_name() if self.cuda else "CPU"
 
-    def seconds(self, work: Callable[[], object]) -> float:
-        """Return how long work takes, to its end on the device."""
+    def cpu_and_wall(self, work: Callable[[], object]) -> tuple[float, float]:
+        """Return the CPU seconds of this process and the wall-clock seconds of work, to its end."""
         self._settle()
-        start = time.perf_counter()
+        cpu, wall = time.process_time(), time.perf_counter()
         work()
         self._settle()
-        return time.perf_counter() - start
+        return time.process_time() - cpu, time.perf_counter() - wall
+
+    def seconds(self, work: Callable[[], object]) -> float:
+        """Return how long work takes, to its end on the device."""
+        return self.cpu_and_wall(work)[1]
 
     def median_ms(self, work: Callable[[], object], repeats: int = 10) -> float:
         """Return the median of several runs after one that warms up."""
