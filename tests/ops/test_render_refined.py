@@ -52,37 +52,47 @@ def test_arguments_that_do_not_fit_are_named():
         render_refined(*given[:3], given[3][..., :1], *given[4:], torch.rand(4), space)
 
 
-def wall_scene():
-    """Return a thin wall that a coarse sample lies on, and one behind it."""
+def wall_scene(samples, walls, side):
+    """Return thin walls that coarse samples of these numbers lie on, one behind the other."""
     origins = torch.tensor([0.0, 0.0, -0.9]).expand(1, 4, 3)
     directions = torch.tensor([0.0, 0.0, 1.0]).expand(1, 4, 3)
-    texels = torch.arange(20) * 6 + 3  # whose centers the coarse samples are
-    depths = (0.4 + (texels + 0.5) / 128).expand(1, 4, 20)
-    planes = torch.zeros(1, 3, 16, 128, 128)
-    planes[:, 1, 0, texels[[14, 17]]] = 60.0  # rows of the plane (x, z) run along z
+    texels = torch.arange(samples) * 6 + 3  # whose centers the coarse samples are
+    depths = (0.4 + (texels + 0.5) / side).expand(1, 4, samples)
+    planes = torch.zeros(1, 3, 16, side, side)
+    planes[:, 1, 0, texels[walls]] = 60.0  # rows of the plane (x, z) run along z
     hidden = torch.zeros(32, 16), torch.zeros(32)
     output = torch.zeros(17, 32), torch.zeros(17)
     hidden[0][0, 0], output[0][0, 0], output[1][0] = 3.0, 1.0, -20.0
     return planes, origins, directions, depths, hidden, output
 
 
-def test_light_that_the_coarse_pass_misses_is_seen():
+@pytest.mark.parametrize(
+    ("samples", "walls", "side", "gain", "keep"),
+    [
+        (20, [14, 17], 128, 30.0, 1),
+        # More than a chunk of sixteen lies between two coarse samples that are rendered.
+        (64, [4, 62], 384, 90.0, 31),
+    ],
+)
+def test_light_that_the_coarse_pass_misses_is_seen(samples, walls, side, gain, keep):
     if reason := RENDER_REFINED.explain()["cpu"]:
         pytest.skip(reason)
-    given, space = wall_scene(), Space(AXES, 1.0, False, 30.0)
+    given, space = wall_scene(samples, walls, side), Space(AXES, 1.0, False, gain)
     guide = render_rays(*given, space, with_weights=True, backend="reference").weights
     assert guide is not None
-    assert float(guide[..., 15:].max()) < 1e-9  # in the coarse pass no light passes the wall
+    assert float(guide[..., walls[0] + 1 :].max()) < 1e-9  # in the coarse pass no light passes the wall
     results = []
     for backend, dtype in (("cpu", torch.float32), ("reference", torch.float64)):
         tensors = [t.to(dtype) for t in given[:4]]
         layers = [tuple(t.to(dtype) for t in layer) for layer in given[4:]]
         even = torch.linspace(0, 1, 64, dtype=dtype)
         results.append(
-            render_refined(*tensors, *layers, even, space, with_weights=True, backend=backend)
+            render_refined(
+                *tensors, *layers, even, space, keep=keep, with_weights=True, backend=backend
+            )
         )
     (seen, shown), (wanted, wanted_depths) = results
-    behind = wanted.weights[wanted_depths[..., 1:] > given[3][0, 0, 16]]
+    behind = wanted.weights[wanted_depths[..., 1:] > given[3][0, 0, walls[0] + 2]]
     assert float(behind.sum() / 4) > 1e-3
     assert_close(shown, wanted_depths)
     for value, other in zip(seen, wanted, strict=True):

@@ -102,7 +102,7 @@ struct Ray {
       if (row >= decoded && row < behind) {  // the coarse pass had no light left here
         march.template advance<false>(reached);
         if (march.is_dark()) return;
-        catch_up(planes);
+        while (decoded <= row) catch_up(planes);  // coarse rows that are rendered may lie far apart
       }
       march.sigma[reached] = sigma[row];
     }
