@@ -52,6 +52,25 @@ def test_arguments_that_do_not_fit_are_named():
         render_refined(*given[:3], given[3][..., :1], *given[4:], torch.rand(4), space)
 
 
+@pytest.mark.parametrize(("batch", "count"), [(0, 5), (2, 0)])
+def test_native_rays_of_nothing_carry_nothing(batch, count):
+    if reason := RENDER_REFINED.explain()["cpu"]:
+        pytest.skip(reason)
+    _, origins, directions, depths, *_ = scene(samples=5)
+    planes = torch.ones(batch, 3, 16, 4, 4, requires_grad=True)
+    rays = [t[:, :1].expand(batch, count, -1) for t in (origins, directions, depths)]
+    layers = (torch.ones(32, 16), torch.zeros(32)), (torch.ones(17, 32), torch.zeros(17))
+    given, space = (planes, *rays, *layers), Space(AXES, 1.0, False, 2.0)
+    once = render_rays(*given, space, backend="cpu")
+    twice, shown = render_refined(*given, torch.rand(4), space, backend="cpu")
+    assert shown.shape == (batch, count, 9)
+    for seen in (once, twice):
+        assert seen.features.shape == (batch, count, 16)
+        (found,) = torch.autograd.grad(seen.features.sum(), planes)
+        assert found.shape == planes.shape
+        assert not found.any()
+
+
 def wall_scene(samples, walls, side):
     """Return thin walls that coarse samples of these numbers lie on, one behind the other."""
     origins = torch.tensor([0.0, 0.0, -0.9]).expand(1, 4, 3)
@@ -80,7 +99,9 @@ def test_light_that_the_coarse_pass_misses_is_seen(samples, walls, side, gain, k
     given, space = wall_scene(samples, walls, side), Space(AXES, 1.0, False, gain)
     guide = render_rays(*given, space, with_weights=True, backend="reference").weights
     assert guide is not None
-    assert float(guide[..., walls[0] + 1 :].max()) < 1e-9  # in the coarse pass no light passes the wall
+    assert (
+        float(guide[..., walls[0] + 1 :].max()) < 1e-9
+    )  # in the coarse pass no light passes the wall
     results = []
     for backend, dtype in (("cpu", torch.float32), ("reference", torch.float64)):
         tensors = [t.to(dtype) for t in given[:4]]

@@ -214,6 +214,29 @@ def test_native_layers_that_double_the_size_are_whole_at_every_edge(size, thread
         assert_close(got, want.float(), 2e-5)
 
 
+@pytest.mark.parametrize("up", [1, 2])
+@pytest.mark.parametrize(("batch", "size"), [(0, (8, 8)), (1, (0, 8)), (1, (8, 0))])
+def test_native_layers_refuse_nothing(up, batch, size):
+    """Native code would divide by the size of a batch or of a picture."""
+    x, weight, styles = randn(batch, 16, *size), randn(16, 16, 3, 3), randn(batch, 16)
+    given = {"bias": torch.zeros(16), "up": up, "kernel": resample_filter() if up == 2 else None}
+    with pytest.raises(NativeOpError, match=r"at least one pixel and one channel, got \["):
+        modulated_conv2d(x, weight, styles, **given, backend="cpu")
+
+
+@pytest.mark.parametrize("up", [1, 2])
+def test_an_empty_batch_has_no_pictures_and_no_gradients(up):
+    x, weight, styles = (
+        v.requires_grad_() for v in (randn(0, 16, 8, 8), randn(16, 16, 3, 3), randn(0, 16))
+    )
+    kernel = resample_filter() if up == 2 else None
+    out = modulated_conv2d(x, weight, styles, bias=torch.zeros(16), up=up, kernel=kernel)
+    assert out.shape == (0, 16, 8 * up, 8 * up)
+    out.sum().backward()
+    assert weight.grad is not None
+    assert not weight.grad.any()
+
+
 def test_modulated_conv_errors():
     x, weight, styles = randn(2, 3, 4, 4), randn(5, 3, 3, 3), randn(2, 3)
     bias = torch.zeros(5)
@@ -282,6 +305,19 @@ def test_points_far_outside_give_zero(backend):
     points = torch.tensor([[[1e30, -1e30, 1e30], [5.0, 5.0, -5.0]]])
     out = sample_planes(randn(1, 3, 4, 8, 8), points, AXES, backend=backend)
     assert torch.equal(out, torch.zeros(2, 4))
+
+
+@pytest.mark.parametrize(("batch", "count"), [(0, 5), (2, 0)])
+def test_native_sampling_of_nothing_is_nothing(batch, count):
+    if absence(SOURCE):
+        pytest.skip("no C++ compiler on this machine")
+    planes = randn(batch, 3, 16, 8, 8).requires_grad_()
+    points = randn(batch, count, 3).requires_grad_()
+    out = sample_planes(planes, points, AXES, backend="cpu")
+    assert out.shape == (0, 16)
+    found = torch.autograd.grad(out.sum(), (planes, points))
+    assert [each.shape for each in found] == [planes.shape, points.shape]
+    assert not found[0].any()
 
 
 def test_sampling_errors():

@@ -69,6 +69,10 @@ def refusal(tensors: list[Tensor]) -> str:
     x, weight = tensors[:2]
     if weight.shape[-1] != 3 or weight.ndim != 4:
         return f"takes 3 x 3 weights for the whole batch, got {list(weight.shape)}"
+    if not x.numel() or not weight.numel():
+        return (
+            f"takes at least one pixel and one channel, got {list(x.shape)}, {list(weight.shape)}"
+        )
     outputs, inputs = weight.shape[:2]
     if inputs % LANES or outputs % LANES:
         return f"takes multiples of {LANES} channels, got {inputs} and {outputs}"

@@ -41,8 +41,8 @@ def refusal(tensors: list[Tensor]) -> str:
     if widths not in WIDTHS:
         known = "; ".join(", ".join(map(str, each)) for each in WIDTHS)
         return f"takes channels, hidden units and colors of {known}, got {widths}"
-    if planes[0].numel() > _MOST_FLOATS:
-        return f"takes planes of at most {_MOST_FLOATS} numbers, got {planes[0].numel()}"
+    if (numbers := planes.shape[1:].numel()) > _MOST_FLOATS:
+        return f"takes planes of at most {_MOST_FLOATS} numbers, got {numbers}"
     return ""
 
 
