@@ -54,16 +54,16 @@ struct Marched {
   const float* features = nullptr;
   March march;
   std::vector<float> memory;
-  float *hidden, *slope, *colors;  // [rows][H, H, O]
-  float *outer, *inner;            // [rows][O, H]: gradients before the sigmoid and the softplus
-  float *empty, *along, *rise;     // [rows + LANES]: whether masked; gradients of share and sigma
+  float *hidden, *slope;        // [rows][H, H]
+  float *outer, *inner;         // [rows][O, H]: gradients before the sigmoid and the softplus
+  float *empty, *along, *rise;  // [rows + LANES]: whether masked; gradients of share and sigma
 
   Marched(const Scene& given, const Layers& decoder)
       : scene(given), layers(decoder), K(given.samples), rows(padded(K)), march(given, K),
-        memory(rows * (3 * H + 2 * O) + 3 * (rows + LANES)) {
+        memory(rows * (3 * H + O) + 3 * (rows + LANES)) {
     float* at = memory.data();
     auto take = [&](int64_t count) { return (at += count) - count; };
-    hidden = take(rows * H), slope = take(rows * H), colors = take(rows * O);
+    hidden = take(rows * H), slope = take(rows * H);
     outer = take(rows * O), inner = take(rows * H);
     for (float** each : {&empty, &along, &rise}) *each = take(rows + LANES);
   }
