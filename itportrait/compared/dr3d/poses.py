@@ -78,7 +78,10 @@ class PoseEstimator:
 
     @torch.no_grad()
     def _mean_pitch(self) -> float:
-        """Return what the frozen copy reads from the first pictures of the set, in radians."""
+        """Return what the frozen copy reads from pictures of the set, in radians.
+
+        They are drawn at random, by the domain's seed: the same ones at every call.
+        """
         count = min(self.pictures.count, _LEVELED)
         images = self.pictures.batch(0, count, seed=self.seed).images
         read = [
