@@ -17,6 +17,8 @@ from itportrait.io.formats import decoders
 from itportrait.stylize.seam import head_mask, seam_correction
 
 _ICC_SPACE = slice(16, 20)
+_LEAST = 0.5
+"""What the head's mask must reach somewhere; else there is no head to paste."""
 
 
 def paste_back(
@@ -48,8 +50,8 @@ def paste_back(
         `[H, W, 3]` uint8.
 
     Raises:
-        InvalidArgumentError: another dtype or shape, a crop without size or outside of the photo,
-            or a feather outside its range.
+        InvalidArgumentError: another dtype or shape, a crop without size or outside of the photo, a
+            feather outside its range, or a head that shows nowhere in the crop.
     """
     _check_rgb("photo", photo)
     _check_rgb("view", view)
@@ -100,7 +102,15 @@ def _head(head: np.ndarray, side: int, box: tuple[float, ...], size: tuple[int, 
     whole = Image.fromarray(np.ascontiguousarray(head, dtype=np.float32))
     share = (head.shape[1] / side, head.shape[0] / side)
     part = tuple(edge * share[index % 2] for index, edge in enumerate(box))
-    return head_mask(np.asarray(whole.resize(size, Image.Resampling.BICUBIC, box=part)))
+    mask = head_mask(np.asarray(whole.resize(size, Image.Resampling.BICUBIC, box=part)))
+    if mask.max() < _LEAST:
+        raise InvalidArgumentError(
+            "head",
+            expected="seen somewhere in the part of the crop that lies in the photo",
+            actual=f"at most {mask.max():.2g} of 1 there",
+            remedy="look at the view: it has no head where the photo has one",
+        )
+    return mask
 
 
 def _check_rgb(name: str, pixels: np.ndarray) -> None:

@@ -14,7 +14,7 @@ from itportrait import metrics
 from itportrait.bundle import Bundle
 from itportrait.errors import InvalidArgumentError, ItportraitError, UnknownNameError
 from itportrait.generator import Rendering
-from itportrait.geometry.camera import look_at_camera
+from itportrait.geometry.camera import look_at_camera, unpack_camera
 from itportrait.image import to_uint8
 from itportrait.metrics import StyleTarget
 from itportrait.records import AlignedRecord, InvertedRecord, RecordError, Status, StylizedRecord
@@ -37,8 +37,8 @@ Pair = tuple[AlignedRecord, InvertedRecord]
 """A portrait's rows of the two stages before: its photo and its code."""
 
 _BACK_OF_HEAD, _WALL = 0.25, 0.4
-"""World units behind the point that the camera turns around: up to the first a surface belongs to
-the head, and from the second on to what is behind it."""
+"""World units further from the camera than the origin, in the world of FFHQ's generators: up to the
+first a surface belongs to the head, and from the second on to what is behind it."""
 
 
 class NonFiniteRenderError(ItportraitError):
@@ -270,8 +270,8 @@ class Stylizer:
             fitted: see `bind`.
 
         Returns:
-            `[R, R]` float32 in [0, 1]: the rendered alpha, less what lies far behind the camera's
-            point of view, as walls of generators that render some do.
+            `[R, R]` float32 in [0, 1]: the rendered alpha, less what lies far behind the origin,
+            which is in the head, as walls of generators that render some do.
 
         Raises:
             UnknownNameError: no such domain.
@@ -279,7 +279,10 @@ class Stylizer:
         """
         bound = self.bind(record, domain, fitted=fitted)
         rendering = bound.render(bound.codes.cameras, super_resolve=False)
-        behind = rendering.image_depth - self.bundle.orbit.radius
+        # Cameras that are given with photos stand nearer or further away than the family's.
+        position = unpack_camera(bound.codes.cameras)[0][:, :3, 3]
+        distance = position.square().sum(1).sqrt().view(-1, 1, 1, 1)
+        behind = (rendering.image_depth - distance) / self.bundle.orbit.head_scale
         near = ((_WALL - behind) / (_WALL - _BACK_OF_HEAD)).clamp(0, 1)
         mask = (rendering.image_alpha * near)[0, 0].float()
         if not bool(torch.isfinite(mask).all()):

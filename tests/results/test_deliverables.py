@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from itportrait.align.stage import AlignStage
@@ -20,6 +21,7 @@ from itportrait.results.delivery import DeliveryTask, deliver, read_delivery, sw
 from itportrait.stages.recipe import Recipe
 from itportrait.stages.registry import CHAIN, STAGES
 from itportrait.stages.shards import Shard
+from itportrait.styles import WeightStyle
 from itportrait.stylize import DeliverablesConfig, StylizeConfig, Stylizer
 from tests.helpers.icc import cmyk_profile, rgb_profile
 from tests.helpers.tables import commit_rows
@@ -229,6 +231,21 @@ def test_one_bad_portrait_stops_nobody_and_is_tried_again(world):
     assert deliver(work) == made
     again = deliver(replace(work, recipe=replace(work.recipe, retry_failed=True)))
     assert (len(again.files), again.errors) == (2, ())
+
+
+def test_a_photo_without_a_rendered_head_is_no_pasted_portrait(world, bundle, monkeypatch):
+    name = "decoder.net.2.bias"
+    thin = torch.zeros_like(bundle.generator.get_parameter(name))
+    thin[0] = -100  # of the density
+    air = {"blue": WeightStyle("air", bundle.model_id, {name: thin})}
+    stylizer = Stylizer(StylizeConfig(views_deg=(), metrics=False), bundle, air)
+    monkeypatch.setattr(delivery, "build_stylizer", lambda recipe: stylizer)
+    made = deliver(task(world, DeliverablesConfig(pasted=True, depth=True)))
+    assert set(made.files) == {f"{record}/depth.png" for record in world[2]}
+    for error, record in zip(made.errors, world[2], strict=True):
+        assert (error["file"], error["type"]) == (f"{record}/pasted.png", "InvalidArgumentError")
+        assert "head must be seen somewhere" in error["message"]
+        assert "look at the view" in error["message"]
 
 
 def test_job_bounds_portraits_sweeps_and_stands(world):

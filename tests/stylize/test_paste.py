@@ -141,3 +141,14 @@ def test_a_crop_past_the_border_has_no_seam_there():
 def test_a_head_that_is_no_mask_is_refused():
     with pytest.raises(InvalidArgumentError, match=r"head must be \[h, w\] of finite values"):
         paste_back(noise(9, 9), noise(4, 4), np.array([0, 0, 9]), head=np.full((2, 2), np.nan))
+
+
+@pytest.mark.parametrize("crop", [[0, 0, 9], [4, 4, 9]])
+def test_a_head_that_shows_nowhere_is_refused(crop):
+    """Faint, or in the part of the crop that lies past the photo: nothing would be pasted."""
+    head = np.full((8, 8), 0.05, np.float32)
+    head[6:, 6:] = crop[0] / 4
+    with pytest.raises(
+        InvalidArgumentError, match="head must be seen somewhere in the part of the crop"
+    ):
+        paste_back(noise(9, 9), noise(4, 4), np.array(crop), head=head)

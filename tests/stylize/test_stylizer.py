@@ -1,5 +1,6 @@
 """Stylizing with styles whose effect is known: a bias on the output's red channel."""
 
+import copy
 from dataclasses import replace
 
 import numpy as np
@@ -18,7 +19,7 @@ from itportrait.stylize import (
     Stylizer,
     turntable_cameras,
 )
-from tests.helpers.tiny_family import own_samples, tint, tiny_bundle
+from tests.helpers.tiny_family import own_samples, tint, tiny_bundle, tiny_generator
 
 
 @pytest.fixture(scope="module")
@@ -172,3 +173,17 @@ def test_interpolation_runs_from_one_domain_to_the_other(bundle, rows):
     base = bundle.generator.synthesize(code, torch.from_numpy(record.camera)[None]).image
     assert np.abs(from_base[0].astype(int) - to_uint8(base)[0]).max() <= 1
     assert to_tensor(from_base[-1]).shape == (3, 32, 32)
+
+
+def test_the_head_is_found_from_far_away(bundle, rows):
+    rendering = bundle.generator.config.rendering.model_dump()
+    rays = {"ray_start": "auto", "ray_end": "auto", "depth_resolution": 32}
+    far_sighted = copy.copy(bundle)
+    far_sighted.generator = tiny_generator(rendering={**rendering, **rays})
+    stylizer, record = make(far_sighted), rows[1][0]
+    moved = record.camera.copy()
+    moved[[3, 7, 11, 16, 20]] *= 1.8  # further away, and as much longer a lens
+    usual = stylizer.head_mask(record, None)
+    assert usual.max() > 0.9
+    seen = stylizer.head_mask(replace(record, camera=moved), None)
+    np.testing.assert_allclose(seen, usual, atol=0.05)
