@@ -8,6 +8,7 @@ of which the second is timed; the ratio is the median over the pairs, of CPU sec
 other load moves least, and of wall-clock seconds on a GPU. All weights are random. Prints one
 table. Ends with an error where an action lost more than 15 % of its ratio in `baseline.json`;
 `--store` writes that file instead, and `python docs/performance.py` makes the page from it.
+`--quick` has the same names for tiny sizes, so that it takes a baseline of its own: `--baseline`.
 """
 
 import argparse
@@ -35,7 +36,7 @@ COLUMNS = (
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the benchmark of the command line; return 1 where speed was lost."""
-    options = parser().parse_args(arguments)
+    options = parsed(arguments)
     torch.set_num_threads(options.threads)
     machine = Machine(options.device, peak_side=256 if options.quick else 2048)
     print(COLUMNS, flush=True)
@@ -54,8 +55,8 @@ def main(arguments: list[str] | None = None) -> int:
     return told_losses(rows, options.baseline)
 
 
-def parser() -> argparse.ArgumentParser:
-    """Return the command line's options."""
+def parsed(arguments: list[str] | None) -> argparse.Namespace:
+    """Return the command line's options; ends the program where they do not fit."""
     made = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -66,9 +67,13 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--only", default="", help="actions whose name holds this text")
     made.add_argument("--quick", action="store_true", help="tiny sizes: a trial of the program")
     made.add_argument("--json", type=Path, help="write all figures there")
-    made.add_argument("--baseline", type=Path, default=BASELINE, help="the stored run")
+    made.add_argument("--baseline", type=Path, help=f"the stored run (default {BASELINE.name})")
     made.add_argument("--store", action="store_true", help="write the stored run")
-    return made
+    options = made.parse_args(arguments)
+    if options.quick and options.baseline is None:
+        made.error(f"--quick needs --baseline FILE: {BASELINE.name} has the sizes of a whole run")
+    options.baseline = options.baseline or BASELINE
+    return options
 
 
 def chosen(options: Any) -> Iterator[Action]:

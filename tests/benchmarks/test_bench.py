@@ -59,6 +59,17 @@ def test_a_run_that_lost_speed_says_so_and_fails(tmp_path, capsys):
     assert "slower than in before.json: volume rendering, forward: " in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("more", [[], ["--store"]])
+def test_tiny_sizes_are_not_compared_with_whole_ones(more, monkeypatch, tmp_path, capsys):
+    standing = tmp_path / "baseline.json"
+    monkeypatch.setattr(bench, "BASELINE", standing)
+    with pytest.raises(SystemExit) as ended:
+        bench.main([*ONE, *more])
+    assert ended.value.code == 2
+    assert "--quick needs --baseline FILE" in capsys.readouterr().err
+    assert not standing.exists()
+
+
 def row(name, ratio):
     return Row(name, ratio, 1.0, 1.0, 1.0, 1.0, 1000.0, 1.0, None, None, None)
 
