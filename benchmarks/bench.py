@@ -6,8 +6,9 @@
 The reference and ours run in turn in one process, on one thread unless asked otherwise, each twice,
 of which the second is timed; the ratio is the median over the pairs, of CPU seconds on a CPU, which
 other load moves least, and of wall-clock seconds on a GPU. All weights are random. Prints one
-table. Ends with an error where an action lost more than 15 % of its ratio in `baseline.json`;
-`--store` writes that file instead, and `python docs/performance.py` makes the page from it.
+table, and at the end what of the library's peak speed was reached. Ends with an error where an
+action lost more than 15 % of its ratio in `baseline.json`; `--store` writes that file instead, and
+`python docs/performance.py` makes the page from it.
 `--quick` has the same names for tiny sizes, so that it takes a baseline of its own: `--baseline`.
 """
 
@@ -23,14 +24,14 @@ import torch
 
 from benchmarks.speed.actions import mini_actions, published_actions
 from benchmarks.speed.baseline import losses, merged, stored_ratios
-from benchmarks.speed.measure import Action, Machine, Row, measure
+from benchmarks.speed.measure import Action, Machine, Row, judged, measure
 from benchmarks.speed.ops import op_actions
 
 BASELINE = Path(__file__).with_name("baseline.json")
 GROUPS = {"published": published_actions, "mini": mini_actions, "ops": op_actions}
 COLUMNS = (
     f"{'':62s}{'ratio':>6s}{'reference':>11s}{'ours':>9s}{'wall':>9s}{'a result':>11s}"
-    f"{'of peak':>9s}{'memory, MB':>15s}"
+    f"{'memory, MB':>15s}"
 )
 
 
@@ -44,6 +45,8 @@ def main(arguments: list[str] | None = None) -> int:
     for action in chosen(options):
         rows.append(measure(action, machine, options.pairs))
         print(line(rows[-1]), flush=True)
+    rows = judged(rows, machine)
+    print("\n".join(shares(rows)))
     found = {"machine": machine.describe(), "rows": [row.to_json() for row in rows]}
     print(json.dumps(found["machine"]))
     if options.json:
@@ -85,13 +88,19 @@ def chosen(options: Any) -> Iterator[Action]:
 
 def line(row: Row) -> str:
     """Return a row of the table."""
-    share = "" if row.share_of_peak is None else f"{row.share_of_peak:.0%}"
     sizes = [row.reference_peak_mb, row.ours_peak_mb]
     memory = " / ".join("?" if size is None else f"{size:.0f}" for size in sizes)
     return (
         f"{row.name:62s}{row.ratio:6.2f}{row.reference_cpu_s:9.3f} s{row.ours_cpu_s:7.3f} s"
-        f"{row.ours_wall_s:7.3f} s{row.ours_ms_per_result:8.1f} ms{share:>9s}{memory:>15s}"
+        f"{row.ours_wall_s:7.3f} s{row.ours_ms_per_result:8.1f} ms{memory:>15s}"
     )
+
+
+def shares(rows: list[Row]) -> Iterator[str]:
+    """Yield what of the library's peak the reference's arithmetic would be in our seconds."""
+    for row in rows:
+        if row.share_of_peak is not None:
+            yield f"{row.name:62s}{row.share_of_peak:6.0%} of the library's peak"
 
 
 def told_losses(rows: list[Row], path: Path) -> int:

@@ -4,8 +4,8 @@ import gc
 import os
 import platform
 import statistics
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +55,8 @@ class Row:
     gflop: float
     """Products and sums of the reference's convolutions and matrix products, in 1e9."""
     share_of_peak: float | None
-    """What of the measured peak this arithmetic would be in our seconds. Above 1 is possible:
-    Winograd's convolution needs fewer products."""
+    """What of the run's peak this arithmetic would be in our seconds; None before the run's end.
+    Above 1 is possible: Winograd's convolution needs fewer products."""
     reference_peak_mb: float | None
     ours_peak_mb: float | None
     """Memory at its highest above what was held before; None where the machine does not tell."""
@@ -147,7 +147,6 @@ def measure(action: Action, machine: Machine, pairs: int) -> Row:
     cpu = [statistics.median(each[0] for each in side) for side in (reference, ours)]
     wall = [statistics.median(each[1] for each in side) for side in (reference, ours)]
     gflop = counter.get_total_flops() * (action.units if action.single else 1) / 1e9
-    seconds = (cpu, wall)[clock][1]
     return Row(
         name=action.name,
         ratio=statistics.median(pair[0][clock] / pair[1][clock] for pair in times),
@@ -157,10 +156,19 @@ def measure(action: Action, machine: Machine, pairs: int) -> Row:
         ours_wall_s=wall[1],
         ours_ms_per_result=1000 * wall[1] / action.units,
         gflop=gflop,
-        share_of_peak=gflop / seconds / machine.peak_gflops if gflop else None,
+        share_of_peak=None,
         reference_peak_mb=reference_mb,
         ours_peak_mb=ours_mb,
     )
+
+
+def judged(rows: Iterable[Row], machine: Machine) -> list[Row]:
+    """Return the rows of a run with their shares of its peak, which is known at its end."""
+    return [
+        replace(row, share_of_peak=row.gflop / seconds / machine.peak_gflops) if row.gflop else row
+        for row in rows
+        for seconds in [row.ours_wall_s if machine.cuda else row.ours_cpu_s]
+    ]
 
 
 def _status_kb(key: str) -> int:

@@ -46,6 +46,16 @@ def test_arithmetic_is_that_of_the_reference(found):
     assert rows[f"{name} and backward"] > 1.9 * rows[name]
 
 
+def test_all_rows_are_judged_by_the_peak_of_the_whole_run(found):
+    """The peak is what the probes between all pairs found, not those until a row was measured."""
+    peak = found["machine"]["peak_gflops"]
+    rows = [row for row in found["rows"] if row["gflop"]]
+    assert len(rows) > 10
+    for row in rows:
+        share = row["gflop"] / row["ours_cpu_s"] / peak
+        assert row["share_of_peak"] == pytest.approx(share, rel=0.01)
+
+
 def test_a_run_that_lost_speed_says_so_and_fails(tmp_path, capsys):
     path = tmp_path / "before.json"
     assert bench.main([*ONE, "--baseline", str(path), "--store"]) == 0
