@@ -8,7 +8,8 @@
 #   benchmarks/gpu_check.sh FOLDER --dry-run  on a CPU, small: shows that every part starts and ends
 #
 # Writes FOLDER/gpu_check.json and each part's log. A part that fails or takes too long is named there
-# and in the last lines, the others go on, and the script ends with 1.
+# and in the last lines, the others go on, and the script ends with 1. A part that is left out is named
+# there with its reason, and fails nothing.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 folder=${1:?"usage: benchmarks/gpu_check.sh FOLDER [--dry-run]"}
@@ -36,17 +37,25 @@ part() {
   echo "$name: exit $code after $((SECONDS - begin)) s"
 }
 
-rm -f "$folder"/*.end "$folder"/*.json
+# leave_out NAME REASON: a part that this machine cannot run.
+leave_out() {
+  echo "$2" >"$folder/$1.left_out"
+  echo "$1: left out, $2"
+}
+
+rm -f "$folder"/*.end "$folder"/*.left_out "$folder"/*.json
 part imports 60 "$python" -m benchmarks.bare_imports
 part tests 150 ${interpreter[@]+"${interpreter[@]}"} "$python" -m pytest -q -m gpu "${kernels[@]}" -p no:cacheprovider
 part kernels 60 "$python" -m benchmarks.bm_kernels --device "$device" --family "$family" \
   --json "$folder/kernels.json"
 part rates 150 "$python" -m benchmarks.bm_rates --device "$device" --family "$family" \
   ${quick[@]+"${quick[@]}"} --json "$folder/rates.json"
-if command -v compute-sanitizer >/dev/null && [ "$device" = cuda ]; then
+if [ "$device" != cuda ]; then
+  leave_out sanitizer "a dry run has no GPU"
+elif ! command -v compute-sanitizer >/dev/null; then
+  leave_out sanitizer "there is no compute-sanitizer on this machine"
+else
   part sanitizer 50 compute-sanitizer --error-exitcode 9 "$python" -m pytest -q -x -m gpu \
     "${sanitized[@]}" -p no:cacheprovider
-else
-  echo "sanitizer: left out, there is no compute-sanitizer or no GPU"
 fi
 exec "$python" -m benchmarks.gpu_report "$folder"

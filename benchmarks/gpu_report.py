@@ -27,7 +27,10 @@ def main() -> None:
 
 
 def gather(folder: Path) -> dict[str, Any]:
-    """Return all parts that ended in a folder, and the figures of those that wrote some."""
+    """Return all parts that ended in a folder, and the figures of those that wrote some.
+
+    Parts that were left out are among them, with their reason; they are no failure.
+    """
     parts = {path.stem: part(path) for path in sorted(folder.glob("*.end"))}
     figures = {
         path.stem: json.loads(path.read_text())
@@ -35,6 +38,8 @@ def gather(folder: Path) -> dict[str, Any]:
         if path.stem in parts
     }
     ok = bool(parts) and all(each["ended"] == "well" for each in parts.values())
+    for path in sorted(folder.glob("*.left_out")):
+        parts[path.stem] = {"ended": "left out", "reason": path.read_text().strip()}
     return {"ok": ok, "parts": parts, **figures}
 
 

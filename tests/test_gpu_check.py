@@ -1,10 +1,13 @@
 """The report of `benchmarks/gpu_check.sh`: a part that failed, hung or tested nothing is told."""
 
 import json
+import os
+import subprocess
 
 import pytest
 
 from benchmarks.gpu_report import gather
+from tests.conftest import REPOSITORY
 
 PASSED = "== 31 passed, 2 skipped in 40.1s =="
 
@@ -47,4 +50,19 @@ def test_a_part_that_did_not_do_its_work_fails_the_check(tmp_path, end, log, end
 
 
 def test_a_check_without_parts_is_none(tmp_path):
+    assert not gather(tmp_path)["ok"]
+
+
+def test_a_part_that_the_machine_cannot_run_is_told_and_fails_nothing(tmp_path):
+    script = [REPOSITORY / "benchmarks" / "gpu_check.sh", tmp_path, "--dry-run"]
+    surroundings = {**os.environ, "PYTHON": "true"}  # all parts that run end well
+    subprocess.run(script, env=surroundings, check=True, capture_output=True)
+    report = gather(tmp_path)
+    assert report["ok"]
+    assert set(report["parts"]) == {"imports", "tests", "kernels", "rates", "sanitizer"}
+    assert report["parts"]["sanitizer"] == {"ended": "left out", "reason": "a dry run has no GPU"}
+
+
+def test_a_check_of_left_out_parts_is_none(tmp_path):
+    (tmp_path / "sanitizer.left_out").write_text("there is none")
     assert not gather(tmp_path)["ok"]
