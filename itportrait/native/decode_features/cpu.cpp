@@ -4,10 +4,10 @@
 #include <cstdint>
 #include <cstring>
 #include <mutex>
-#include <thread>
 #include <vector>
 
 #include "../lanes.h"
+#include "../threads.h"
 
 using namespace lanes;
 
@@ -65,16 +65,7 @@ void put(const Vector* lanes, int64_t count, int64_t width, float* rows) {
     for (int64_t k = 0; k < width; ++k) rows[l * width + k] = in[k * LANES + l];
 }
 
-template <typename Work>
-void parallel(int64_t points, int64_t threads, Work work) {
-  const int64_t blocks = (points + LANES - 1) / LANES;
-  if (threads > blocks) threads = blocks;
-  if (threads <= 1) return work(int64_t(0), blocks);
-  std::vector<std::thread> pool;
-  for (int64_t t = 0; t < threads; ++t)
-    pool.emplace_back([=] { work(blocks * t / threads, blocks * (t + 1) / threads); });
-  for (auto& thread : pool) thread.join();
-}
+int64_t blocks_of(int64_t points) { return (points + LANES - 1) / LANES; }
 
 int64_t lanes_of(int64_t block, int64_t points) {
   const int64_t left = points - block * LANES;
@@ -117,7 +108,7 @@ extern "C" void decode_features_forward(const float* features, const float* weig
                                         const float* bias2, float* sigma, float* color,
                                         int64_t points, int64_t channels, int64_t hidden,
                                         int64_t outputs, int64_t threads) {
-  parallel(points, threads, [=](int64_t begin, int64_t end) {
+  sharing::parallel(blocks_of(points), threads, [=](int64_t begin, int64_t end, int64_t) {
     Vectors in(channels), mid(hidden), out(outputs);
     for (int64_t block = begin; block < end; ++block) {
       const int64_t first = block * LANES, count = lanes_of(block, points);
@@ -141,7 +132,7 @@ extern "C" void decode_features_backward(
   (void)bias2;
   const Sizes sizes{points, channels, hidden, outputs};
   std::mutex lock;
-  parallel(points, threads, [&, sizes](int64_t begin, int64_t end) {
+  sharing::parallel(blocks_of(points), threads, [&, sizes](int64_t begin, int64_t end, int64_t) {
     Vectors ins(GROUP * channels), mids(GROUP * hidden), outs(GROUP * outputs);
     Vectors backs(GROUP * hidden), slope(hidden), shade(outputs), result(channels);
     Sums sums(sizes);

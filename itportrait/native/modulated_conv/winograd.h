@@ -9,10 +9,13 @@
 #include <sys/mman.h>
 
 #include <cstdint>
-#include <thread>
 #include <vector>
 
+#include "../threads.h"
+
 namespace winograd {
+
+using sharing::parallel;
 
 constexpr int64_t LANES = 16;
 constexpr int64_t ROWS = 12;         // tiles whose sums are in registers at once
@@ -32,16 +35,6 @@ inline void expect_writes(float* memory, int64_t count) {
   const uintptr_t end = reinterpret_cast<uintptr_t>(memory + count) / page * page;
   if (begin < end) madvise(reinterpret_cast<void*>(begin), end - begin, MADV_HUGEPAGE);
 #endif
-}
-
-template <typename Work>
-void parallel(int64_t count, int64_t threads, Work work) {
-  if (threads > count) threads = count;
-  if (threads <= 1) return work(int64_t(0), count, int64_t(0));
-  std::vector<std::thread> pool;
-  for (int64_t t = 0; t < threads; ++t)
-    pool.emplace_back([=] { work(count * t / threads, count * (t + 1) / threads, t); });
-  for (auto& thread : pool) thread.join();
 }
 
 // The four linear maps, along one dimension; `step` is the distance of neighbors in `in` and `out`.

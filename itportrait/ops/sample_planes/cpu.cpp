@@ -3,8 +3,10 @@
 
 #include <cmath>
 #include <cstdint>
-#include <thread>
-#include <vector>
+
+#include "../../native/threads.h"
+
+using sharing::parallel;
 
 namespace {
 
@@ -38,23 +40,13 @@ Corners find_corners(const Sizes& s, float x, float y) {
   return c;
 }
 
-template <typename Work>
-void parallel(int64_t count, int64_t threads, Work work) {
-  if (threads > count) threads = count;
-  if (threads <= 1) return work(int64_t(0), count);
-  std::vector<std::thread> pool;
-  for (int64_t t = 0; t < threads; ++t)
-    pool.emplace_back([=] { work(count * t / threads, count * (t + 1) / threads); });
-  for (auto& thread : pool) thread.join();
-}
-
 // FIXED > 0 is the number of channels, known to the compiler; 0 reads it from the sizes.
 template <int FIXED>
 void forward(const float* texels, const float* points, float* out, const Sizes s,
              const int64_t* axes, int64_t threads) {
   const int64_t channels = FIXED ? FIXED : s.channels;
   const int64_t image = s.height * s.width * 3 * channels;
-  parallel(s.batch * s.points, threads, [=](int64_t begin, int64_t end) {
+  parallel(s.batch * s.points, threads, [=](int64_t begin, int64_t end, int64_t) {
     for (int64_t m = begin; m < end; ++m) {
       const float* base = texels + (m / s.points) * image;
       float* __restrict target = out + m * channels;
@@ -79,7 +71,7 @@ void backward_texels(const float* points, const float* grad, float* grad_texels,
                      const int64_t* axes, int64_t threads) {
   const int64_t channels = FIXED ? FIXED : s.channels;
   const int64_t image = s.height * s.width * 3 * channels;
-  parallel(s.batch * 3, threads, [=](int64_t begin, int64_t end) {
+  parallel(s.batch * 3, threads, [=](int64_t begin, int64_t end, int64_t) {
     for (int64_t unit = begin; unit < end; ++unit) {
       const int64_t n = unit / 3, p = unit % 3;
       float* base = grad_texels + n * image + p * channels;
@@ -103,7 +95,7 @@ void backward_points(const float* texels, const float* points, const float* grad
                      float* grad_points, const Sizes s, const int64_t* axes, int64_t threads) {
   const int64_t channels = FIXED ? FIXED : s.channels;
   const int64_t image = s.height * s.width * 3 * channels;
-  parallel(s.batch * s.points, threads, [=](int64_t begin, int64_t end) {
+  parallel(s.batch * s.points, threads, [=](int64_t begin, int64_t end, int64_t) {
     for (int64_t m = begin; m < end; ++m) {
       const float* base = texels + (m / s.points) * image;
       const float* __restrict g = grad + m * channels;
