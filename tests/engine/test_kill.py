@@ -41,7 +41,7 @@ def job(photos, tmp_path, ray_cluster):
 
 
 def markers(output) -> int:
-    return len(list(output.rglob("_commits/*.json")))
+    return len(list(output.rglob("_commits/**/*.json")))
 
 
 def run_to_the_end(process) -> dict:

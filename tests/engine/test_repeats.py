@@ -141,7 +141,7 @@ def test_killed_drivers_leave_the_same_bytes_as_a_run_in_peace(ray_cluster, fold
     for kill_at in (5, 9, None):
         process = subprocess.Popen(command, cwd=REPOSITORY, start_new_session=True)
         while kill_at and process.poll() is None:
-            if len(list(wild.rglob("_commits/*.json"))) >= kill_at:
+            if len(list(wild.rglob("_commits/**/*.json"))) >= kill_at:
                 os.killpg(process.pid, signal.SIGKILL)
                 break
             time.sleep(0.01)

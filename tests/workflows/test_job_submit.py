@@ -96,7 +96,7 @@ def wait_for_end(cluster, client, name: str, *, timeout_s: float = 300) -> JobSt
 
 def commits(place) -> dict[str, bytes]:
     """Return the marker of every committed shard of every stage."""
-    return {str(path): path.read_bytes() for path in (place / "out").rglob("_commits/*.json")}
+    return {str(path): path.read_bytes() for path in (place / "out").rglob("_commits/**/*.json")}
 
 
 @pytest.mark.slow
