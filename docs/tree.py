@@ -9,7 +9,7 @@ from drawing import PICTURE, ROOT, drawing, layers
 README = ROOT / "README.md"
 HEADING = "## The tree\n"
 OTHERS = {
-    "workflows/": "The jobs: order and resources only",
+    "workflows/": "The jobs as files, for `ray job submit`; what makes the embedded models",
     "configs/": "Recipes: the demo, a bank of six domains, EG3D weights",
     "cluster/": "Image, KubeRay, timers, local stack, dashboards: cluster/README.md",
     "tests/": "Mirrors itportrait/; real Ray, MLflow and Parquet",

@@ -46,7 +46,9 @@ from pathlib import Path
 
 import itportrait
 
-left_out = {"on_ray"} if importlib.util.find_spec("triton") else {"on_ray", "kernels"}
+left_out = {"on_ray", "programs"}
+if not importlib.util.find_spec("triton"):
+    left_out.add("kernels")
 root = Path(itportrait.__file__).parent
 for path in sorted(root.rglob("*.py")):
     parts = path.relative_to(root.parent).with_suffix("").parts

@@ -115,7 +115,7 @@ def test_cronjob_forbids_two_at_once_and_names_its_submission_by_the_day():
 @pytest.mark.parametrize("name", ["cronjob-bank.yaml", "rayjob-bank.yaml", "raycronjob-bank.yaml"])
 def test_jobs_call_the_workflow_with_options_that_it_has(name):
     text = (KUBERAY / name).read_text()
-    workflow = (ROOT / "workflows" / "build_style_bank.py").read_text()
+    workflow = (ROOT / "itportrait/programs/build_style_bank.py").read_text()
     options = set(re.findall(r"(?<=\s)--(?:config|bank|date|address|if-busy|set)\b", text))
     assert {"--config", "--bank", "--address"} <= options
     for option in options:

@@ -1,0 +1,1 @@
+"""The jobs: order and resources only; files of `workflows/` start them one by one."""
