@@ -14,6 +14,7 @@ from itportrait.config import Settings, merge
 from itportrait.configuration.layers import LayeredSettings
 from itportrait.configuration.laying import lay
 from itportrait.configuration.places import refuse_temporary
+from itportrait.configuration.shipped import find_config
 from itportrait.configuration.yaml_files import read_mapping
 from itportrait.errors import InvalidArgumentError, UnknownNameError
 from itportrait.invert.config import InvertConfig
@@ -222,15 +223,17 @@ def load_comparison(
     """Read a comparison; relative reference pictures are taken from its folder.
 
     Args:
-        path: YAML file or URI. Its `defaults` lie under every domain.
+        path: YAML file or URI, or the name of a shipped one. Its `defaults` lie under every domain.
         overrides: dotted `key=value` items; one counts in place of the option of its key.
         output: from the command line; empty leaves it to the file.
 
     Raises:
+        UnknownNameError: no configuration of that name comes with the package.
         NoInputError: there is no such file, or the base's settings cannot be read.
         InvalidArgumentError: names every offending key; or the output is missing, or a place would
             be lost with the job.
     """
+    path = find_config(path)
     layers = lay(
         ComparisonConfig,
         read_mapping(path),

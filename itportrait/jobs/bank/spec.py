@@ -14,6 +14,7 @@ from itportrait.bundle.places import MINI
 from itportrait.config import merge
 from itportrait.configuration.layers import LayeredSettings, Layers
 from itportrait.configuration.laying import lay
+from itportrait.configuration.shipped import find_config
 from itportrait.errors import InvalidArgumentError, UnknownNameError
 from itportrait.evaluate import EvaluationProbeConfig
 from itportrait.io import uris
@@ -101,16 +102,17 @@ def load_bank_spec(path: str | Path, overrides: list[str] | None = None) -> Bank
     """Read a specification; relative paths in it are taken from its own folder.
 
     Args:
-        path: file or URI.
+        path: file or URI, or the name of a shipped one.
         overrides: `key.subkey=value` items, such as `defaults.steps=40` or
             `domains.bronze.prompt="a bronze bust"`. A relative `base` among them is taken from the
             working folder.
 
     Raises:
         SpecError: all problems at once, each with its line.
-        NoInputError: there is no such file.
+        UnknownNameError: no configuration of that name comes with the package.
+        InvalidArgumentError: there is no such file.
     """
-    source = str(path)
+    source = find_config(str(path))
     try:
         text = uris.read_bytes(source, most=MOST_BYTES + 1).decode()
     except (OSError, UnicodeDecodeError) as error:

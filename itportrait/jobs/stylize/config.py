@@ -15,6 +15,7 @@ from itportrait.config import Settings, merge
 from itportrait.configuration.layers import LayeredSettings
 from itportrait.configuration.laying import lay
 from itportrait.configuration.places import refuse_temporary
+from itportrait.configuration.shipped import find_config
 from itportrait.configuration.yaml_files import read_mapping
 from itportrait.engine.config import ResourcesConfig
 from itportrait.errors import InvalidArgumentError, ItportraitError, UnknownNameError
@@ -287,7 +288,8 @@ def load_job(
     """Read a job's configuration, and lay it over the settings that come with its bundle.
 
     Args:
-        path: YAML file or URI; None: defaults. Relative references are taken from its folder.
+        path: YAML file or URI, or the name of a shipped one; None: defaults. Relative references
+            are taken from its folder.
         overrides: dotted `key=value` items; one counts in place of what is `given`.
         domains: names to take, in this order: those that the file specifies, others by name from
             the bank; None takes all of the file.
@@ -296,10 +298,12 @@ def load_job(
             the file.
 
     Raises:
+        UnknownNameError: no configuration of that name comes with the package.
         NoInputError: there is no such file, or the bundle's settings cannot be read.
         InvalidArgumentError: names every offending key; or input or output are missing, or a place
             would be lost with the job.
     """
+    path = find_config(path) if path else None
     layers = lay(
         JobConfig,
         read_mapping(path) if path else {},
