@@ -20,9 +20,7 @@ $(STAMP): pyproject.toml
 	touch $@
 
 demo: $(STAMP)  ## stylize the demo portraits: open runs/demo/gallery/index.html afterwards
-	$(BIN)/itportrait demo-inputs "$(RUNS_DIR)/demo-inputs"
-	$(BIN)/python workflows/stylize_dataset.py --config configs/demo.yaml \
-		--input "$(RUNS_DIR)/demo-inputs/photos" --output "$(RUNS_DIR)/demo" --bank "$(RUNS_DIR)/bank"
+	ITPORTRAIT_RUNS="$(RUNS_DIR)" $(BIN)/itportrait demo
 
 test: $(STAMP)  ## the test suite without the slow tests, in two processes
 	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadgroup

@@ -7,7 +7,9 @@ def main() -> None:
     """Run the command line."""
     end_quietly()
     from itportrait.cli import app
+    from itportrait.programs.commands import add_jobs
 
+    add_jobs(app)
     app()
 
 

@@ -93,12 +93,8 @@ def test_names_are_completed(bank, tmp_path):
 
 
 def test_former_names_of_options_still_work_and_say_so(tmp_path):
-    from itportrait.programs import build_style_bank
-
     done = call("import-eg3d", f"{tmp_path}/none.pkl", "--out", f"{tmp_path}/new", code=2)
     assert done.count("note: --out is called --output now") == 1
-    args = build_style_bank.parse(["--spec", "a.yaml", "--bank", "b"])
-    assert (args.config, args.bank) == ("a.yaml", "b")
 
 
 def test_no_advice_names_a_former_option():

@@ -13,7 +13,13 @@ if __name__ == "__main__":  # before the imports, which take seconds
 
 import sys
 
-from itportrait.programs.build_style_bank import main
+from itportrait.programs.commands import build_bank, run_alone
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command `itportrait build-bank` and return its exit code."""
+    return run_alone(build_bank, arguments)
+
 
 if __name__ == "__main__":
     sys.exit(main())

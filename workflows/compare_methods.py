@@ -17,7 +17,13 @@ if __name__ == "__main__":  # before the imports, which take seconds
 
 import sys
 
-from itportrait.programs.compare_methods import main
+from itportrait.programs.commands import compare, run_alone
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command `itportrait compare` and return its exit code."""
+    return run_alone(compare, arguments)
+
 
 if __name__ == "__main__":
     sys.exit(main())

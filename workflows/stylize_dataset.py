@@ -19,7 +19,13 @@ if __name__ == "__main__":  # before the imports, which take seconds
 
 import sys
 
-from itportrait.programs.stylize_dataset import main
+from itportrait.programs.commands import run_alone, stylize_dataset
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command `itportrait stylize-dataset` and return its exit code."""
+    return run_alone(stylize_dataset, arguments)
+
 
 if __name__ == "__main__":
     sys.exit(main())

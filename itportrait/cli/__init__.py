@@ -16,7 +16,7 @@ from itportrait.text import show_any_text
 app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    help="Portrait photos into 3D-consistent stylized portraits. Jobs on a cluster: workflows/.",
+    help="Portrait photos into 3D-consistent stylized portraits; start with `itportrait demo`.",
 )
 bank_app = typer.Typer(no_args_is_help=True, help="Look at a style bank and choose its champions.")
 

@@ -1,4 +1,4 @@
-"""`python -m itportrait.cli`: the same as the command `itportrait`."""
+"""`python -m itportrait.cli`: the command `itportrait` without its jobs, which need Ray."""
 
 from itportrait.cli import app
 

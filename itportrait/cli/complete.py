@@ -4,7 +4,9 @@ A name that cannot be looked up, because the bank is away for instance, is not o
 never fails.
 """
 
+import os
 from collections.abc import Iterable
+from glob import escape, glob
 from typing import Any
 
 import typer
@@ -17,13 +19,25 @@ def methods(incomplete: str) -> list[str]:
     return _beginning(METHODS.names(), incomplete)
 
 
+def configs(incomplete: str) -> list[str]:
+    """Return the shipped configurations whose names begin so, and the files and folders."""
+    from itportrait.configuration.shipped import shipped_names
+
+    found = [path + "/" * os.path.isdir(path) for path in glob(f"{escape(incomplete)}*")]
+    return [*_beginning(shipped_names(), incomplete), *sorted(found)]
+
+
 def domains(context: typer.Context, incomplete: str) -> list[str]:
-    """Return the domains of the call's bank, and those that come with the models.
+    """Return the domains of the call's bank and configuration, and those that come with the models.
 
     Of a list, `a,b`, the last name is completed.
     """
-    given, comma, last = incomplete.rpartition(",")
-    return [given + comma + name for name in _beginning(_domains(context.params), last)]
+    return _last_of_list(_domains(context.params), incomplete)
+
+
+def demo_domains(incomplete: str) -> list[str]:
+    """Return the domains of the demo; of a list, `a,b`, the last name is completed."""
+    return _last_of_list(sorted(_configured("demo")), incomplete)
 
 
 def versions(context: typer.Context, incomplete: str) -> list[str]:
@@ -41,14 +55,32 @@ def _domains(params: dict[str, Any]) -> list[str]:
     from itportrait.bank.store import Bank
     from itportrait.jobs.ready_made import ready_made_bank
 
+    found = _configured(params.get("config"))
     place = params.get("bank") or f"{params.get('output') or params.get('out') or '.'}/bank"
     try:
-        found = set(Bank(place).index()["domains"])
+        found |= set(Bank(place).index()["domains"])
         if "out" in params or "output" in params:  # commands that also take ready-made ones
             found |= set(ready_made_bank(params.get("bundle") or "mini").domains())
     except Exception:  # a shell shows no error while somebody types
-        return []
+        return sorted(found)
     return sorted(found)
+
+
+def _configured(config: str | None) -> set[str]:
+    """Return the domains that a configuration names or specifies."""
+    from itportrait.configuration.shipped import find_config
+    from itportrait.configuration.yaml_files import read_mapping
+
+    try:
+        named = read_mapping(find_config(config))["domains"] if config else ()
+        return {item if isinstance(item, str) else item["name"] for item in named}
+    except Exception:  # a shell shows no error while somebody types
+        return set()
+
+
+def _last_of_list(names: Iterable[str], incomplete: str) -> list[str]:
+    given, comma, last = incomplete.rpartition(",")
+    return [given + comma + name for name in _beginning(names, last)]
 
 
 def _beginning(names: Iterable[str], incomplete: str) -> list[str]:

@@ -1,6 +1,5 @@
 """Options and words that several commands share: each means the same wherever it stands."""
 
-import argparse
 import json
 import sys
 from collections.abc import Sequence
@@ -8,9 +7,16 @@ from typing import Annotated, Any
 
 import typer
 
+from itportrait.cli import complete
 from itportrait.errors import InvalidArgumentError
 
-Config = Annotated[str, typer.Option(help="YAML of a job, such as configs/demo.yaml.")]
+Config = Annotated[
+    str,
+    typer.Option(
+        help="YAML of a job, or the name of a shipped one, such as demo.",
+        autocompletion=complete.configs,
+    ),
+]
 Set = Annotated[
     list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Such as align.size=256")
 ]
@@ -43,7 +49,9 @@ def output_of(out: str, output: str) -> str:
     return out or output
 
 
-def former(name: str, value: str, now: str, present: str) -> str:
+def former(
+    name: str, value: str, now: str, present: str, *, expected: str = "a folder or URI"
+) -> str:
     """Return an option's value, given under its former name or under its present one.
 
     Args:
@@ -51,14 +59,15 @@ def former(name: str, value: str, now: str, present: str) -> str:
         value: given under it.
         now: the present name.
         present: given under that.
+        expected: what it must be.
 
     Raises:
         InvalidArgumentError: neither is given.
     """
     if value:
-        note_former(name, now)
+        print(f"note: {name} is called {now} now", file=sys.stderr)
     if not (present or value):
-        raise InvalidArgumentError(now, expected="a folder or URI", actual="nothing")
+        raise InvalidArgumentError(now, expected=expected, actual="nothing")
     return present or value
 
 
@@ -71,35 +80,6 @@ def with_key(overrides: Sequence[str], key: str, value: str) -> list[str]:
         value: of the option; "" where it was not given.
     """
     return [*([f"{key}={json.dumps(value)}"] if value else []), *overrides]
-
-
-def note_former(name: str, now: str) -> None:
-    """Say on standard error that an option has another name now."""
-    print(f"note: {name} is called {now} now", file=sys.stderr)
-
-
-class FormerOption(argparse.Action):
-    """The former name of an option of a workflow: it still works, and says what is its name now.
-
-    Args:
-        now: the present name.
-        options: of `argparse.Action`.
-    """
-
-    def __init__(self, *args: Any, now: str, **options: Any) -> None:
-        self.now = now
-        super().__init__(*args, **{**options, "help": argparse.SUPPRESS})
-
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: argparse.Namespace,
-        values: str | Sequence[Any] | None,
-        option_string: str | None = None,
-    ) -> None:
-        """Take the value."""
-        note_former(str(option_string), self.now)
-        setattr(namespace, self.dest, values)
 
 
 def device_of(name: str) -> str:

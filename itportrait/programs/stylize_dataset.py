@@ -1,18 +1,5 @@
-"""The main job: photos -> aligned -> inverted -> stylized in every domain, and none lost.
+"""The main job: photos -> aligned -> inverted -> stylized in every domain, and none lost."""
 
-    python workflows/stylize_dataset.py --config configs/demo.yaml
-    python workflows/stylize_dataset.py --config configs/ffhq512.yaml \
-        --input s3://bucket/photos --output s3://bucket/out --bank s3://bucket/bank \
-        --domains bronze,zombie --set ingest.shard_size=256
-
-Run it again and it goes on where it was: what is committed is not computed again. Bad inputs are
-rows with their reason, not errors.
-
-Exit codes: 0 done; 1 a domain could not be adapted; 2 the call, the configuration or the storage is
-wrong; 75 another job holds the output; 130 stopped by Ctrl-C.
-"""
-
-import argparse
 import sys
 from contextlib import ExitStack
 
@@ -21,7 +8,7 @@ from itportrait.engine.progress import Progress
 from itportrait.errors import ItportraitError
 from itportrait.io import uris
 from itportrait.io.lease import Lease
-from itportrait.jobs.endings import EXIT_FAILED, run_job, sentence
+from itportrait.jobs.endings import EXIT_FAILED, sentence
 from itportrait.jobs.stylize.config import JobConfig, load_job
 from itportrait.jobs.stylize.domains import check_domains
 from itportrait.jobs.stylize.job import StylizeJob
@@ -31,49 +18,43 @@ from itportrait.jobs.stylize.summary import print_summary
 from itportrait.on_ray.backend import RayBackend
 from itportrait.on_ray.session import ray_session, stop_on_sigterm
 from itportrait.on_ray.shared_places import check_shared
+from itportrait.programs.calls import StylizeCall
 from itportrait.stages.shards import started
 from itportrait.terminal import Working, make_console
 
 
-def main(arguments: list[str] | None = None) -> int:
-    """Run one job and return its exit code."""
-    args = parse(arguments)
-    return run_job(lambda: start(args))
-
-
-def start(args: argparse.Namespace) -> int:
-    """Configuration -> Ray -> the job, run or only planned."""
+def run(call: StylizeCall) -> int:
+    """Configuration -> Ray -> the job, worked through or only planned."""
     config = load_job(
-        args.config,
-        with_key(args.set, "tracking.uri", args.mlflow),
-        domains=args.domains,
-        input=args.input,
-        output=args.output,
-        bank=args.bank,
-        bundle=args.bundle,
+        call.config,
+        with_key(call.set_, "tracking.uri", call.mlflow),
+        domains=call.domains,
+        input=call.input,
+        output=call.output,
+        bank=call.bank,
+        bundle=call.bundle,
     )
     check_domains(config)
     with stop_on_sigterm(), ExitStack() as session:
         with Working("starting Ray") as working:
-            session.enter_context(ray_session(args.address, num_cpus=config.resources.num_cpus))
+            session.enter_context(ray_session(call.address, num_cpus=config.resources.num_cpus))
             working.now("looking at models and domains")
-            job = prepare(config, args)
+            job = prepare(config, call)
             for line in job.said_before():
                 working.line(line)
-        return show_plan(job) if args.dry_run else run(job)
+        return show_plan(job) if call.dry_run else work(job)
 
 
-def prepare(config: JobConfig, args: argparse.Namespace) -> StylizeJob:
+def prepare(config: JobConfig, call: StylizeCall) -> StylizeJob:
     """Places that all nodes see -> the models' id -> the domains, each found or looked at."""
-    if not args.dry_run:  # which writes nothing
+    if not call.dry_run:  # which writes nothing
         check_shared(config.places())
     backend = RayBackend()
     model_id = known_model_id(config, backend.executor())
-    retry_failed = args.retry == "failed"
-    return StylizeJob(config, model_id, backend, retry_failed=retry_failed, strict=args.strict)
+    return StylizeJob(config, model_id, backend, retry_failed=call.retry_failed, strict=call.strict)
 
 
-def run(job: StylizeJob) -> int:
+def work(job: StylizeJob) -> int:
     """List -> shards -> align, invert, stylize -> gallery, files -> report -> tables."""
     settings = job.config.resources
     lease = Lease(
@@ -118,22 +99,3 @@ def show_plan(job: StylizeJob) -> int:
         if domain.recipe is None:
             console.print(f"domain {domain.name}: not in the bank; first of all: {domain.doing}")
     return 0
-
-
-def parse(arguments: list[str] | None) -> argparse.Namespace:
-    """Read the command line."""
-    parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
-    add = parser.add_argument
-    add("--config", required=True, help="YAML of the job: configs/demo.yaml")
-    add("--input", default="", help="folder, glob, list, table or tar shards of photos")
-    add("--output", default="", help="folder or URI to write; a later run goes on there")
-    add("--bank", default="", help="style bank: adapters are taken from it and published to it")
-    add("--domains", type=lambda text: text.split(","), default=None, help="only these: a,b")
-    add("--bundle", default="", help="base model: mini, a folder or a URI")
-    add("--mlflow", default="", help="tracking URI, or none; absent: tracking.uri")
-    add("--set", action="append", default=[], metavar="KEY=VALUE", help="ingest.shard_size=4")
-    add("--address", default=None, help="Ray: auto, host:port; absent: embedded")
-    add("--dry-run", action="store_true", help="print what would be done")
-    add("--strict", action="store_true", help="refuse domains of which there is a warning")
-    add("--retry", choices=("failed",), default=None, help="compute failed records again")
-    return parser.parse_args(arguments)
