@@ -251,12 +251,9 @@ class Stylizer:
             UnknownNameError: no such domain.
             NonFiniteRenderError: the style gave a depth that is not finite.
         """
-        bound = self.bind(record, domain, fitted=fitted)
-        rendering = bound.render(bound.codes.cameras, super_resolve=False)
-        depth = rendering.image_depth.masked_fill(rendering.image_alpha < 0.5, 0)[0, 0].float()
-        if not bool(torch.isfinite(depth).all()):
-            raise NonFiniteRenderError(f"domain {domain!r} renders depths not finite")
-        return depth.cpu().numpy()
+        rendering, _ = self._own_view(record, domain, fitted)
+        depth = rendering.image_depth.masked_fill(rendering.image_alpha < 0.5, 0)
+        return _finite_map(depth, f"domain {domain!r} renders depths not finite")
 
     @torch.no_grad()
     def head_mask(
@@ -277,17 +274,22 @@ class Stylizer:
             UnknownNameError: no such domain.
             NonFiniteRenderError: the style gave a depth or an alpha that is not finite.
         """
-        bound = self.bind(record, domain, fitted=fitted)
-        rendering = bound.render(bound.codes.cameras, super_resolve=False)
+        rendering, cameras = self._own_view(record, domain, fitted)
         # Cameras that are given with photos stand nearer or further away than the family's.
-        position = unpack_camera(bound.codes.cameras)[0][:, :3, 3]
+        position = unpack_camera(cameras)[0][:, :3, 3]
         distance = position.square().sum(1).sqrt().view(-1, 1, 1, 1)
         behind = (rendering.image_depth - distance) / self.bundle.orbit.head_scale
         near = ((_WALL - behind) / (_WALL - _BACK_OF_HEAD)).clamp(0, 1)
-        mask = (rendering.image_alpha * near)[0, 0].float()
-        if not bool(torch.isfinite(mask).all()):
-            raise NonFiniteRenderError(f"domain {domain!r} renders a head that is not finite")
-        return mask.cpu().numpy()
+        mask = rendering.image_alpha * near
+        return _finite_map(mask, f"domain {domain!r} renders a head that is not finite")
+
+    def _own_view(
+        self, record: InvertedRecord, domain: str | None, fitted: bytes | None
+    ) -> tuple[Rendering, Tensor]:
+        """Render a portrait from its own camera as the rays see it; return that camera too."""
+        bound = self.bind(record, domain, fitted=fitted)
+        cameras = bound.codes.cameras
+        return bound.render(cameras, super_resolve=False), cameras
 
     def _batch(
         self, pairs: Sequence[Pair], domain: str, prepared: PreparedStyle
@@ -377,3 +379,15 @@ class Stylizer:
     def _row(self, record: InvertedRecord, domain: str, **values: Any) -> StylizedRecord:
         version = self.versions.get(domain, "local")
         return StylizedRecord(record_id=record.record_id, domain=domain, version=version, **values)
+
+
+def _finite_map(values: Tensor, fault: str) -> np.ndarray:
+    """Return the map `[H, W]` of the only picture of `[1, 1, H, W]` as float32.
+
+    Raises:
+        NonFiniteRenderError: it holds what is no number; says the fault.
+    """
+    plain = values[0, 0].float()
+    if not bool(torch.isfinite(plain).all()):
+        raise NonFiniteRenderError(fault)
+    return plain.cpu().numpy()
