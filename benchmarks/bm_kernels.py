@@ -9,17 +9,16 @@ in its line and the others go on.
 """
 
 import argparse
-import json
 import statistics
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from benchmarks.clock import Clock
+from benchmarks.parts import run_parts
 from benchmarks.random_models import GENERATORS
 from itportrait.generator import TriPlaneGenerator
 from itportrait.generator.volume import Volume
@@ -52,17 +51,7 @@ def main() -> None:
         "bias_act": lambda: activation(generator.image_resolution, machine),
         "upfirdn2d": lambda: upsampling(generator.image_resolution, machine),
     }
-    found: dict[str, Any] = {"torch": torch.__version__, "device": machine.name}
-    for name, part in parts.items():
-        try:
-            found[name] = part()
-        except Exception as error:  # the other ops are worth their time all the same
-            found[name] = f"failed: {error!r}"
-        print(json.dumps({name: found[name]}), flush=True)
-    if arguments.json:
-        Path(arguments.json).write_text(json.dumps(found, indent=1))
-    if any(isinstance(value, str) and value.startswith("failed") for value in found.values()):
-        raise SystemExit(1)
+    run_parts(parts, machine, arguments.json)
 
 
 def rays(generator: TriPlaneGenerator, machine: Clock) -> dict[str, Any]:

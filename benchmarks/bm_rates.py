@@ -11,11 +11,9 @@ Needs what the core layers import: neither Ray nor MLflow nor open_clip.
 """
 
 import argparse
-import json
 import statistics
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +21,7 @@ import torch
 
 from benchmarks.bm_steps import method_times
 from benchmarks.clock import Clock
+from benchmarks.parts import run_parts
 from benchmarks.random_models import GENERATORS, random_bundle
 from itportrait.geometry.camera import frontal_camera
 from itportrait.invert import InvertConfig, Inverter
@@ -62,14 +61,12 @@ def main() -> None:
     torch.manual_seed(0)
     machine = Clock(arguments.device)
     bundle = random_bundle(arguments.family, arguments.device)
-    found: dict[str, Any] = {"torch": torch.__version__, "device": machine.name}
     measured = QUICK if arguments.quick else Measured()
-    found["inversion"] = inversion(bundle, machine, measured)
-    print(json.dumps({"inversion": found["inversion"]}), flush=True)
-    found["domain"] = domain(bundle, machine, measured)
-    print(json.dumps({"domain": found["domain"]}), flush=True)
-    if arguments.json:
-        Path(arguments.json).write_text(json.dumps(found, indent=1))
+    parts: dict[str, Callable[[], dict[str, Any]]] = {
+        "inversion": lambda: inversion(bundle, machine, measured),
+        "domain": lambda: domain(bundle, machine, measured),
+    }
+    run_parts(parts, machine, arguments.json)
 
 
 def inversion(bundle: Any, machine: Clock, measured: Measured) -> dict[str, Any]:

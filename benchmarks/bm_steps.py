@@ -9,8 +9,6 @@ line and the others go on. On a CPU the published sizes take minutes a part.
 """
 
 import argparse
-import json
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -18,6 +16,7 @@ import numpy as np
 import torch
 
 from benchmarks.clock import Clock
+from benchmarks.parts import run_parts
 from benchmarks.random_models import GENERATORS, random_bundle
 from itportrait.adapt import DomainSpec, Reference
 from itportrait.adapt.methods import METHODS, MethodContext, config_of
@@ -47,21 +46,11 @@ def main() -> None:
     torch.manual_seed(0)
     machine = Clock(arguments.device)
     bundle = random_bundle(arguments.family, arguments.device)
-    found: dict[str, Any] = {"torch": torch.__version__, "device": machine.name}
     parts = {"generator": lambda: generator_times(bundle.generator, machine)}
     for name, mode, options, steps in METHOD_RUNS:
         label = " ".join([name, *(f"{k} {v}" for k, v in options.items() if k == "batch")])
         parts[label] = lambda run=(name, mode, options, steps): method_times(*run, bundle, machine)
-    for label, part in parts.items():
-        try:
-            found[label] = part()
-        except Exception as error:  # the other parts are worth their time all the same
-            found[label] = f"failed: {error!r}"
-        print(json.dumps({label: found[label]}), flush=True)
-    if arguments.json:
-        Path(arguments.json).write_text(json.dumps(found, indent=1))
-    if any(isinstance(value, str) and value.startswith("failed") for value in found.values()):
-        raise SystemExit(1)
+    run_parts(parts, machine, arguments.json)
 
 
 def generator_times(generator: Any, machine: Clock) -> dict[str, float]:
