@@ -16,7 +16,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-import yaml
 
 from itportrait.align import AlignConfig, Aligner
 from itportrait.bundle import Bundle, load_bundle
@@ -25,6 +24,7 @@ from itportrait.geometry.camera import look_at_camera
 from itportrait.image import encode, resize, to_tensor, to_uint8
 from itportrait.ingest import list_sources
 from itportrait.invert import InvertConfig, Inverter
+from itportrait.jobs.stylize.config import load_job
 from itportrait.learning.bootstrap import bootstrap_mean
 from itportrait.metrics import depth_variance_ratio
 from itportrait.pages import contact_sheet
@@ -64,7 +64,7 @@ def main() -> None:
     parser.add_argument("--sheet", help="write input, inversions and their sides as a picture")
     arguments = parser.parse_args()
     bundle = load_bundle(arguments.bundle)
-    config = AlignConfig.parse(yaml.safe_load(Path(arguments.align).read_text())["align"])
+    config = load_job(arguments.align, required=()).align
     records = align(bundle, config, arguments.photos)
     found: dict[str, list[InvertedRecord]] = {}
     for method in dict.fromkeys(["w_plus", arguments.method]):

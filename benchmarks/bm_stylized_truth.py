@@ -58,7 +58,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawTextHelpFormatter
     )
     parser.add_argument("--bank", required=True, help="with drawn domains, as of configs/bank.yaml")
-    parser.add_argument("--config", default="configs/demo.yaml", help="its `align` is for photos")
+    parser.add_argument("--config", default="configs/demo.yaml", help="how its photos are framed")
     parser.add_argument("--count", type=int, default=0, help="drawn people")
     parser.add_argument("--photos", nargs="*", default=[], help="folders, globs or files")
     parser.add_argument("--strength", type=float, default=1.0)

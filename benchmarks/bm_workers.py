@@ -19,8 +19,8 @@ os.environ.setdefault("RAY_AUTH_MODE", "disabled")
 
 import yaml
 
-from itportrait.adapt.config import AdaptConfig
 from itportrait.bank.store import Bank
+from itportrait.jobs.bank.spec import load_bank_spec
 from tests.helpers.build_job import BuildJob, mini_bank_spec
 
 METRICS = (
@@ -75,7 +75,7 @@ def final_metrics(
     spec = mini_bank_spec()
     wanted = spec["domains"][domain]
     if workers == 1:
-        adapt = AdaptConfig.parse(spec["adapt"], source="configs/bank.yaml")
+        adapt = load_bank_spec("bank").adapt
         wanted["options"] = {
             "apt.batch": 2 * adapt.apt.batch,
             "ite.batch": 2 * adapt.ite.batch,
