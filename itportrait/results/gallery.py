@@ -91,7 +91,7 @@ def make_gallery(job: GalleryJob) -> list[str]:
     films = make_films(job.stylize, turning[: job.turntables])
     portraits = [with_films(portrait, films) for portrait in portraits]
     files = {film.name: film.data for film in films}
-    files["index.html"] = _page(job, portraits, versions).encode()
+    files["index.html"] = _page(job, portraits, versions, sheet=bool(turning)).encode()
     if turning:
         files["contact_sheet.png"] = _sheet(job, turning)
     for name, data in files.items():
@@ -183,7 +183,11 @@ def _photo(record: AlignedRecord) -> np.ndarray | None:
 
 
 def _page(
-    job: GalleryJob, portraits: Sequence[GalleryPortrait], versions: dict[str, BankVersion]
+    job: GalleryJob,
+    portraits: Sequence[GalleryPortrait],
+    versions: dict[str, BankVersion],
+    *,
+    sheet: bool,
 ) -> str:
     domains = []
     for recipe in job.stylize:
@@ -205,7 +209,7 @@ def _page(
         subtitle=f"{total} inputs; the first {len(portraits)} are shown",
         footer=f"fingerprint {job.fingerprint}",
         views=_view_names(job),
-        links=_links(job, any(portrait.inverted for portrait in portraits)),
+        links=_links(job, sheet),
         counts=job.counts,
     )
 
