@@ -53,7 +53,6 @@ RESULTS = Path(__file__).resolve().parent / "results.md"
 _PROSE = re.compile(r"<!-- prose: ([\w-]+) -->\n(.*?)<!-- end of prose -->", re.DOTALL)
 _NOT_MEASURED = {"label", "domain", "seed", "method", "mode", "portrait", "record_id", "status"}
 Row = dict[str, Any]
-_ARROWS = {"more": " ↑", "less": " ↓", None: ""}
 
 
 @dataclass(frozen=True)
@@ -200,7 +199,7 @@ def main_table(tables: Tables) -> str:
     parts = []
     for source, heading in {**HEADINGS, "cost": "Cost"}.items():
         if measures := index.measures([source], whole):
-            heads = [f"{measure.label}{_ARROWS[measure.better]}" for measure in measures]
+            heads = [measure.heading for measure in measures]
             notes: dict[str, int] = {}
             rows = [
                 [f"`{label}`", *(_figure(index, label, measure, notes) for measure in measures)]

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+_ARROWS = {"more": "↑", "less": "↓", None: ""}
 _UNITS = ((1, "B"), (1e3, "KB"), (1e6, "MB"), (1e9, "GB"))
 
 
@@ -21,6 +22,17 @@ class Measure:
     label: str
     better: Literal["more", "less"] | None = None
     meaning: str = ""
+
+    @property
+    def heading(self) -> str:
+        """The label, with an arrow in the better direction."""
+        return f"{self.label} {_ARROWS[self.better]}".strip()
+
+    @property
+    def explained(self) -> str:
+        """The meaning, and which direction is better."""
+        words = (self.better or "neither direction").capitalize()
+        return f"{self.meaning} {words} is better.".strip()
 
     def beats(self, value: float, other: float) -> bool:
         """Tell whether `value` is better than `other`; never where neither direction is better."""

@@ -32,7 +32,6 @@ LEGEND = (
     "the best."
 )
 _UNDECIDED = '<sup title="no interval tells it from the others">?</sup>'
-_ARROWS = {"more": "↑", "less": "↓", None: ""}
 
 
 def score_panels(index: ScoreIndex) -> str:
@@ -66,7 +65,7 @@ def cost_table(index: ScoreIndex) -> str:
     if not columns:
         return ""
     groups = [
-        (f"{measure.label} {_ARROWS[measure.better]}", len(list(items)))
+        (measure.heading, len(list(items)))
         for measure, items in groupby(columns, key=lambda column: column[0])
     ]
     heads = [_head("all domains" if domain is None else domain) for _, (domain, _) in columns]
@@ -80,7 +79,7 @@ def _score_table(index: ScoreIndex, scope: Scope) -> str:
         (HEADINGS[source], len(list(items)))
         for source, items in groupby(measures, key=lambda measure: index.source(measure.name))
     ]
-    heads = [_measure_head(measure) for measure in measures]
+    heads = [_head(measure.heading, measure.explained) for measure in measures]
     caption = f"Scores of each method, {scope_name(scope)}"
     columns = [(measure, scope) for measure in measures]
     return _table(index, columns, groups, heads, caption, _notes(index, columns))
@@ -126,13 +125,6 @@ def _first_columns(widths: Iterable[int]) -> set[int]:
 
 def _head(text: str, title: str = "") -> str:
     return f'<th scope="col" title="{html.escape(title)}">{breakable(text)}</th>'
-
-
-def _measure_head(measure: Measure) -> str:
-    words = f"{(measure.better or 'neither direction').capitalize()} is better"
-    return _head(
-        f"{measure.label} {_ARROWS[measure.better]}".strip(), f"{measure.meaning} {words}.".strip()
-    )
 
 
 def _cell(
