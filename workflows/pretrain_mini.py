@@ -50,7 +50,7 @@ WEIGHTS = Path(itportrait.__file__).parent / "mini" / "weights"
 ALIGN = AlignConfig(
     size=256, crop_scale=0.932, crop_shift=(0.0, 0.028), encoder_camera_distance=0.35
 )
-"""Crop and camera of the family, see `configs/demo.yaml`."""
+"""Crop and camera of the family, as in `itportrait/mini/weights/settings.yaml`."""
 INVERT = InvertConfig(refine_camera=False)
 """Inversion from the true camera, because the aligner's error is a figure of its own."""
 HYPER = InvertConfig(method="hyper", refine_camera=False)
