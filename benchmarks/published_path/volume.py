@@ -20,11 +20,13 @@ from itportrait.ops.render_rays.refining import draw_depths
 
 @dataclass(frozen=True)
 class Seen:
-    """What rays carry: colors with their margin `[N, M, C]`, alpha and depth `[N, M, 1]`."""
+    """What rays carry: colors with their margin `[N, M, C]`, alpha and depth `[N, M, 1]`, and the
+    weights of the intervals `[N, M, K - 1]`."""
 
     colors: Tensor
     alpha: Tensor
     depth: Tensor
+    weights: Tensor
 
 
 @dataclass(frozen=True)
@@ -50,12 +52,13 @@ class PublishedVolume:
         if not rays.merge_coarse:  # the embedded family's own: coarse samples only guide
             with torch.no_grad():
                 sigma, colors = self._evaluate(origins, directions, coarse)
-                fine = self._fine(coarse, sigma)
+                weights = march_weights(coarse, sigma, rays.density_gain)
+                fine = self._fine(coarse, weights)
             depths = torch.sort(torch.cat([coarse[..., ::2], fine], -1), -1).values
             return self._march(depths, *self._evaluate(origins, directions, depths))
         sigma, colors = self._evaluate(origins, directions, coarse)
-        self._march(coarse, sigma, colors)  # of which the published program uses the weights alone
-        fine = self._fine(coarse, sigma)
+        seen = self._march(coarse, sigma, colors)  # the published program uses its weights alone
+        fine = self._fine(coarse, seen.weights)
         fine_sigma, fine_colors = self._evaluate(origins, directions, fine)
         depths, order = torch.sort(torch.cat([coarse, fine], -1), -1)
         sigma = torch.cat([sigma, fine_sigma], -1).gather(-1, order)
@@ -92,11 +95,8 @@ class PublishedVolume:
         )
         return found.permute(0, 3, 2, 1).reshape(batch, count, -1, channels)
 
-    def _fine(self, coarse: Tensor, sigma: Tensor) -> Tensor:
-        rays = self.config.rendering
-        with torch.no_grad():
-            weights = march_weights(coarse, sigma, rays.density_gain)
-        count = rays.depth_resolution_importance
+    def _fine(self, coarse: Tensor, weights: Tensor) -> Tensor:
+        count = self.config.rendering.depth_resolution_importance
         quantiles = renderer.fine_quantiles(coarse, count, None, random=False)
         return draw_depths(coarse, weights, quantiles)
 
@@ -106,4 +106,4 @@ class PublishedVolume:
         alpha = weights.sum(-1, keepdim=True)
         depth = (weights * middles(depths)).sum(-1, keepdim=True) / alpha
         depth = torch.nan_to_num(depth, float("inf")).clamp(depths.min(), depths.max())
-        return Seen((weights[..., None] * between).sum(-2), alpha, depth)
+        return Seen((weights[..., None] * between).sum(-2), alpha, depth, weights)

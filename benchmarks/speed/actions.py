@@ -9,7 +9,7 @@ from torch import Tensor
 from benchmarks.published_path import PublishedPath
 from benchmarks.speed.families import FAMILIES, quick_config
 from benchmarks.speed.measure import Action
-from itportrait.generator import TriPlaneGenerator
+from itportrait.generator import TriPlaneGenerator, renderer
 from itportrait.generator.volume import Volume
 from itportrait.geometry.camera import frontal_camera
 from itportrait.geometry.rays import camera_rays
@@ -55,7 +55,8 @@ class Subject:
         generator = self.generator
         rays = camera_rays(self.cameras, generator.neural_rendering_resolution)
         volume = Volume(generator.config, generator.decoder, planes)
-        return volume.composite(*rays, None, random=False, with_weights=False)[0].features
+        seen, _ = volume.composite(*rays, None, random=False, with_weights=False)
+        return renderer.with_margin(seen.features, seen.alpha) * 2 - 1
 
 
 def published_actions(device: str, *, quick: bool) -> Iterator[Action]:
