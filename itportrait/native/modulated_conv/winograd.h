@@ -183,7 +183,8 @@ inline void unpack_gradient(const float* sums, float* taps, int64_t depth, int64
     }
 }
 
-// The patches of `count` tiles, transformed: out [36][rows][depth]; rows past the tiles are zero.
+// The patches of `count` tiles of a picture that is not interleaved, transformed:
+// out [36][rows][depth]; rows past the tiles are zero.
 inline void gather_patches(const Picture& in, const Tiles& tiles, int64_t first, int64_t count,
                            int64_t rows, const float* factors, float* out) {
   const int64_t depth = in.depth();
@@ -194,21 +195,19 @@ inline void gather_patches(const Picture& in, const Tiles& tiles, int64_t first,
       continue;
     }
     const Place place(tiles, first + r);
-    for (int64_t phase = 0; phase < in.phases; ++phase)
-      for (int64_t c = 0; c < in.channels; c += LANES) {
-        const int64_t channel = phase * in.channels + c;
-        const Vector factor = factors ? load(factors + place.n * depth + channel) : splat(1);
-        Vector d[PLACES], half[PLACES];
-        for (int i = 0; i < PATCH; ++i)
-          for (int j = 0; j < PATCH; ++j) {
-            const int64_t y = place.y - 1 + i, x = place.x - 1 + j;
-            const bool inside = y >= 0 && y < in.height && x >= 0 && x < in.width;
-            d[i * PATCH + j] = inside ? load(in.at(place.n, y, x, phase) + c) * factor : splat(0);
-          }
-        for (int j = 0; j < PATCH; ++j) transform_patch(d + j, half + j, PATCH);
-        for (int i = 0; i < PATCH; ++i) transform_patch(half + PATCH * i, d + PATCH * i, 1);
-        for (int64_t p = 0; p < PLACES; ++p) store(out + (p * rows + r) * depth + channel, d[p]);
-      }
+    for (int64_t c = 0; c < depth; c += LANES) {
+      const Vector factor = factors ? load(factors + place.n * depth + c) : splat(1);
+      Vector d[PLACES], half[PLACES];
+      for (int i = 0; i < PATCH; ++i)
+        for (int j = 0; j < PATCH; ++j) {
+          const int64_t y = place.y - 1 + i, x = place.x - 1 + j;
+          const bool inside = y >= 0 && y < in.height && x >= 0 && x < in.width;
+          d[i * PATCH + j] = inside ? load(in.at(place.n, y, x, 0) + c) * factor : splat(0);
+        }
+      for (int j = 0; j < PATCH; ++j) transform_patch(d + j, half + j, PATCH);
+      for (int i = 0; i < PATCH; ++i) transform_patch(half + PATCH * i, d + PATCH * i, 1);
+      for (int64_t p = 0; p < PLACES; ++p) store(out + (p * rows + r) * depth + c, d[p]);
+    }
   }
 }
 
@@ -266,8 +265,7 @@ inline int64_t rows_of(int64_t depth) {
   return most < ROWS ? ROWS : (most > 8 * ROWS ? 8 * ROWS : most);
 }
 
-// Convolve `in` and hand every vector of an output pixel to `finish(n, y, x, channel, value, thread)`;
-// `channel` counts through the phases of the output.
+// Convolve `in` and hand every vector of an output pixel to `finish(n, y, x, channel, value, thread)`.
 template <int VECTORS, typename Finish>
 void convolve_units(const Picture& in, const float* factors, const float* packed, int64_t columns,
                     int64_t batch, int64_t threads, Finish finish) {

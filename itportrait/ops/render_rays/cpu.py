@@ -223,7 +223,7 @@ def _rows(layers: Sequence[Tensor | None]) -> list[Tensor | None]:
 
 
 def _decoder(layers: list[Tensor], n: int) -> list[Tensor | None]:
-    """Return a sample's layers as `ray.h` has them."""
+    """Return a sample's layers as `decoder.h` has them."""
     weight1, bias1, density, density_bias, weight2, bias2 = _rows([t[n % len(t)] for t in layers])
     assert weight1 is not None
     assert weight2 is not None

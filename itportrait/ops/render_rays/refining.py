@@ -11,7 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from itportrait.ops.decode_features.reference import Layer
-from itportrait.ops.render_rays.reference import Composite, Space
+from itportrait.ops.render_rays.reference import Composite, Space, middles
 
 
 def draw_depths(depths: Tensor, weights: Tensor, quantiles: Tensor) -> Tensor:
@@ -28,7 +28,7 @@ def draw_depths(depths: Tensor, weights: Tensor, quantiles: Tensor) -> Tensor:
     with torch.no_grad():
         smooth = F.max_pool1d(weights.flatten(0, 1)[:, None], 2, stride=1, padding=1)
         smooth = F.avg_pool1d(smooth, 2, stride=1)[:, 0].view(weights.shape) + 0.01
-        middles = 0.5 * (depths[..., 1:] + depths[..., :-1])
+        centers = middles(depths)
         pdf = smooth[..., 1:-1] + 1e-5
         cdf = F.pad(torch.cumsum(pdf / pdf.sum(-1, keepdim=True), dim=-1), (1, 0))
         u = quantiles.to(cdf.dtype).expand(*cdf.shape[:-1], quantiles.shape[-1]).contiguous()
@@ -38,7 +38,7 @@ def draw_depths(depths: Tensor, weights: Tensor, quantiles: Tensor) -> Tensor:
         cdf_low, cdf_high = cdf.gather(-1, lower), cdf.gather(-1, upper)
         span = cdf_high - cdf_low
         span = torch.where(span < 1e-5, 1.0, span)
-        low, high = middles.gather(-1, lower), middles.gather(-1, upper)
+        low, high = centers.gather(-1, lower), centers.gather(-1, upper)
         return low + (u - cdf_low) / span * (high - low)
 
 
