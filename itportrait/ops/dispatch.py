@@ -1,9 +1,9 @@
 """`Op`: one operation with its definition and any number of faster implementations.
 
 An op's folder has `reference.py`, which defines it in plain PyTorch, and a file for each further
-implementation (`cpu.py` with `cpu.cpp`). Triton kernels lie in `itportrait/kernels`, and C++ of
-several files in `itportrait/native`. `op.py` validates arguments and calls the `Op`, which takes
-the first implementation that admits the tensors and can be had on this machine.
+implementation. Triton kernels lie in `itportrait/kernels`, and C++ in `itportrait/native`. `op.py`
+validates arguments and calls the `Op`, which takes the first implementation that admits the tensors
+and can be had on this machine.
 Other packages add theirs by `Op.add`, and it is used from then on.
 """
 

@@ -13,10 +13,11 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from itportrait import native
 from itportrait.ops.loader import open_library
 from itportrait.ops.sample_planes.reference import Axes
 
-SOURCE = Path(__file__).with_name("cpu.cpp")
+SOURCE = Path(native.__file__).with_name("sample_planes") / "cpu.cpp"
 
 
 def sample_planes_cpu(planes: Tensor, points: Tensor, axes: Axes) -> Tensor:

@@ -1,10 +1,10 @@
-// Mean of the bilinear samples of three planes: see reference.py for the definition.
+// Mean of the bilinear samples of three planes: see ops/sample_planes/reference.py.
 // Texels are [N, H, W, 3, C]: the channels of a texel of one plane are one run of memory.
 
 #include <cmath>
 #include <cstdint>
 
-#include "../../native/threads.h"
+#include "../threads.h"
 
 using sharing::parallel;
 

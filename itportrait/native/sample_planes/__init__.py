@@ -1,0 +1,1 @@
+"""Bilinear samples of tri-planes on a CPU."""
