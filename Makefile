@@ -35,6 +35,7 @@ check: $(STAMP)  ## lint, format, types, layers: what CI runs before the tests
 	$(BIN)/lint-imports --no-cache
 	$(BIN)/python docs/tree.py --check
 	$(BIN)/python docs/data.py --check
+	$(BIN)/python docs/performance.py --check
 
 format: $(STAMP)  ## rewrite the sources in the house format
 	$(BIN)/ruff check --fix .

@@ -71,7 +71,7 @@ def test_every_room_is_drawn_in_its_layer_and_no_two_boxes_touch(drawing):
         assert all(right - left > drawing.BOX_WIDTH for left, right in pairwise(at))
 
 
-@pytest.mark.parametrize("page", ["tree", "data"])
+@pytest.mark.parametrize("page", ["tree", "data", "performance"])
 def test_pages_follow_the_sources(page):
     done = subprocess.run(
         [sys.executable, f"docs/{page}.py", "--check"],

@@ -1,15 +1,12 @@
 """The benchmark of speed: its table, its JSON, and what it says of speed that was lost."""
 
 import json
-import subprocess
-import sys
 
 import pytest
 
 from benchmarks import bench
 from benchmarks.speed.baseline import losses, merged
 from benchmarks.speed.measure import Row
-from tests.conftest import REPOSITORY
 
 ONE = ["--quick", "--pairs", "1", "--groups", "published", "--only", "volume rendering, forward"]
 
@@ -96,9 +93,3 @@ def test_storing_some_rows_keeps_the_others(tmp_path):
     path.write_text(json.dumps({"machine": {}, "rows": [{"name": "a"}, {"name": "b", "ratio": 1}]}))
     found = merged({"machine": {}, "rows": [{"name": "b", "ratio": 2}]}, path)
     assert found["rows"] == [{"name": "a"}, {"name": "b", "ratio": 2}]
-
-
-def test_the_page_follows_the_stored_run():
-    command = [sys.executable, "docs/performance.py", "--check"]
-    done = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
