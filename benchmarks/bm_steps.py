@@ -1,6 +1,6 @@
 """Time and memory of the generator and of a step of each method that trains weights.
 
-    python benchmarks/bm_steps.py --device cuda [--family ffhq512] [--json steps.json]
+    python -m benchmarks.bm_steps --device cuda [--family ffhq512] [--json steps.json]
 
 Everything has the published sizes and random weights: nothing is downloaded, and pictures mean
 nothing. Needs torch and what the core layers import (pydantic, PyYAML, safetensors, fsspec, numpy):
