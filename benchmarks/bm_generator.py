@@ -1,6 +1,6 @@
 """Native layers, plane sampling and rays against the library, and tuned portraits in a batch.
 
-    python benchmarks/bm_generator.py [--threads 2] [--batch 8] [--repeats 5]
+    python -m benchmarks.bm_generator [--threads 2] [--batch 8] [--repeats 5]
 
 Prints, for the layers of the embedded generator's upper half, the time of the published form over
 that of the scaling form, forward alone and with the backward pass; above 1 the second is faster.
@@ -20,6 +20,8 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from benchmarks.bm_kernels import without
+from benchmarks.speed.ops import LAYERS as PUBLISHED_LAYERS
 from itportrait.generator import GeneratorConfig, TriPlaneGenerator, ffhq512_config, mini_config
 from itportrait.generator.volume import Volume
 from itportrait.geometry.camera import frontal_camera
@@ -42,13 +44,6 @@ LAYERS: Layers = (
     (64, 32, 64, 2),
 )
 """Input channels, output channels, input side, upsampling."""
-PUBLISHED_LAYERS: Layers = (
-    (32, 256, 128, 2),
-    (256, 256, 256, 1),
-    (256, 128, 256, 2),
-    (128, 128, 512, 1),
-)
-"""The same of the published super-resolution to 512 px."""
 POINTS = 32 * 32 * 18
 
 
@@ -132,18 +127,14 @@ def bench_rays(config: GeneratorConfig, batch: int, repeats: int) -> None:
     planes = flat.unflatten(1, (3, -1)).requires_grad_()
     cameras = frontal_camera().expand(batch, -1)
     rays = camera_rays(cameras, config.neural_rendering_resolution)
-    native = next(item for item in RENDER_RAYS.implementations if item.name == "cpu")
 
     def render() -> Tensor:
         volume = Volume(config, decoder, planes)
         return volume.composite(*rays, None, random=False, with_weights=False)[0].features
 
     def chain() -> Tensor:
-        RENDER_RAYS.remove("cpu")
-        try:
+        with without(RENDER_RAYS, "cpu"):
             return render()
-        finally:
-            RENDER_RAYS.add(native)
 
     ratios = compare(render, chain, [planes], repeats)
     print(f"{'volume rendering, chain of ops / native':53s}{ratios[0]:8.2f} {ratios[1]:14.2f}")

@@ -126,20 +126,11 @@ def compare(
         found[f"{name}_ms"] = round(1000 * statistics.median(mine for mine, _ in times), 3)
         found[f"{name}_ratio"] = round(statistics.median(b / a for a, b in times), 2)
     if machine.cuda:
-        mine = memory(both, machine)
+        mine = machine.peak_above(both) / 2**20
         with without(op, kernel):
-            theirs = memory(both, machine)
+            theirs = machine.peak_above(both) / 2**20
         found |= {"memory_mib": round(mine, 1), "memory_ratio": round(theirs / max(mine, 0.1), 1)}
     return found
-
-
-def memory(work: Callable[[], object], machine: Clock) -> float:
-    """Return the memory in MiB that work takes beyond what stands, at its peak."""
-    machine.forget_peak()
-    before = torch.cuda.memory_allocated()
-    work()
-    torch.cuda.synchronize()
-    return (torch.cuda.max_memory_allocated() - before) / 2**20
 
 
 @contextmanager

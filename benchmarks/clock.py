@@ -40,6 +40,14 @@ class Clock:
             torch.cuda.empty_cache()
             torch.cuda.reset_peak_memory_stats()
 
+    def peak_above(self, work: Callable[[], object]) -> int:
+        """Return the bytes of a GPU that work takes beyond what stands, at its peak."""
+        self.forget_peak()
+        before = torch.cuda.memory_allocated()
+        work()
+        self._settle()
+        return torch.cuda.max_memory_allocated() - before
+
     def peak_gib(self) -> float:
         """Return the largest memory since then; on a CPU, of the whole process."""
         kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -105,13 +105,9 @@ class Machine(Clock):
 
     def peak_mb(self, work: Callable[[], object]) -> float | None:
         """Return how much memory some work needs above what is held before it."""
-        gc.collect(1)  # of what is young: old cycles were not made by this work
         if self.cuda:
-            torch.cuda.empty_cache()
-            torch.cuda.reset_peak_memory_stats()
-            before = torch.cuda.memory_allocated()
-            work()
-            return (torch.cuda.max_memory_allocated() - before) / 1e6
+            return self.peak_above(work) / 1e6
+        gc.collect(1)  # of what is young: old cycles were not made by this work
         try:
             Path("/proc/self/clear_refs").write_text("5")  # the highest resident size begins anew
         except OSError:
@@ -122,7 +118,7 @@ class Machine(Clock):
 
     def describe(self) -> dict[str, Any]:
         """Return what the figures depend on."""
-        name = torch.cuda.get_device_name() if self.cuda else _cpu_name()
+        name = self.name if self.cuda else _cpu_name()
         return {
             "device": name,
             "cores": os.cpu_count(),
