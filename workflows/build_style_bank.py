@@ -6,7 +6,7 @@ Exit codes: 0 done; 1 at least one domain failed; 2 the call or the specificatio
 75 another build holds the bank; 130 stopped by Ctrl-C.
 """
 
-if __name__ == "__main__":  # before the imports, which take seconds
+if __name__ == "__main__":  # first of all: from here on Ctrl-C is one line
     from itportrait.interrupts import end_quietly
 
     end_quietly()

@@ -10,7 +10,7 @@ Exit codes: 0 done; 1 at least one cell failed; 2 the call, the configuration or
 wrong; 75 another job holds the output; 130 stopped by Ctrl-C.
 """
 
-if __name__ == "__main__":  # before the imports, which take seconds
+if __name__ == "__main__":  # first of all: from here on Ctrl-C is one line
     from itportrait.interrupts import end_quietly
 
     end_quietly()
