@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, ClassVar, Self, TypeGuard
 
@@ -10,6 +10,17 @@ from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from itportrait.errors import InvalidArgumentError, UnknownNameError
 from itportrait.yaml_lines import read_yaml
+
+
+def refuse_unknown_keys(data: Iterable[Any], known: Collection[str]) -> None:
+    """Refuse keys that are not known, within a validator.
+
+    Raises:
+        ValueError: there is one; lists the known ones.
+    """
+    for key in data:
+        if key not in known:
+            raise ValueError(str(UnknownNameError("key", str(key), list(known))))
 
 
 class Settings(BaseModel):
@@ -24,9 +35,7 @@ class Settings(BaseModel):
     def _refuse_unknown_keys(cls, data: Any) -> Any:
         if isinstance(data, dict):
             data = cls._renamed(data)
-            for key in data:
-                if key not in cls.model_fields:
-                    raise ValueError(str(UnknownNameError("key", str(key), list(cls.model_fields))))
+            refuse_unknown_keys(data, cls.model_fields)
         return data
 
     @classmethod

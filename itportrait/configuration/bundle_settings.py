@@ -15,8 +15,8 @@ from itportrait.adapt.config import AdaptConfig
 from itportrait.adapt.domain import DomainSpec
 from itportrait.align.config import AlignConfig
 from itportrait.bundle.places import MODEL_FILE, SETTINGS_FILE, bundle_folder
-from itportrait.config import Settings
-from itportrait.errors import InvalidArgumentError, NoInputError, UnknownNameError
+from itportrait.config import Settings, refuse_unknown_keys
+from itportrait.errors import InvalidArgumentError, NoInputError
 from itportrait.ingest.config import IngestConfig
 from itportrait.invert.config import InvertConfig
 from itportrait.io import uris
@@ -46,9 +46,7 @@ class BundleSettings(Settings):
     @field_validator("defaults")
     @classmethod
     def _are_of_domains(cls, value: dict[str, Any]) -> dict[str, Any]:
-        for key in value:
-            if key not in _OF_DOMAINS:
-                raise ValueError(str(UnknownNameError("key", key, list(_OF_DOMAINS))))
+        refuse_unknown_keys(value, _OF_DOMAINS)
         any_domain = {"name": "placeholder", "mode": "text", "prompt": "placeholder"}
         try:
             DomainSpec.parse(value | any_domain, source="defaults")

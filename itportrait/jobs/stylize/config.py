@@ -11,7 +11,7 @@ from itportrait.align.config import AlignConfig
 from itportrait.bank.gate import FloorsConfig
 from itportrait.bank.version import BankVersion
 from itportrait.bundle.places import MINI, absolute_bundle
-from itportrait.config import Settings, merge
+from itportrait.config import Settings, merge, refuse_unknown_keys
 from itportrait.configuration.layers import LayeredSettings
 from itportrait.configuration.laying import lay
 from itportrait.configuration.places import refuse_temporary
@@ -111,9 +111,7 @@ class JobConfig(LayeredSettings):
     @field_validator("defaults")
     @classmethod
     def _defaults_are_of_domains(cls, value: dict[str, Any]) -> dict[str, Any]:
-        for key in value:
-            if key not in _OF_DOMAINS:
-                raise ValueError(str(UnknownNameError("key", key, list(_OF_DOMAINS))))
+        refuse_unknown_keys(value, _OF_DOMAINS)
         return value
 
     @field_validator("domains", mode="before")
