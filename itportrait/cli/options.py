@@ -1,8 +1,6 @@
 """Options and words that several commands share: each means the same wherever it stands."""
 
-import json
 import sys
-from collections.abc import Sequence
 from typing import Annotated, Any
 
 import typer
@@ -69,17 +67,6 @@ def former(
     if not (present or value):
         raise InvalidArgumentError(now, expected=expected, actual="nothing")
     return present or value
-
-
-def with_key(overrides: Sequence[str], key: str, value: str) -> list[str]:
-    """Return the items of --set, and before them the value that an option gives a key, if any.
-
-    Args:
-        overrides: items `key=value`; one of the same key counts in place of the option.
-        key: dotted name of the setting that the option means.
-        value: of the option; "" where it was not given.
-    """
-    return [*([f"{key}={json.dumps(value)}"] if value else []), *overrides]
 
 
 def device_of(name: str) -> str:

@@ -8,7 +8,8 @@ adaptations, its section `adapt` does not count, and where they choose another i
 neither do its settings of methods.
 """
 
-from collections.abc import Iterable, Mapping
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from itportrait.adapt.config import AdaptConfig
@@ -53,6 +54,17 @@ def lay(
         data.get(bundle_key, MINI), sections=kind.model_fields, of_domains=of_domains
     )
     return Layers(bundle=_fitting(bundle_settings, data), file=data, command_line=command_line)
+
+
+def with_key(overrides: Sequence[str], key: str, value: str) -> list[str]:
+    """Return the items of --set, and before them the value that an option gives a key, if any.
+
+    Args:
+        overrides: items `key=value`; one of the same key counts in place of the option.
+        key: dotted name of the setting that the option means.
+        value: of the option; "" where it was not given.
+    """
+    return [*([f"{key}={json.dumps(value)}"] if value else []), *overrides]
 
 
 def _fitting(bundle: Mapping[str, Any], told: Mapping[str, Any]) -> dict[str, Any]:

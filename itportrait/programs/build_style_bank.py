@@ -6,7 +6,7 @@ from contextlib import nullcontext
 
 from itportrait.bank.store import Bank
 from itportrait.bundle import load_bundle
-from itportrait.cli.options import with_key
+from itportrait.configuration.laying import with_key
 from itportrait.configuration.places import refuse_temporary
 from itportrait.io import uris
 from itportrait.io.lease import Lease

@@ -2,7 +2,6 @@
 
 import time
 
-from itportrait.cli.options import with_key
 from itportrait.comparison.cells import plan_cells
 from itportrait.comparison.compute import CellCompute
 from itportrait.comparison.config import ComparisonConfig, load_comparison
@@ -11,6 +10,7 @@ from itportrait.comparison.report import RUN, ComparisonReport
 from itportrait.comparison.run import ComparisonRun
 from itportrait.comparison.show import write_page
 from itportrait.comparison.tracking import track_comparison
+from itportrait.configuration.laying import with_key
 from itportrait.configuration.places import refuse_temporary
 from itportrait.io import uris
 from itportrait.io.lease import Lease

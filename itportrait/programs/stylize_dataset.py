@@ -3,7 +3,7 @@
 import sys
 from contextlib import ExitStack
 
-from itportrait.cli.options import with_key
+from itportrait.configuration.laying import with_key
 from itportrait.engine.progress import Progress
 from itportrait.errors import ItportraitError
 from itportrait.io import uris

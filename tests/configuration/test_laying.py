@@ -5,8 +5,8 @@ import textwrap
 import pytest
 
 from itportrait.adapt import AdaptConfig
-from itportrait.cli.options import with_key
 from itportrait.comparison.config import load_comparison
+from itportrait.configuration.laying import with_key
 from itportrait.errors import InvalidArgumentError
 from itportrait.invert import InvertConfig
 from itportrait.io import uris
