@@ -36,9 +36,8 @@ class Layers:
 
         A domain's own keys go before what lies under those of every domain.
         """
-        over = {COMMAND_LINE: self.command_line, FILE: self.file}
-        layers = [(name, _by_name(layer)) for name, layer in over.items()]
-        layers.append((BUNDLE, _by_name(self.bundle)))
+        given = {COMMAND_LINE: self.command_line, FILE: self.file, BUNDLE: self.bundle}
+        layers = [(name, _by_name(layer)) for name, layer in given.items()]
         paths = [path]
         if path[0] == DOMAINS and len(path) > 2:
             paths.append((DEFAULTS, *path[2:]))
