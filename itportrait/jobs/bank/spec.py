@@ -110,7 +110,8 @@ def load_bank_spec(path: str | Path, overrides: list[str] | None = None) -> Bank
     Raises:
         SpecError: all problems at once, each with its line.
         UnknownNameError: no configuration of that name comes with the package.
-        InvalidArgumentError: there is no such file.
+        NoInputError: the base's settings cannot be read.
+        InvalidArgumentError: there is no such file, or the base's settings are not valid.
     """
     source = find_config(str(path))
     try:

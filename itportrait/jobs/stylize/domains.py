@@ -29,6 +29,7 @@ def check_domains(config: JobConfig) -> None:
     Raises:
         UnknownNameError: neither bank, bundle nor configuration have a domain of this name.
         NoInputError: there is no such bank.
+        InvalidArgumentError: the bank has candidates of a domain alone, and the bundle has none.
     """
     bank = Bank(config.bank)
     for domain in config.domains:
