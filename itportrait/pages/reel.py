@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from itportrait.errors import InvalidArgumentError
-from itportrait.pages.comparison.views import encode_views
 from itportrait.pages.page import webp_tag
+from itportrait.pages.views import encode_views
 
 _MOST, _SIDE = 25, 160
 """Largest number of frames of a reel, evenly taken, and their side in pixels: the frames are one

@@ -13,11 +13,10 @@ if TYPE_CHECKING:
         ComparedPortrait,
         ComparedScore,
         Comparison,
-        Views,
     )
     from itportrait.pages.comparison.page import render_comparison
-    from itportrait.pages.comparison.views import encode_views
     from itportrait.pages.measures import MEASURES, Measure, measure_of
+    from itportrait.pages.views import Views, encode_views
 
 __all__ = [
     "MEASURES",
@@ -39,9 +38,9 @@ __getattr__ = lazy_exports(
     __name__,
     {
         "data": "ComparedDomain ComparedFailure ComparedMethod ComparedPicture ComparedPortrait "
-        "ComparedScore Comparison Views",
+        "ComparedScore Comparison",
         "itportrait.pages.measures": "MEASURES Measure measure_of",
+        "itportrait.pages.views": "Views encode_views",
         "page": "render_comparison",
-        "views": "encode_views",
     },
 )

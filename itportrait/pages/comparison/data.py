@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from itportrait.errors import InvalidArgumentError
+from itportrait.pages.views import Views
 
 SOURCES = ("guide", "truth", "identity", "depth", "features", "cost")
 """Where figures come from, in the order in which the page shows them.
@@ -12,19 +13,6 @@ SOURCES = ("guide", "truth", "identity", "depth", "features", "cost")
 domain; `identity`, `depth` and `features` are other models, which can be in losses of methods too,
 see `Comparison.judges`; `cost` is measured time and size.
 """
-
-
-@dataclass(frozen=True)
-class Views:
-    """Several views of one portrait in one picture, made by `encode_views`.
-
-    Args:
-        webp: a WebP of `count` square views from left to right.
-        count: number of views; the first is the input's own view.
-    """
-
-    webp: bytes
-    count: int
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 from itportrait.errors import InvalidArgumentError
 from itportrait.pages.comparison.choice import panel
-from itportrait.pages.comparison.data import ComparedDomain, ComparedPicture, Comparison, Views
+from itportrait.pages.comparison.data import ComparedDomain, ComparedPicture, Comparison
 from itportrait.pages.comparison.tables import breakable
 from itportrait.pages.measures import measure_of
+from itportrait.pages.views import Views
 
 FIGURES = ("truth_distance", "clip_direction", "identity")
 """Metrics of single portraits that may stand below a picture; at most two are shown."""

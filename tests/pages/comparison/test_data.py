@@ -4,14 +4,12 @@ import pytest
 
 from itportrait.errors import InvalidArgumentError
 from itportrait.pages.comparison import (
-    MEASURES,
     ComparedDomain,
     ComparedFailure,
     ComparedMethod,
     ComparedPortrait,
     ComparedScore,
     Comparison,
-    measure_of,
 )
 
 METHODS = (ComparedMethod("a"), ComparedMethod("b"))
@@ -34,13 +32,3 @@ def test_names_that_cannot_be_placed_are_refused(changes, message):
     given = {"methods": METHODS, "domains": DOMAINS, "portraits": PORTRAITS, **changes}
     with pytest.raises(InvalidArgumentError, match=message):
         Comparison(**given)
-
-
-def test_a_measure_knows_its_better_direction_and_an_unknown_one_has_none():
-    assert measure_of("truth_distance").beats(0.2, 0.3)
-    assert measure_of("identity").beats(0.3, 0.2)
-    unknown = measure_of("smile_rate")
-    assert unknown.label == "smile rate"
-    assert not unknown.beats(1, 0)
-    assert not unknown.beats(0, 1)
-    assert len({measure.name for measure in MEASURES}) == len(MEASURES)

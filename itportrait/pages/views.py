@@ -1,20 +1,33 @@
-"""Several views of a portrait as one picture, which the page turns without loading another."""
+"""Several views of a portrait as one picture, which a page turns without loading another."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
 from itportrait.errors import InvalidArgumentError
 from itportrait.image import encode
-from itportrait.pages.comparison.data import Views
 from itportrait.pages.contact_sheet import fitted
 
 _MARGIN = (128, 128, 128)
 
 
+@dataclass(frozen=True)
+class Views:
+    """Several views of one portrait in one picture, made by `encode_views`.
+
+    Args:
+        webp: a WebP of `count` square views from left to right.
+        count: number of views; the first is the input's own view.
+    """
+
+    webp: bytes
+    count: int
+
+
 def encode_views(views: Sequence[np.ndarray], *, side: int = 160, quality: int = 80) -> Views:
-    """Return the views of one portrait side by side, as the page holds them.
+    """Return the views of one portrait side by side, as pages hold them.
 
     Args:
         views: uint8 `[H, W, 3]`, the input's own view first; one that is not square gets margins.
