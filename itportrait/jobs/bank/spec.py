@@ -139,6 +139,8 @@ def parse_bank_spec(
     shared = _shared_settings(data, document, problems)
     adapt = shared.adapt if shared else _adapt_alone(data)
     problems += _default_problems(defaults, document)
+    if not isinstance(defaults, dict):  # reported above; each domain is checked without them
+        defaults = {}
     validated = {}
     if not isinstance(domains, dict) or not domains:
         line = document.line(("domains",))

@@ -173,3 +173,11 @@ def test_shipped_bank_is_valid_and_has_two_domains_of_each_mode():
 def test_a_folder_of_true_pictures_must_outlast_the_build_too():
     text = "domains: {zombie: {mode: text, prompt: a zombie, truth: /photos}}"
     assert parse_bank_spec(text).places()["truth of domain 'zombie'"] == "/photos"
+
+
+def test_defaults_that_are_no_mapping_are_refused_at_their_line():
+    head, _, rest = GOOD.partition("defaults:\n")
+    text = f"{head}defaults: license-2.0\n{rest[rest.index('domains:') :]}"
+    ((line, words),) = problems_of(text)
+    assert text.splitlines()[line - 1].startswith("defaults:")
+    assert words.endswith(": defaults: expected a mapping")
