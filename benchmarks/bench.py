@@ -5,10 +5,11 @@
 
 The reference and ours run in turn in one process, on one thread unless asked otherwise, each twice,
 of which the second is timed; the ratio is the median over the pairs, of CPU seconds on a CPU, which
-other load moves least, and of wall-clock seconds on a GPU. All weights are random. Prints one
-table, and at the end what of the library's peak speed was reached. Ends with an error where an
-action lost more than 15 % of its ratio in `baseline.json`; `--store` writes that file instead, and
-`python docs/performance.py` makes the page from it.
+other load moves least, and of wall-clock seconds on a GPU. Steps of an adaptation, which take
+minutes, run as one pair. All weights are random. Prints one table, and at the end what of the
+library's peak speed was reached. Ends with an error where an action lost more than 15 % of its
+ratio in `baseline.json`; `--store` writes that file instead, and `python docs/performance.py` makes
+the page from it.
 `--quick` has the same names for tiny sizes, so that it takes a baseline of its own: `--baseline`.
 """
 
@@ -23,12 +24,18 @@ from typing import Any
 import torch
 
 from benchmarks.speed.actions import mini_actions, published_actions
+from benchmarks.speed.adaptation import adaptation_actions
 from benchmarks.speed.baseline import losses, merged, stored_ratios
 from benchmarks.speed.measure import Action, Machine, Row, judged, measure
 from benchmarks.speed.ops import op_actions
 
 BASELINE = Path(__file__).with_name("baseline.json")
-GROUPS = {"published": published_actions, "mini": mini_actions, "ops": op_actions}
+GROUPS = {
+    "published": published_actions,
+    "mini": mini_actions,
+    "ops": op_actions,
+    "adaptation": adaptation_actions,
+}
 COLUMNS = (
     f"{'':62s}{'ratio':>6s}{'reference':>11s}{'ours':>9s}{'wall':>9s}{'a result':>11s}"
     f"{'memory, MB':>15s}"
@@ -66,7 +73,7 @@ def parsed(arguments: list[str] | None) -> argparse.Namespace:
     made.add_argument("--device", default="cpu", help="cpu (default) or cuda")
     made.add_argument("--threads", type=int, default=1, help="threads of the CPU (default 1)")
     made.add_argument("--pairs", type=int, default=5, help="runs of each side (default 5)")
-    made.add_argument("--groups", default=",".join(GROUPS), help="of published, mini and ops")
+    made.add_argument("--groups", default=",".join(GROUPS), help=f"of {', '.join(GROUPS)}")
     made.add_argument("--only", default="", help="actions whose name holds this text")
     made.add_argument("--quick", action="store_true", help="tiny sizes: a trial of the program")
     made.add_argument("--json", type=Path, help="write all figures there")

@@ -43,15 +43,21 @@ class RandomClip(nn.Module):
         return F.normalize(torch.randn(512, generator=rng), dim=0).to(self.out.weight)
 
 
+VGG_STAGES = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
+"""Channels and number of convolutions of each stage of VGG-16."""
+
+
 class RandomVgg(nn.Module):
-    """A network of the size of VGG-16, as perceptual distance and as identity."""
+    """A network of the size of VGG-16, as perceptual distance and as identity.
 
-    STAGES = ((64, 2), (128, 2), (256, 3), (512, 3), (512, 3))
+    Args:
+        stages: channels and number of convolutions of each.
+    """
 
-    def __init__(self) -> None:
+    def __init__(self, stages: tuple[tuple[int, int], ...] = VGG_STAGES) -> None:
         super().__init__()
         self.stages, channels = nn.ModuleList(), 3
-        for width, count in self.STAGES:
+        for width, count in stages:
             layers: list[nn.Module] = [] if channels == 3 else [nn.MaxPool2d(2)]
             for _ in range(count):
                 layers += [nn.Conv2d(channels, width, 3, padding=1), nn.ReLU()]

@@ -1,12 +1,15 @@
 """A tri-plane generator's weights, computed in the published sequence of operations."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from benchmarks.published_path.synthesis import run_block
-from benchmarks.published_path.volume import PublishedVolume
-from itportrait.generator import TriPlaneGenerator
+from benchmarks.published_path.volume import PublishedVolume, Seen
+from itportrait.errors import InvalidArgumentError
+from itportrait.generator import Rendering, TriPlaneGenerator
 from itportrait.generator.backbone import NUM_PLANES
 from itportrait.generator.layers import SynthesisBlock
 from itportrait.geometry.rays import camera_rays
@@ -39,6 +42,10 @@ class PublishedPath:
 
     def features(self, planes: Tensor, ws: Tensor, camera: Tensor) -> Tensor:
         """Render the feature image `[N, C, R, R]`, whose first three channels are the raw one."""
+        return self.view(planes, ws, camera)[0]
+
+    def view(self, planes: Tensor, ws: Tensor, camera: Tensor) -> tuple[Tensor, Seen]:
+        """Render the feature image, and return with it what the rays carry."""
         generator = self.generator
         side = generator.neural_rendering_resolution
         origins, directions = camera_rays(camera, side)
@@ -47,7 +54,7 @@ class PublishedPath:
         colors = seen.colors
         if generator.background is not None:
             colors = colors + (1 - seen.alpha) * generator.background(directions, ws[:, -1])
-        return (colors * 2 - 1).transpose(1, 2).reshape(len(planes), -1, side, side)
+        return (colors * 2 - 1).transpose(1, 2).reshape(len(planes), -1, side, side), seen
 
     def super_resolve(self, features: Tensor, ws: Tensor) -> Tensor:
         """Map the feature image to the final one, `[N, 3, S, S]`."""
@@ -77,3 +84,35 @@ class PublishedPath:
         """Return the gradient of the squared error, to `ws`."""
         error = (self.synthesize(ws, camera) - target).square().mean()
         return torch.autograd.grad(error, ws)[0]
+
+
+class PublishedGenerator(TriPlaneGenerator):
+    """A tri-plane generator that draws and renders by the published sequence, for whole steps.
+
+    It takes what the steps of the published method ask for, and refuses the rest: noise `const`,
+    depths at the mid-points, its own resolution, and the final image.
+    """
+
+    def planes(self, ws: Tensor, noise_mode: str = "const", rng: Any = None) -> Tensor:
+        """Draw the tri-planes; see `PublishedPath.planes`."""
+        _refuse("noise_mode", noise_mode, "const")
+        return PublishedPath(self).planes(ws)
+
+    def render(self, planes: Tensor, ws: Tensor, camera: Tensor, **asked: Any) -> Rendering:
+        """Render scenes from cameras; see `PublishedPath.render`."""
+        side = self.neural_rendering_resolution
+        given = {"neural_rendering_resolution": side, "sampling": "midpoint"}
+        given |= {"return_samples": False, "super_resolve": True, "rng": None}
+        for name, value in asked.items():
+            _refuse(name, value, given[name], None)
+        path = PublishedPath(self)
+        features, seen = path.view(planes, ws, camera)
+        depth, alpha = (
+            each.transpose(1, 2).view(len(ws), 1, side, side) for each in (seen.depth, seen.alpha)
+        )
+        return Rendering(path.super_resolve(features, ws), features[:, :3], depth, alpha)
+
+
+def _refuse(name: str, value: object, *taken: object) -> None:
+    if value not in taken:
+        raise InvalidArgumentError(name, expected=repr(taken[0]), actual=repr(value))

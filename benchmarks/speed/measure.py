@@ -30,6 +30,8 @@ class Action:
         units: how many results one call gives, such as the views of a batch.
         single: the reference for one of them, where it is not the reference itself. Its arithmetic
             is counted: torch counts the gradient of a grouped convolution once for every group.
+        brief: whether one pair is measured, whatever is asked for, and its calls follow those that
+            memory was measured in: for what takes minutes.
     """
 
     name: str
@@ -37,6 +39,7 @@ class Action:
     ours: Callable[[], object]
     units: int = 1
     single: Callable[[], object] | None = None
+    brief: bool = False
 
 
 @dataclass(frozen=True)
@@ -96,7 +99,8 @@ class Machine(Clock):
         for flop, work in self._probes * 3:  # between pairs, so that the peak saw the same load
             seconds = self.cpu_and_wall(work)[self.cuda]
             self._peak = max(self._peak, flop / seconds if seconds else 0)
-        return self.warm_seconds(action.reference), self.warm_seconds(action.ours)
+        seconds = self.cpu_and_wall if action.brief else self.warm_seconds
+        return seconds(action.reference), seconds(action.ours)
 
     @property
     def peak_gflops(self) -> float:
@@ -134,10 +138,11 @@ def measure(action: Action, machine: Machine, pairs: int) -> Row:
     """Measure an action: once to warm up, then memory, then seconds in pairs."""
     with FlopCounterMode(display=False) as counter:
         (action.single or action.reference)()
-    action.reference()
+    if not action.brief:
+        action.reference()
     action.ours()  # may build native code
     reference_mb, ours_mb = machine.peak_mb(action.reference), machine.peak_mb(action.ours)
-    times = [machine.pair(action) for _ in range(pairs)]
+    times = [machine.pair(action) for _ in range(1 if action.brief else pairs)]
     clock = 1 if machine.cuda else 0
     reference, ours = ([pair[side] for pair in times] for side in (0, 1))
     cpu = [statistics.median(each[0] for each in side) for side in (reference, ours)]

@@ -24,7 +24,15 @@ def found(tmp_path_factory):
 def test_a_run_measures_every_action_in_every_way(found):
     names = [row["name"] for row in found["rows"]]
     assert len(set(names)) == len(names)
-    for part in ("backbone", "volume rendering", "super-resolution", "view", "inversion step"):
+    for part in (
+        "backbone",
+        "volume rendering",
+        "super-resolution",
+        "view",
+        "inversion step",
+        "APT",
+        "ITE",
+    ):
         assert any(part in name for name in names)
     for row in found["rows"]:
         assert row["ratio"] > 0
