@@ -83,6 +83,8 @@ def _digest(
 ) -> str:
     plain = spec.model_dump(mode="json", exclude=_FREE) | {"steps": resolved.run_steps(spec)}
     resolved.name_as_first(settings, spec)
+    if settings["precision"] == "fp32":  # which was all there was, and is hashed as it was
+        del settings["precision"]
     contents: list[Any] = [_content(reference) for reference in references]
     if set_digest:
         contents.append({"set": set_digest})

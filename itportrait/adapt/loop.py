@@ -136,10 +136,11 @@ def adapt_domain(
     context = MethodContext(
         bundle, spec, settings, list(references), workers or Workers(), pictures
     )
-    run = _Run(context, digest, resume_state)
-    if on_start is not None and run.step == 0:
-        on_start(run.baseline())
-    run.train(on_report)
+    with bundle.generator.computing_in(settings.precision):
+        run = _Run(context, digest, resume_state)
+        if on_start is not None and run.step == 0:
+            on_start(run.baseline())
+        run.train(on_report)
     return run.finish()
 
 
@@ -156,6 +157,7 @@ class _Run:
         self.steps = self.config.run_steps(self.spec)
         self.bundle, self.fingerprint = context.bundle, fingerprint
         self.pictures = context.pictures
+        self.precision = context.bundle.generator.precision
         self.references = judging_references(context.references, context.pictures)
         self.step, self.seconds = 0, 0.0
         self._started = time.perf_counter()
@@ -235,10 +237,12 @@ class _Run:
             on_report(AdaptReport(self.step, metrics, pictures, kept, self.state_dict, last))
 
     def finish(self) -> AdaptResult:
-        """Make the styles of the kept step and judge the result."""
+        """Make the styles of the kept step and judge the result, as those of the bundle compute."""
         kept, notes = self.selection.kept, self.method.notes()
         if self.pictures is not None:
             notes = {**notes, "pictures": self.pictures.summary()}
+        if self.config.precision != "fp32":
+            notes = {**notes, "precision": self.precision.used}
         assert kept is not None  # steps >= 1, and the last step is always probed
         info = {
             "spec": self.spec.portable(),

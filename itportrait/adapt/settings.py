@@ -76,6 +76,9 @@ class MethodConfig(Settings):
     """Which step is kept, and when a run stops early."""
     truncation_psi: float = Field(default=1.0, ge=0)
     """Truncation of the random codes; 1 is none."""
+    precision: Literal["fp32", "fast"] = "fp32"
+    """What generators compute with in training, as in `resources.precision`. Weights, optimizers
+    and losses are float32 in both."""
 
     @model_validator(mode="before")
     @classmethod

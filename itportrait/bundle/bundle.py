@@ -17,6 +17,7 @@ from itportrait.documents import MOST_BYTES, parse_object
 from itportrait.errors import InvalidArgumentError, MissingModelError
 from itportrait.generator import Generator, load_generator
 from itportrait.generator.io import MODEL_FILE
+from itportrait.generator.precision import Precision, PrecisionName
 from itportrait.geometry.orbit import Orbit
 from itportrait.io import uris
 from itportrait.io.names import resolve_local, resolve_under
@@ -41,12 +42,18 @@ class Bundle:
         spec: what the folder holds.
         directory: a local folder with the files of `spec`.
         device: where models are put when they are loaded.
+        precision: what the generator shall compute with, `fp32` or `fast`.
     """
 
     def __init__(
-        self, spec: BundleSpec, directory: str | Path, device: torch.device | str = "cpu"
+        self,
+        spec: BundleSpec,
+        directory: str | Path,
+        device: torch.device | str = "cpu",
+        precision: PrecisionName = "fp32",
     ) -> None:
         self.spec, self.directory, self.device = spec, Path(directory), torch.device(device)
+        self.asked_precision: PrecisionName = precision
         self.name, self.family, self.model_id = spec.name, spec.family, spec.model_id
 
     def __repr__(self) -> str:
@@ -66,7 +73,14 @@ class Bundle:
     def generator(self) -> Generator:
         """The generator, in evaluation mode."""
         self._verify(self.spec.generator.file)
-        return self._place(load_generator(self.directory))
+        generator = self._place(load_generator(self.directory))
+        generator.compute_in(self.asked_precision)
+        return generator
+
+    @property
+    def precision(self) -> Precision:
+        """What the generator really computes with on this device."""
+        return self.generator.precision
 
     @cached_property
     def clips(self) -> "list[ImageTextModel]":
@@ -141,6 +155,8 @@ class Bundle:
             for model in models:
                 if isinstance(model, nn.Module):
                     model.to(target)
+                if isinstance(model, Generator):
+                    model.compute_in(self.asked_precision)
         return self
 
     def unknown_words(self, text: str) -> list[str]:
@@ -223,13 +239,19 @@ class Bundle:
         return model.to(self.device).eval().requires_grad_(False)
 
 
-def load_bundle(uri: str | Path = MINI, device: torch.device | str = "cpu") -> Bundle:
+def load_bundle(
+    uri: str | Path = MINI,
+    device: torch.device | str = "cpu",
+    precision: PrecisionName = "fp32",
+) -> Bundle:
     """Open a model bundle; nothing is loaded before it is asked for, nothing downloaded unasked.
 
     Args:
         uri: `mini` (embedded in the package), a folder, or a URI of one (`s3://...`). A remote
             bundle is copied once into the cache folder (`ITPORTRAIT_CACHE`), file by file verified.
         device: where models are put.
+        precision: what the generator computes with. `fp32` agrees with the references; `fast` is
+            half precision where it is safe and the device has units for it.
 
     Returns:
         The bundle.
@@ -240,12 +262,14 @@ def load_bundle(uri: str | Path = MINI, device: torch.device | str = "cpu") -> B
     """
     uri = str(uri)
     if uri == MINI:
-        return _open(Path(bundle_folder(uri)), uri, device)
+        return _open(Path(bundle_folder(uri)), uri, device, precision)
     directory = Path(uri.removeprefix("file://")) if uris.is_local(uri) else _fetch(uri)
-    return _open(directory, uri, device)
+    return _open(directory, uri, device, precision)
 
 
-def _open(directory: Path, uri: str, device: torch.device | str) -> Bundle:
+def _open(
+    directory: Path, uri: str, device: torch.device | str, precision: PrecisionName
+) -> Bundle:
     path = resolve_local(directory, MODEL_FILE)
     if not path.is_file():
         remedy = (
@@ -255,7 +279,7 @@ def _open(directory: Path, uri: str, device: torch.device | str) -> Bundle:
         )
         raise MissingModelError(f"no model bundle at {uri!r}: {path} is absent; {remedy}")
     text = uris.read_bytes(str(path), most=MOST_BYTES + 1)
-    return Bundle(_parse(text, uri), directory).to(device)
+    return Bundle(_parse(text, uri), directory, precision=precision).to(device)
 
 
 def _parse(text: bytes, uri: str) -> BundleSpec:

@@ -1,5 +1,7 @@
 """Settings of the engine: resources of tasks, retries, and the lease on the output."""
 
+from typing import Literal
+
 from pydantic import Field
 
 from itportrait.config import Settings
@@ -40,6 +42,12 @@ class ResourcesConfig(Settings):
     """Resources of a task of the stylize stage."""
     others: dict[str, StageShare] = Field(default_factory=dict)
     """Resources of a task of stages that other packages add, by the name of the stage."""
+    precision: Literal["fp32", "fast"] = "fp32"
+    """What the generator computes with in invert and stylize. `fp32` agrees with the references.
+    `fast` is bfloat16 in backbone and super-resolution and TF32 elsewhere, on a GPU; on a CPU it is
+    bfloat16 where the CPU has units for it (AMX), and else `fp32`, which the log says once.
+    Pictures differ by less than people see (over 45 dB). `run.json` says what was used.
+    Adaptations have a setting of their own, `adapt.precision`."""
     in_flight: int | None = Field(default=None, ge=1)
     """Largest number of shard tasks submitted at once. None means twice as many as the cluster can
     run."""

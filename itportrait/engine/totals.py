@@ -30,6 +30,8 @@ class StageTotals:
     """Number of shards that an earlier run had done."""
     reasons: Counter[str] = field(default_factory=Counter[str])
     sums: dict[str, list[float]] = field(default_factory=dict[str, list[float]])
+    precisions: Counter[str] = field(default_factory=Counter[str])
+    """Number of shards by what the generator computed with, where a stage has one."""
     digest: int = 0
     """Digest of the outputs of all commits, in any order."""
     after: str = ""
@@ -49,6 +51,7 @@ class StageTotals:
             self.computed += commit.computed
             self.computed_seconds += commit.seconds
         self.reasons.update(commit.reasons)
+        self.precisions.update([commit.precision] if commit.precision else [])
         self.digest ^= int(fingerprint(commit.shard, commit.outputs), 16)
         for name, (total, count) in commit.sums.items():
             entry = self.sums.setdefault(name, [0.0, 0.0])
@@ -83,6 +86,7 @@ class StageTotals:
             "shards": self.shards,
             "shards_kept": self.shards_kept,
             "means": {name: round(self.mean(name) or 0.0, 6) for name in self.sums},
+            "precision": dict(self.precisions.most_common()),
         }
 
 

@@ -98,6 +98,7 @@ def run_shard(recipe: Recipe, task: ShardTask) -> Commit:
         computed=computed,
         photos=photos_of(items, rows) if recipe.takes_photos else "",
         seconds=time.perf_counter() - began,
+        precision=_precision(recipe, computed, standing),
         committed_at=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
     )
     metadata = {"stage": recipe.name, "recipe": recipe.fingerprint, "fingerprint": target}
@@ -112,6 +113,13 @@ def run_shard(recipe: Recipe, task: ShardTask) -> Commit:
     if task.searched:
         uris.remove(recipe.partial_table(index).root, recursive=True)
     return strip_files(commit)
+
+
+def _precision(recipe: Recipe, computed: int, standing: Commit | None) -> str:
+    """Return what the generator computed with; rows that are kept keep what the marker said."""
+    if computed and not recipe.builder:
+        return recipe.definition.precision_used(recipe)
+    return "" if standing is None else standing.precision
 
 
 def _stands(table: StageTable, commit: Commit) -> bool:

@@ -42,6 +42,7 @@ class Synthesis(nn.Module):
         rng: torch.Generator | None = None,
         *,
         added: MappingOf[str, MappingOf[str, Tensor]] | None = None,
+        dtype: torch.dtype | None = None,
     ) -> Tensor:
         """Map `ws [N, num_ws, w_dim]` to `[N, 3 * C, H, W]`.
 
@@ -53,6 +54,7 @@ class Synthesis(nn.Module):
             noise_mode: `none`, `const` or `random`.
             rng: for `random`.
             added: what is added to layers' outputs, by block and layer (`b8`, `conv0`).
+            dtype: of the layers, if not that of `ws`.
         """
         x = image = None
         start = 0
@@ -61,7 +63,7 @@ class Synthesis(nn.Module):
             assert isinstance(block, SynthesisBlock)
             part = ws[:, start : start + block.num_conv + 1]
             own = None if added is None else added.get(name)
-            x, image = block(x, image, part, noise_mode=noise_mode, rng=rng, added=own)
+            x, image = block(x, image, part, noise_mode=noise_mode, rng=rng, added=own, dtype=dtype)
             start += block.num_conv
         assert image is not None
         return image

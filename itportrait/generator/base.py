@@ -1,7 +1,9 @@
 """What a generator of any family can do: everything that the rest of the package asks of one."""
 
 from abc import ABC, abstractmethod
+from collections import abc
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
@@ -10,6 +12,7 @@ from torch import Tensor, nn
 
 from itportrait.config import Settings
 from itportrait.errors import InvalidArgumentError
+from itportrait.generator.precision import FP32, OTHER_FAMILY, Precision, PrecisionName, say_once
 
 NoiseMode = Literal["none", "const", "random"]
 Sampling = Literal["midpoint", "random"]
@@ -100,6 +103,9 @@ class Generator(nn.Module, ABC):
     optional_suffix: ClassVar[str] = ""
     """End of the names of buffers that the architecture defines: files may lack them."""
 
+    precision: Precision = FP32
+    """What it computes with; `compute_in` chooses it."""
+
     @abstractmethod
     def __init__(self, config: Any) -> None:
         super().__init__()
@@ -120,6 +126,28 @@ class Generator(nn.Module, ABC):
         """Depths between which surfaces are seen whole, in world units; None where the samples of
         rays follow the scene, wherever the camera stands."""
         return None
+
+    def compute_in(self, asked: PrecisionName) -> None:
+        """Choose the precision of what is computed from now on; weights stay as they are.
+
+        A family that knows no other computes in float32, and says so once.
+
+        Args:
+            asked: `fp32`, or `fast`: half precision where this device has units for it.
+        """
+        if asked == "fast":
+            say_once(OTHER_FAMILY)
+
+    @contextmanager
+    def computing_in(self, asked: PrecisionName) -> abc.Generator[None]:
+        """Compute in a precision for the time of the block; see `compute_in`."""
+        before = self.precision
+        self.compute_in(asked)
+        try:
+            with self.precision.applied():
+                yield
+        finally:
+            self.precision = before
 
     def parameters_of(self, parts: Iterable[str]) -> dict[str, nn.Parameter]:
         """Return the parameters of some groups by name, in the module's order.

@@ -12,6 +12,7 @@ from itportrait.generator.backbone import NUM_PLANES, Backbone
 from itportrait.generator.base import Generator, NoiseMode, Rendering, Samples, Sampling
 from itportrait.generator.config import GeneratorConfig
 from itportrait.generator.deformation import Deformation
+from itportrait.generator.precision import PrecisionName, precision_on
 from itportrait.generator.rows import row_layers, row_sets
 from itportrait.generator.superresolution import SuperResolution
 from itportrait.generator.volume import Volume
@@ -75,6 +76,9 @@ class TriPlaneGenerator(Generator):
         # The first interval between coarse samples has its middle one stratum behind the start.
         return start + (end - start) / (rays.depth_resolution - 1), end
 
+    def compute_in(self, asked: PrecisionName) -> None:
+        self.precision = precision_on(self.device, asked)
+
     def mapping(
         self,
         z: Tensor,
@@ -91,7 +95,9 @@ class TriPlaneGenerator(Generator):
         self._check_ws(ws)
         deformation = self.deformation
         added = None if deformation is None else deformation.features(ws)
-        planes = self.backbone.synthesis(ws, noise_mode, rng, added=added)
+        planes = self.backbone.synthesis(
+            ws, noise_mode, rng, added=added, dtype=self.precision.half
+        )
         planes = planes.unflatten(1, (NUM_PLANES, self.config.plane_channels))
         return planes if deformation is None else deformation.planes(planes, ws)
 
@@ -145,12 +151,15 @@ class TriPlaneGenerator(Generator):
 
         feature_image = to_image(features)
         return Rendering(
-            image=self.superresolution(feature_image, ws, rng) if super_resolve else None,
+            image=self._super_resolved(feature_image, ws, rng) if super_resolve else None,
             image_raw=feature_image[:, :3],
             image_depth=to_image(depth),
             image_alpha=to_image(alpha),
             samples=samples,
         )
+
+    def _super_resolved(self, features: Tensor, ws: Tensor, rng: torch.Generator | None) -> Tensor:
+        return self.superresolution(features, ws, rng, dtype=self.precision.half)
 
     def _composite(
         self,

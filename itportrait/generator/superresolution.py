@@ -59,13 +59,22 @@ class SuperResolution(nn.Module):
             self.num_blocks += 1
             channels = block.channels
 
-    def forward(self, features: Tensor, ws: Tensor, rng: torch.Generator | None = None) -> Tensor:
+    def forward(
+        self,
+        features: Tensor,
+        ws: Tensor,
+        rng: torch.Generator | None = None,
+        *,
+        dtype: torch.dtype | None = None,
+    ) -> Tensor:
         """Map features `[N, C, R, R]` (their first three channels are the raw image) to the image.
 
         Args:
             features: any R; another than the input resolution is resized first.
             ws: `[N, num_ws, w_dim]`; the last w counts.
             rng: for noise mode `random`.
+            dtype: of the layers, if not that of `ws`; half precision on a GPU, where it was
+                published so, comes first.
 
         Returns:
             `[N, 3, S, S]`, of at least single precision.
@@ -77,7 +86,7 @@ class SuperResolution(nn.Module):
             )
         image = x[:, :3].to(at_least_single(x.dtype))
         w = ws[:, -1:].repeat(1, 3, 1)
-        dtype = torch.float16 if self.half_on_gpu and x.is_cuda else None
+        dtype = torch.float16 if self.half_on_gpu and x.is_cuda else dtype
         for i in range(self.num_blocks):
             block = self.get_submodule(f"block{i}")
             x, image = block(x, image, w, noise_mode=self.noise_mode, rng=rng, dtype=dtype)

@@ -39,10 +39,17 @@ class InvertStage(Stage):
         from itportrait.bundle.warm import warm_bundle
         from itportrait.invert.inverter import Inverter
 
-        bundle = warm_bundle(recipe.bundle, recipe.device)
+        bundle = warm_bundle(recipe.bundle, recipe.device, recipe.precision)
         inverter = Inverter(InvertConfig.model_validate_json(recipe.config), bundle)
 
         def invert(portraits: Sequence[AlignedRecord]) -> list[list[Record]]:
-            return [[record] for record in inverter.invert(list(portraits))]
+            with bundle.precision.applied():
+                return [[record] for record in inverter.invert(list(portraits))]
 
         return invert
+
+    def precision_used(self, recipe: StageSetup) -> str:
+        """Return what the generator that `build` has loaded computes with."""
+        from itportrait.bundle.warm import warm_bundle
+
+        return warm_bundle(recipe.bundle, recipe.device, recipe.precision).precision.used

@@ -67,6 +67,8 @@ class Commit:
     photos: str = ""
     """For `align`, 16 hexadecimal digits of each photo's content in the order of the inputs; zeros
     where no portrait came of it."""
+    precision: str = ""
+    """What the generator computed with; absent where a stage has none, and in older markers."""
     committed_at: str = ""
 
     @classmethod

@@ -52,6 +52,8 @@ class Recipe(StageSetup):
         version = self.definition.version_under(self.config)
         parts: list[Any] = [self.stage, version, self.config, self.model_id]
         parts += [self.domain, self.version, self.pixel_format.kind, self.pixel_format.quality]
+        if self.precision != "fp32":  # which was all there was, and is hashed as it was
+            parts.append(self.precision)
         return fingerprint(*parts)
 
     def of_inputs(self, inputs: str | list[str]) -> str:

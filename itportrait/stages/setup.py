@@ -1,6 +1,7 @@
 """What a stage is built from: its settings, the models, and the style domain."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from itportrait.io.names import check_domain, check_name
 
@@ -14,6 +15,7 @@ class StageSetup:
         config: JSON of the stage's settings.
         bundle: URI of the models.
         device: torch device of the models; it changes no result that rows are known by.
+        precision: what the generator shall compute with, `fp32` or `fast`.
         domain: name, for a stage that runs once for each domain.
         version: the style's version, for such a stage.
         adapter: URI of the style's folder in the bank, for such a stage.
@@ -26,6 +28,7 @@ class StageSetup:
     config: str
     bundle: str = ""
     device: str = "cpu"
+    precision: Literal["fp32", "fast"] = "fp32"
     domain: str = ""
     version: str = ""
     adapter: str = ""

@@ -62,6 +62,14 @@ class Stage(ABC):
     def build(self, recipe: StageSetup) -> StageFunction:
         """Return the stage's function, with its models loaded."""
 
+    def precision_used(self, recipe: StageSetup) -> str:
+        """Return what the generator really computes with in this process, for run.json.
+
+        A stage without a generator has none, and says nothing.
+        """
+        del recipe
+        return ""
+
     def failed_row(
         self, recipe: StageSetup, item: Any, status: Status, error: RecordError
     ) -> Record:

@@ -41,9 +41,16 @@ class StylizeStage(Stage):
 
         def stylize(pairs: Sequence[tuple[AlignedRecord, InvertedRecord]]) -> list[list[Record]]:
             photos, codes = [photo for photo, _ in pairs], [code for _, code in pairs]
-            return [[record] for record in stylizer.stylize(photos, codes, recipe.domain)]
+            with stylizer.bundle.precision.applied():
+                return [[record] for record in stylizer.stylize(photos, codes, recipe.domain)]
 
         return stylize
+
+    def precision_used(self, recipe: StageSetup) -> str:
+        """Return what the generator that `build` has loaded computes with."""
+        from itportrait.bundle.warm import warm_bundle
+
+        return warm_bundle(recipe.bundle, recipe.device, recipe.precision).precision.used
 
     def failed_row(
         self, recipe: StageSetup, item: Any, status: Status, error: RecordError
@@ -64,7 +71,7 @@ def build_stylizer(recipe: StageSetup) -> "Stylizer":
     from itportrait.bundle.warm import warm_bundle
     from itportrait.stylize import StyleTarget, Stylizer
 
-    bundle = warm_bundle(recipe.bundle, recipe.device)
+    bundle = warm_bundle(recipe.bundle, recipe.device, recipe.precision)
     version = read_version(recipe.adapter)
     style = version.style()
     style.check_base(bundle.model_id)

@@ -40,6 +40,7 @@ READ = [
     (WORDS, {"ite": {"batch": 5}}),
     (WORDS, {"truncation_psi": 0.5}),
     (WORDS, {"probe": {"count": 5}}),
+    (WORDS, {"precision": "fast"}),
     (PICTURE, {"apt": {"batch": 3}}),
     (PICTURE, {"pair": {"steps": 7}}),
     (BOTH, {"apt": {"batch": 3}}),
@@ -133,7 +134,7 @@ def test_a_set_of_rows_keeps_its_digest_under_its_new_name():
     assert AdaptConfig.parse(old) == AdaptConfig.parse(new)
     settings = AdaptConfig.parse(new).model_dump(mode="json", exclude={"methods"})
     settings["apt"]["rows"] = "preserve_colour"
-    del settings["lead"]  # which the first release did not know
+    del settings["lead"], settings["precision"]  # which the first release did not know
     plain = DomainSpec.parse(PICTURE).model_dump(
         mode="json", exclude={"tags", "license", "references", "options"}
     )

@@ -12,6 +12,7 @@ from itportrait.adapt import AdaptConfig, DomainSpec, adapt_domain, adapt_finger
 from itportrait.adapt.methods.itportrait.scenes import SceneSource
 from itportrait.bundle import load_bundle
 from itportrait.errors import CheckpointError, NoInputError, UnknownNameError
+from itportrait.generator import precision
 from itportrait.learning.seeds import step_rng
 from tests.helpers.method_runs import changed, recorded, same, snapshot
 from tests.helpers.tiny_folder import write_tiny_bundle
@@ -50,6 +51,26 @@ def test_every_mode_reports_selects_and_resumes_identically(
     assert same(resumed.style, result.style)
     assert resumed.curve == result.curve
     assert through_disk(states[1])["step"] == 8
+
+
+def test_fast_training_has_master_weights_of_single_precision(
+    bundle, config, make_spec, monkeypatch
+):
+    monkeypatch.setattr(precision, "has_bf16_units", lambda: True)
+    exact = adapt_domain(bundle, make_spec(), config)
+    fast = adapt_domain(bundle, make_spec(), config.model_copy(update={"precision": "fast"}))
+    assert fast.notes["precision"] == "bf16"
+    assert "precision" not in exact.notes
+    assert bundle.generator.precision is precision.FP32  # the base, as it was
+    assert not same(fast.style, exact.style)
+    change, wanted = fast.style.delta, exact.style.delta
+    assert {value.dtype for value in change.values()} == {torch.float32}
+    # A step is as long as its rate, far below what bfloat16 tells apart: rounded weights would
+    # have stayed where they were.
+    for name, value in wanted.items():
+        moved, expected = ((each != 0).float().mean() for each in (change[name], value))
+        assert float(moved) == pytest.approx(float(expected), abs=0.01)
+    assert fast.metrics["style"] == pytest.approx(exact.metrics["style"], abs=0.02)
 
 
 def test_the_same_seed_gives_the_same_adapter_and_another_does_not(bundle, config, make_spec):

@@ -82,3 +82,15 @@ def test_cost_is_time_by_share_and_per_thousand_inputs():
         "gpu_seconds_per_1000": 125.0,
     }
     assert totals_of().stage("align").cost(1, 1)["cpu_seconds_per_1000"] == 0
+
+
+def test_shards_are_counted_by_what_the_generator_computed_with():
+    totals = totals_of(
+        commit("align", inputs=1, ok=1),
+        commit("invert", inputs=1, ok=1, precision="fp32"),
+        commit("invert", shard=1, inputs=1, ok=1, precision="bf16"),
+        commit("invert", shard=2, inputs=1, ok=1, precision="bf16"),
+        commit("invert", shard=3, inputs=1, ok=1),  # of a release that did not say
+    )
+    assert totals.stage("invert").to_json()["precision"] == {"bf16": 2, "fp32": 1}
+    assert totals.stage("align").to_json()["precision"] == {}

@@ -280,6 +280,7 @@ def test_fingerprints_leave_out_what_does_not_matter(tmp_path):
     align, invert, stylize = chain(tmp_path)
     assert replace(invert, device="cuda", timeout_s=1).fingerprint == invert.fingerprint
     assert replace(invert, model_id="other").fingerprint != invert.fingerprint
+    assert replace(invert, precision="fast").fingerprint != invert.fingerprint
     assert replace(stylize, version="2").fingerprint != stylize.fingerprint
     assert len({align.fingerprint, invert.fingerprint, stylize.fingerprint}) == 3
 

@@ -237,6 +237,7 @@ class JobConfig(LayeredSettings):
             adapter=version.uri if version else "",
             pixel_format=PixelFormat(self.pixels.format, self.pixels.quality),
             device=device,
+            precision=self.resources.precision if definition.uses_models else "fp32",
             timeout_s=share.timeout_s,
             item_timeout_s=share.item_timeout_s,
             retry_failed=retry_failed,
