@@ -14,7 +14,7 @@ OTHERS = {
     "cluster/": "Image, KubeRay, timers, local stack, dashboards: cluster/README.md",
     "tests/": "Mirrors itportrait/; real Ray, MLflow and Parquet",
     "benchmarks/": "Measurements of speed, quality and faults, each a program of its own",
-    "docs/": "Architecture, decisions, the way to a cluster, results, speed; what makes such pages",
+    "docs/": "Architecture, decisions, Python, clusters, results, speed; what makes such pages",
     "ray_config.yaml": "For `ray up`",
 }
 

@@ -123,6 +123,18 @@ class DomainSpec(Settings):
         return frozenset(inputs)
 
 
+def mode_of(prompt: str, *, by_pictures: bool) -> Mode:
+    """Return the mode of a domain that is told by what guides it.
+
+    Args:
+        prompt: "" where no words guide it.
+        by_pictures: whether references or a set of pictures do.
+    """
+    if prompt:
+        return "image_text" if by_pictures else "text"
+    return "image"
+
+
 def pictures_places(domains: Iterable[DomainSpec]) -> dict[str, str]:
     """Return the places of the sets that domains read, by what gives them."""
     return {

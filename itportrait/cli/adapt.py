@@ -1,6 +1,5 @@
 """The command that adapts a domain in this process: `itportrait adapt`."""
 
-import time
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,10 +11,7 @@ from itportrait.cli.options import BankUri, Bundle, Config, Device, Set, device_
 from itportrait.terminal import Working
 
 if TYPE_CHECKING:
-    from itportrait.adapt import AdaptReport, DomainSpec
-    from itportrait.bank.gate import FloorsConfig
-    from itportrait.bank.store import Bank, BankVersion
-    from itportrait.training.domain_job import DomainJob
+    from itportrait.adapt import DomainSpec
 
 
 def adapt(
@@ -58,6 +54,7 @@ def adapt(
         from itportrait.bundle import load_bundle
         from itportrait.jobs.stylize.config import load_job
         from itportrait.training.domain_job import DomainJob
+        from itportrait.training.here import publish_here
         from itportrait.training.kept_state import KeptState
         from itportrait.training.vetting import refuse_warnings, vet_jobs
 
@@ -82,7 +79,9 @@ def adapt(
         kept = version is not None
         if version is None:
             task = replace(task, warnings=tuple(warnings))
-            version = _adapt(task, styles, job.gate, device, working)
+            if begun := styles.beginning():
+                working.line(begun)
+            version = publish_here(task, styles, job.gate, device=device, working=working)
         else:  # an earlier call may have been stopped between the publication and this
             KeptState.in_bank(styles.uri, task).remove()
     is_champion = styles.index()["domains"][name]["champion"] == version.version
@@ -111,63 +110,10 @@ def _spec(
         asked: other options; None for those that were not given.
     """
     from itportrait.adapt import DomainSpec
+    from itportrait.adapt.domain import mode_of
 
-    by_pictures = bool(references or pictures)
-    mode = "image_text" if prompt and by_pictures else "text" if prompt else "image"
+    mode = mode_of(prompt, by_pictures=bool(references or pictures))
     values = {"name": name, "mode": mode, "prompt": prompt or None, "references": references}
     values |= {"pictures": pictures} if pictures else {}
     values |= {key: value for key, value in asked.items() if value is not None}
     return DomainSpec.parse({**defaults, **values}, source=f"domain {name!r}")
-
-
-def _adapt(
-    task: "DomainJob", styles: "Bank", gate: "FloorsConfig", device: str, working: Working
-) -> "BankVersion":
-    """Adapt and publish a domain, from where an earlier call was stopped."""
-    from itportrait.training.here import adapt_here
-    from itportrait.training.kept_state import KeptState
-    from itportrait.training.trained_domain import publish_trained
-
-    if begun := styles.beginning():
-        working.line(begun)
-    kept = KeptState.in_bank(styles.uri, task)
-    state = kept.load()
-    if state is not None:
-        working.line(f"goes on from step {state['step']}, where it was stopped")
-    shown = _Shown(task, working, int(state["step"]) if state else 0)
-
-    def report(report: "AdaptReport") -> None:
-        if not report.last:
-            kept.save(report.state())
-        shown.report(report)
-
-    trained = adapt_here(task, device=device, on_report=report, resume_state=state)
-    working.now(f"adapt {task.spec.name}: publishing")
-    version = publish_trained(trained, styles, gate)
-    kept.remove()
-    for text in version.warnings[len(task.warnings) :]:
-        working.line(f"warning: {text}")
-    return version
-
-
-class _Shown:
-    """Shows how far an adaptation is: its step, the style so far, and how long it takes yet."""
-
-    def __init__(self, task: "DomainJob", working: Working, step: int) -> None:
-        self.steps, self.working, self.first = task.spec.steps, working, step
-        self.began = time.monotonic()
-        working.now(f"adapt {task.spec.name}")
-
-    def report(self, report: "AdaptReport") -> None:
-        """Show a probe."""
-        names = ("style", "identity", "depth_variance")
-        known = [name for name in names if name in report.metrics]
-        scores = ", ".join(f"{name} {report.metrics[name]:.3f}" for name in known)
-        self.working.line(f"step {report.step}: {scores}{' (kept)' if report.kept else ''}")
-        count = f"step {report.step} of at most {self.steps}"
-        if "style" in report.metrics:
-            count += f", style {report.metrics['style']:.3f}"
-        if report.step > self.first:
-            each = (time.monotonic() - self.began) / (report.step - self.first)
-            count += f", {each * max(self.steps - report.step, 0):.0f} s left at most"
-        self.working.step(report.step, self.steps, count)

@@ -1,14 +1,22 @@
-"""Adapt a domain in this very process: what the command line does."""
+"""Adapt a domain in this very process, and publish it: what the command line and Python do."""
 
+import time
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from itportrait.bank.gate import FloorsConfig
+from itportrait.bank.store import Bank, BankVersion
+from itportrait.terminal import Working
 from itportrait.training.domain_job import DomainJob
 from itportrait.training.preparation import prepare_job
 from itportrait.training.trained_domain import (
     TrainedDomain,
     collect_result,
+    publish_trained,
 )
+
+if TYPE_CHECKING:
+    from itportrait.adapt import AdaptReport
 
 
 def adapt_here(
@@ -43,3 +51,63 @@ def adapt_here(
         resume_state=resume_state,
     )
     return collect_result(job, result, prepared.bundle.model_id, result.references)
+
+
+def publish_here(
+    job: DomainJob, bank: Bank, gate: FloorsConfig, *, device: str, working: Working
+) -> BankVersion:
+    """Adapt a domain in this process and publish it, from where an earlier call was stopped.
+
+    Args:
+        job: the domain.
+        bank: where to.
+        gate: the floors of a champion.
+        device: torch device.
+        working: shows how far it is, and what is to be said of it.
+
+    Raises:
+        ItportraitError: options, references or models do not fit.
+    """
+    from itportrait.training.kept_state import KeptState
+
+    kept = KeptState.in_bank(bank.uri, job)
+    state = kept.load()
+    if state is not None:
+        working.line(f"goes on from step {state['step']}, where it was stopped")
+    shown = _Shown(job, working, int(state["step"]) if state else 0)
+
+    def report(report: "AdaptReport") -> None:
+        if not report.last:
+            kept.save(report.state())
+        shown.report(report)
+
+    trained = adapt_here(job, device=device, on_report=report, resume_state=state)
+    working.now(f"adapt {job.spec.name}: publishing")
+    version = publish_trained(trained, bank, gate)
+    kept.remove()
+    for text in version.warnings[len(job.warnings) :]:
+        working.line(f"warning: {text}")
+    return version
+
+
+class _Shown:
+    """Shows how far an adaptation is: its step, the style so far, and how long it takes yet."""
+
+    def __init__(self, job: DomainJob, working: Working, step: int) -> None:
+        self.steps, self.working, self.first = job.spec.steps, working, step
+        self.began = time.monotonic()
+        working.now(f"adapt {job.spec.name}")
+
+    def report(self, report: "AdaptReport") -> None:
+        """Show a probe."""
+        names = ("style", "identity", "depth_variance")
+        known = [name for name in names if name in report.metrics]
+        scores = ", ".join(f"{name} {report.metrics[name]:.3f}" for name in known)
+        self.working.line(f"step {report.step}: {scores}{' (kept)' if report.kept else ''}")
+        count = f"step {report.step} of at most {self.steps}"
+        if "style" in report.metrics:
+            count += f", style {report.metrics['style']:.3f}"
+        if report.step > self.first:
+            each = (time.monotonic() - self.began) / (report.step - self.first)
+            count += f", {each * max(self.steps - report.step, 0):.0f} s left at most"
+        self.working.step(report.step, self.steps, count)

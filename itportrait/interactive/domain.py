@@ -1,0 +1,109 @@
+"""Style domains as people write them in one line of Python."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from itportrait.adapt.domain import DomainSpec, mode_of
+from itportrait.errors import InvalidArgumentError, NoInputError
+from itportrait.interactive.pictures import Picture, as_list, name_of, read_picture
+from itportrait.io import uris
+from itportrait.io.names import check_domain
+from itportrait.jobs.stylize.config import JobConfig
+from itportrait.training.domain_job import DomainJob, Guides
+
+
+class Domain:
+    """A style domain of one's own: words, reference pictures, or both.
+
+    `Domain("zombie", prompt="a zombie")`, `Domain("clay", reference="clay.png")`.
+
+    Args:
+        name: of the domain, as a folder may be called.
+        prompt: what portraits become, such as "a bronze statue".
+        reference: a style picture, or several: paths, URIs, bytes, PIL images or arrays.
+        settings: further ones of the domain, such as `method="jojogan"`, `steps=100` or
+            `pictures="OUT/aligned"`; those of `itportrait.adapt.DomainSpec`.
+
+    Raises:
+        InvalidArgumentError: the name is none, or nothing guides the domain.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        prompt: str = "",
+        reference: Picture | Sequence[Picture] | None = None,
+        **settings: Any,
+    ) -> None:
+        self.name = check_domain(name)
+        self.prompt = prompt
+        self.references = [] if reference is None else as_list(reference, "reference")
+        self.settings = settings
+        if not (prompt or self.references or settings.get("pictures")):
+            raise InvalidArgumentError(
+                f"domain {name!r}",
+                expected="a prompt, a reference picture, or both",
+                actual="neither",
+                remedy=f"such as Domain({name!r}, prompt='a zombie'); the name alone, without "
+                "Domain, means one of a bank",
+            )
+
+    def __repr__(self) -> str:
+        """Return how it was written, pictures by their names."""
+        said = [repr(self.name)]
+        said += [f"prompt={self.prompt!r}"] if self.prompt else []
+        said += [f"reference={self._names()}"] if self.references else []
+        said += [f"{name}={value!r}" for name, value in self.settings.items()]
+        return f"Domain({', '.join(said)})"
+
+    def spec(self, job: JobConfig) -> DomainSpec:
+        """Return the domain as a job has it, over the job's own defaults, checked as there.
+
+        Raises:
+            InvalidArgumentError: settings are unknown, or do not fit each other.
+        """
+        given = {
+            "name": self.name,
+            "mode": mode_of(
+                self.prompt, by_pictures=bool(self.references or self.settings.get("pictures"))
+            ),
+            "prompt": self.prompt or None,
+            "references": self._names(),
+            **self.settings,
+        }
+        among = {"defaults": job.defaults, "adapt": job.adapt, "domains": [given]}
+        (spec,) = JobConfig.parse(among, source=repr(self)).specifications().values()
+        return spec
+
+    def job(self, job: JobConfig, model_id: str) -> DomainJob:
+        """Return the training of the domain, with its pictures read.
+
+        Raises:
+            NoInputError: a reference cannot be read; names it.
+            InvalidArgumentError: settings are unknown, or do not fit each other.
+        """
+        spec = self.spec(job)
+        guides = Guides.of(spec.model_copy(update={"references": ()}))  # its set of pictures alone
+        return DomainJob.of(
+            spec,
+            bundle=job.bundle,
+            adapt=job.adapt,
+            align=job.align,
+            model_id=model_id,
+            guides=replace(guides, pictures=tuple(map(self._read, self.references))),
+        )
+
+    def _names(self) -> list[str]:
+        return [name_of(item, at, "reference") for at, item in enumerate(self.references)]
+
+    def _read(self, picture: Picture) -> bytes:
+        try:
+            return read_picture(picture)
+        except OSError as error:
+            name = uris.redact(os.fspath(picture))  # type: ignore[arg-type]  # memory never fails
+            raise NoInputError(
+                f"reference {name} of domain {self.name!r} cannot be read: "
+                f"{uris.redact(str(error))}"
+            ) from error
