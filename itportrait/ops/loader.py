@@ -19,6 +19,7 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
+from itportrait.cache import cache_folder
 from itportrait.errors import ItportraitError
 
 logger = logging.getLogger(__name__)
@@ -45,11 +46,6 @@ _INCLUDE = re.compile(rb'^[ \t]*#[ \t]*include[ \t]*"([^"]+)"', re.MULTILINE)
 
 class NativeOpError(ItportraitError, RuntimeError):
     """A native op was asked for by name and cannot be had; says why, and what to do."""
-
-
-def cache_folder() -> Path:
-    """Return the folder of built ops: `ITPORTRAIT_CACHE`, else `~/.cache/itportrait`."""
-    return Path(os.environ.get("ITPORTRAIT_CACHE") or Path.home() / ".cache" / "itportrait")
 
 
 def native_sources() -> list[Path]:

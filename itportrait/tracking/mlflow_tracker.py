@@ -12,10 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from itportrait.cache import cache_folder
 from itportrait.errors import InvalidArgumentError
 from itportrait.image import encode
 from itportrait.io import uris
-from itportrait.ops.loader import cache_folder
 from itportrait.text import shown
 from itportrait.tracking.base import Backlog, RunStatus, Tracker
 from itportrait.tracking.courier import PATIENCE_S, Courier

@@ -27,13 +27,13 @@ from torch import Tensor
 from itportrait.adapt.sampling import random_codes
 from itportrait.bundle import Bundle
 from itportrait.bundle.spec import RELEVANCES_FOLDER
+from itportrait.cache import cache_folder
 from itportrait.config import fingerprint
 from itportrait.editing.styleclip.config import RelevanceConfig
 from itportrait.editing.styleclip.space import StyleLayer, style_layers, style_statistics
 from itportrait.errors import CheckpointError
 from itportrait.learning.seeds import step_rng
 from itportrait.losses import unit
-from itportrait.ops.loader import cache_folder
 from itportrait.styles import Codes
 from itportrait.weights.networks import open_weights
 
