@@ -3,13 +3,13 @@
 import io
 import json
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 
 from itportrait.errors import CheckpointError, MissingModelError
 from itportrait.weights.networks import Network, load_network, open_weights
@@ -28,6 +28,33 @@ def save_network(module: nn.Module, config: dict[str, Any], path: str | Path) ->
     temporary = Path(path).with_suffix(".tmp")
     save_file(state, str(temporary), metadata={"config": json.dumps(config)})
     temporary.replace(path)
+
+
+def write_converted(
+    state: Mapping[str, Tensor], config: dict[str, Any], kind: str, path: str | Path
+) -> None:
+    """Write a network of others, unrounded, with its configuration and what it says it is; atomic.
+
+    Args:
+        state: tensors of the network, by name.
+        config: sizes that its constructor takes, which `read_network` hands to it.
+        kind: what `kind_of` returns of the file.
+        path: the file.
+    """
+    temporary = Path(path).with_suffix(".tmp")
+    tensors = {name: value.contiguous() for name, value in state.items()}
+    save_file(tensors, str(temporary), metadata={"config": json.dumps(config), "kind": kind})
+    temporary.replace(path)
+
+
+def kind_of(path: str | Path) -> str:
+    """Return what a file of `write_converted` says it is; nothing of the files of `save_network`.
+
+    Raises:
+        MissingModelError, CheckpointError: no such file, or it is not whole.
+    """
+    with open_weights(path) as file:
+        return file.metadata.get("kind", "")
 
 
 def save_compressed(state: dict[str, torch.Tensor], path: str | Path) -> None:

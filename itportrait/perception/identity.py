@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from itportrait.errors import InvalidArgumentError, MissingModelError
+from itportrait.perception.files import kind_of
 from itportrait.perception.onnx_graph import OnnxNetwork
 from itportrait.perception.trunk import ConvTrunk, TrunkNetwork, check_image
 
@@ -110,11 +111,15 @@ class ExternalIdentityModel(IdentityModel):
 
 
 def load_identity(path: str | Path) -> IdentityModel:
-    """Load the embedded kind (`.safetensors`) or an external network, by the file's kind.
+    """Load the embedded kind or dlib's (`.safetensors`), or a network of the user's own (`.onnx`).
 
     Raises:
-        MissingModelError, CheckpointError, InvalidArgumentError: see the two classes.
+        MissingModelError, CheckpointError, InvalidArgumentError: see the classes.
     """
+    from itportrait.perception.face_resnet import KIND, FaceResnetModel  # which derives from ours
+
     if Path(path).suffix == ".safetensors":
+        if Path(path).is_file() and kind_of(path) == KIND:
+            return FaceResnetModel.load(path)
         return MiniIdentityModel.load(path)
     return ExternalIdentityModel(path)

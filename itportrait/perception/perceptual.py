@@ -8,12 +8,18 @@ from torch.nn import functional as F
 
 from itportrait.errors import CheckpointError, InvalidArgumentError, MissingModelError
 from itportrait.image import resize
+from itportrait.perception.files import kind_of
 from itportrait.perception.trunk import ConvTrunk, TrunkNetwork, check_image
 from itportrait.weights.checkpoints import open_checkpoint
 from itportrait.weights.networks import copy_weights, find_misfits
 
 
-def _check_pair(a: Tensor, b: Tensor) -> None:
+def check_pair(a: Tensor, b: Tensor) -> None:
+    """Refuse what is not two batches of equally many pictures.
+
+    Raises:
+        InvalidArgumentError: wrong shapes.
+    """
     check_image(a)
     check_image(b)
     if a.shape[0] != b.shape[0]:
@@ -63,7 +69,7 @@ class PerceptualModel(TrunkNetwork):
         Raises:
             InvalidArgumentError: wrong shapes.
         """
-        _check_pair(a, b)
+        check_pair(a, b)
         return feature_distance(self.features(a), self.features(b))
 
     def embed(self, image: Tensor) -> Tensor:
@@ -118,7 +124,7 @@ class LpipsModel(nn.Module):
 
     def distance(self, a: Tensor, b: Tensor, *, size: int = 256) -> Tensor:
         """Compare pictures pairwise, both resized to `size`; see `PerceptualModel.distance`."""
-        _check_pair(a, b)
+        check_pair(a, b)
         return self.lpips(resize(a, size), resize(b, size)).flatten()
 
     def features(self, image: Tensor, *, size: int = 256) -> list[Tensor]:
@@ -130,3 +136,21 @@ class LpipsModel(nn.Module):
         """Return pooled features `[N, 1024]` of the last two VGG stages."""
         features = self.features(image, size=size)
         return torch.cat([item.mean((2, 3)) for item in features[-2:]], dim=1)
+
+
+def load_lpips(path: str | Path | None = None) -> LpipsModel:
+    """Load LPIPS with torchvision's VGG-16, or the shift-tolerant kind, by the file's kind.
+
+    Args:
+        path: torchvision's file, or a converted one (`itportrait models get stlpips-vgg`); by
+            default torchvision's in torch's hub folder.
+
+    Raises:
+        MissingModelError, CheckpointError: see the two classes.
+    """
+    from itportrait.perception.shift_tolerant import KIND, ShiftTolerantModel  # derives from ours
+
+    converted = path is not None and Path(path).suffix == ".safetensors" and Path(path).is_file()
+    if path is not None and converted and kind_of(path) == KIND:
+        return ShiftTolerantModel.load(path)
+    return LpipsModel(path)

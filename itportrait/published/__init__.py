@@ -1,0 +1,1 @@
+"""Networks that others publish in Python packages: which there are, their terms, and a cache."""

