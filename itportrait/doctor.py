@@ -42,6 +42,7 @@ def examine() -> list[Finding]:
         ("GPU", _gpu),
         ("native ops", _native_ops),
         ("models", _models),
+        ("published models", _published_models),
         ("Ray", _ray),
         ("MLflow", _mlflow),
         ("disk", _disk),
@@ -113,6 +114,19 @@ def _models() -> list[Finding]:
     except ItportraitError as error:
         return [Finding("models: mini", False, str(error), "make pretrain")]
     return [Finding("models: mini", True, bundle.model_id)]
+
+
+def _published_models() -> list[Finding]:
+    from itportrait.published.registry import MODELS
+    from itportrait.published.store import place_of, state_of
+
+    found = []
+    for model in MODELS.values():
+        there = (state := state_of(model)) == "present"
+        about = str(place_of(model)) if there else f"{state}; {model.what}"
+        remedy = "" if there else f"itportrait models get {model.name}"
+        found.append(Finding(f"models: {model.name}", there, about, remedy, needed=False))
+    return found
 
 
 def _ray() -> list[Finding]:

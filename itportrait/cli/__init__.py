@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 import itportrait
-from itportrait.cli import adapt, bank, mesh, stages, tools
+from itportrait.cli import adapt, bank, mesh, models, stages, tools
 from itportrait.interrupts import EXIT_STOPPED, raised_interrupts
 from itportrait.jobs.endings import EXIT_USAGE, STOPPED, sentence
 from itportrait.text import show_any_text
@@ -19,6 +19,9 @@ app = typer.Typer(
     help="Portrait photos into 3D-consistent stylized portraits; start with `itportrait demo`.",
 )
 bank_app = typer.Typer(no_args_is_help=True, help="Look at a style bank and choose its champions.")
+models_app = typer.Typer(
+    no_args_is_help=True, help="Get networks that others publish, and use them."
+)
 
 
 def _print_version(wanted: bool) -> None:
@@ -85,3 +88,11 @@ for _name, _command in {
 }.items():
     bank_app.command(_name)(plain_errors(_command))
 app.add_typer(bank_app, name="bank")
+for _name, _command in {
+    "list": models.list_models,
+    "get": models.get,
+    "path": models.path,
+    "use": models.use,
+}.items():
+    models_app.command(_name)(plain_errors(_command))
+app.add_typer(models_app, name="models")

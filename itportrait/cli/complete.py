@@ -27,6 +27,13 @@ def configs(incomplete: str) -> list[str]:
     return [*_beginning(shipped_names(), incomplete), *sorted(found)]
 
 
+def published(incomplete: str) -> list[str]:
+    """Return the published networks whose names begin so."""
+    from itportrait.published.registry import MODELS
+
+    return _beginning(MODELS, incomplete)
+
+
 def domains(context: typer.Context, incomplete: str) -> list[str]:
     """Return the domains of the call's bank and configuration, and those that come with the models.
 

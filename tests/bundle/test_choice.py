@@ -1,0 +1,82 @@
+"""Bundles that judge by published networks of this machine."""
+
+import json
+
+import pytest
+import torch
+
+from itportrait.bundle import load_bundle
+from itportrait.bundle.choice import use_models
+from itportrait.errors import InvalidArgumentError, MissingModelError
+from itportrait.losses import IdentityLoss
+from itportrait.perception.face_resnet import FaceResnetModel
+from itportrait.perception.identity import MiniIdentityModel
+from itportrait.published.registry import MODELS
+from tests.helpers.small_wheels import get_small_faces
+from tests.helpers.tiny_folder import write_tiny_bundle
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("ITPORTRAIT_CACHE", str(tmp_path / "cache"))
+    write_tiny_bundle(tmp_path / "bundle")
+    (tmp_path / "bundle" / "settings.yaml").write_text("align: {size: 64}\n")
+    return tmp_path / "bundle"
+
+
+@pytest.fixture
+def faces(tmp_path, folder, monkeypatch):
+    model = get_small_faces(tmp_path / "wheels")
+    monkeypatch.setitem(MODELS, "dlib-face", model)
+    return model
+
+
+def test_a_copy_measures_and_trains_by_the_published_network(folder, faces, tmp_path):
+    before = load_bundle(folder)
+    spec = use_models(str(folder), [faces], tmp_path / "copy")
+    copy = load_bundle(tmp_path / "copy")
+    copy.verify()
+    assert copy.model_id == spec.model_id != before.model_id
+    assert spec.perception.identity_path == "models:dlib-face"
+    assert (tmp_path / "copy" / "settings.yaml").read_text() == "align: {size: 64}\n"
+    assert isinstance(copy.identity, FaceResnetModel)
+    assert isinstance(load_bundle(folder).identity, MiniIdentityModel)
+    image = torch.rand(2, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    loss = IdentityLoss(copy.identity)
+    target = loss.embed(image.flip(0))
+    loss(image.requires_grad_(), target).sum().backward()
+    assert image.grad.abs().max() > 0
+
+
+def test_a_bundle_is_changed_in_its_own_folder(folder, faces):
+    use_models(str(folder), [faces])
+    assert isinstance(load_bundle(folder).identity, FaceResnetModel)
+    assert not list(folder.glob("*.tmp"))
+
+
+def test_the_embedded_bundle_is_not_changed(folder, faces):
+    with pytest.raises(InvalidArgumentError, match="--output must be a folder, since mini"):
+        use_models("mini", [faces])
+
+
+def test_a_network_that_is_not_here_changes_nothing(folder, faces, tmp_path):
+    (tmp_path / "cache/models/dlib-face/about.json").unlink()
+    text = (folder / "model.json").read_text()
+    with pytest.raises(MissingModelError, match=r"damaged in .*itportrait models get dlib-face"):
+        use_models(str(folder), [faces])
+    assert (folder / "model.json").read_text() == text
+
+
+def test_a_bundle_says_how_to_get_what_it_names(folder):
+    model = json.loads((folder / "model.json").read_text())
+    for part, name in (("identity", "dlib-face"), ("perceptual", "stlpips-vgg")):
+        model["perception"][f"{part}_path"] = f"models:{name}"
+        model["perception"]["perceptual"] = "lpips_vgg"
+        (folder / "model.json").write_text(json.dumps(model))
+        bundle = load_bundle(folder)
+        with pytest.raises(MissingModelError, match=f"absent in .*itportrait models get {name}"):
+            getattr(bundle, part)
+    model["perception"]["identity_path"] = "models:../../secret"
+    (folder / "model.json").write_text(json.dumps(model))
+    with pytest.raises(InvalidArgumentError, match=r"models:NAME, got.*known: dlib-face"):
+        load_bundle(folder)
