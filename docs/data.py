@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from itportrait import records
 from itportrait.io.commits import Commit
-from itportrait.io.parquet import BLOB_SCHEMA, MASK_FIELD, PIXEL_SCHEMA, record_schema
+from itportrait.io.parquet import BLOB_SCHEMA, pixel_schema, record_schema
 
 PAGE = Path(__file__).parent / "data.md"
 TABLES = {
@@ -22,13 +22,21 @@ TABLES = {
 KEY = "Digest of all that the row was computed from: an equal key means an equal result."
 APART = {
     "record_id": "The row of `records` that it belongs to.",
+    "uri": "Path or URI of the photo, without passwords, as it was when the row was written; of "
+    "several equal photos the first. Null where an earlier release made the row.",
+    "domain": "Name of the style domain.",
     "view": "Number of the picture: 0 is the input's own view, or the only one; in `stylized`, 1 "
     "and more are those of `stylize.views_deg`, in their order.",
+    "yaw_deg": "Yaw of the picture's camera, in degrees: 0 from the front; positive moves the "
+    "camera to +x, which shows more of the person's left side. Null where an earlier release made "
+    "the row.",
+    "pitch_deg": "Pitch of the picture's camera, in degrees: 0 level; positive moves the camera "
+    "down, below the face. Null where an earlier release made the row.",
     "format": "Encoding of the data: `png`, `jpeg` or `webp` in `pixels`, `safetensors` in "
     "`weights`, `style` in `fitted`, which the style's own kind knows.",
     "data": "The encoded picture or file.",
     "mask": "Gray PNG of the picture's size: 255 where it shows the portrait, 0 beyond the photo's "
-    "border and where a given mask hides it. The column is there in shards that have one.",
+    "border and where a given mask hides it. Null where nothing is hidden.",
 }
 INTRODUCTION = """\
 # The data
@@ -110,8 +118,9 @@ def page() -> str:
         columns = rows_of(record_schema(kind), meanings)
         parts.append(f"## {folder}/records\n\n{kind.__doc__}\n\n{columns}\n")
         parts.append(f"Beside it: {', '.join(f'`{folder}/{name}`' for name in apart)}.\n")
-    pixels = PIXEL_SCHEMA.append(MASK_FIELD)
-    parts.append(f"## pixels\n\nEncoded pictures, a row each.\n\n{rows_of(pixels, APART)}\n")
+    for folder, (kind, _) in TABLES.items():
+        columns = rows_of(pixel_schema(kind), APART)
+        parts.append(f"## {folder}/pixels\n\nEncoded pictures, a row each.\n\n{columns}\n")
     parts.append(f"## weights, fitted\n\nFiles, a row each.\n\n{rows_of(BLOB_SCHEMA, APART)}\n")
     said = docstrings(Commit)
     fields = "\n".join(f"| `{name}` | {_cell(said[name])} |" for name in said)

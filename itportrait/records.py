@@ -157,8 +157,17 @@ class AlignedRecord(Record):
 class InvertedRecord(Record):
     """A portrait after the invert stage."""
 
+    uri: str | None = None
+    """Path or URI of the photo, without passwords, as it was when the row was written; of several
+    equal photos the first. Absent in rows of earlier releases."""
     camera: np.ndarray | None = field(default=None, metadata=read_later(np.float32))
     """`[25]`, refined where the configuration asks for it."""
+    yaw_rad: float | None = None
+    """Yaw of this camera, in radians: 0 from the front; positive moves the camera to +x. Absent in
+    rows of earlier releases."""
+    pitch_rad: float | None = None
+    """Pitch of this camera, in radians: 0 level; positive moves the camera down, below the face.
+    Absent in rows of earlier releases."""
     w_plus: np.ndarray | None = field(default=None, metadata=read_later(np.float32))
     """`[num_ws * w_dim]` float32."""
     psnr: float | None = None
@@ -187,8 +196,17 @@ class StylizedRecord(Record):
     """Name of the style domain."""
     version: str
     """Version of the domain in the style bank."""
+    uri: str | None = None
+    """Path or URI of the photo, without passwords, as it was when the row was written; of several
+    equal photos the first. Absent in rows of earlier releases."""
     views: int | None = None
     """Number of pictures of the portrait, the input's own view first."""
+    yaw_deg: np.ndarray | None = field(default=None, metadata=KEPT_HERE)
+    """`[views]` yaw of each view's camera, in degrees: 0 from the front; positive moves the camera
+    to +x. Absent in rows of earlier releases."""
+    pitch_deg: np.ndarray | None = field(default=None, metadata=KEPT_HERE)
+    """`[views]` pitch of each view's camera, in degrees: 0 level; positive moves the camera down,
+    below the face. Absent in rows of earlier releases."""
     clip_direction: float | None = None
     """Cosine of the picture's change with the words' change in CLIP, -1 to 1; higher is more of the
     style. Absent for domains without a prompt."""

@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any, cast
 
 from itportrait.config import fingerprint
 from itportrait.engine.kept_rows import kept_rows, lacks_faces
@@ -160,7 +161,25 @@ def _rows_of(
             rows += [Row(item.key, repeated(item, original, record)) for record in records]
         else:
             rows += [Row(item.key, record) for record in computed[item.key]]
+    if not recipe.takes_photos:
+        uris_of = {item.key: _photo_uri(item) for item in items}
+        rows = [_with_photo(row, uris_of[row.key]) for row in rows]
     return rows, len(firsts)
+
+
+def _photo_uri(item: Item) -> str | None:
+    """Return the URI of the photo that an item's records come from, if they say it."""
+    value: Any = item.value
+    records = cast(tuple[Any, ...], value) if isinstance(value, tuple) else (value,)
+    return next((uri for record in records if (uri := getattr(record, "uri", None))), None)
+
+
+def _with_photo(row: Row, uri: str | None) -> Row:
+    """Return a row that says where its photo is now, also where another run or shard made it."""
+    if uri is None or getattr(row.record, "uri", uri) == uri:
+        return row
+    changed: dict[str, Any] = {"uri": uri}
+    return replace(row, record=replace(row.record, **changed))
 
 
 def compute(recipe: Recipe, items: Sequence[Item]) -> dict[str, list[Record]]:

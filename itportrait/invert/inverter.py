@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from itportrait.errors import InvalidArgumentError, ItportraitError, RecordRejectedError
+from itportrait.geometry.camera import camera_angles
 from itportrait.image import resize, to_tensor, to_uint8
 from itportrait.invert.config import LOW_QUALITY, InvertConfig
 from itportrait.invert.methods import INVERSIONS
@@ -194,9 +195,12 @@ def _together(targets: list[Target]) -> Target:
 
 def _row(record: AlignedRecord, solution: Solution) -> InvertedRecord:
     """Return the row of a portrait whose code is found and not measured yet."""
+    yaw, pitch = camera_angles(solution.camera.float().view(1, -1))
     return InvertedRecord(
         record_id=record.record_id,
         seconds=solution.seconds,
+        yaw_rad=float(yaw),
+        pitch_rad=float(pitch),
         camera=solution.camera.cpu().numpy().astype(np.float32),
         w_plus=solution.w_plus.flatten().cpu().numpy().astype(np.float32),
         steps=solution.steps,

@@ -184,7 +184,7 @@ class StageTable:
         files = {
             "records": self._put(shard, "records", parquet.encode_records(rows, schema), len(rows))
         }
-        pixels = parquet.encode_pixels(rows, pixel_format)
+        pixels = parquet.encode_pixels(rows, self.record_type, pixel_format)
         if pixels is not None:
             files["pixels"] = self._put(shard, "pixels", pixels, _picture_count(rows))
         for kind in parquet.BLOBS:

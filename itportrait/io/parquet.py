@@ -1,7 +1,7 @@
 """Records, pixels and weights as Parquet: schemas from the record types, rows to bytes and back.
 
 Up to three tables a shard: `records` (nothing large, so that a million rows are read in seconds),
-`pixels` (record_id, view, encoded picture, and the picture's mask in shards that have masks), and,
+`pixels` (record_id, view, its camera's angles, the photo's URI, encoded picture), and,
 where a stage has them, `weights` (record_id, what the portrait changes in the generator's weights)
 or `fitted` (record_id, what a style has fitted to the portrait). A file is built in memory,
 checked, and put in one piece.
@@ -10,6 +10,7 @@ checked, and put in one piece.
 import dataclasses
 import io
 import json
+import math
 import types
 import typing
 from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
@@ -33,17 +34,19 @@ _SCALARS = {str: pa.string(), int: pa.int64(), float: pa.float64(), bool: pa.boo
 _ERROR = pa.struct([(name, pa.string()) for name in ("stage", "type", "message")])
 _RECORD_ROWS_PER_GROUP, _PIXEL_ROWS_PER_GROUP = 8192, 128
 
-PIXEL_SCHEMA = pa.schema(
-    [
-        pa.field("record_id", pa.string(), nullable=False),
-        pa.field("view", pa.int32(), nullable=False),
-        pa.field("format", pa.string(), nullable=False),
-        pa.field("data", pa.binary(), nullable=False),
-    ]
+_PIXEL_FIELDS = (
+    pa.field("record_id", pa.string(), nullable=False),
+    pa.field("uri", pa.string()),
+    pa.field("domain", pa.string(), nullable=False),
+    pa.field("view", pa.int32(), nullable=False),
+    pa.field("yaw_deg", pa.float32()),
+    pa.field("pitch_deg", pa.float32()),
+    pa.field("format", pa.string(), nullable=False),
+    pa.field("data", pa.binary(), nullable=False),
+    pa.field("mask", pa.binary()),
 )
-
-MASK_FIELD = pa.field("mask", pa.binary())
-"""Column of the pixels table, in shards where a picture has a mask: a gray PNG, or null."""
+_OF_SOME = ("domain", "mask")
+"""Columns of the pixels table of those records that have such a field."""
 
 BLOB_SCHEMA = pa.schema(
     [
@@ -150,34 +153,52 @@ def _plain(name: str, value: Any) -> Any:
         return {name: shown(part) for name, part in dataclasses.asdict(value).items()}
     if isinstance(value, np.generic):
         return value.item()
+    return _text_or(value)
+
+
+def _text_or(value: Any) -> Any:
+    """Return a value as a table can hold it: of texts, what is valid."""
     return shown(str(value)) if isinstance(value, str) else value
 
 
-def encode_pixels(rows: Iterable[Row], pixel_format: PixelFormat) -> bytes | None:
+def pixel_schema(record_type: type[Record]) -> pa.Schema:
+    """Return the Arrow schema of the pixels table of a record type: the same in all shards."""
+    known = {field.name for field in dataclasses.fields(record_type)}
+    return pa.schema([f for f in _PIXEL_FIELDS if f.name in known or f.name not in _OF_SOME])
+
+
+def encode_pixels(
+    rows: Iterable[Row], record_type: type[Record], pixel_format: PixelFormat
+) -> bytes | None:
     """Return a Parquet file of all pictures of the rows, or None if there is none."""
-    schema = PIXEL_SCHEMA.append(MASK_FIELD)
-    columns: dict[str, list] = {name: [] for name in schema.names}
+    schema = pixel_schema(record_type)
+    pictures: list[dict[str, Any]] = []
     for row in rows:
-        mask = getattr(row.record, "mask", None)
+        about, mask = vars(row.record), getattr(row.record, "mask", None)
         for view, data in enumerate(row.pictures or _encoded(row.record, pixel_format)):
-            columns["mask"].append(None if mask is None or view else encode(mask))
-            columns["record_id"].append(row.record.record_id)
-            columns["view"].append(view)
-            columns["format"].append(pixel_format.kind)
-            columns["data"].append(data)
-    if not columns["data"]:
+            own = {"view": view, "format": pixel_format.kind, "data": data}
+            own["mask"] = None if mask is None or view else encode(mask)
+            pictures.append({**about, **own, **_angles(about, view)})
+    if not pictures:
         return None
-    if not any(columns["mask"]):
-        schema = PIXEL_SCHEMA
-    table = pa.Table.from_pydict(columns, schema=schema)
+    columns = {name: [_text_or(item.get(name)) for item in pictures] for name in schema.names}
     # Pictures are compressed already, and statistics of blobs would copy them into the footer.
     return _write(
-        table,
+        pa.Table.from_pydict(columns, schema=schema),
         _PIXEL_ROWS_PER_GROUP,
-        use_dictionary=False,
+        use_dictionary=[name for name in ("uri", "domain") if name in schema.names],
         write_statistics=["record_id", "view"],
         compression={name: "NONE" if name in ("data", "mask") else "ZSTD" for name in schema.names},
     )
+
+
+def _angles(about: Mapping[str, Any], view: int) -> dict[str, float | None]:
+    """Return yaw and pitch of a picture in degrees, as far as its record says them."""
+    if about.get("yaw_deg") is not None:
+        known = {name: about[name] for name in ("yaw_deg", "pitch_deg")}
+        return {name: views[view] if view < len(views) else None for name, views in known.items()}
+    found = [("yaw_deg", about.get("yaw_rad")), ("pitch_deg", about.get("pitch_rad"))]
+    return {name: math.degrees(value) for name, value in found if value is not None}
 
 
 def encode_blobs(rows: Iterable[Row], field: str) -> bytes | None:
@@ -311,11 +332,12 @@ def read_pictures(data: bytes) -> dict[str, list[bytes]]:
 
 
 def read_masks(data: bytes) -> dict[str, bytes]:
-    """Return the encoded masks of a pixels file by record_id; a file without any has no column."""
+    """Return the encoded masks of a pixels file by record_id; files of earlier releases may lack
+    the column."""
     file = pq.ParquetFile(io.BytesIO(data))
-    if MASK_FIELD.name not in file.schema_arrow.names:
+    if "mask" not in file.schema_arrow.names:
         return {}
-    items = file.read(columns=["record_id", MASK_FIELD.name]).to_pylist()
+    items = file.read(columns=["record_id", "mask"]).to_pylist()
     return {item["record_id"]: item["mask"] for item in items if item["mask"] is not None}
 
 

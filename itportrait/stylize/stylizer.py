@@ -14,7 +14,7 @@ from itportrait import metrics
 from itportrait.bundle import Bundle
 from itportrait.errors import InvalidArgumentError, ItportraitError, UnknownNameError
 from itportrait.generator import Rendering
-from itportrait.geometry.camera import look_at_camera, unpack_camera
+from itportrait.geometry.camera import camera_angles, look_at_camera, unpack_camera
 from itportrait.image import to_uint8
 from itportrait.metrics import StyleTarget
 from itportrait.records import AlignedRecord, InvertedRecord, RecordError, Status, StylizedRecord
@@ -323,6 +323,7 @@ class Stylizer:
         images = [rendering.final_image for rendering in renders]
         finite = torch.stack([torch.isfinite(image).flatten(1).all(1) for image in images]).all(0)
         scores = self._scores(pairs, codes, renders[0], domain) if self.config.metrics else {}
+        sides = self._view_angles(codes.cameras)
         pictures = [to_uint8(torch.nan_to_num(image)) for image in images]
         seconds = (time.perf_counter() - began) / len(pairs)
         rows: list[StylizedRecord] = []
@@ -339,12 +340,20 @@ class Stylizer:
                     domain,
                     seconds=seconds,
                     views=len(renders),
+                    yaw_deg=sides[position, :, 0],
+                    pitch_deg=sides[position, :, 1],
                     pixels=tuple(picture[position] for picture in pictures),
                     fitted=bound.fitted[position] if bound.fitted else None,
                     **{name: float(values[position]) for name, values in scores.items()},
                 )
             )
         return rows
+
+    def _view_angles(self, cameras: Tensor) -> np.ndarray:
+        """Return yaw and pitch of each portrait's views, `[N, views, 2]` float32 in degrees."""
+        own = torch.stack(camera_angles(cameras.float()), dim=1).rad2deg()[:, None]
+        others = torch.tensor(self.config.views_deg, dtype=torch.float32).view(1, -1, 2)
+        return torch.cat([own.cpu(), others.expand(len(own), -1, -1)], dim=1).numpy()
 
     def _scores(
         self, pairs: Sequence[Pair], codes: Codes, styled: Rendering, domain: str

@@ -7,6 +7,7 @@ import sys
 import time
 from dataclasses import replace
 
+import pyarrow.parquet as pq
 import pytest
 
 from itportrait.engine.local import committed_shards, run_stage
@@ -168,7 +169,20 @@ def test_stages_of_the_command_line_copy_as_well(folder, tmp_path, log):
     for recipe in (invert, stylize):
         totals = run_stage(recipe, committed_shards(recipe))
         assert (totals.ok, totals.computed) == (7, 4)
+        found = [names_of(recipe, shard) for shard in range(4)]
+        assert found == [["a", "b"], ["c", "d"], ["e", "f"], ["g"]]  # each shard's own photos
     assert counts(log) == [4, 4, 0]
+
+
+def names_of(recipe, shard):
+    """Return what rows and pictures of a shard say of their photos: the names."""
+    table = recipe.table()
+    commit = table.read_commit(shard)
+    rows = [row.record.uri for row in table.read_rows(commit)]
+    for entry in [entry for kind, entry in commit.files.items() if kind == "pixels"]:
+        pictures = pq.read_table(uris.join(table.root, entry.path), partitioning=None)
+        assert list(dict.fromkeys(pictures["uri"].to_pylist())) == rows
+    return [uri.rsplit("/", 1)[-1].removesuffix(".png") for uri in rows]
 
 
 @pytest.mark.parametrize("harm", ["gone", "damaged", "another recipe"])

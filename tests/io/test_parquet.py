@@ -36,7 +36,7 @@ BAD = InvertedRecord(
 
 def roundtrip(rows, record_type):
     data = parquet.encode_records(rows, parquet.record_schema(record_type))
-    pixels = parquet.encode_pixels(rows, PixelFormat())
+    pixels = parquet.encode_pixels(rows, record_type, PixelFormat())
     return parquet.decode_records(
         data, record_type, parquet.read_pictures(pixels) if pixels else None
     )
@@ -64,11 +64,11 @@ def test_views_keep_their_order():
 def test_row_that_is_kept_keeps_every_byte_of_its_pictures():
     """JPEG and WebP would lose a little more with every time that they are encoded again."""
     lossy = PixelFormat("jpeg", 70)
-    data = parquet.encode_pixels([Row("k", GOOD)], lossy)
+    data = parquet.encode_pixels([Row("k", GOOD)], InvertedRecord, lossy)
     assert data is not None
     records = parquet.encode_records([Row("k", GOOD)], parquet.record_schema(InvertedRecord))
     kept = parquet.decode_records(records, InvertedRecord, parquet.read_pictures(data))
-    assert parquet.encode_pixels(kept, lossy) == data
+    assert parquet.encode_pixels(kept, InvertedRecord, lossy) == data
 
 
 def test_only_the_wanted_rows_are_read():
@@ -82,7 +82,8 @@ def test_same_rows_give_the_same_bytes():
     rows = [Row("k1", GOOD), Row("k2", BAD)]
     schema = parquet.record_schema(InvertedRecord)
     assert parquet.encode_records(rows, schema) == parquet.encode_records(rows, schema)
-    assert parquet.encode_pixels(rows, PixelFormat()) == parquet.encode_pixels(rows, PixelFormat())
+    pixels = [parquet.encode_pixels(rows, InvertedRecord, PixelFormat()) for _ in range(2)]
+    assert pixels[0] == pixels[1]
 
 
 def test_any_reader_can_read_rows_without_vectors():
@@ -103,15 +104,12 @@ def test_schema_says_its_version_and_fingerprints():
 
 def test_pixels_are_out_of_the_records_and_uncompressed_twice():
     assert "pixels" not in parquet.record_schema(AlignedRecord).names
-    data = parquet.encode_pixels([Row("k", GOOD)], PixelFormat("webp", 80))
+    data = parquet.encode_pixels([Row("k", GOOD)], InvertedRecord, PixelFormat("webp", 80))
     assert data is not None
-    meta = pq.read_metadata(io.BytesIO(data)).row_group(0).column(3)
-    assert (meta.path_in_schema, meta.compression, meta.statistics) == (
-        "data",
-        "UNCOMPRESSED",
-        None,
-    )
-    assert parquet.encode_pixels([Row("k", BAD)], PixelFormat()) is None
+    group = pq.read_metadata(io.BytesIO(data)).row_group(0)
+    columns = {group.column(i).path_in_schema: group.column(i) for i in range(group.num_columns)}
+    assert (columns["data"].compression, columns["data"].statistics) == ("UNCOMPRESSED", None)
+    assert parquet.encode_pixels([Row("k", BAD)], InvertedRecord, PixelFormat()) is None
 
 
 def test_codes_are_split_by_bytes():
@@ -151,7 +149,7 @@ def test_masks_stand_beside_their_pictures_and_old_files_have_none():
     hidden = AlignedRecord(record_id="b", uri="b.png", pixels=PICTURE, mask=mask)
     again = AlignedRecord(record_id="b", uri="c.png", duplicate_of="b.png")
     rows = [Row("k1", plain), Row("k2", hidden), Row("k3", again)]
-    pixels = parquet.encode_pixels(rows, PixelFormat("jpeg"))
+    pixels = parquet.encode_pixels(rows, AlignedRecord, PixelFormat("jpeg"))
     records = parquet.encode_records(rows, parquet.record_schema(AlignedRecord))
     pictures, masks = parquet.read_pictures(pixels), parquet.read_masks(pixels)
     found = parquet.decode_records(records, AlignedRecord, pictures, masks=masks)
@@ -159,6 +157,36 @@ def test_masks_stand_beside_their_pictures_and_old_files_have_none():
     np.testing.assert_array_equal(found[1].record.mask, mask)  # lossless, whatever pictures are
     np.testing.assert_array_equal(found[2].record.mask, mask)
     assert "mask" not in pq.read_schema(io.BytesIO(records)).names
-    former = parquet.encode_pixels(rows[:1], PixelFormat())
-    assert pq.read_schema(io.BytesIO(former)).names == parquet.PIXEL_SCHEMA.names
-    assert parquet.read_masks(former) == {}
+    none_hidden = parquet.encode_pixels(rows[:1], AlignedRecord, PixelFormat())
+    schema = parquet.pixel_schema(AlignedRecord)
+    assert pq.read_schema(io.BytesIO(none_hidden)) == pq.read_schema(io.BytesIO(pixels)) == schema
+    former = io.BytesIO()
+    pq.write_table(pq.read_table(io.BytesIO(none_hidden)).drop_columns("mask"), former)
+    assert parquet.read_masks(none_hidden) == parquet.read_masks(former.getvalue()) == {}
+
+
+def test_pictures_say_their_photo_and_where_their_cameras_stand():
+    angles = {"yaw_deg": np.float32([3.5, -25, 12.3]), "pitch_deg": np.float32([-2, 0, 7])}
+    styled = StylizedRecord(
+        record_id="a", domain="tin", version="1", uri="a\udcff.png", pixels=(PICTURE,) * 3, **angles
+    )
+    data = parquet.encode_pixels([Row("k", styled)], StylizedRecord, PixelFormat())
+    rows = pq.read_table(io.BytesIO(data)).to_pylist()
+    assert [(row["view"], row["domain"], row["uri"]) for row in rows] == [
+        (view, "tin", r"a\xff.png") for view in range(3)
+    ]
+    for name, values in angles.items():
+        np.testing.assert_array_equal(np.float32([row[name] for row in rows]), values)
+    turned = AlignedRecord(
+        record_id="a", uri="a.png", yaw_rad=np.pi / 6, pitch_rad=-np.pi / 12, pixels=PICTURE
+    )
+    data = parquet.encode_pixels([Row("k", turned)], AlignedRecord, PixelFormat())
+    (row,) = pq.read_table(io.BytesIO(data)).to_pylist()
+    assert (row["yaw_deg"], row["pitch_deg"]) == pytest.approx((30, -15))
+
+
+def test_rows_of_earlier_releases_say_neither(tmp_path):
+    former = StylizedRecord(record_id="a", domain="tin", version="1", pixels=(PICTURE,) * 2)
+    data = parquet.encode_pixels([Row("k", former)], StylizedRecord, PixelFormat())
+    for row in pq.read_table(io.BytesIO(data)).to_pylist():
+        assert [row[name] for name in ("uri", "yaw_deg", "pitch_deg")] == [None] * 3

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from itportrait.errors import InvalidArgumentError, UnknownNameError
+from itportrait.geometry.camera import look_at_camera
 from itportrait.geometry.orbit import FFHQ_ORBIT
 from itportrait.image import to_tensor, to_uint8
 from itportrait.records import InvertedRecord, RecordError, Status
@@ -63,6 +64,20 @@ def test_own_view_comes_first_and_carries_the_tint(bundle, rows):
         open_pixels = photo.pixels[..., 0] < 170
         assert change[..., 0][open_pixels].mean() == pytest.approx(76.5, abs=2)
         assert np.abs(change[..., 1:]).max() <= 1
+
+
+def test_rows_say_where_the_cameras_of_their_views_stand(bundle, rows):
+    aligned, inverted = rows
+    turned = look_at_camera(0.3, -0.1, bundle.orbit)[0].numpy()
+    inverted = [inverted[0], replace(inverted[1], camera=turned)]
+    made = make(bundle, metrics=False).stylize(aligned[:2], inverted, "red")
+    for row in made:
+        np.testing.assert_array_equal(row.yaw_deg[1:], [-20, 20])
+        np.testing.assert_array_equal(row.pitch_deg[1:], [0, 5])
+    own = np.rad2deg([0.3, -0.1])
+    np.testing.assert_allclose([made[1].yaw_deg[0], made[1].pitch_deg[0]], own, atol=1e-3)
+    alone = make(bundle, views_deg=[], metrics=False).stylize(aligned[:1], inverted[:1], "red")
+    np.testing.assert_array_equal(alone[0].yaw_deg, made[0].yaw_deg[:1])
 
 
 def test_strength_scales_and_zero_is_the_base(bundle, rows):
