@@ -1,8 +1,5 @@
 """Rewrite docs/data.md, every column of every table, from the records' docstrings: `make data`."""
 
-import ast
-import dataclasses
-import inspect
 import sys
 from pathlib import Path
 
@@ -11,6 +8,8 @@ import pyarrow as pa
 from itportrait import records
 from itportrait.io.commits import Commit
 from itportrait.io.parquet import BLOB_SCHEMA, pixel_schema, record_schema
+from itportrait.results.export.card import field_docstrings
+from itportrait.results.export.row import ExportRow, index_schema
 
 PAGE = Path(__file__).parent / "data.md"
 TABLES = {
@@ -44,17 +43,18 @@ INTRODUCTION = """\
 Every table of an output, by column. This page is made from the docstrings of
 `itportrait/records.py` by `make data`.
 
-A table is a folder of Parquet files, so that one read of one folder is one table:
+A table is a folder of Parquet files, so that one read of one folder is one table, here
+`OUT/stylized/records` and likewise each of the others:
 
 ```python
-import pyarrow.parquet as pq, pandas as pd, duckdb, polars as pl, datasets
+import datasets, duckdb, pandas as pd, polars as pl, pyarrow.parquet as pq
 
 pq.read_table("OUT/stylized/records")
 pd.read_parquet("OUT/stylized/records")
-duckdb.sql("SELECT domain, avg(identity) FROM 'OUT/stylized/records/**/*.parquet' GROUP BY 1")
+duckdb.sql("SELECT * FROM 'OUT/stylized/records/**/*.parquet'")
 pl.read_parquet("OUT/stylized/records/**/*.parquet")
+datasets.load_dataset("parquet", data_dir="OUT/stylized/records", split="train")
 spark.read.parquet("OUT/stylized/records")
-datasets.load_dataset("parquet", data_dir="OUT/stylized/records")
 ```
 
 `OUT/aligned` and `OUT/inverted` hold `records`, `pixels` and (`inverted`, where portraits have
@@ -66,24 +66,18 @@ domain's files alone. Rows of several tables are joined on `record_id`.
 What counts is what the markers in `_commits` name, one a shard. While a job runs, a folder may also
 hold files of attempts that were lost: read it when the job has ended. Outputs of release 0.1 keep
 the tables of a domain in `OUT/stylized/domain=NAME/`. They are read and resumed where they lie, and
-what is computed again is written to the new place.
+what is computed again is written to the new place. Tables that an earlier release began and this
+one went on with have files of fewer columns: `union_by_name=true` (duckdb),
+`missing_columns="insert"` (polars) and `pq.read_table(…, schema=…)` read them as one.
 """
+EXPORT = """\
+## Exports
 
-
-def docstrings(kind: type) -> dict[str, str]:
-    """Return what stands below each field of a dataclass and of those that it derives from."""
-    found: dict[str, str] = {}
-    for base in reversed(kind.__mro__):
-        if not dataclasses.is_dataclass(base):
-            continue
-        (body,) = ast.parse(inspect.getsource(base)).body
-        assert isinstance(body, ast.ClassDef)
-        for field, text in zip(body.body, body.body[1:], strict=False):
-            if isinstance(field, ast.AnnAssign) and isinstance(field.target, ast.Name):
-                said = text.value if isinstance(text, ast.Expr) else None
-                if isinstance(said, ast.Constant):
-                    found[field.target.id] = " ".join(str(said.value).split())
-    return found
+`itportrait export OUT FOLDER --to files|webdataset|datasets` writes the stylized pictures with a
+row each: in `FOLDER/index.csv` and the table `FOLDER/index` (`files`, `webdataset`), beside each
+picture of a tar file as `KEY.json` (`webdataset`), or beside the column `image` of
+`FOLDER/data/train-*.parquet` (`datasets`).
+"""
 
 
 def rows_of(schema: pa.Schema, meanings: dict[str, str]) -> str:
@@ -114,7 +108,7 @@ def page() -> str:
     """Return the whole page."""
     parts = [INTRODUCTION]
     for folder, (kind, apart) in TABLES.items():
-        meanings = {"input_key": KEY, **docstrings(kind)}
+        meanings = {"input_key": KEY, **field_docstrings(kind)}
         columns = rows_of(record_schema(kind), meanings)
         parts.append(f"## {folder}/records\n\n{kind.__doc__}\n\n{columns}\n")
         parts.append(f"Beside it: {', '.join(f'`{folder}/{name}`' for name in apart)}.\n")
@@ -122,7 +116,9 @@ def page() -> str:
         columns = rows_of(pixel_schema(kind), APART)
         parts.append(f"## {folder}/pixels\n\nEncoded pictures, a row each.\n\n{columns}\n")
     parts.append(f"## weights, fitted\n\nFiles, a row each.\n\n{rows_of(BLOB_SCHEMA, APART)}\n")
-    said = docstrings(Commit)
+    columns = rows_of(index_schema(), field_docstrings(ExportRow))
+    parts.append(f"{EXPORT}\n{columns}\n")
+    said = field_docstrings(Commit)
     fields = "\n".join(f"| `{name}` | {_cell(said[name])} |" for name in said)
     head = "## _commits\n\nA JSON file a shard, which names the files that count.\n\n"
     parts.append(f"{head}| key | meaning |\n| --- | --- |\n{fields}\n")

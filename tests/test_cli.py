@@ -44,6 +44,7 @@ def test_every_command_of_the_design_is_there():
         "adapt",
         "stylize",
         "evaluate",
+        "export",
         "export-mesh",
         "import-eg3d",
         "sample-portraits",

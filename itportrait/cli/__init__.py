@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 import itportrait
-from itportrait.cli import adapt, bank, mesh, models, stages, tools
+from itportrait.cli import adapt, bank, export, mesh, models, stages, tools
 from itportrait.interrupts import EXIT_STOPPED, raised_interrupts
 from itportrait.jobs.endings import EXIT_USAGE, STOPPED, sentence
 from itportrait.text import show_any_text
@@ -71,6 +71,7 @@ for _command in (
     stages.stylize,
     adapt.adapt,
     stages.evaluate,
+    export.export,
     mesh.export_mesh,
     tools.import_eg3d,
     tools.sample_portraits,

@@ -291,17 +291,19 @@ class StageTable:
         with self._open(commit.files["pixels"]) as file:
             return parquet.count_row_groups(file)
 
-    def read_picture_group(self, commit: Commit, group: int) -> list[tuple[str, bytes]]:
-        """Return record ids and encoded pictures of one row group of a commit.
+    def read_picture_group(
+        self, commit: Commit, group: int, names: Sequence[str] = ("record_id", "data")
+    ) -> list[tuple[Any, ...]]:
+        """Return some columns of one row group of a commit's pictures, one tuple a picture.
 
-        Only the row group is read, so that memory does not grow with the shard; for that the file's
-        hash is not checked.
+        Only these are read, so that memory does not grow with the shard; for that the file's hash
+        is not checked.
 
         Raises:
             OSError: the file is missing or truncated.
         """
         with self._open(commit.files["pixels"]) as file:
-            return parquet.read_picture_group(file, group)
+            return parquet.read_picture_group(file, group, names)
 
     @contextmanager
     def _open(self, entry: FileEntry) -> Iterator[Any]:

@@ -23,13 +23,13 @@ models."""
 LONGEST_DOMAIN, LONGEST_VERSION = 64, 128
 
 _LONGEST_PART, _LONGEST_PATH, _MOST_PARTS = 255, 1024, 32
-_FORBIDDEN = frozenset('\\:*?"<>|')
+FORBIDDEN = frozenset('\\:*?"<>|')
 """Characters that some system forbids in names, such as a drive's colon or a pattern's star."""
-_INVISIBLE = frozenset(("Cc", "Cs", "Zl", "Zp"))
+INVISIBLE = frozenset(("Cc", "Cs", "Zl", "Zp"))
 """Unicode categories of control characters, bytes that are not UTF-8, and ends of lines and
 paragraphs."""
 _NUMBERED = re.compile(r"[0-9]{1,18}\.json")
-_DEVICE = re.compile(r"(?i)(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?")
+DEVICE = re.compile(r"(?i)(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³])(\..*)?")
 
 
 def check_name(name: object, what: str, *, longest: int = LONGEST_VERSION) -> str:
@@ -45,7 +45,7 @@ def check_name(name: object, what: str, *, longest: int = LONGEST_VERSION) -> st
             and `._-`, a letter or digit first.
     """
     plain = isinstance(name, str) and len(name) <= longest and _NAME.fullmatch(name)
-    if isinstance(name, str) and plain and not _DEVICE.fullmatch(name):
+    if isinstance(name, str) and plain and not DEVICE.fullmatch(name):
         return name
     raise InvalidArgumentError(
         what,
@@ -98,13 +98,13 @@ def _path_problem(path: object) -> str:
             return "empty" if not path else "absolute" if path[0] == "/" else "an empty part"
         if part[-1] in ". ":
             return f"the part {_shown(part)}"
-        if not _FORBIDDEN.isdisjoint(part):
+        if not FORBIDDEN.isdisjoint(part):
             return "a character that not every system has in names"
-        if any(unicodedata.category(sign) in _INVISIBLE for sign in part):
+        if any(unicodedata.category(sign) in INVISIBLE for sign in part):
             return "a control character, or bytes that are no text"
         if len(part.encode()) > _LONGEST_PART:
             return f"a part longer than {_LONGEST_PART} bytes"
-        if _DEVICE.fullmatch(part):
+        if DEVICE.fullmatch(part):
             return "the name of a device"
     return ""
 

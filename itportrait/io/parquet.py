@@ -99,12 +99,13 @@ def record_schema(
     columns = [pa.field("input_key", pa.string(), nullable=False)]
     for field in dataclasses.fields(record_type):
         if field.name not in _NO_COLUMNS:
-            columns.append(_column(field.name, hints[field.name]))
+            columns.append(column_of(field.name, hints[field.name]))
     stored = {"schema_version": SCHEMA_VERSION, **(metadata or {})}
     return pa.schema(columns, metadata={METADATA_KEY: json.dumps(stored, sort_keys=True).encode()})
 
 
-def _column(name: str, hint: Any) -> pa.Field:
+def column_of(name: str, hint: Any) -> pa.Field:
+    """Return the column of a record's field, by its type."""
     options = typing.get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
     nullable = type(None) in options
     kind = next(option for option in options if option is not type(None))
@@ -301,18 +302,22 @@ def count_row_groups(file: Any) -> int:
     return pq.ParquetFile(file).num_row_groups
 
 
-def read_picture_group(file: Any, group: int) -> list[tuple[str, bytes]]:
-    """Return record ids and encoded pictures of one row group of an open pixels file.
+def read_picture_group(
+    file: Any, group: int, names: Sequence[str] = ("record_id", "data")
+) -> list[tuple[Any, ...]]:
+    """Return some columns of one row group of an open pixels file, one tuple a picture.
 
     Args:
-        file: binary, seekable; no more of it is read than this row group.
+        file: binary, seekable; no more of it is read than these columns of this row group.
         group: number of the row group.
+        names: of the columns; one that an older file lacks gives None.
 
     Raises:
         pyarrow.ArrowInvalid: the file is truncated or not Parquet.
     """
-    table = pq.ParquetFile(file).read_row_group(group, columns=["record_id", "data"])
-    return [(item["record_id"], item["data"]) for item in table.to_pylist()]
+    # Columns that a file lacks are left out by the reader.
+    rows = pq.ParquetFile(file).read_row_group(group, columns=list(names)).to_pylist()
+    return [tuple(row.get(name) for name in names) for row in rows]
 
 
 def _rich(name: str, value: Any) -> Any:
@@ -332,8 +337,7 @@ def read_pictures(data: bytes) -> dict[str, list[bytes]]:
 
 
 def read_masks(data: bytes) -> dict[str, bytes]:
-    """Return the encoded masks of a pixels file by record_id; files of earlier releases may lack
-    the column."""
+    """Return the encoded masks of a pixels file by record_id; former files may lack the column."""
     file = pq.ParquetFile(io.BytesIO(data))
     if "mask" not in file.schema_arrow.names:
         return {}
