@@ -18,6 +18,7 @@ from itportrait.bank.store import Bank
 from itportrait.io.commits import StageTable, read_committed
 from itportrait.records import AlignedRecord, InvertedRecord, Status, StylizedRecord
 from tests.conftest import REPOSITORY
+from tests.helpers.readers import check_readers
 from tests.helpers.tables import read_styled
 
 CONFIG = """
@@ -91,6 +92,10 @@ def test_photos_to_stylized_portraits(place):
         assert len(record.pixels) == 2
         assert record.clip_direction is not None
         assert record.status is Status.OK
+
+    pictures = {"aligned/pixels": 2, "inverted/pixels": 2, "stylized/pixels": 8}
+    rows = {"aligned/records": 4, "inverted/records": 2, "stylized/records": 4, **pictures}
+    check_readers(out, rows, place / "cache")
 
     about = json.loads((out / "run.json").read_text())
     assert about["counts"] == {"ok": 2, "rejected": 1, "failed": 1}
