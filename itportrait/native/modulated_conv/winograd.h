@@ -8,6 +8,7 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -183,15 +184,26 @@ inline void unpack_gradient(const float* sums, float* taps, int64_t depth, int64
     }
 }
 
-// The patches of `count` tiles of a picture that is not interleaved, transformed:
-// out [36][rows][depth]; rows past the tiles are zero.
+// How transformed values of one of the 36 places lie in memory: [rows][depth], or [depth / LANES]
+// panels of [rows][LANES], which products over the rows read in one run.
+struct Layout {
+  int64_t row, panel;
+
+  static Layout of_rows(int64_t depth) { return {depth, LANES}; }
+  static Layout of_panels(int64_t rows) { return {LANES, rows * LANES}; }
+  int64_t at(int64_t r, int64_t c) const { return r * row + c / LANES * panel; }
+};
+
+// The patches of `count` tiles of a picture that is not interleaved, transformed: out [36], each
+// `rows * depth` values in a layout; rows past the tiles are zero.
 inline void gather_patches(const Picture& in, const Tiles& tiles, int64_t first, int64_t count,
-                           int64_t rows, const float* factors, float* out) {
+                           int64_t rows, const float* factors, float* out, const Layout& layout) {
   const int64_t depth = in.depth();
   for (int64_t r = 0; r < rows; ++r) {
     if (r >= count) {
       for (int64_t p = 0; p < PLACES; ++p)
-        for (int64_t c = 0; c < depth; ++c) out[(p * rows + r) * depth + c] = 0;
+        for (int64_t c = 0; c < depth; c += LANES)
+          store(out + p * rows * depth + layout.at(r, c), splat(0));
       continue;
     }
     const Place place(tiles, first + r);
@@ -206,15 +218,17 @@ inline void gather_patches(const Picture& in, const Tiles& tiles, int64_t first,
         }
       for (int j = 0; j < PATCH; ++j) transform_patch(d + j, half + j, PATCH);
       for (int i = 0; i < PATCH; ++i) transform_patch(half + PATCH * i, d + PATCH * i, 1);
-      for (int64_t p = 0; p < PLACES; ++p) store(out + (p * rows + r) * depth + c, d[p]);
+      for (int64_t p = 0; p < PLACES; ++p)
+        store(out + p * rows * depth + layout.at(r, c), d[p]);
     }
   }
 }
 
-// The tiles of gradients, transformed: out [36][rows][depth].
+// The tiles of gradients, transformed: out [36][depth / LANES][rows][LANES].
 inline void gather_tiles(const Picture& in, const Tiles& tiles, int64_t first, int64_t count,
                          int64_t rows, float* out) {
   const int64_t depth = in.depth();
+  const Layout layout = Layout::of_panels(rows);
   for (int64_t r = 0; r < count; ++r) {
     const Place place(tiles, first + r);
     for (int64_t phase = 0; phase < in.phases; ++phase)
@@ -229,7 +243,7 @@ inline void gather_tiles(const Picture& in, const Tiles& tiles, int64_t first, i
         for (int j = 0; j < TILE; ++j) transform_tile(d + j, half + j, TILE);
         for (int i = 0; i < PATCH; ++i) transform_tile(half + TILE * i, all + PATCH * i, 1);
         for (int64_t p = 0; p < PLACES; ++p)
-          store(out + (p * rows + r) * depth + phase * in.channels + c, all[p]);
+          store(out + p * rows * depth + layout.at(r, phase * in.channels + c), all[p]);
       }
   }
 }
@@ -278,7 +292,8 @@ void convolve_units(const Picture& in, const float* factors, const float* packed
       const int64_t first = chunk * rows;
       const int64_t count = tiles.count - first < rows ? tiles.count - first : rows;
       const int64_t used = (count + ROWS - 1) / ROWS * ROWS;
-      gather_patches(in, tiles, first, count, used, factors, patches.data());
+      gather_patches(in, tiles, first, count, used, factors, patches.data(),
+                     Layout::of_rows(depth));
       for (int64_t block = 0; block < columns / unit; ++block) {
         for (int64_t p = 0; p < PLACES; ++p)
           for (int64_t r = 0; r < used; r += ROWS)
@@ -311,10 +326,10 @@ void convolve(const Picture& in, const float* factors, const float* packed, int6
     convolve_units<2>(in, factors, packed, columns, batch, threads, finish);
 }
 
-// sums[i][0..VECTORS) += sum over k of left[k][i] * right[k][0..VECTORS), for 8 rows i.
+// sums[i][0..VECTORS) += sum over k of left[k][i] * right[0..VECTORS)[k], for 8 rows i.
 template <int VECTORS>
-inline void accumulate(const float* left, int64_t left_step, const float* right, int64_t right_step,
-                       int64_t depth, float* sums, int64_t sums_step) {
+inline void accumulate(const float* left, const float* right, int64_t right_panel, int64_t depth,
+                       float* sums, int64_t sums_step) {
   constexpr int rows = 8;
   Vector s[rows][VECTORS];
 #pragma GCC unroll 8
@@ -324,10 +339,10 @@ inline void accumulate(const float* left, int64_t left_step, const float* right,
   for (int64_t k = 0; k < depth; ++k) {
     Vector b[VECTORS];
 #pragma GCC unroll 2
-    for (int v = 0; v < VECTORS; ++v) b[v] = load(right + k * right_step + v * LANES);
+    for (int v = 0; v < VECTORS; ++v) b[v] = load(right + v * right_panel + k * LANES);
 #pragma GCC unroll 8
     for (int r = 0; r < rows; ++r) {
-      const float a = left[k * left_step + r];
+      const float a = left[k * LANES + r];
 #pragma GCC unroll 2
       for (int v = 0; v < VECTORS; ++v) s[r][v] += a * b[v];
     }
@@ -338,12 +353,16 @@ inline void accumulate(const float* left, int64_t left_step, const float* right,
     for (int v = 0; v < VECTORS; ++v) store(sums + r * sums_step + v * LANES, s[r][v]);
 }
 
+// Tiles that one pass of `sum_outer` takes. All sums are read and written once a pass, and they are
+// far more than the second cache holds; three panels of so many tiles fit into the first one.
+constexpr int64_t SUMMED_TILES = 144;
+
 // Gradients of the taps [9][depth of in][depth of out]: outer products of patches and tiles, summed.
 inline void sum_outer(const Picture& in, const float* factors, const Picture& out, float* grad_taps,
                       int64_t batch, int64_t threads) {
   const Tiles tiles(batch, in.height, in.width);
   const int64_t depth = in.depth(), columns = out.depth(), unit = unit_of(columns);
-  const int64_t rows = rows_of(depth + columns), chunks = (tiles.count + rows - 1) / rows;
+  const int64_t rows = std::min(SUMMED_TILES, tiles.count), chunks = (tiles.count + rows - 1) / rows;
   const int64_t workers = threads < 1 ? 1 : (threads < chunks ? threads : chunks);
   const int64_t size = PLACES * depth * columns;
   std::vector<std::vector<float>> sums(workers);
@@ -354,18 +373,20 @@ inline void sum_outer(const Picture& in, const float* factors, const Picture& ou
     for (int64_t chunk = begin; chunk < end; ++chunk) {
       const int64_t first = chunk * rows;
       const int64_t count = tiles.count - first < rows ? tiles.count - first : rows;
-      gather_patches(in, tiles, first, count, rows, factors, patches.data());
-      gather_tiles(out, tiles, first, count, rows, grads.data());
+      gather_patches(in, tiles, first, count, count, factors, patches.data(),
+                     Layout::of_panels(count));
+      gather_tiles(out, tiles, first, count, count, grads.data());
       for (int64_t p = 0; p < PLACES; ++p)
         for (int64_t o = 0; o < columns; o += unit)
           for (int64_t i = 0; i < depth; i += 8) {
-            const float* left = patches.data() + p * rows * depth + i;
-            const float* right = grads.data() + p * rows * columns + o;
+            const float* left =
+                patches.data() + (p * depth + i / LANES * LANES) * count + i % LANES;
+            const float* right = grads.data() + (p * columns + o) * count;
             float* target = own.data() + (p * depth + i) * columns + o;
             if (unit == LANES)
-              accumulate<1>(left, depth, right, columns, count, target, columns);
+              accumulate<1>(left, right, count * LANES, count, target, columns);
             else
-              accumulate<2>(left, depth, right, columns, count, target, columns);
+              accumulate<2>(left, right, count * LANES, count, target, columns);
           }
     }
   });
