@@ -11,10 +11,13 @@ class StageShare(Settings):
     """Resources and time limit of one task of a stage."""
 
     cpus: float = Field(default=1.0, ge=0)
-    """Number of cores reserved for a task, and of the threads that it computes with."""
+    """Number of cores reserved for a task, and of the threads that it computes with. A task that
+    takes a GPU waits for no core, so that the GPU does not wait for photos that are aligned."""
     gpus: float | None = Field(default=None, ge=0)
-    """Number of GPUs reserved for a task; with 0.25, four tasks share one. None means 1 where the
-    cluster has GPUs, and 0 elsewhere."""
+    """Number of GPUs reserved for a task; with 0.25, four tasks share one. None means 0.5 where the
+    cluster has GPUs, and 0 elsewhere: of two tasks on a GPU, one computes while the other reads,
+    decodes, encodes and writes. Choose 1 where its memory does not hold the models and the batches
+    of two."""
     timeout_s: float = Field(default=600.0, gt=0)
     """Fixed part of a task's time limit, in seconds; it includes the loading of models."""
     item_timeout_s: float = Field(default=120.0, gt=0)
@@ -25,7 +28,7 @@ class CpuShare(StageShare):
     """Resources and time limit of one task of a stage that gains nothing from a GPU."""
 
     gpus: float | None = Field(default=0.0, ge=0)
-    """Number of GPUs reserved for a task. None means 1 where the cluster has GPUs, and 0
+    """Number of GPUs reserved for a task. None means 0.5 where the cluster has GPUs, and 0
     elsewhere."""
     item_timeout_s: float = Field(default=60.0, gt=0)
     """Additional seconds of the time limit for each record of the task."""

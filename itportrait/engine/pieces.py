@@ -18,6 +18,14 @@ class StageResources:
     num_cpus: float = 1.0
     num_gpus: float = 0.0
 
+    @property
+    def reserved_cpus(self) -> float:
+        """Return the cores that a task waits for: none if it takes a GPU.
+
+        It would wait for a core on which photos are aligned, and the GPU with it.
+        """
+        return 0.0 if self.num_gpus else self.num_cpus
+
 
 @dataclass
 class Piece:
@@ -70,7 +78,7 @@ class Piece:
             function=run_shard,
             args=(self.recipe, self._task()),
             name=f"{self.recipe.name} {self.shard.index:05d}",
-            num_cpus=resources.num_cpus,
+            num_cpus=resources.reserved_cpus,
             num_gpus=resources.num_gpus,
             timeout_s=self.time_limit_s,
             room=room,

@@ -29,7 +29,7 @@ def test_production_recipe_is_valid():
     path, places = REPOSITORY / "configs" / "ffhq512.yaml", {"input": "in", "output": "s3://b/out"}
     config = load_job(str(path), ["bundle=models/ffhq512"], **places)
     assert config.bank == "s3://b/out/bank"
-    assert config.resources.invert.gpus == 1
+    assert config.resources.invert.gpus == 0.5
 
 
 def test_command_line_goes_over_the_file():

@@ -26,6 +26,9 @@ from itportrait.stages.recipe import Recipe
 from itportrait.stages.shards import Shard, iter_shards
 from itportrait.training.vetting import said_of
 
+_SHARE_OF_GPU = 0.5
+"""GPUs of a task unless the settings say otherwise: one computes while another reads or writes."""
+
 
 @dataclass
 class StylizeJob:
@@ -176,4 +179,4 @@ class StylizeJob:
     def _gpus_of(self, share: StageShare) -> float:
         if share.gpus is not None:
             return share.gpus
-        return 1.0 if self.backend.gpus >= 1 else 0.0
+        return _SHARE_OF_GPU if self.backend.gpus >= 1 else 0.0
