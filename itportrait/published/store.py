@@ -150,6 +150,7 @@ def _make(model: PublishedModel, file: Path | None, work: Path) -> None:
     about = work / ABOUT
     about.write_text(json.dumps(_about(model, digest_of(converted)), indent=1) + "\n")
     target.with_name(ABOUT).unlink(missing_ok=True)
+    converted.chmod(0o644)  # the library keeps files to their writer; a cache may be in common
     converted.replace(target)
     about.replace(target.with_name(ABOUT))
 
