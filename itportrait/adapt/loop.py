@@ -95,6 +95,7 @@ def adapt_domain(
     resume_state: dict[str, Any] | None = None,
     on_start: Callable[[AdaptReport], None] | None = None,
     on_report: Callable[[AdaptReport], None] | None = None,
+    on_step: Callable[[int, int], None] = lambda step, steps: None,
 ) -> AdaptResult:
     """Adapt a base model to a style domain.
 
@@ -110,6 +111,8 @@ def adapt_domain(
         resume_state: a report's `state()`; the run continues bit-identically.
         on_start: called with the base generator's scores, at step 0; not in a resumed run.
         on_report: called after every probe, on every rank.
+        on_step: called before the first step and after every one, with the steps done and the
+            steps at most.
 
     Raises:
         InvalidArgumentError: options or references do not fit, or the method takes no such input.
@@ -140,7 +143,7 @@ def adapt_domain(
         run = _Run(context, digest, resume_state)
         if on_start is not None and run.step == 0:
             on_start(run.baseline())
-        run.train(on_report)
+        run.train(on_report, on_step)
     return run.finish()
 
 
@@ -199,16 +202,22 @@ class _Run:
         scores, images = self.probe.score(PreparedGenerator(self.bundle.generator))
         return AdaptReport(0, scores, self.probe.pictures(images), False, self.state_dict, False)
 
-    def train(self, on_report: Callable[[AdaptReport], None] | None) -> None:
+    def train(
+        self,
+        on_report: Callable[[AdaptReport], None] | None,
+        on_step: Callable[[int, int], None],
+    ) -> None:
         """Run to the last step, or until nothing improves."""
         terms: dict[str, list[float]] = defaultdict(list)
         if self.steps != self.spec.steps:
             name, own, asked = self.spec.name, self.steps, self.spec.steps
             logger.info("%s: %s takes %d steps, not %d", name, self.spec.method, own, asked)
+        on_step(self.step, self.steps)
         while self.step < self.steps and not self.selection.exhausted:
             for name, value in self.method.step(self.step).items():
                 terms[name].append(value)
             self.step += 1
+            on_step(self.step, self.steps)
             if self.step % self.config.probe.every == 0 or self.step == self.steps:
                 self._report(terms, on_report)
                 terms.clear()

@@ -11,11 +11,12 @@ import ray
 from itportrait.text import shown
 from itportrait.training.files import load_state
 from itportrait.training.interrupted import CHECKPOINT
+from itportrait.training.progress import ProgressFile
 from itportrait.training.worker import SaveFiles, TrainingWorker
 
 
 def train_loop(config: dict[str, Any]) -> None:
-    """Run in every worker; `config` has `job` and `deadline_s`."""
+    """Run in every worker; `config` has `job`, `storage` and `deadline_s`."""
     import torch
     from ray import train
 
@@ -32,6 +33,7 @@ def train_loop(config: dict[str, Any]) -> None:
         workers=TorchWorkers(rank, count, device) if count > 1 else None,
         checkpoints=_RayCheckpoints(),
         deadline_s=config["deadline_s"],
+        on_progress=ProgressFile(config["storage"], config["job"]).write,
     ).run()
 
 

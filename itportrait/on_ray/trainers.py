@@ -62,7 +62,7 @@ def _fit(job: DomainJob, train: TrainConfig, storage: str) -> Any:
     workers = train.num_workers if fewest == train.num_workers else (fewest, train.num_workers)
     trainer = TorchTrainer(
         train_loop,
-        train_loop_config={"job": job, "deadline_s": train.deadline_s},
+        train_loop_config={"job": job, "storage": storage, "deadline_s": train.deadline_s},
         scaling_config=ScalingConfig(
             num_workers=workers,
             use_gpu=gpus > 0,

@@ -1,6 +1,5 @@
 """Adapt a domain in this very process, and publish it: what the command line and Python do."""
 
-import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +8,7 @@ from itportrait.bank.store import Bank, BankVersion
 from itportrait.terminal import Working
 from itportrait.training.domain_job import DomainJob
 from itportrait.training.preparation import prepare_job
+from itportrait.training.progress import StepClock, TrainingState
 from itportrait.training.trained_domain import (
     TrainedDomain,
     collect_result,
@@ -24,6 +24,7 @@ def adapt_here(
     *,
     device: str = "cpu",
     on_report: Callable = print,
+    on_progress: Callable[[TrainingState], None] = lambda state: None,
     resume_state: dict[str, Any] | None = None,
 ) -> TrainedDomain:
     """Adapt a domain in this process: no workers, and no checkpoints but those of `on_report`.
@@ -32,12 +33,19 @@ def adapt_here(
         job: the domain.
         device: torch device.
         on_report: called with every `AdaptReport`.
+        on_progress: called after every step.
         resume_state: a report's `state()`, from which it goes on; None begins.
 
     Raises:
         ItportraitError: options, references or models do not fit.
     """
     from itportrait.adapt import adapt_domain
+
+    clock = StepClock(on_progress)
+
+    def report(report: "AdaptReport") -> None:
+        clock.probe(report)
+        on_report(report)
 
     prepared = prepare_job(job, device)
     result = adapt_domain(
@@ -47,7 +55,8 @@ def adapt_here(
         references=prepared.references or None,
         pictures=prepared.pictures,
         fingerprint=job.fingerprint,
-        on_report=on_report,
+        on_report=report,
+        on_step=clock.step,
         resume_state=resume_state,
     )
     return collect_result(job, result, prepared.bundle.model_id, result.references)
@@ -74,14 +83,19 @@ def publish_here(
     state = kept.load()
     if state is not None:
         working.line(f"goes on from step {state['step']}, where it was stopped")
-    shown = _Shown(job, working, int(state["step"]) if state else 0)
+    working.now(f"adapt {job.spec.name}")
+
+    def progress(state: TrainingState) -> None:
+        working.step(state.step, state.steps, str(state))
 
     def report(report: "AdaptReport") -> None:
         if not report.last:
             kept.save(report.state())
-        shown.report(report)
+        working.line(_scores(report))
 
-    trained = adapt_here(job, device=device, on_report=report, resume_state=state)
+    trained = adapt_here(
+        job, device=device, on_report=report, on_progress=progress, resume_state=state
+    )
     working.now(f"adapt {job.spec.name}: publishing")
     version = publish_trained(trained, bank, gate)
     kept.remove()
@@ -90,24 +104,9 @@ def publish_here(
     return version
 
 
-class _Shown:
-    """Shows how far an adaptation is: its step, the style so far, and how long it takes yet."""
-
-    def __init__(self, job: DomainJob, working: Working, step: int) -> None:
-        self.steps, self.working, self.first = job.spec.steps, working, step
-        self.began = time.monotonic()
-        working.now(f"adapt {job.spec.name}")
-
-    def report(self, report: "AdaptReport") -> None:
-        """Show a probe."""
-        names = ("style", "identity", "depth_variance")
-        known = [name for name in names if name in report.metrics]
-        scores = ", ".join(f"{name} {report.metrics[name]:.3f}" for name in known)
-        self.working.line(f"step {report.step}: {scores}{' (kept)' if report.kept else ''}")
-        count = f"step {report.step} of at most {self.steps}"
-        if "style" in report.metrics:
-            count += f", style {report.metrics['style']:.3f}"
-        if report.step > self.first:
-            each = (time.monotonic() - self.began) / (report.step - self.first)
-            count += f", {each * max(self.steps - report.step, 0):.0f} s left at most"
-        self.working.step(report.step, self.steps, count)
+def _scores(report: "AdaptReport") -> str:
+    """Return the line of a probe."""
+    names = ("style", "identity", "depth_variance")
+    known = [name for name in names if name in report.metrics]
+    scores = ", ".join(f"{name} {report.metrics[name]:.3f}" for name in known)
+    return f"step {report.step}: {scores}{' (kept)' if report.kept else ''}"

@@ -3,6 +3,7 @@
 from itportrait.training.domain_job import DomainJob
 from itportrait.training.here import adapt_here
 from itportrait.training.kept_state import KeptState
+from itportrait.training.progress import ProgressFile
 from itportrait.training.trained_domain import TrainedDomain
 
 
@@ -24,4 +25,10 @@ def adapt_in_task(job: DomainJob, storage: str, device: str) -> TrainedDomain:
         if not report.last:  # after the last one follows the result itself
             kept.save(report.state())
 
-    return adapt_here(job, device=device, on_report=keep, resume_state=kept.load())
+    return adapt_here(
+        job,
+        device=device,
+        on_report=keep,
+        on_progress=ProgressFile(storage, job).write,
+        resume_state=kept.load(),
+    )

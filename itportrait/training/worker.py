@@ -11,6 +11,7 @@ from itportrait.training.domain_job import DomainJob
 from itportrait.training.domain_run import DomainRun
 from itportrait.training.files import save_result, save_state
 from itportrait.training.preparation import prepare_job
+from itportrait.training.progress import StepClock, TrainingState
 from itportrait.training.trained_domain import collect_result
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class TrainingWorker:
         workers: all of them; None: it is alone.
         checkpoints: where numbers and checkpoints go.
         deadline_s: seconds after which the training is given up.
+        on_progress: called after every step, on the first rank alone.
     """
 
     job: DomainJob
@@ -52,6 +54,7 @@ class TrainingWorker:
     workers: "Workers | None"
     checkpoints: Checkpoints
     deadline_s: float
+    on_progress: Callable[[TrainingState], None] = lambda state: None
 
     def run(self) -> None:
         """Adapt the domain to its end.
@@ -77,6 +80,7 @@ class TrainingWorker:
                 resume_state=self.checkpoints.load(),
                 on_start=reporter.start if self.rank == 0 else None,
                 on_report=reporter.report,
+                on_step=reporter.clock.step,
             )
         except BaseException:
             reporter.fail()
@@ -92,6 +96,7 @@ class _Reporter:
         self.checkpoints = worker.checkpoints
         self.deadline = time.monotonic() + worker.deadline_s
         self.run = DomainRun(worker.job) if worker.rank == 0 else None
+        self.clock = StepClock(worker.on_progress if worker.rank == 0 else lambda state: None)
 
     def start(self, report: "AdaptReport") -> None:
         """Show the unadapted generator at step 0: where the curves begin."""
@@ -102,6 +107,7 @@ class _Reporter:
         """Report a probe's numbers, on the first rank together with a checkpoint."""
         if time.monotonic() > self.deadline:
             raise TimeoutError(f"domain {self.job.spec.name!r} ran past its deadline")
+        self.clock.probe(report)
         metrics = {"step": report.step, **report.metrics}
         if self.rank != 0 or report.last:  # after the last one follows the result itself
             self.checkpoints.report(metrics, None)
