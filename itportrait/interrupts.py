@@ -1,20 +1,73 @@
-"""Ctrl-C while a program starts or ends: one line and exit code 130 in place of a traceback.
+"""A program from its first moment on: a line while it starts, and Ctrl-C as one line and code 130.
 
-Nothing is imported here that takes time: programs call `end_quietly` before they import the rest.
+Nothing is imported here that takes time: programs call `end_quietly` before they import the rest,
+which takes seconds on a busy machine.
 """
 
+import _thread
+import atexit
 import contextlib
 import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from types import FrameType
+from typing import Any, NoReturn
 
 EXIT_STOPPED = 130
 """Exit code of a program that was stopped by Ctrl-C."""
 _STARTING = "stopped; nothing was begun, and the same command starts again\n"
 _ENDING = "stopped while it ended; what is committed stays\n"
+_IMPATIENT = "stopped at once; what is committed stays, and the same command goes on\n"
+_PATIENCE_S = 2.0
+"""Seconds after the first Ctrl-C in which further ones are the same one."""
+_CLEAR, _SHOW_CURSOR = b"\r\x1b[K", b"\x1b[?25h"
+_FIRST_S, _EVERY_S = 0.3, 0.5
+
+
+class StartingLine:
+    """A line on the terminal that moves while a program imports; without a terminal there is none.
+
+    Args:
+        text: of the line.
+    """
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self._end = threading.Event()
+        self._lock = threading.RLock()  # Ctrl-C may come while the main thread holds it
+        self._is_shown = False
+        if os.isatty(2) and os.environ.get("TERM", "dumb") != "dumb":
+            threading.Thread(target=self._run, name="starting", daemon=True).start()
+
+    def stop(self) -> None:
+        """Take the line away; it does not come back."""
+        self._end.set()
+        with self._lock:
+            self._clear()
+
+    def _run(self) -> None:
+        began, wait_s = time.monotonic(), _FIRST_S
+        while not self._end.wait(wait_s):
+            wait_s = _EVERY_S
+            with self._lock:
+                if self._end.is_set():
+                    return
+                line = f"\r{self.text} {int(time.monotonic() - began)} s"
+                self._is_shown = True
+                with contextlib.suppress(OSError):
+                    os.write(2, line.encode())
+
+    def _clear(self) -> None:
+        if self._is_shown:
+            self._is_shown = False
+            with contextlib.suppress(OSError):
+                os.write(2, _CLEAR)
+
+
+_line: StartingLine | None = None
 
 
 class _Ending:
@@ -24,31 +77,116 @@ class _Ending:
         self.line = line
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
-        # Within a flush that Ctrl-C has interrupted, another one is a RuntimeError.
-        with contextlib.suppress(OSError, ValueError, RuntimeError):
-            sys.stdout.flush()
-        with contextlib.suppress(OSError):
-            os.write(2, self.line.encode())
-        os._exit(EXIT_STOPPED)
+        _end_at_once(self.line)
 
 
-def end_quietly(line: str = _STARTING) -> None:
-    """Let Ctrl-C end this process at once from here on, with one line."""
+class Interrupts:
+    """Raises KeyboardInterrupt at Ctrl-C; ends this process if it is pressed again and again.
+
+    What was done up to the first one is being put in order by then, which the hand that lies on the
+    keys a moment longer shall not disturb.
+    """
+
+    def __init__(self) -> None:
+        self.first: float | None = None
+        """When it was pressed first; None while it was not."""
+
+    @property
+    def pressed(self) -> bool:
+        """Tell whether Ctrl-C was pressed: an error that follows may be made of it by others."""
+        return self.first is not None
+
+    def __call__(self, number: int, frame: FrameType | None) -> None:
+        now = time.monotonic()
+        if self.first is None:
+            self.first = now
+            raise KeyboardInterrupt
+        if now - self.first > _PATIENCE_S:
+            _end_at_once(_IMPATIENT)
+
+    def come_again(self, lost: Any) -> None:
+        """Raise again what Python has dropped, because an object was being deleted just then.
+
+        Args:
+            lost: what `sys.unraisablehook` is called with.
+        """
+        if lost.exc_type is not KeyboardInterrupt:
+            sys.__unraisablehook__(lost)
+            return
+        self.first = None
+        again = threading.Timer(0.02, _thread.interrupt_main)
+        again.daemon = True
+        again.start()
+
+
+def _end_at_once(line: str) -> None:
+    if _line is not None:
+        _line.stop()
+    # Within a flush that Ctrl-C has interrupted, another one is a RuntimeError.
+    with contextlib.suppress(OSError, ValueError, RuntimeError):
+        sys.stdout.flush()
+    with contextlib.suppress(OSError):
+        if os.isatty(2):  # what moves there has hidden the cursor, and left a line
+            os.write(2, _CLEAR + _SHOW_CURSOR)
+        os.write(2, line.encode())
+    os._exit(EXIT_STOPPED)
+
+
+def end_quietly(line: str = _STARTING, *, shown: str = "") -> None:
+    """Let Ctrl-C end this process at once from here on, with one line.
+
+    Args:
+        line: what is said then.
+        shown: what the terminal shows until `starting_ends` is called; "" for nothing.
+    """
+    global _line
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, _Ending(line))
+    if shown:
+        _line = StartingLine(shown)
+
+
+def starting_ends() -> None:
+    """Take away the line of a program that starts: from here on it shows what it does itself."""
+    if _line is not None:
+        _line.stop()
+
+
+def run_program(main: Callable[[], int | None]) -> NoReturn:
+    """Run the main function of a program and end the process with its exit code.
+
+    What is registered for the end is done. That the interpreter takes all modules apart is left
+    out: with torch it takes a second or two in which nothing is said, and no Ctrl-C answered.
+    """
+    code: Any = None
+    try:
+        code = main()
+    except SystemExit as end:
+        code = end.code
+    if not isinstance(code, int | None):
+        sys.exit(code)
+    threading._shutdown()  # pyright: ignore[reportAttributeAccessIssue]  (waits for its threads)
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    os._exit(code or 0)
 
 
 @contextlib.contextmanager
-def raised_interrupts() -> Iterator[None]:
+def raised_interrupts() -> Iterator[Interrupts]:
     """Let Ctrl-C raise KeyboardInterrupt in the block, and be what it was after it.
 
     Where it was to end a program that starts, it says after the block that the program was ending.
     """
+    interrupts = Interrupts()
     if threading.current_thread() is not threading.main_thread():
-        yield
+        yield interrupts
         return
-    former = signal.signal(signal.SIGINT, signal.default_int_handler)
+    former_hook, sys.unraisablehook = sys.unraisablehook, interrupts.come_again
+    former = signal.signal(signal.SIGINT, interrupts)
     try:
-        yield
+        yield interrupts
     finally:
+        sys.unraisablehook = former_hook
         signal.signal(signal.SIGINT, _Ending(_ENDING) if isinstance(former, _Ending) else former)

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from itportrait.interrupts import EXIT_STOPPED, raised_interrupts
-from tests.helpers.terminals import on_a_terminal
+from tests.helpers.terminals import OnTerminal, lines_of, on_a_terminal
 
 
 @pytest.mark.parametrize("raised", [False, True])
@@ -23,12 +23,12 @@ def job():
     return 0
 {"raise SystemExit(run_job(job))" if raised else "job()"}
 """
-    done, shown = on_a_terminal(code, until=b"ready")
-    lines = shown.replace(b"^C", b"").split(b"ready")[1].split()
+    done, shown = on_a_terminal(code, until=b"ready\r\n")
     assert done == EXIT_STOPPED
-    assert lines[0] == b"stopped;"
-    assert b"Traceback" not in shown
-    assert b"the same command" in shown
+    first, last = lines_of(shown.decode().replace("^C", ""))
+    assert first == "ready"
+    assert last.startswith("stopped; ")
+    assert "the same command" in last
 
 
 @pytest.mark.parametrize("first", ["return 0", "raise KeyboardInterrupt"])
@@ -47,13 +47,14 @@ time.sleep(60)
     done, shown = on_a_terminal(code, until=b"ready")
     assert done == EXIT_STOPPED
     assert b"nothing was begun" not in shown
-    assert shown.rstrip().endswith(b"stopped while it ended; what is committed stays")
+    last = lines_of(shown.decode())[-1]
+    assert last == "stopped while it ended; what is committed stays"
 
 
 def test_former_answers_to_ctrl_c_stay_what_they_were():
     former = signal.getsignal(signal.SIGINT)
-    with raised_interrupts():
-        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    with raised_interrupts(), pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGINT)
     assert signal.getsignal(signal.SIGINT) is former
 
 
@@ -84,4 +85,101 @@ def test_the_command_line_is_stopped_in_one_line_while_it_starts():
     assert (done.returncode, done.stdout) == (128 + signal.SIGINT, "")
     assert done.stderr.splitlines() == [
         "stopped; nothing was begun, and the same command starts again"
+    ]
+
+
+def test_a_hand_that_stays_on_the_keys_disturbs_nothing_and_who_insists_ends_it_at_once():
+    code = """
+import time
+from itportrait.interrupts import end_quietly
+end_quietly()
+from itportrait.jobs.endings import run_job
+def job():
+    try:
+        print("ready", flush=True)
+        time.sleep(60)
+    finally:
+        print("putting things in order", flush=True)
+        time.sleep(60)
+raise SystemExit(run_job(job))
+"""
+    with OnTerminal([sys.executable, "-c", code]) as program:
+        program.wait(60, lambda: b"ready" in program.shown)
+        program.press_ctrl_c()
+        program.wait(60, lambda: b"in order" in program.shown)
+        program.press_ctrl_c()
+        began = program.seconds
+        program.wait(60, lambda: program.seconds > began + 2.5)
+        assert program.code is None
+        program.press_ctrl_c()
+        program.wait(60)
+    assert program.code == EXIT_STOPPED
+    assert program.lines[-1].endswith(
+        "stopped at once; what is committed stays, and the same command goes on"
+    )
+
+
+def test_the_terminal_shows_at_once_that_a_program_starts_and_nothing_of_it_stays():
+    code = """
+import time
+from itportrait.interrupts import end_quietly, starting_ends
+end_quietly(shown="it starts:")
+time.sleep(2.2)
+starting_ends()
+print("a result")
+"""
+    with OnTerminal([sys.executable, "-S", "-c", code]) as program:
+        program.wait(60, lambda: b"it starts: 1 s" in program.shown)
+        program.wait(60)
+    assert program.lines == ["a result"]
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("a result\n", "")
+
+
+@pytest.mark.parametrize(
+    ("end", "code"), [("return 3", 3), ("raise SystemExit(4)", 4), ("raise SystemExit('why')", 1)]
+)
+def test_a_program_does_what_is_registered_for_its_end_and_takes_nothing_apart(end, code):
+    program = f"""
+import atexit, sys, threading, time
+from itportrait.interrupts import run_program
+class Kept:
+    def __del__(self):
+        print("taken apart")
+kept = Kept()
+atexit.register(print, "registered")
+threading.Thread(target=lambda: (time.sleep(0.3), print("a thread"))).start()
+def main():
+    {end}
+run_program(main)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == code
+    assert done.stdout.splitlines()[:2] == ["a thread", "registered"]
+    assert ("taken apart" in done.stdout, done.stderr) == (code == 1, "why\n" if code == 1 else "")
+
+
+@pytest.mark.parametrize(
+    "swallow",
+    [
+        "class Kept:\n    def __del__(self): os.kill(os.getpid(), 2)\nkept = Kept()\ndel kept",
+        "try: os.kill(os.getpid(), 2)\nexcept KeyboardInterrupt: raise ImportError('no module')",
+    ],
+)
+def test_a_ctrl_c_that_others_drop_or_make_an_error_of_stops_it_all_the_same(swallow):
+    body = "\n".join(f"    {line}" for line in swallow.splitlines())
+    code = f"""
+import os, time
+from itportrait.jobs.endings import run_job
+def job():
+{body}
+    for _ in range(100):
+        time.sleep(0.1)
+    return 0
+raise SystemExit(run_job(job))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == EXIT_STOPPED
+    assert done.stderr.splitlines() == [
+        "stopped; what is committed stays, and the same command goes on"
     ]

@@ -1,16 +1,18 @@
 """What people see: texts as they are, tables whole, and a line that moves."""
 
+import io
 import os
 import pty
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from itportrait.terminal import Working, make_console, make_table
-from tests.helpers.terminals import on_a_terminal
+from tests.helpers.terminals import OnTerminal, on_a_terminal
 
 PACKAGE = Path(__file__).parents[1] / "itportrait"
 ODD = "pip install 'itportrait[gcs]' [bold] :smile:"
@@ -36,10 +38,52 @@ def test_only_lines_are_written_where_nobody_watches(capsys):
     assert capsys.readouterr().err == f"{ODD}\n"
 
 
+def test_where_nobody_watches_a_line_now_and_then_says_how_far_it_is():
+    stream = io.StringIO()
+    with Working("building", stream=stream, every_s=0.2) as working:
+        working.step(1, 6)
+        working.beside("bronze", "step 20 of at most 80", 0.25)
+        working.beside("zombie", "scoring")
+        working.beside("zombie", "")
+        time.sleep(0.3)
+        working.line("a line")
+        time.sleep(0.1)
+    time.sleep(0.3)
+    assert stream.getvalue().splitlines() == [
+        "[00:00] building: 1 of 6; bronze: step 20 of at most 80",
+        "a line",
+    ]
+
+
+def test_one_display_is_shown_in_place_of_another():
+    code = """
+import time
+from itportrait.terminal import Working, take_all_away
+with Working("outside") as outside:
+    outside.beside("bronze", "step 3", 0.5)
+    time.sleep(0.7)
+    with Working("within"):
+        outside.step(2, 6)
+        time.sleep(0.7)
+        print("a result")
+    time.sleep(0.7)
+    take_all_away()
+    print("the end")
+"""
+    with OnTerminal([sys.executable, "-c", code]) as program:
+        program.wait(60)
+    assert program.code == 0
+    shown = program.shown.decode()
+    assert re.search("outside.*bronze.*step 3.*within.*outside.*2 of 6.*bronze", shown, re.DOTALL)
+    assert "outside" not in shown[shown.index("within") : shown.rindex("within")]
+    assert program.lines == ["a result", "the end"]
+
+
 @pytest.mark.parametrize("piped", [True, False])
 def test_results_go_to_standard_output_while_the_line_moves(piped):
     code = """
 import sys
+import time
 from itportrait.terminal import Working, make_console, make_table
 with Working("working") as working:
     print("a result")

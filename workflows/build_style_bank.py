@@ -9,10 +9,9 @@ Exit codes: 0 done; 1 at least one domain failed; 2 the call or the specificatio
 if __name__ == "__main__":  # first of all: from here on Ctrl-C is one line
     from itportrait.interrupts import end_quietly
 
-    end_quietly()
+    end_quietly(shown="build_style_bank is starting:")
 
-import sys
-
+from itportrait.interrupts import run_program
 from itportrait.programs.commands import build_bank, run_alone
 
 
@@ -22,4 +21,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

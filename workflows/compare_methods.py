@@ -13,10 +13,9 @@ wrong; 75 another job holds the output; 130 stopped by Ctrl-C.
 if __name__ == "__main__":  # first of all: from here on Ctrl-C is one line
     from itportrait.interrupts import end_quietly
 
-    end_quietly()
+    end_quietly(shown="compare_methods is starting:")
 
-import sys
-
+from itportrait.interrupts import run_program
 from itportrait.programs.commands import compare, run_alone
 
 
@@ -26,4 +25,4 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

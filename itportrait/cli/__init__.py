@@ -9,8 +9,8 @@ import typer
 
 import itportrait
 from itportrait.cli import adapt, bank, export, mesh, models, stages, tools
-from itportrait.interrupts import EXIT_STOPPED, raised_interrupts
-from itportrait.jobs.endings import EXIT_USAGE, STOPPED, sentence
+from itportrait.interrupts import EXIT_STOPPED, Interrupts, raised_interrupts
+from itportrait.jobs.endings import EXIT_USAGE, say_stopped, sentence
 from itportrait.text import show_any_text
 
 app = typer.Typer(
@@ -48,15 +48,19 @@ def plain_errors(command: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(command)
     def wrapped(*arguments: Any, **options: Any) -> Any:
         show_any_text()
+        interrupts = Interrupts()
         try:
-            with raised_interrupts():
+            with raised_interrupts() as interrupts:
                 return command(*arguments, **options)
         except BrokenPipeError:  # the reader of the output has gone: there is nobody to tell
             raise
         except KeyboardInterrupt:
-            print(STOPPED, file=sys.stderr)
+            say_stopped()
             raise typer.Exit(EXIT_STOPPED) from None
         except Exception as error:
+            if interrupts.pressed:  # native modules make an error of their own of it
+                say_stopped()
+                raise typer.Exit(EXIT_STOPPED) from None
             if (text := sentence(error)) is None:
                 raise
             print(text, file=sys.stderr)

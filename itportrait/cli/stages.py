@@ -21,7 +21,7 @@ from itportrait.cli.options import (
     print_mapping,
 )
 from itportrait.errors import NoInputError
-from itportrait.terminal import Working, make_console, make_table
+from itportrait.terminal import Working, make_console, make_table, still_terminal
 
 if TYPE_CHECKING:
     from itportrait.bank.store import Bank
@@ -221,6 +221,11 @@ def _count_inputs(recipe: "Recipe") -> int | None:
 
 def _print_totals(name: str, totals: "StageTotals") -> None:
     """Print what a stage has now: its counts, what of them this run computed, and its means."""
+    with still_terminal():
+        _print_counts(name, totals)
+
+
+def _print_counts(name: str, totals: "StageTotals") -> None:
     counts = {key: getattr(totals, key) for key in ("inputs", "ok", "rejected", "failed")}
     counts |= {"reasons": dict(totals.reasons.most_common())} if totals.reasons else {}
     counts |= {"computed": totals.computed, "kept": totals.inputs - totals.computed}

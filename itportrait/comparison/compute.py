@@ -12,7 +12,7 @@ from itportrait.execution.errands import ErrandLimits, Errands, GivenUp
 from itportrait.io import uris
 from itportrait.io.lease import Lease
 from itportrait.jobs.backend import Backend
-from itportrait.jobs.bank.compute import BackendCompute
+from itportrait.jobs.bank.compute import BackendCompute, Show
 from itportrait.training.domain_job import DomainJob
 from itportrait.training.in_task import adapt_in_task
 from itportrait.training.trained_domain import TrainedDomain
@@ -25,10 +25,18 @@ class CellCompute(BackendCompute):
         backend: what runs them.
         config: of the comparison.
         storage: folder or URI of checkpoints that all workers reach.
+        show: see `BackendCompute`.
     """
 
-    def __init__(self, backend: Backend, config: ComparisonConfig, storage: str) -> None:
-        super().__init__(backend, config.train, storage)
+    def __init__(
+        self,
+        backend: Backend,
+        config: ComparisonConfig,
+        storage: str,
+        *,
+        show: Show = lambda name, text, share: None,
+    ) -> None:
+        super().__init__(backend, config.train, storage, show=show)
         self.in_tasks = config.adaptation == "tasks"
         self.styles = StyleStore(config.output)
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
@@ -42,6 +50,7 @@ class CellCompute(BackendCompute):
             LeaseHeldError: another job has taken the output over; nothing is kept.
             ItportraitError: the adaptation failed for good; says why.
         """
+        self.says("waiting for the same adaptation")
         with self._locks[job.run_name]:
             stored = self.styles.find(job.run_name)
             if stored is None:
@@ -53,7 +62,8 @@ class CellCompute(BackendCompute):
             return stored
 
     def _adapted_in_task(self, job: DomainJob) -> TrainedDomain:
-        return self.run(f"adapt {job.spec.name}", adapt_in_task, job, self.storage)
+        with self.watched(job):
+            return self.run(f"adapt {job.spec.name}", adapt_in_task, job, self.storage)
 
     def score_cell(self, job: CellJob, lease: Lease) -> CellScores:
         """Score a cell: all its parts, as far as they do not stand, and then all together.
@@ -68,6 +78,7 @@ class CellCompute(BackendCompute):
             for shard in job.portraits.shards
         ]
         limits = ErrandLimits(in_flight=max(int(self.backend.cores), 1))
+        self.says("scoring")
         for shard, result in Errands(self.backend.executor(), limits).run(calls):
             if isinstance(result, GivenUp):
                 if result.cause is Cause.STORAGE:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from rich.table import Table
+
 import itportrait
 from itportrait.comparison.aggregate import portrait_rows, score_rows
 from itportrait.comparison.config import ComparisonConfig
@@ -23,6 +25,7 @@ from itportrait.config import fingerprint
 from itportrait.io import uris
 from itportrait.jobs.model_id import bundle_key
 from itportrait.records import Status
+from itportrait.terminal import make_table
 from itportrait.tracking import Backlog
 
 RUN, PAGE = "run.json", "index.html"
@@ -86,13 +89,22 @@ class ComparisonReport:
         return read_table(self.config.output, PORTRAITS, PORTRAITS_SCHEMA)
 
     def summary(self) -> str:
-        """Return what is printed at the end: the methods, what failed, and where the rest is."""
-        lines = [final_table(self.scores())]
-        lines += [f"{result.cell}: {result.reason}" for result in self.failed]
+        """Return what is printed below the table of the methods: what failed, what this run has
+        computed, and where the rest is."""
+        lines = [MARKS, *(f"{result.cell}: {result.reason}" for result in self.failed)]
         lines += self._failed_portraits()
+        lines += [self._computed()]
         where = uris.join(self.config.output, PAGE) if self.config.page_portraits else ""
         lines += [f"Page: {uris.redact(where)}"] if where else []
         return "\n".join([*lines, f"Tables: {uris.redact(self.config.output)}"])
+
+    def _computed(self) -> str:
+        """Return the line on what is of this run, and what of an earlier one."""
+        made = [result for result in self.results if result.planned.job is not None]
+        computed = sum(result.computed for result in made)
+        if made and not computed:
+            return "nothing to do: all of it was computed by an earlier run, and is kept"
+        return f"{computed} cells computed, {len(made) - computed} kept from an earlier run"
 
     def _failed_portraits(self) -> list[str]:
         """Return a line on the portraits that lack scores in some cell; none where all have
@@ -169,26 +181,25 @@ _SHOWN = (
 )
 
 
-def final_table(scores: Sequence[dict[str, Any]]) -> str:
-    """Return the final table, one line a method, over all domains and seeds.
+def final_table(scores: Sequence[dict[str, Any]]) -> Table:
+    """Return the final table, one line a measure and one column a method, over all domains and
+    seeds.
 
-    The best of each column, and what is not certainly worse than it, has a star; where no interval
+    The best of each line, and what is not certainly worse than it, has a star; where no interval
     tells which others are, the best has a question mark.
     """
     rows = [row for row in scores if row["domain"] is None and row["seed"] is None]
     labels = list(dict.fromkeys(row["label"] for row in rows))
-    width = max([6, *map(len, labels)]) + 2
-    texts = {label: f"{label:<{width}}" for label in labels}
+    lines = []
     for name in _SHOWN:
-        column = [row for row in rows if row["metric"] == name]
-        mark = "*" if _decided(column) else "?"
-        for row in column:
-            texts[row["label"]] += f"{_shown(row, mark):>17}"
-    head = "".join([f"{'method':<{width}}", *(f"{name:>17}" for name in _SHOWN)])
-    return "\n".join([head, *texts.values(), _MARKS])
+        found = {row["label"]: row for row in rows if row["metric"] == name}
+        mark = "*" if _decided([*found.values()]) else "?"
+        if found:
+            lines.append([name, *(_shown(found[label], mark) for label in labels)])
+    return make_table(("mean over portraits, domains and seeds", *labels), lines)
 
 
-_MARKS = (
+MARKS = (
     "* best, or not certainly worse than the best; "
     "? best value, which no interval tells from the others; "
     "means of fewer measurements are never called the best"

@@ -73,6 +73,7 @@ class ComparisonRun:
         lease: checked before anything is done for a cell, and before anything of it is replaced.
         compute: adapts and scores.
         say: prints a line for people.
+        on_done: called with the number of cells that have their result, and of all.
     """
 
     config: ComparisonConfig
@@ -81,6 +82,7 @@ class ComparisonRun:
     lease: Lease
     compute: CellCompute
     say: Callable[[str], None] = say_at_once
+    on_done: Callable[[int, int], None] = lambda done, of: None
 
     @property
     def targets(self) -> dict[str, Target]:
@@ -101,7 +103,7 @@ class ComparisonRun:
         uris.remove_unfinished(self.config.output)
         results = self._standing()
         if results:
-            self.say(f"{len(results)} of {len(self.cells)} cells stand from an earlier run")
+            self.say(f"{len(results)} of {len(self.cells)} cells are kept from an earlier run")
         for planned in self.cells:
             if planned.job is None:
                 results[planned.cell] = CellResult(planned, reason=planned.reason)
@@ -114,10 +116,12 @@ class ComparisonRun:
             for planned in todo
         ]
         progress = _Progress(len(todo))
+        self.on_done(len(results), len(self.cells))
         for future in as_completed(futures):
             result = future.result()
             results[result.cell] = result
             self.say(progress.line(result))
+            self.on_done(len(results), len(self.cells))
         self.lease.check()
         self._sweep_fits(results.values())
         return [results[planned.cell] for planned in self.cells]

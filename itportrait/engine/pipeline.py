@@ -45,6 +45,8 @@ class Domain:
     adapt: Callable[[], "Future[Recipe]"] | None = None
     doing: str = "adapting"
     stage: str = field(kw_only=True)
+    progress: str = ""
+    """How far `adapt` is, for people."""
     error: Exception | None = None
     future: "Future[Recipe] | None" = None
     waiting: list[tuple[int, Outputs, int]] = field(default_factory=list[tuple[int, Outputs, int]])
@@ -327,6 +329,9 @@ class Pipeline:
 
     def _show(self) -> None:
         if self.progress:
+            for domain in self.domains:
+                if domain.future is not None and domain.progress:
+                    self.progress.notes[domain.name] = domain.progress
             self.progress.listing = self._listing
             self.progress.refresh(self.window.in_flight())
 

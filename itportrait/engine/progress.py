@@ -5,13 +5,14 @@ import time
 from types import TracebackType
 from typing import Self, TextIO
 
+from rich.console import Group, RenderableType
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from itportrait.engine.totals import Totals
-from itportrait.terminal import make_console
+from itportrait.terminal import LinesNowAndThen, bring_to_front, make_console, take_away
 
-_LINE_EVERY_S = 15.0
 _EVENTS_SHOWN = 4
 
 
@@ -31,15 +32,14 @@ class Progress:
         self.notes: dict[str, str] = {}
         self._in_flight: dict[str, int] = {}
         self._events: list[str] = []
-        self._started = self._last_line = time.monotonic()
+        self._started = time.monotonic()
         self._live: Live | None = None
+        self._lines = LinesNowAndThen(self._said, self.console.file)
 
     def __enter__(self) -> Self:
         """Start the display."""
-        self._started = self._last_line = time.monotonic()
-        if self.console.is_terminal:
-            self._live = Live(self._table(), console=self.console, refresh_per_second=4)
-            self._live.start()
+        self._started = time.monotonic()
+        bring_to_front(self)
         return self
 
     def __exit__(
@@ -49,45 +49,61 @@ class Progress:
         trace: TracebackType | None,
     ) -> None:
         """Show the last state and stop."""
+        take_away(self)
+        if not self.console.is_terminal and kind is None:
+            self._lines.write(self._said())
+
+    def begin(self) -> None:
+        """Write from here on; on a terminal it moves by itself."""
+        if self.console.is_terminal:
+            # Asked for anew whenever it is drawn: it moves also while storage is waited for.
+            self._live = Live(get_renderable=self._shown, console=self.console)
+            self._live.start()
+        else:
+            self._lines.start()
+
+    def pause(self) -> None:
+        """Leave the terminal to what comes next; the last state stays above it."""
         if self._live:
-            self._live.update(self._table(), refresh=True)
             self._live.stop()
-        elif kind is None:
-            self._line()
+            self._live = None
+        else:
+            self._lines.stop()
 
     def event(self, text: str) -> None:
         """Show an event: a retry, a split, a domain's progress."""
-        if self._live:
+        if self.console.is_terminal:
             self._events = [*self._events[-(_EVENTS_SHOWN - 1) :], text]
         else:
-            self.console.print(f"[{self._clock()}] {text}")
+            self._lines.write(f"[{self._clock()}] {text}")
 
     def refresh(self, in_flight: dict[str, int]) -> None:
-        """Show the present state; cheap enough for every turn of the loop."""
+        """Take in how many tasks of each stage are running."""
         self._in_flight = in_flight
-        if self._live:
-            self._live.update(self._table())
-        elif time.monotonic() - self._last_line > _LINE_EVERY_S:
-            self._line()
 
     def _clock(self) -> str:
         seconds = int(time.monotonic() - self._started)
         return f"{seconds // 60:02d}:{seconds % 60:02d}"
 
-    def _line(self) -> None:
-        self._last_line = time.monotonic()
+    def _said(self) -> str:
+        """Return the present state in one line."""
         parts: list[str] = []
-        for name, stage in self.totals.stages.items():
+        for name, stage in [*self.totals.stages.items()]:
             text = f"{name} {stage.inputs}/{self._expected(name)}"
             bad = [f"{stage.rejected} rejected"] if stage.rejected else []
             bad += [f"{stage.failed} failed"] if stage.failed else []
             parts.append(f"{text} ({', '.join(bad)})" if bad else text)
-        parts += [f"{name}: {note}" for name, note in self.notes.items()]
-        self.console.print(f"[{self._clock()}] {'; '.join(parts) or 'listing'}")
+        parts += [f"{name}: {note}" for name, note in [*self.notes.items()]]
+        return f"[{self._clock()}] {'; '.join(parts) or 'listing'}"
 
     def _expected(self, name: str) -> str:
         takes_photos = not self.totals.stages[name].after
         return f"{self.totals.expected(name)}{'+' if takes_photos and self.listing else ''}"
+
+    def _shown(self) -> RenderableType:
+        """Return the present state for a terminal."""
+        notes = [f"adapt {name}: {note}" for name, note in [*self.notes.items()]]
+        return Group(self._table(), *map(Text, [*notes, *self._events]))
 
     def _table(self) -> Table:
         table = Table(title=f"{self._clock()}", title_justify="left", expand=False)
@@ -95,7 +111,7 @@ class Progress:
             table.add_column(column, justify="left" if column == "stage" else "right")
         table.add_column("reasons")
         elapsed = max(time.monotonic() - self._started, 1e-3)
-        for name, stage in self.totals.stages.items():
+        for name, stage in [*self.totals.stages.items()]:
             rate = stage.computed / elapsed
             expected = self._expected(name)
             left = int(expected.rstrip("+")) - stage.inputs
@@ -112,9 +128,4 @@ class Progress:
                 str(stage.failed),
                 reasons,
             )
-        for name, note in self.notes.items():
-            table.add_row(f"adapt {name}", note)
-        caption = [*self._events]
-        table.caption = "\n".join(caption) if caption else None
-        table.caption_justify = "left"
         return table

@@ -4,7 +4,8 @@ import sys
 from collections.abc import Callable
 
 from itportrait.errors import ItportraitError, LeaseHeldError
-from itportrait.interrupts import EXIT_STOPPED, raised_interrupts
+from itportrait.interrupts import EXIT_STOPPED, Interrupts, raised_interrupts
+from itportrait.terminal import take_all_away
 from itportrait.text import show_any_text
 
 EXIT_FAILED = 1
@@ -20,20 +21,30 @@ STOPPED = "stopped; what is committed stays, and the same command goes on"
 def run_job(job: Callable[[], int]) -> int:
     """Run a job and return its exit code; an error that was foreseen is one sentence."""
     show_any_text()
+    interrupts = Interrupts()
     try:
-        with raised_interrupts():
+        with raised_interrupts() as interrupts:
             return job()
     except LeaseHeldError as error:
         print(error, file=sys.stderr)
         return EXIT_BUSY
     except KeyboardInterrupt:
-        print(STOPPED, file=sys.stderr)
+        say_stopped()
         return EXIT_STOPPED
     except Exception as error:
+        if interrupts.pressed:  # native modules make an error of their own of it
+            say_stopped()
+            return EXIT_STOPPED
         if (text := sentence(error)) is None:
             raise
         print(text, file=sys.stderr)
         return EXIT_USAGE
+
+
+def say_stopped() -> None:
+    """Say that Ctrl-C has stopped the program, in the only line that is left on the terminal."""
+    take_all_away()
+    print(STOPPED, file=sys.stderr, flush=True)
 
 
 def sentence(error: Exception) -> str | None:

@@ -20,6 +20,7 @@ from ray._raylet import Config  # pyright: ignore[reportAttributeAccessIssue]  (
 
 import itportrait
 from itportrait.errors import InvalidArgumentError, ItportraitError
+from itportrait.terminal import Working, take_all_away
 from itportrait.text import shown
 
 _STARTS = 4
@@ -41,12 +42,13 @@ def ray_session(address: str | None = None, *, num_cpus: int | None = None) -> I
     if ray.is_initialized():
         yield
         return
-    with _own_sigterm(), _utf8_surroundings():
-        connect(address, num_cpus=num_cpus)
     try:
+        with Working("starting Ray"), _own_sigterm(), _utf8_surroundings():
+            connect(address, num_cpus=num_cpus)
         yield
     finally:
-        ray.shutdown()
+        with Working("ending Ray"):
+            ray.shutdown()
 
 
 def connect(address: str | None = None, *, num_cpus: int | None = None) -> None:
@@ -199,6 +201,7 @@ def stop_on_sigterm() -> Iterator[None]:
         yield
     finally:
         if stopped:
+            take_all_away()
             sys.stdout.flush()
             sys.stderr.flush()
             os._exit(128 + signal.SIGTERM)

@@ -1,7 +1,6 @@
 """Build a style bank: adapt the domains that changed, judge them, publish what is good enough."""
 
 import datetime as dt
-import sys
 from contextlib import nullcontext
 
 from itportrait.bank.store import Bank
@@ -20,6 +19,7 @@ from itportrait.on_ray.counters import count_domain
 from itportrait.on_ray.session import ray_session, stop_on_sigterm
 from itportrait.on_ray.shared_places import check_shared
 from itportrait.programs.calls import BuildCall
+from itportrait.terminal import Working, still_terminal
 from itportrait.tracking import check_uri, close_tracking, open_tracker
 from itportrait.training.domain_job import training_storage
 from itportrait.training.vetting import said_of
@@ -27,13 +27,13 @@ from itportrait.training.vetting import said_of
 WAIT_S = 12 * 3600.0
 
 
-def run(call: BuildCall) -> int:
+def run(call: BuildCall, working: Working) -> int:
     """Build; the domains that are done stay when the job is stopped."""
     with stop_on_sigterm():
-        return build(call)
+        return build(call, working)
 
 
-def build(call: BuildCall) -> int:
+def build(call: BuildCall, working: Working) -> int:
     """Specification -> what changed -> train, score, gate, publish each -> table."""
     spec = load_bank_spec(call.config, with_key(call.set_, "base", call.bundle))
     spec.check_names(call.domains)
@@ -46,7 +46,9 @@ def build(call: BuildCall) -> int:
     model_id = load_bundle(spec.base).model_id
     what = f"build_style_bank {date}"
     wait_s = WAIT_S if call.wait else 0.0
+    working.now("waiting for the bank" if call.wait else "looking at the bank")
     with Lease(bank.uri, what=what, wait_s=wait_s) as lease:
+        working.now("looking at models and domains")
         plan = plan_build(
             spec,
             bank,
@@ -57,26 +59,37 @@ def build(call: BuildCall) -> int:
             strict=call.strict,
         )
         for warning in said_of({job.spec.name: job.warnings for job in plan.jobs}):
-            print(f"warning: {warning}", file=sys.stderr, flush=True)
+            working.line(f"warning: {warning}")
         if plan.jobs and (begun := bank.beginning()):
-            print(begun, file=sys.stderr, flush=True)
+            working.line(begun)
         # A night without changes starts no Ray at all.
         session = ray_session(call.address) if plan.jobs else nullcontext()
+        working.now("building the bank")
         name, tags = f"bank-{plan.bank_id}", {"date": date, "kind": "build"}
         with session, open_tracker(call.mlflow, name, tags=tags) as tracker:
             compute = None
             if plan.jobs:
                 check_shared(places)
                 storage = training_storage(bank.uri)
-                compute = BackendCompute(RayBackend(), spec.train, storage)
+                compute = BackendCompute(RayBackend(), spec.train, storage, show=working.beside)
             models = BankModels(bank, call.mlflow)
             build = BankBuild(
-                spec, plan, bank, tracker, lease, compute, models=models, count=count_domain
+                spec,
+                plan,
+                bank,
+                tracker,
+                lease,
+                compute,
+                models=models,
+                count=count_domain,
+                on_done=working.step,
             )
             report = build.run()
-            print(table(report), flush=True)
+            with still_terminal():
+                print(table(report), flush=True)
             if report.exit_code:
                 tracker.finish("FAILED")
+            working.now("writing what is tracked")
         backlog = close_tracking(tracker, call.mlflow)  # what workers could not send, too
         if backlog:
             print(f"Tracking: {backlog}", flush=True)

@@ -14,6 +14,7 @@ from itportrait.cli import complete
 from itportrait.cli.options import BankUri, Bundle, Config, Set, former
 from itportrait.cli.tools import demo_inputs
 from itportrait.configuration.places import runs_folder
+from itportrait.interrupts import starting_ends
 from itportrait.jobs.endings import run_job
 from itportrait.programs.calls import BuildCall, CompareCall, StylizeCall
 from itportrait.terminal import Working
@@ -174,9 +175,10 @@ def build_bank(
             strict=strict,
             wait=if_busy == "wait",
         )
-        with Working("build-bank: starting"):
+        with Working("build-bank: starting") as working:
             from itportrait.programs.build_style_bank import run
-        return run(call)
+
+            return run(call, working)
 
     raise typer.Exit(run_job(start))
 
@@ -200,18 +202,18 @@ def compare(
     """
 
     def start() -> int:
-        with Working("compare: starting"):
-            from itportrait.programs.compare_methods import run
-        return run(
-            CompareCall(
-                config,
-                _tracking(mlflow),
-                set_=tuple(set_ or ()),
-                output=output,
-                bundle=bundle,
-                address=address,
-            )
+        call = CompareCall(
+            config,
+            _tracking(mlflow),
+            set_=tuple(set_ or ()),
+            output=output,
+            bundle=bundle,
+            address=address,
         )
+        with Working("compare: starting") as working:
+            from itportrait.programs.compare_methods import run
+
+            return run(call, working)
 
     raise typer.Exit(run_job(start))
 
@@ -231,6 +233,7 @@ def run_alone(command: Callable[..., None], arguments: list[str] | None = None) 
     """
     app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
     app.command(context_settings={"help_option_names": ["-h", "--help"]})(command)
+    starting_ends()
     try:
         app(arguments)
     except SystemExit as end:
@@ -239,9 +242,10 @@ def run_alone(command: Callable[..., None], arguments: list[str] | None = None) 
 
 
 def _stylize(call: StylizeCall) -> int:
-    with Working("stylize-dataset: starting"):
+    with Working("stylize-dataset: starting") as working:
         from itportrait.programs.stylize_dataset import run
-    return run(call)
+
+        return run(call, working)
 
 
 def _tracking(mlflow: str | None) -> str:

@@ -1,7 +1,6 @@
 """The main job: photos -> aligned -> inverted -> stylized in every domain, and none lost."""
 
 import sys
-from contextlib import ExitStack
 
 from itportrait.configuration.laying import with_key
 from itportrait.engine.progress import Progress
@@ -20,10 +19,10 @@ from itportrait.on_ray.session import ray_session, stop_on_sigterm
 from itportrait.on_ray.shared_places import check_shared
 from itportrait.programs.calls import StylizeCall
 from itportrait.stages.shards import started
-from itportrait.terminal import Working, make_console
+from itportrait.terminal import Working, make_console, still_terminal
 
 
-def run(call: StylizeCall) -> int:
+def run(call: StylizeCall, working: Working) -> int:
     """Configuration -> Ray -> the job, worked through or only planned."""
     config = load_job(
         call.config,
@@ -35,14 +34,13 @@ def run(call: StylizeCall) -> int:
         bundle=call.bundle,
     )
     check_domains(config)
-    with stop_on_sigterm(), ExitStack() as session:
-        with Working("starting Ray") as working:
-            session.enter_context(ray_session(call.address, num_cpus=config.resources.num_cpus))
-            working.now("looking at models and domains")
-            job = prepare(config, call)
-            for line in job.said_before():
-                working.line(line)
-        return show_plan(job) if call.dry_run else work(job)
+    with stop_on_sigterm(), ray_session(call.address, num_cpus=config.resources.num_cpus):
+        working.now("looking at models and domains")
+        job = prepare(config, call)
+        for line in job.said_before():
+            working.line(line)
+        working.now("looking at the photos")
+        return show_plan(job) if call.dry_run else work(job, working)
 
 
 def prepare(config: JobConfig, call: StylizeCall) -> StylizeJob:
@@ -54,7 +52,7 @@ def prepare(config: JobConfig, call: StylizeCall) -> StylizeJob:
     return StylizeJob(config, model_id, backend, retry_failed=call.retry_failed, strict=call.strict)
 
 
-def work(job: StylizeJob) -> int:
+def work(job: StylizeJob, working: Working) -> int:
     """List -> shards -> align, invert, stylize -> gallery, files -> report -> tables."""
     settings = job.config.resources
     lease = Lease(
@@ -67,22 +65,24 @@ def work(job: StylizeJob) -> int:
     with lease:
         with Progress(job.totals) as progress:
             job.pipeline(progress, lease).run(shards)
-        with Working("writing pages, videos and files"):
-            page = publish_pages(job)
-            files = deliver_files(job, lease.check)
-            job.tracking.close()
-            report = write_run(job, "finished" if not job.failed_domains() else "domains failed")
-    print_summary(job)
-    if page:
-        print(f"Gallery: {page}")
-    if files:
-        print(f"Deliverables: {uris.redact(files)}")
-    print(f"Report: {uris.redact(report)}")
-    try:
-        job.raise_failed_domains()
-    except ItportraitError as error:
-        print(sentence(error), file=sys.stderr)
-        return EXIT_FAILED
+        working.now("writing pages, videos and files")
+        page = publish_pages(job)
+        files = deliver_files(job, lease.check)
+        working.now("writing what is tracked, and the report")
+        job.tracking.close()
+        report = write_run(job, "finished" if not job.failed_domains() else "domains failed")
+    with still_terminal():
+        print_summary(job)
+        if page:
+            print(f"Gallery: {page}")
+        if files:
+            print(f"Deliverables: {uris.redact(files)}")
+        print(f"Report: {uris.redact(report)}")
+        try:
+            job.raise_failed_domains()
+        except ItportraitError as error:
+            print(sentence(error), file=sys.stderr)
+            return EXIT_FAILED
     return 0
 
 
@@ -90,12 +90,15 @@ def show_plan(job: StylizeJob) -> int:
     """Print what a run would find done and what it would compute; write nothing."""
     plan = job.pipeline().plan(job.shards())
     console = make_console(soft_wrap=True)
-    console.print(f"{job.totals.listed} inputs in {job.totals.shards} shards")
-    if job.skipped.counts:
-        console.print(job.skipped)
-    for name, done in plan.done.items():
-        console.print(f"{name}: {done} shards done, {plan.to_compute[name]} to compute")
-    for domain in job.domains:
-        if domain.recipe is None:
-            console.print(f"domain {domain.name}: not in the bank; first of all: {domain.doing}")
+    with still_terminal():
+        console.print(f"{job.totals.listed} inputs in {job.totals.shards} shards")
+        if job.skipped.counts:
+            console.print(job.skipped)
+        for name, done in plan.done.items():
+            console.print(f"{name}: {done} shards done, {plan.to_compute[name]} to compute")
+        for domain in job.domains:
+            if domain.recipe is None:
+                console.print(
+                    f"domain {domain.name}: not in the bank; first of all: {domain.doing}"
+                )
     return 0

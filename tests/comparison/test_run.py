@@ -73,10 +73,11 @@ def test_scores_have_intervals_sources_and_reasons(place):
     assert "the domain has no prompt" in failed["reason"]
     assert found["itportrait", "zombie", 0, "style_bytes"]["value"] > 0
     table = final_table(list(found.values()))
-    *lines, marks = table.splitlines()
-    assert [line.split()[0] for line in lines] == ["method", "itportrait", "words"]
-    assert "no interval tells from the others" in marks
-    assert "".join(lines).count("*") >= 8  # of each column, at least one is the best
+    names, *columns = [list(column.cells) for column in table.columns]
+    assert [column.header for column in table.columns][1:] == ["itportrait", "words"]
+    assert "truth_distance" in names
+    # Of each line, at least one is the best.
+    assert sum("*" in cell for cells in columns for cell in cells) >= 8
 
 
 def counted(monkeypatch, owner, name):
@@ -99,6 +100,7 @@ def test_a_second_run_computes_nothing_and_a_change_only_what_it_touches(place, 
     assert again.digest == report.digest == json.loads(about)["digest"]
     assert (backend.trained, backend.counted, stamps(output)) == ([], [], before)
     assert not any(result.computed for result in again.results)
+    assert "\nnothing to do: all of it was computed by an earlier run" in again.summary()
 
     more = compare_here({**data, "methods": {**data["methods"], "text": data["methods"]["words"]}})
     assert {r.cell.label for r in more.results if r.computed} == {"text"}
@@ -125,6 +127,7 @@ def test_another_division_of_the_same_portraits_computes_nothing(place):
     again = compare_here(divided)
     assert fingerprints(again) == before
     assert not any(result.computed for result in again.results)
+    assert "\nnothing to do: all of it was computed by an earlier run" in again.summary()
     (output / "cells/itportrait/zombie/seed-0/cell.json").unlink()
     anew = compare_here(divided)
     assert [str(each.cell) for each in anew.results if each.computed] == [
@@ -183,6 +186,7 @@ def test_single_portraits_that_fail_are_counted_at_the_end(place, monkeypatch):
     report = compare_here({**data, "page_portraits": 2})
     assert [str(result.cell) for result in report.failed] == ["words, bronze, seed 0"]
     assert "1 of 6 stylized portraits failed" in report.summary()
+    assert "\n1 cells computed, 2 kept from an earlier run\n" in report.summary()
 
 
 def fingerprints(report):

@@ -1,27 +1,325 @@
-"""Programs on a terminal of their own."""
+"""Programs on a terminal of their own: what they show and when, and Ctrl-C.
 
+A moment without output is measured twice: by the clock, and without the time in which the program
+had something to do and got no core, because the machine was busy otherwise. The latter is what it
+would be silent on a quiet machine, so that a test of it neither fails on a busy one nor passes
+whatever happens: a program that sleeps, or computes without a word, is silent by both.
+"""
+
+import fcntl
 import os
 import pty
+import re
 import select
+import signal
+import struct
+import subprocess
 import sys
+import tempfile
+import termios
 import time
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NoReturn, Self
+
+MARK = "ITPORTRAIT_TEST_TERMINAL"
+"""Environment variable that all processes of a program inherit."""
+_COLUMNS, _LINES = 120, 40
+_TURN_S = 0.05
+
+
+@dataclass(frozen=True)
+class Silence:
+    """A time without output.
+
+    Args:
+        began_s: when it began, in seconds since the start of the program.
+        clock_s: how long it was.
+        own_s: how long it would have been if the program had had a core whenever it wanted one.
+        before: the last letters shown before.
+    """
+
+    began_s: float
+    clock_s: float
+    own_s: float
+    before: str
+
+
+@dataclass
+class OnTerminal:
+    """A program on a terminal, from its start on.
+
+    Args:
+        command: with its arguments.
+        env: changes of the environment.
+        cwd: working folder; None: that of the tests.
+        results: file for its standard output; None: the terminal.
+    """
+
+    command: Sequence[str]
+    env: dict[str, str] = field(default_factory=dict)
+    cwd: Path | None = None
+    results: Path | None = None
+    shown: bytes = b""
+    """All that it has written, to standard output and standard error."""
+    silences: list[Silence] = field(default_factory=list)
+    """The times without output so far that took longer than half a second."""
+    code: int | None = None
+    """Exit code; None while it runs."""
+
+    def __enter__(self) -> Self:
+        """Return the program, which runs."""
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        """Close the terminal; see `close`."""
+        self.close()
+
+    def __post_init__(self) -> None:
+        self.mark = uuid.uuid4().hex
+        env = {**os.environ, "TERM": "xterm", **self.env, MARK: self.mark}
+        told, tell = os.pipe()
+        self._news = told
+        held, self._hold = os.pipe()
+        self.began = time.monotonic()
+        shell, self._terminal = pty.fork()
+        if shell == 0:
+            os.close(told)
+            os.close(self._hold)
+            _be_shell([*self.command], env, self.cwd, self.results, tell, held)
+        self._shell = shell
+        os.close(tell)
+        os.close(held)
+        self.pid = int.from_bytes(os.read(told, 8), "little")
+        self._quiet = _Quiet(self.pid)
+
+    @property
+    def seconds(self) -> float:
+        """Return the time since its start."""
+        return time.monotonic() - self.began
+
+    @property
+    def lines(self) -> list[str]:
+        """Return the lines that a person sees by now, above and on the screen, without empty
+        ones."""
+        return [line.rstrip() for line in lines_of(self.shown.decode(errors="replace"))]
+
+    def turn(self) -> bool:
+        """Read what there is, waiting a moment for it; return whether the program still runs."""
+        readable = select.select([self._terminal], [], [], _TURN_S)[0]
+        data = self._read() if readable else b""
+        if data:
+            self._end_silence()
+            self.shown += data
+        else:
+            self._quiet.look()
+        if self.code is None and select.select([self._news], [], [], 0)[0]:
+            status = int.from_bytes(os.read(self._news, 8), "little")
+            self.code = os.waitstatus_to_exitcode(status)
+            while data := self._read():
+                self._end_silence()
+                self.shown += data
+            self._end_silence()
+        return self.code is None
+
+    def wait(self, timeout_s: float = 300, until: Callable[[], bool] = lambda: False) -> None:
+        """Read until something is the case, or the program has ended.
+
+        Raises:
+            TimeoutError: neither comes about in time.
+        """
+        deadline = time.monotonic() + timeout_s
+        while self.turn() and not until():
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"{self.command} still ran after {timeout_s} s: {self.lines}")
+
+    def press_ctrl_c(self) -> None:
+        """Press Ctrl-C, which reaches all processes in front of the terminal."""
+        os.write(self._terminal, b"\x03")
+
+    def close(self) -> None:
+        """Close the terminal, and end at once what processes are left."""
+        for pid in self.left():
+            try:
+                os.kill(pid, 9)
+            except ProcessLookupError:
+                continue
+        while self.turn():
+            pass
+        for descriptor in (self._hold, self._news, self._terminal):
+            os.close(descriptor)
+        os.waitpid(self._shell, 0)
+
+    def left(self) -> dict[int, str]:
+        """Return the processes of the program that run, with their command lines."""
+        found = {}
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                if f"{MARK}={self.mark}".encode() in (folder / "environ").read_bytes():
+                    command = (folder / "cmdline").read_bytes().replace(b"\0", b" ")
+                    if command:  # else it has ended, and nobody has asked for its exit code
+                        found[int(folder.name)] = command.decode(errors="replace").strip()
+            except OSError:
+                continue
+        return found
+
+    def longest_silence(self) -> Silence:
+        """Return the longest time without output, by the program's own doing."""
+        nothing = Silence(0.0, 0.0, 0.0, "")
+        return max(self.silences, key=lambda silence: silence.own_s, default=nothing)
+
+    def _read(self) -> bytes:
+        try:
+            if not select.select([self._terminal], [], [], 0)[0]:
+                return b""
+            return os.read(self._terminal, 1 << 16)
+        except OSError:  # its end, as Linux tells it
+            return b""
+
+    def _end_silence(self) -> None:
+        clock_s, own_s = self._quiet.end()
+        if clock_s > 0.5:
+            before = self.shown[-200:].decode(errors="replace")
+            self.silences.append(Silence(self.seconds - clock_s, clock_s, own_s, before))
+
+
+def _be_shell(
+    command: list[str],
+    env: dict[str, str],
+    cwd: Path | None,
+    results: Path | None,
+    tell: int,
+    held: int,
+) -> NoReturn:
+    """Run a program in front, as a shell does; stay until the terminal is closed.
+
+    The program is not the leader of the session: what it leaves behind gets no SIGHUP.
+    """
+    try:
+        fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", _LINES, _COLUMNS, 0, 0))
+        signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+        pid = os.fork()
+        if pid == 0:
+            os.setpgid(0, 0)
+            os.tcsetpgrp(0, os.getpid())
+            signal.signal(signal.SIGTTOU, signal.SIG_DFL)
+            if results is not None:
+                os.dup2(os.open(results, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644), 1)
+            os.chdir(cwd or ".")
+            os.execvpe(command[0], command, env)
+        os.write(tell, pid.to_bytes(8, "little"))
+        os.write(tell, os.waitpid(pid, 0)[1].to_bytes(8, "little"))
+        os.read(held, 1)
+    finally:
+        os._exit(127)
+
+
+def lines_of(text: str) -> list[str]:
+    """Return the lines that a terminal shows after a text, which may move the cursor up."""
+    lines, row, column = [""], 0, 0
+    for part in re.findall(r"\x1b\[[0-9;?]*[A-Za-z]|[\r\n]|[^\x1b\r\n]+", text):
+        if part == "\r":
+            column = 0
+        elif part == "\n":
+            row += 1
+            lines += [""] * (row + 1 - len(lines))
+        elif not part.startswith("\x1b"):
+            line = lines[row].ljust(column)
+            lines[row] = line[:column] + part + line[column + len(part) :]
+            column += len(part)
+        elif part.endswith("A"):
+            row = max(row - int(part[2:-1] or 1), 0)
+        elif part == "\x1b[2K":
+            lines[row] = ""
+        elif part == "\x1b[K":
+            lines[row] = lines[row][:column]
+    return [line for line in lines if line.strip()]
+
+
+class _Quiet:
+    """The present time without output of a process."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.end()
+
+    def look(self) -> None:
+        """Note for how long threads of the process have waited for a core."""
+        now = time.monotonic()
+        if now - self.looked < 0.2:
+            return
+        self.looked = now
+        for thread, waited in _waits(self.pid).items():
+            self.waited[thread] = waited - self.before.get(thread, 0.0)
+
+    def end(self) -> tuple[float, float]:
+        """Begin anew; return how long it was, and how long without the waiting for a core."""
+        now = time.monotonic()
+        if not hasattr(self, "began"):
+            self.began = now
+        clock_s = now - self.began
+        # Of the thread that waited longest: those that wait at the same time do not add up.
+        own_s = clock_s - min(max(getattr(self, "waited", {}).values(), default=0.0), clock_s)
+        self.began = self.looked = now
+        self.before, self.waited = _waits(self.pid), {}
+        return clock_s, own_s
+
+
+def _waits(pid: int) -> dict[str, float]:
+    """Return how many seconds each thread of a process has waited for a core; {} if not known."""
+    found = {}
+    for path in Path(f"/proc/{pid}/task").glob("*/schedstat"):
+        try:
+            found[path.parent.name] = int(path.read_text().split()[1]) / 1e9
+        except (OSError, ValueError, IndexError):
+            continue
+    return found
+
+
+MOST_SILENT_S = 5.0
+"""Longest time, in seconds, in which a command may show nothing."""
+
+
+def run_watched(
+    command: Sequence[str],
+    *,
+    env: dict[str, str] | None = None,
+    cwd: Path | None = None,
+    timeout_s: float = 540,
+) -> subprocess.CompletedProcess:
+    """Run a command to its end, its standard error on a terminal, which is never long without news.
+
+    Returns:
+        Its exit code, its standard output, and the lines that are left on the terminal.
+
+    Raises:
+        AssertionError: it was silent for too long; says after what.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        results = Path(folder) / "stdout"
+        with OnTerminal(command, env or {}, cwd, results) as program:
+            program.wait(timeout_s)
+        text = results.read_text()
+    check_silence(program)
+    return subprocess.CompletedProcess(command, program.code or 0, text, "\n".join(program.lines))
+
+
+def check_silence(program: OnTerminal, most_s: float = MOST_SILENT_S) -> None:
+    """Refuse a program that has shown nothing for too long."""
+    silence = program.longest_silence()
+    shown = " ".join(str(part) for part in program.command[:8])
+    print(f"{shown}: longest silence {silence.own_s:.1f} s (by the clock {silence.clock_s:.1f} s)")
+    assert silence.own_s < most_s, f"{shown} was silent: {silence}"
 
 
 def on_a_terminal(code: str, *, until: bytes = b"") -> tuple[int, bytes]:
     """Run code on a terminal; press Ctrl-C once `until` is seen. Return its exit code and text."""
-    pid, terminal = pty.fork()
-    if pid == 0:
-        os.environ["TERM"] = "xterm"
-        os.execv(sys.executable, [sys.executable, "-c", code])
-    shown, deadline = b"", time.monotonic() + 60
-    while time.monotonic() < deadline:
-        if select.select([terminal], [], [], 0.1)[0]:
-            try:
-                shown += os.read(terminal, 65536)
-            except OSError:  # its end, as Linux tells it
-                break
-            if until and until in shown:
-                os.write(terminal, b"\x03")
-                until = b""
-    os.close(terminal)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), shown
+    with OnTerminal([sys.executable, "-c", code]) as program:
+        if until:
+            program.wait(60, lambda: until in program.shown)
+            program.press_ctrl_c()
+        program.wait(60)
+    assert program.code is not None
+    return program.code, program.shown

@@ -1,6 +1,7 @@
 """The comparison itself, in processes of its own: command line, lease, Ray, kill -9 and resume."""
 
 import json
+import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -8,8 +9,9 @@ import pytest
 import yaml
 
 from itportrait.io.lease import Lease
-from tests.helpers.build_job import WorkflowJob
+from tests.helpers.build_job import ROOT, WorkflowJob
 from tests.helpers.small_comparison import small_comparison
+from tests.helpers.terminals import run_watched
 from tests.helpers.tiny_folder import write_tiny_bundle
 
 
@@ -59,10 +61,13 @@ def test_a_comparison_that_is_killed_goes_on_where_it_was(place):
     done = {path: path.stat().st_mtime_ns for path in cells.rglob("cell.json")}
 
     uri = f"sqlite:///{place}/runs/mlflow.db"
-    again = start(place, "--mlflow", uri).finish()
+    command = [sys.executable, str(ROOT / "workflows" / "compare_methods.py"), "--mlflow", uri]
+    env = {"ITPORTRAIT_RUNS": str(place / "runs"), "PYTHONPATH": str(ROOT)}
+    options = ["--config", str(place / "compare.yaml")]
+    again = run_watched([*command, *options], env=env, cwd=place)
     assert again.returncode == 1, again.stdout + again.stderr  # a cell that cannot be made
     assert "words, bronze, seed 0: cannot be made" in again.stdout
-    assert f"{len(done)} of 4 cells stand from an earlier run" in again.stdout
+    assert f"{len(done)} of 4 cells are kept from an earlier run" in again.stdout
     assert {path: path.stat().st_mtime_ns for path in done} == done
     table = pq.read_table(place / "out" / "portraits" / "part-00000.parquet").to_pylist()
     assert {(row["label"], row["domain"]) for row in table} == {

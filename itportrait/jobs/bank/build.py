@@ -69,6 +69,7 @@ class BankBuild:
         models: registered models that follow the bank; None: nowhere.
         say: prints a line for people.
         count: called with name, outcome and scores (if it was built) of every domain.
+        on_done: called with the number of domains that have their result, and of all.
     """
 
     def __init__(
@@ -83,10 +84,11 @@ class BankBuild:
         models: BankModels | None = None,
         say: Callable[[str], None] = print,
         count: Callable[[str, str, dict[str, float] | None], None] = lambda *_: None,
+        on_done: Callable[[int, int], None] = lambda done, of: None,
     ) -> None:
         self.spec, self.plan, self.bank = spec, plan, bank
         self.tracker, self.lease, self.compute, self.say = tracker, lease, compute, say
-        self.models, self.count = models, count
+        self.models, self.count, self.on_done = models, count, on_done
         self.storage = training_storage(bank.uri)
         self.faces: dict[str, list[np.ndarray]] = {}
 
@@ -108,10 +110,13 @@ class BankBuild:
                 compute.submit(partial(self._build, job, compute), job.spec.name)
                 for job in self.plan.jobs
             ]
+        every = len(results) + len(futures)
+        self.on_done(len(results), every)
         for future in as_completed(futures):
             result = future.result()
             results[result.domain] = result
             self._announce(result)
+            self.on_done(len(results), every)
         order = [name for name in self.spec.domains if name in results]
         report = BuildReport(
             self.plan, tuple(results[name] for name in order), time.monotonic() - started

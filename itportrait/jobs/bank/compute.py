@@ -1,8 +1,10 @@
 """The interface of what a bank build computes with: trainings and scores, as many at once as
 fit."""
 
+import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 from itportrait.execution.errands import run_patiently
@@ -11,7 +13,11 @@ from itportrait.jobs.backend import Backend
 from itportrait.jobs.bank.scores import ScoreJob, Scores, score_job
 from itportrait.training.domain_job import DomainJob, TrainConfig
 from itportrait.training.pool import TrainingPool, gpus_per_worker
+from itportrait.training.progress import watched
 from itportrait.training.trained_domain import TrainedDomain
+
+Show = Callable[[str, str, float | None], None]
+"""Shows how far one of several things is; see `Working.beside`."""
 
 
 class Compute(Protocol):
@@ -45,10 +51,20 @@ class BackendCompute:
         backend: what runs them.
         train: resources, retries and deadline of a domain.
         storage: folder or URI of checkpoints that all workers reach.
+        show: called with the name of what is worked on, how far it is ("" at its end), and the
+            share that is done, as far as it is known.
     """
 
-    def __init__(self, backend: Backend, train: TrainConfig, storage: str) -> None:
-        self.backend, self.config, self.storage = backend, train, storage
+    def __init__(
+        self,
+        backend: Backend,
+        train: TrainConfig,
+        storage: str,
+        *,
+        show: Show = lambda name, text, share: None,
+    ) -> None:
+        self.backend, self.config, self.storage, self.show = backend, train, storage, show
+        self._place = threading.local()
         self._pool = TrainingPool(train, cores=backend.cores, gpus=backend.gpus)
         self._gpus = min(gpus_per_worker(train, backend.gpus), 1.0)
 
@@ -59,14 +75,36 @@ class BackendCompute:
 
     def submit(self, function: Callable[[], Any], name: str) -> Future:
         """Run a function in a thread when there is room."""
-        return self._pool.submit(function, name)
+
+        def run() -> Any:
+            self._place.name = name
+            try:
+                return function()
+            finally:
+                self.show(name, "", None)
+
+        return self._pool.submit(run, name)
+
+    def says(self, text: str) -> None:
+        """Show what is done in the place that this thread holds, if it holds one."""
+        if name := getattr(self._place, "name", ""):
+            self.show(name, text, None)
 
     def train(self, job: DomainJob) -> TrainedDomain:
         """Train one domain."""
-        return self.backend.train(job, self.config, storage=self.storage)
+        with self.watched(job):
+            return self.backend.train(job, self.config, storage=self.storage)
+
+    def watched(self, job: DomainJob) -> AbstractContextManager[None]:
+        """Show how far a training is while the block waits for it."""
+        name = getattr(self._place, "name", job.spec.name)
+        self.show(name, "adapting", None)
+        show = self.show
+        return watched(job, self.storage, lambda state: show(name, str(state), state.share))
 
     def score(self, job: ScoreJob) -> Scores:
         """Score in a task."""
+        self.says("scoring")
         return self.run(f"score {job.spec.name}", score_job, job)
 
     def run(self, name: str, function: Callable[..., Any], *args: Any) -> Any:

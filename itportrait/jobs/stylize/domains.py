@@ -19,6 +19,7 @@ from itportrait.stages.recipe import Recipe
 from itportrait.training.domain_job import DomainJob, training_storage
 from itportrait.training.domain_run import record_verdict
 from itportrait.training.pool import TrainingPool
+from itportrait.training.progress import TrainingState, watched
 from itportrait.training.trained_domain import publish_trained
 from itportrait.training.vetting import refuse_warnings, vet_jobs
 
@@ -135,14 +136,20 @@ class JobDomains:
             self.warnings[spec.name] = found.warnings
             return self._domain(spec.name, self.recipe_of(found))
         self._untrained.append(job)
-        adapt = partial(self._adapt, job)
-        return self._domain(spec.name, None, lambda: self._pool.submit(adapt, spec.name))
+        domain = self._domain(spec.name, None)
+        domain.adapt = lambda: self._pool.submit(partial(self._adapt, job, domain), spec.name)
+        return domain
 
-    def _adapt(self, job: DomainJob) -> Recipe:
+    def _adapt(self, job: DomainJob, domain: Domain) -> Recipe:
+        def show(state: TrainingState) -> None:
+            domain.progress = str(state)
+
         self.tracking.open()
         storage = training_storage(self.config.bank)
         job = replace(job, warnings=tuple(self.warnings[job.spec.name]))
-        trained = self.backend.train(job, self.config.train, storage=storage)
+        with watched(job, storage, show):
+            trained = self.backend.train(job, self.config.train, storage=storage)
+        domain.progress = "publishing"
         version = publish_trained(trained, self.bank, self.config.gate, storage=storage)
         self.warnings[job.spec.name] = version.warnings
         self.tracking.record(version, record_verdict)
