@@ -172,16 +172,13 @@ void pack_weights(const Weights& weights, float* packed, int64_t threads) {
   });
 }
 
-// The transpose of transforming weights, from sums [36][depth][columns].
-inline void unpack_gradient(const float* sums, float* taps, int64_t depth, int64_t columns) {
-  for (int64_t k = 0; k < depth; ++k)
-    for (int64_t v = 0; v < columns; v += LANES) {
-      Vector g[PLACES], rows[3 * PATCH], out[TAPS];
-      for (int64_t p = 0; p < PLACES; ++p) g[p] = load(sums + (p * depth + k) * columns + v);
-      for (int c = 0; c < PATCH; ++c) transform_gradient(g + c, rows + c, PATCH);
-      for (int r = 0; r < 3; ++r) transform_gradient(rows + PATCH * r, out + 3 * r, 1);
-      for (int64_t tap = 0; tap < TAPS; ++tap) store(taps + (tap * depth + k) * columns + v, out[tap]);
-    }
+// The transpose of transforming weights: 36 sums of LANES pairs of channels to nine taps.
+inline void unpack_taps(const float* sums, int64_t place_step, float* taps, int64_t tap_step) {
+  Vector g[PLACES], rows[3 * PATCH], out[TAPS];
+  for (int64_t p = 0; p < PLACES; ++p) g[p] = load(sums + p * place_step);
+  for (int c = 0; c < PATCH; ++c) transform_gradient(g + c, rows + c, PATCH);
+  for (int r = 0; r < 3; ++r) transform_gradient(rows + PATCH * r, out + 3 * r, 1);
+  for (int64_t tap = 0; tap < TAPS; ++tap) store(taps + tap * tap_step, out[tap]);
 }
 
 // How transformed values of one of the 36 places lie in memory: [rows][depth], or [depth / LANES]
@@ -353,16 +350,55 @@ inline void accumulate(const float* left, const float* right, int64_t right_pane
     for (int v = 0; v < VECTORS; ++v) store(sums + r * sums_step + v * LANES, s[r][v]);
 }
 
-// Tiles that one pass of `sum_outer` takes. All sums are read and written once a pass, and they are
-// far more than the second cache holds; three panels of so many tiles fit into the first one.
+constexpr int64_t SUMMED = 8;  // rows that `accumulate` takes
+
+// Tiles that one pass over all sums takes. Sums are far more than the second cache holds; three panels
+// of so many tiles fit into the first one.
 constexpr int64_t SUMMED_TILES = 144;
+
+// Sums at place p of SUMMED channels of `in` from i, and a unit of `out` from o, over `count` tiles in
+// panels.
+inline void sum_block(const float* patches, const float* grads, int64_t depth, int64_t columns,
+                      int64_t count, int64_t p, int64_t i, int64_t o, float* sums, int64_t step) {
+  const float* left = patches + (p * depth + i / LANES * LANES) * count + i % LANES;
+  const float* right = grads + (p * columns + o) * count;
+  if (unit_of(columns) == LANES)
+    accumulate<1>(left, right, count * LANES, count, sums, step);
+  else
+    accumulate<2>(left, right, count * LANES, count, sums, step);
+}
+
+// `sum_outer` of a picture of few tiles: sums of a block of channels stay in the first cache.
+inline void sum_few(const Picture& in, const float* factors, const Picture& out, const Tiles& tiles,
+                    float* grad_taps, int64_t threads) {
+  const int64_t depth = in.depth(), columns = out.depth(), unit = unit_of(columns);
+  const int64_t count = tiles.count;
+  std::vector<float> patches(PLACES * count * depth), grads(PLACES * count * columns);
+  gather_patches(in, tiles, 0, count, count, factors, patches.data(), Layout::of_panels(count));
+  gather_tiles(out, tiles, 0, count, count, grads.data());
+  parallel(columns / unit, threads, [&](int64_t begin, int64_t end, int64_t) {
+    std::vector<float> sums(PLACES * SUMMED * unit);
+    for (int64_t o = begin * unit; o < end * unit; o += unit)
+      for (int64_t i = 0; i < depth; i += SUMMED) {
+        std::fill(sums.begin(), sums.end(), 0.0f);
+        for (int64_t p = 0; p < PLACES; ++p)
+          sum_block(patches.data(), grads.data(), depth, columns, count, p, i, o,
+                    sums.data() + p * SUMMED * unit, unit);
+        for (int64_t k = 0; k < SUMMED; ++k)
+          for (int64_t v = 0; v < unit; v += LANES)
+            unpack_taps(sums.data() + k * unit + v, SUMMED * unit,
+                        grad_taps + (i + k) * columns + o + v, depth * columns);
+      }
+  });
+}
 
 // Gradients of the taps [9][depth of in][depth of out]: outer products of patches and tiles, summed.
 inline void sum_outer(const Picture& in, const float* factors, const Picture& out, float* grad_taps,
                       int64_t batch, int64_t threads) {
   const Tiles tiles(batch, in.height, in.width);
+  if (tiles.count <= SUMMED_TILES) return sum_few(in, factors, out, tiles, grad_taps, threads);
   const int64_t depth = in.depth(), columns = out.depth(), unit = unit_of(columns);
-  const int64_t rows = std::min(SUMMED_TILES, tiles.count), chunks = (tiles.count + rows - 1) / rows;
+  const int64_t rows = SUMMED_TILES, chunks = (tiles.count + rows - 1) / rows;
   const int64_t workers = threads < 1 ? 1 : (threads < chunks ? threads : chunks);
   const int64_t size = PLACES * depth * columns;
   std::vector<std::vector<float>> sums(workers);
@@ -378,21 +414,17 @@ inline void sum_outer(const Picture& in, const float* factors, const Picture& ou
       gather_tiles(out, tiles, first, count, count, grads.data());
       for (int64_t p = 0; p < PLACES; ++p)
         for (int64_t o = 0; o < columns; o += unit)
-          for (int64_t i = 0; i < depth; i += 8) {
-            const float* left =
-                patches.data() + (p * depth + i / LANES * LANES) * count + i % LANES;
-            const float* right = grads.data() + (p * columns + o) * count;
-            float* target = own.data() + (p * depth + i) * columns + o;
-            if (unit == LANES)
-              accumulate<1>(left, right, count * LANES, count, target, columns);
-            else
-              accumulate<2>(left, right, count * LANES, count, target, columns);
-          }
+          for (int64_t i = 0; i < depth; i += SUMMED)
+            sum_block(patches.data(), grads.data(), depth, columns, count, p, i, o,
+                      own.data() + (p * depth + i) * columns + o, columns);
     }
   });
   for (int64_t w = 1; w < workers; ++w)
     for (int64_t k = 0; k < size; ++k) sums[0][k] += sums[w][k];
-  unpack_gradient(sums[0].data(), grad_taps, depth, columns);
+  for (int64_t k = 0; k < depth; ++k)
+    for (int64_t v = 0; v < columns; v += LANES)
+      unpack_taps(sums[0].data() + k * columns + v, depth * columns,
+                  grad_taps + k * columns + v, depth * columns);
 }
 
 }  // namespace winograd
