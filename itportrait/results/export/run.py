@@ -177,11 +177,12 @@ def _standing(export: Export, target: str) -> dict[str, Any] | None:
     if state is None:
         found = [name for name in uris.list_names(export.destination) if name != FOLDER]
         if found:
+            fs, path = uris.open_fs(export.destination)
+            held = f"which holds {', '.join(found[:3])}{' and more' if len(found) > 3 else ''}"
             raise InvalidArgumentError(
                 "destination",
                 expected="an empty folder, or one that an earlier call of this very export began",
-                actual=f"{place}, which holds {', '.join(found[:3])}"
-                f"{' and more' if len(found) > 3 else ''}",
+                actual=f"{place}, {'a file' if fs.isfile(path) else held}",
                 remedy="choose another folder",
             )
         return None
