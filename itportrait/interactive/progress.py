@@ -3,6 +3,7 @@
 import io
 import sys
 import time
+import warnings
 from types import TracebackType
 from typing import Any, Self
 
@@ -44,11 +45,15 @@ class NotebookWorking(Working):
         self._doing, self._count = text, ""
         self._began, self._last = time.monotonic(), 0.0
         self._handle: Any = None
+        self._quiet = warnings.catch_warnings()
 
     def __enter__(self) -> Self:
         """Show the line."""
         from IPython.display import display  # there is a kernel, so it is installed
 
+        # Libraries whose bars need ipywidgets say so when they are imported; none of them is shown.
+        self._quiet.__enter__()
+        warnings.filterwarnings("ignore", message="IProgress not found")
         self._handle = display(self._look(), raw=True, display_id=True)
         return self
 
@@ -59,6 +64,7 @@ class NotebookWorking(Working):
         trace: TracebackType | None,
     ) -> None:
         """Leave what is to stay: lines that were said, and how long it took."""
+        self._quiet.__exit__(kind, error, trace)
         ended = "stopped" if kind else "done"
         seconds = time.monotonic() - self._began
         self._update({"text/plain": "\n".join([*self._said, f"{ended} after {seconds:.0f} s"])})

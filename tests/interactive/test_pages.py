@@ -57,6 +57,7 @@ def test_the_notebook_runs_and_shows_portraits_table_and_film(folder):
     notebook = nbformat.read(NOTEBOOK, as_version=4)
     NotebookClient(notebook, timeout=600, resources={"metadata": {"path": folder}}).execute()
     cells = {cell.id: cell.outputs for cell in notebook.cells if cell.cell_type == "code"}
+    assert not any(output.output_type == "stream" for each in cells.values() for output in each)
     shown = {
         name: [output.get("data", {}) for output in outputs] for name, outputs in cells.items()
     }
