@@ -5,7 +5,7 @@ RUNS_DIR := $${RUNS:-$${ITPORTRAIT_RUNS:-runs}}
 BIN := .venv/bin
 STAMP := .venv/.ready
 
-.PHONY: help setup demo test test-slow check format docs tree data bench pretrain ui clean
+.PHONY: help setup demo test test-slow test-other check format docs tree data bench pretrain ui clean
 
 help:  ## list the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 14
@@ -27,6 +27,9 @@ test: $(STAMP)  ## the test suite without the slow tests, in two processes
 
 test-slow: $(STAMP)  ## the slow tests: jobs that are killed, clusters that lose nodes, 512 px goldens
 	$(BIN)/python -m pytest -m slow
+
+test-other: $(STAMP)  ## a part of the fast tests on another Python, 3.12 to 3.14, where there is one
+	tests/other_python.sh
 
 check: $(STAMP)  ## lint, format, types, layers: what CI runs before the tests
 	$(BIN)/ruff check .

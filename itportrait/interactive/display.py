@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 def as_html(
     title: str,
-    sheet: bytes,
+    sheet: bytes | None,
     bad: Sequence[tuple[str, str]],
     warnings: Mapping[str, Sequence[str]],
 ) -> str:
@@ -15,15 +15,17 @@ def as_html(
 
     Args:
         title: what the picture shows, for those who cannot see it.
-        sheet: the picture, PNG.
+        sheet: the picture, PNG; None where there is nothing to be seen.
         bad: name and reason of what is no portrait.
         warnings: what should be known of domains, by name.
     """
-    data = base64.b64encode(sheet).decode()
-    parts = [
-        f'<img alt="{html.escape(title, quote=True)}" style="max-width:100%" '
-        f'src="data:image/png;base64,{data}">'
-    ]
+    parts = [f"<p>{html.escape(title)}</p>"]
+    if sheet is not None:
+        data = base64.b64encode(sheet).decode()
+        parts = [
+            f'<img alt="{html.escape(title, quote=True)}" style="max-width:100%" '
+            f'src="data:image/png;base64,{data}">'
+        ]
     said = [(name, reason) for name, reason in bad]
     said += [(f"domain {name}", text) for name, texts in warnings.items() for text in texts]
     if said:

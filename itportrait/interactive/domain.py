@@ -74,7 +74,13 @@ class Domain:
             **self.settings,
         }
         among = {"defaults": job.defaults, "adapt": job.adapt, "domains": [given]}
-        (spec,) = JobConfig.parse(among, source=repr(self)).specifications().values()
+        try:
+            (spec,) = JobConfig.parse(among).specifications().values()
+        except InvalidArgumentError as error:
+            reason = str(error.actual).removeprefix("JobConfig: ").removeprefix("domains: ")
+            raise InvalidArgumentError(
+                repr(self), expected="settings that exist and fit each other", actual=reason
+            ) from None
         return spec
 
     def job(self, job: JobConfig, model_id: str) -> DomainJob:

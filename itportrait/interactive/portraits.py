@@ -189,7 +189,7 @@ class Portraits(Sequence[Portrait]):
         """Return how many there are, how many of them are ok, and in which domains."""
         good = sum(portrait.ok for portrait in self)
         about = ", ".join(self.domains) or "as photographed"
-        return f"Portraits({len(self)} pictures, {good} ok: {about})"
+        return f"Portraits({good} of {len(self)} ok: {about})"
 
     def _repr_png_(self) -> bytes:
         import numpy as np
@@ -198,7 +198,9 @@ class Portraits(Sequence[Portrait]):
 
     def _repr_html_(self) -> str:
         bad = [(portrait.name, portrait.reason) for portrait in self if portrait.reason]
-        return as_html(repr(self), self._repr_png_(), bad, self.warnings)
+        any_shown = any(portrait.record().status is Status.OK for portrait in self)
+        sheet = self._repr_png_() if any_shown else None
+        return as_html(repr(self), sheet, bad, self.warnings)
 
     def _align(self, shards: Iterator[Shard], working: Working) -> list[int]:
         """Bring pictures to the align stage's table; return the numbers of their shards."""

@@ -136,10 +136,18 @@ def test_a_notebook_shows_the_sheet_and_the_reasons(people, styled):
     assert page.count("<img ") == 1
     assert "<b>empty.png</b>: no_face: " in page
     assert Image.open(io.BytesIO(styled[2]._repr_png_())).width > 3 * 160
-    assert repr(styled) == "Portraits(4 pictures, 2 ok: zombie)"
-    assert repr(people) == "Portraits(4 pictures, 2 ok: as photographed)"
+    assert repr(styled) == "Portraits(2 of 4 ok: zombie)"
+    assert repr(people) == "Portraits(2 of 4 ok: as photographed)"
     assert people.domains == ()
     assert repr(styled[2]) == "Portrait('portrait-00000.png': zombie)"
+
+
+def test_where_there_is_no_portrait_at_all_the_reasons_are_shown_alone(place):
+    none = Portraits(Image.new("L", (90, 60)), progress=False, **place)
+    page = none._repr_html_()
+    assert page.startswith("<p>Portraits(0 of 1 ok: as photographed)</p><ul><li><b>pictures[0]</b>")
+    assert "<img" not in page
+    assert none.table().reason.tolist() == ["no_face"]
 
 
 def test_a_domain_of_the_bank_is_known_by_its_name_and_is_not_adapted_again(people, styled, place):
