@@ -15,7 +15,6 @@ fi
     'pytest>=8.3' 'pytest-timeout>=2.3' 'pytest-xdist>=3.6' 'hypothesis>=6.120' \
     'ipykernel>=6.29' 'nbclient>=0.10' 'pillow-heif>=0.22'
 exec "$place/bin/python" -m pytest -q -m "not slow" -n 2 --dist loadgroup -p no:cacheprovider "$@" \
-    tests/adapt tests/align tests/bundle tests/configuration tests/generator tests/geometry \
-    tests/ingest tests/interactive tests/invert tests/jobs tests/stages tests/styles tests/stylize \
-    tests/weights tests/test_config.py tests/test_core.py tests/test_documents.py \
-    tests/test_interrupts.py tests/test_registry.py tests/test_terminal.py
+    tests/configuration tests/geometry tests/ingest tests/interactive tests/stages tests/styles \
+    tests/test_config.py tests/test_core.py tests/test_documents.py tests/test_registry.py \
+    tests/test_terminal.py
