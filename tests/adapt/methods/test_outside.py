@@ -167,9 +167,9 @@ def test_unknown_settings_are_refused_with_the_known_ones():
         with pytest.raises(InvalidArgumentError, match="'red'") as error:
             resolve(spec, AdaptConfig())
         if "portrait" in options:
-            assert "unknown key 'portrait'; known: portraits, preset, probe" in str(error.value)
+            assert "unknown key 'portrait'; known: portraits, precision, preset" in str(error.value)
     for section, message in (
-        ({"tests-looking": {"portrait": 3}}, "unknown key 'portrait'; known: portraits, preset"),
+        ({"tests-looking": {"portrait": 3}}, "unknown key 'portrait'; known: portraits, precision"),
         ({"tests-looking": {"portraits": 1}}, "greater than or equal to 2"),
         ({"tests-lookin": {}}, "unknown adaptation method 'tests-lookin'; known: .*itportrait"),
         ({"itportrait": {}}, "directly under `adapt`"),
