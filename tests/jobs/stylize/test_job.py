@@ -88,8 +88,8 @@ def test_photos_to_stylized_portraits_and_a_second_run_that_finds_all_done(place
     tables = {"aligned", "inverted", "stylized"}
     assert {path.name for path in out.iterdir()} - tables <= {*JOB_PLACES, "_lease"}
     about = json.loads((out / "run.json").read_text())
-    assert about["stages"]["invert"]["precision"] == {"fp32": 1}
-    assert about["stages"]["stylize zombie"]["precision"] == {"fp32": 1}
+    assert about["stages"]["invert"]["precision"] == {"fp32": 2}
+    assert about["stages"]["stylize zombie"]["precision"] == {"fp32": 2}
     assert about["stages"]["align"]["precision"] == {}
     assert about["status"] == "finished"
     assert about["counts"] == job.final_counts()
