@@ -103,39 +103,119 @@ def test_color_profile_goes_along_where_the_values_are_still_in_it():
     np.testing.assert_array_equal(decode(data), noise(4, 4))
 
 
-def disk(side, radius):
-    y, x = np.mgrid[:side, :side] + 0.5
-    return ((x - side / 2) ** 2 + (y - side / 2) ** 2 < radius**2).astype(np.float32)
+HAIR, SKIN, WALL, CLOTH = (90, 60, 40), (220, 180, 160), (150, 160, 175), (40, 90, 60)
+STYLED_HAIR, STYLED_SKIN, STYLED_WALL = (190, 40, 40), (240, 240, 250), (60, 200, 90)
+CROP = np.array([90, 80, 120])
 
 
-def test_around_the_head_the_photo_stays():
-    photo, view = noise(100, 120), noise(40, 40, 1)
-    made = paste_back(photo, view, np.array([30, 20, 40]), head=disk(20, 5))
-    around = disk(40, 13) == 0
-    np.testing.assert_array_equal(made[20:60, 30:70][around], photo[20:60, 30:70][around])
-    assert (made[35:45, 45:55] != photo[35:45, 45:55]).any()
+def person(hair, skin, wall, cloth=CLOTH, side=300):
+    """Draw a head of hair with a face, on a neck, before a shaded wall, with some grain."""
+    y, x = np.mgrid[:side, :side]
+    pixels = np.empty((side, side, 3))
+    pixels[:] = wall
+    pixels += (0.06 * (x - side / 2) + 0.04 * (y - side / 2))[..., None]
+    pixels[(y > 235) & (np.abs(x - 150) < 95)] = cloth
+    pixels[(y > 170) & (y <= 240) & (np.abs(x - 150) < 24)] = skin
+    pixels[((x - 150) / 58) ** 2 + ((y - 120) / 72) ** 2 < 1] = hair
+    pixels[((x - 150) / 40) ** 2 + ((y - 140) / 50) ** 2 < 1] = skin
+    grain = np.random.default_rng(1).normal(0, 2, (side, side, 1))
+    return (pixels + grain).clip(0, 255).round().astype(np.uint8)
 
 
-def test_no_box_shows_where_the_two_backgrounds_differ():
-    """The head runs over the crop's lower edge, as a neck does, and has another color."""
-    photo = np.full((120, 120, 3), (150, 160, 170), np.uint8)
-    view = np.full((64, 64, 3), (90, 160, 60), np.uint8)
-    head = np.ones((16, 16), np.float32)
-    crop = np.array([20, 20, 80])
-    made = paste_back(photo, view, crop, head=head).astype(int)
-    plain = paste_back(photo, view, crop).astype(int)
-    steps = np.abs(np.diff(made, axis=0)).max()
-    assert steps < np.abs(np.diff(plain, axis=0)).max()
-    # Near the seam the photo's colors, in the middle those of the style.
-    np.testing.assert_allclose(made[25, 60], photo[25, 60], atol=8)
-    np.testing.assert_allclose(made[60, 60], view[32, 32], atol=3)
+def pasted_person(head=None, **options):
+    """Return a photo, and it with a styled view, whose head's hair ends above the crop."""
+    photo = person(HAIR, SKIN, WALL)
+    left, top, side = CROP
+    styled = person(STYLED_HAIR, STYLED_SKIN, STYLED_WALL, cloth=(20, 20, 20))
+    view = styled[top : top + side, left : left + side]
+    head = np.ones((16, 16), np.float32) if head is None else head
+    return photo, paste_back(photo, np.ascontiguousarray(view), CROP, head=head, **options)
 
 
-def test_a_crop_past_the_border_has_no_seam_there():
-    photo, view = np.full((50, 50, 3), 200, np.uint8), np.full((40, 40, 3), 80, np.uint8)
-    made = paste_back(photo, view, np.array([-2, -3, 40]), head=np.ones((8, 8), np.float32))
-    assert (made[:8, :8] <= 82).all()
-    assert (made[34, :30] > 150).all()
+def box_step(photo, made, crop, feather=0.15):
+    """Return the largest jump of the change of colors across the crop's upper border and sides, in
+    levels, among those pieces of it that have one color on both sides in the photo.
+
+    The lower border crosses the neck, where the change fades past it."""
+    left, top, side = map(int, crop)
+    change, plain = made.astype(float) - photo, photo.astype(float)
+    depth, width, piece = int(feather * side), 6, 8
+    inner, outer = slice(depth, depth + width), slice(-width, 0)
+    steps = []
+    for start in range(0, side - piece, piece):
+        along = slice(start, start + piece)
+        pairs = [
+            ((moved(inner, top), moved(along, left)), (moved(outer, top), moved(along, left))),
+            ((moved(along, top), moved(inner, left)), (moved(along, top), moved(outer, left))),
+        ]
+        right = left + side
+        far = slice(right - depth - width, right - depth), slice(right, right + width)
+        pairs.append(((moved(along, top), far[0]), (moved(along, top), far[1])))
+        for inside, outside in pairs:
+            if np.abs(mean(plain, inside) - mean(plain, outside)).max() < 12:
+                steps.append(np.abs(mean(change, inside) - mean(change, outside)).max())
+    assert len(steps) >= 6
+    return max(steps)
+
+
+def moved(part, by):
+    return slice(part.start + by, part.stop + by)
+
+
+def mean(picture, part):
+    return picture[part].mean((0, 1))
+
+
+def test_no_box_shows_where_the_view_has_another_background_and_the_hair_goes_on():
+    """The render says that all of the crop is head, as it does of photos unlike those it knows."""
+    photo, made = pasted_person()
+    assert box_step(photo, made, CROP) < 25
+    left, top, side = CROP
+    window = np.zeros((300, 300, 1))
+    window[top + 18 : top + side - 18, left + 18 : left + side - 18] = 1
+    boxed = photo + window * (np.array(STYLED_HAIR) - np.array(HAIR))
+    assert box_step(photo, boxed, CROP) > 60
+
+
+def test_hair_past_the_crop_has_the_colors_of_the_style_and_its_own_texture():
+    photo, made = pasted_person()
+    above = (slice(54, 72), slice(135, 165))
+    np.testing.assert_allclose(made[above].mean((0, 1)), STYLED_HAIR, atol=25)
+    assert made[above].std(0).mean() == pytest.approx(photo[above].std(0).mean(), rel=0.5)
+    np.testing.assert_allclose(made[140, 150], STYLED_SKIN, atol=6)
+
+
+def test_the_background_stays():
+    photo, made = pasted_person()
+    y, x = np.mgrid[:300, :300]
+    wall = (((x - 150) / 66) ** 2 + ((y - 120) / 80) ** 2 > 1) & (y < 165)
+    assert np.abs(made[wall].astype(int) - photo[wall]).mean() < 1
+    far = (np.abs(x - 150) > 140) | (y < 5)
+    np.testing.assert_array_equal(made[far], photo[far])
+
+
+def test_a_face_at_the_photo_s_edge_has_no_seam_there():
+    photo, _ = pasted_person()
+    part = np.ascontiguousarray(photo[95:, 105:])
+    crop = CROP - (105, 95, 0)
+    left, top, side = CROP
+    styled = person(STYLED_HAIR, STYLED_SKIN, STYLED_WALL)
+    view = np.ascontiguousarray(styled[top : top + side, left : left + side])
+    made = paste_back(part, view, crop, head=np.ones((8, 8), np.float32))
+    np.testing.assert_allclose(made[1, 40:50].mean(0), STYLED_SKIN, atol=6)
+
+
+@pytest.mark.parametrize("scale", [0.25, 3])
+def test_large_and_small_photos_are_pasted_alike(scale):
+    photo, made = pasted_person()
+    side = round(300 * scale)
+    other = np.asarray(Image.fromarray(photo).resize((side, side), Image.Resampling.BICUBIC))
+    left, top, width = CROP
+    styled = person(STYLED_HAIR, STYLED_SKIN, STYLED_WALL, cloth=(20, 20, 20))
+    view = np.ascontiguousarray(styled[top : top + width, left : left + width])
+    found = paste_back(other, view, CROP * scale, head=np.ones((16, 16), np.float32))
+    same = np.asarray(Image.fromarray(found).resize((300, 300), Image.Resampling.BICUBIC))
+    assert np.abs(same.astype(int) - made).mean() < 5
 
 
 def test_a_head_that_is_no_mask_is_refused():
