@@ -1,6 +1,7 @@
 """One picture of a whole run: portraits from top to bottom, stages and domains from left to
 right."""
 
+import bisect
 from collections.abc import Sequence
 
 import numpy as np
@@ -10,6 +11,11 @@ from itportrait.errors import InvalidArgumentError
 from itportrait.text import shown
 
 _INK, _PAPER, _EMPTY = (32, 33, 36), (250, 250, 248), (228, 228, 224)
+_SEPARATORS = " _-./,;:"
+_SPACING, _HEAD_LINES = 1.2, 4
+"""Height of a line over the size of its letters, and most lines of a label above a column."""
+
+Font = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 
 def contact_sheet(
@@ -25,8 +31,9 @@ def contact_sheet(
     Args:
         rows: pictures uint8 `[H, W, 3]` of any size (fitted into their tile, uncropped), or None
             for an empty tile; one per column.
-        columns: labels above the columns.
-        names: labels in front of the rows; None leaves them out.
+        columns: labels above the columns; long ones take several lines.
+        names: labels in front of the rows, whole where as many lines fit beside a tile; None leaves
+            them out.
         tile: side of a tile in pixels.
         gap: between tiles in pixels.
 
@@ -44,19 +51,21 @@ def contact_sheet(
     if names is not None and len(names) != len(rows):
         raise InvalidArgumentError("names", expected=f"{len(rows)} names", actual=len(names))
     font = ImageFont.load_default(size=max(10, tile // 9))
-    head = tile // 5
+    pitch = round(_SPACING * font.size)
+    heads = [_lines(label, tile, _HEAD_LINES, font) for label in columns]
+    head = max([tile // 5, *(pitch * len(lines) + gap for lines in heads if len(lines) > 1)])
     left = tile if names is not None else gap
     width = left + len(columns) * (tile + gap) + gap
     sheet = Image.new("RGB", (width, head + len(rows) * (tile + gap) + gap), _PAPER)
     draw = ImageDraw.Draw(sheet)
-    for index, label in enumerate(columns):
+    for index, lines in enumerate(heads):
         x = left + index * (tile + gap) + tile // 2
-        draw.text((x, head // 2), _fit(draw, label, tile, font), _INK, font=font, anchor="mm")
+        _write(draw, (x, head // 2), lines, font, "mm")
     for line, row in enumerate(rows):
         y = head + line * (tile + gap)
         if names is not None:
-            text = _fit(draw, names[line], left - 2 * gap, font)
-            draw.text((gap, y + tile // 2), text, _INK, font=font, anchor="lm")
+            lines = _lines(names[line], left - 2 * gap, max(1, tile // pitch), font)
+            _write(draw, (gap, y + tile // 2), lines, font, "lm")
         for index, pixels in enumerate(row):
             x = left + index * (tile + gap)
             draw.rectangle((x, y, x + tile - 1, y + tile - 1), fill=_EMPTY)
@@ -76,13 +85,46 @@ def fitted(pixels: np.ndarray, side: int) -> Image.Image:
     return picture if picture.size == size else picture.resize(size, Image.Resampling.LANCZOS)
 
 
-def _fit(draw: ImageDraw.ImageDraw, text: str, width: int, font) -> str:
-    """Shorten a label in its middle until it is one line of at most `width` pixels."""
+def _write(
+    draw: ImageDraw.ImageDraw, at: tuple[int, int], lines: Sequence[str], font: Font, anchor: str
+) -> None:
+    """Write lines below each other, around the height of `at`."""
+    pitch = round(_SPACING * font.size)
+    for index, line in enumerate(lines):
+        y = at[1] + (index - (len(lines) - 1) / 2) * pitch
+        draw.text((at[0], y), line, _INK, font=font, anchor=anchor)
+
+
+def _lines(text: str, width: int, most: int, font: Font) -> list[str]:
+    """Break a label into lines of at most `width` pixels.
+
+    Where more than `most` lines would be needed, its middle is left out: names of files differ at
+    their ends.
+    """
     text = shown(text).replace("\n", " ")
-    if draw.textlength(text, font=font) <= width:
-        return text
-    for keep in range(len(text) - 1, 1, -1):
-        short = f"{text[: (keep + 1) // 2]}…{text[len(text) - keep // 2 :]}"
-        if draw.textlength(short, font=font) <= width:
-            return short
-    return text[:1]
+    lines = _broken(text, width, font)
+    if len(lines) <= most:
+        return lines
+
+    def kept(count: int) -> list[str]:
+        short = f"{text[: (count + 1) // 2]}…{text[len(text) - count // 2 :]}"
+        return _broken(short, width, font)
+
+    most_kept = bisect.bisect(range(2, len(text)), most, key=lambda count: len(kept(count)))
+    return kept(most_kept + 1) if most_kept else [text[:1]]
+
+
+def _broken(text: str, width: int, font: Font) -> list[str]:
+    """Break a text into lines of at most `width` pixels: behind a separator, else anywhere."""
+    lines: list[str] = []
+    rest = text
+    while rest:
+        longest = range(1, min(len(rest), width) + 1)  # no letter is narrower than a pixel
+        fitting = bisect.bisect(longest, width, key=lambda count: font.getlength(rest[:count]))
+        count = max(fitting, 1)
+        if count < len(rest):
+            ends = [at + 1 for at in range(count) if rest[at] in _SEPARATORS]
+            count = ends[-1] if ends and ends[-1] > count // 2 else count
+        lines.append(rest[:count].rstrip())
+        rest = rest[count:].lstrip()
+    return lines or [""]

@@ -10,7 +10,8 @@ import numpy as np
 from itportrait.errors import InvalidArgumentError
 from itportrait.pages.legend import SHOWN, legend, term
 from itportrait.pages.page import picture_tag, render_page, status_chips, template
-from itportrait.pages.reel import reel
+from itportrait.pages.reel import reel, reel_views
+from itportrait.pages.views import Views
 from itportrait.records import AlignedRecord, InvertedRecord, Record, Status, StylizedRecord
 
 
@@ -24,9 +25,9 @@ class GalleryPortrait:
         photo: uint8 `[H, W, 3]` of the input, where it could be decoded.
         inverted: row of the invert stage, where it was reached.
         stylized: rows of the stylize stage by domain.
-        turns: frames from one side to the other, uint8 `[T, H, W, 3]`, by domain; without them the
+        turns: frames from one side to the other by domain, from `reel_views`; without them the
             portrait turns through its views.
-        ways: frames from the unstylized portrait to the style by domain, where there are any.
+        ways: frames from the photo to the style by domain, where there are any.
         films: address of the turntable's file by domain, relative to the page.
         unlike: distance from what the models draw, where it is beyond what they know; None within.
     """
@@ -36,8 +37,8 @@ class GalleryPortrait:
     photo: np.ndarray | None = None
     inverted: InvertedRecord | None = None
     stylized: Mapping[str, StylizedRecord] = field(default_factory=dict)
-    turns: Mapping[str, np.ndarray] = field(default_factory=dict)
-    ways: Mapping[str, np.ndarray] = field(default_factory=dict)
+    turns: Mapping[str, Views] = field(default_factory=dict)
+    ways: Mapping[str, Views] = field(default_factory=dict)
     films: Mapping[str, str] = field(default_factory=dict)
     unlike: float | None = None
 
@@ -207,15 +208,15 @@ def _style(portrait: GalleryPortrait, domain: str, views: Sequence[str], side: i
 def _reels(portrait: GalleryPortrait, domain: str, row: StylizedRecord) -> list[str]:
     """Return what moves: the turning head, and the way from the photo to the style."""
     made, name = [], f"{portrait.name}, {domain}"
-    turn = [*portrait.turns.get(domain, row.pixels[1:])]
-    if len(turn) > 1:
+    turn = portrait.turns.get(domain)
+    if turn is None and len(row.pixels) > 2:
+        turn = reel_views(row.pixels[1:])
+    if turn is not None:
         film = portrait.films.get(domain)
         link = f' · <a href="{html.escape(film, quote=True)}">film</a>' if film else ""
         made.append(reel(turn, f"{name}, turned from side to side", f"turn it{link}"))
-    way = [*portrait.ways.get(domain, ())]
-    if way:
-        if portrait.aligned.pixels is not None:
-            way = [portrait.aligned.pixels, *way]
+    way = portrait.ways.get(domain)
+    if way is not None:
         made.append(reel(way, f"{name}, from photo to style", "photo to style", start=1.0))
     return made
 

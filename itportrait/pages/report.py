@@ -112,13 +112,17 @@ def _costs(run: Mapping[str, Any]) -> str:
     total = run.get("cost", {})
     seconds = float(sum(part.get("seconds", 0) for part in parts.values()))
     rows.append(["all stages", seconds, *(total.get(name) for name in _COSTS)])
+    heads = ("stage", "seconds", *_COST_NAMES)
+    # Where no task had a GPU, two columns of zeros would say nothing.
+    kept = [n for n, head in enumerate(heads) if "GPU" not in head or any(row[n] for row in rows)]
+    heads, rows = [heads[n] for n in kept], [[row[n] for n in kept] for row in rows]
     note = (
         "Seconds of the tasks that computed the shards, those of earlier runs included, without "
         "the loading of models; CPU and GPU seconds: times the share that a task takes of the "
         "cluster. Per 1,000 inputs of the stage (of deliverables: portraits), in the last line of "
         "the run. The adaptation of domains is not part of it."
     )
-    return f'{table(("stage", "seconds", *_COST_NAMES), rows)}<p class="note">{note}</p>'
+    return f'{table(heads, rows)}<p class="note">{note}</p>'
 
 
 def _domains(run: Mapping[str, Any]) -> str:
@@ -145,4 +149,7 @@ def _deliverables(domains: Mapping[str, Any]) -> str:
         ]
         for name, made in domains.items()
     ]
-    return table(("domain", "portraits", "files", "failed", "reasons"), rows) if rows else ""
+    heads = ["domain", "portraits", "files", "failed", "reasons"]
+    if not any(row[-1] for row in rows):
+        heads, rows = heads[:-1], [row[:-1] for row in rows]
+    return table(heads, rows) if rows else ""

@@ -10,6 +10,20 @@ from PIL import Image
 
 from itportrait.errors import InvalidArgumentError
 
+SHORTEST_S, FASTEST = 3, 24
+"""Least seconds of a film of ours, and most frames per second."""
+
+
+def film_rate(frames: np.ndarray) -> tuple[np.ndarray, int]:
+    """Return a film that lasts long enough to be looked at: its frames, and how many a second.
+
+    Args:
+        frames: `[T, H, W, 3]`; fewer than one for each second are shown several times.
+    """
+    times = -(-SHORTEST_S // max(len(frames), 1))
+    frames = np.concatenate([frames] * times) if times > 1 else frames
+    return frames, min(FASTEST, len(frames) // SHORTEST_S)
+
 
 def encode_mp4(frames: np.ndarray, *, fps: int = 24, crf: int = 18) -> bytes:
     """Encode H.264 in MP4, yuv420p, with the index in front, as every browser and phone plays it.

@@ -11,8 +11,9 @@ class PublishConfig(Settings):
 
     portraits: int = Field(default=24, ge=0)
     """Number of portraits in the gallery and on the contact sheet; 0 makes neither."""
-    turntables: int = Field(default=1, ge=0)
-    """Number of portraits that get a turntable video in every domain."""
+    turntables: int | None = Field(default=None, ge=0)
+    """Number of portraits of the gallery that get a turntable video in every domain, of at least 3
+    seconds, and turn through its frames on the page; None means all that it shows."""
     review: int = Field(default=6, ge=0)
     """Number of portraits that the review page shows for each reason, the worst first; 0 makes no
     such page."""

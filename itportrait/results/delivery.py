@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from itportrait.stylize import Stylizer
 
 FOLDER, STAGE = "deliverables", "deliver"
-DELIVERABLES_VERSION = 3
+DELIVERABLES_VERSION = 4
 """Version of the code that makes the files; it is raised when the files change."""
 
 
@@ -346,9 +346,10 @@ def _between(task: DeliveryTask, code: InvertedRecord) -> Any:
 
 
 def _film(frames: Callable[[], Any], kind: str) -> bytes:
-    from itportrait.pages.video import encode_mp4, encode_webp
+    from itportrait.pages.video import encode_mp4, encode_webp, film_rate
 
-    return encode_mp4(frames()) if kind == "mp4" else encode_webp(frames())
+    shown, fps = film_rate(frames())
+    return (encode_mp4 if kind == "mp4" else encode_webp)(shown, fps=fps)
 
 
 def _surface(

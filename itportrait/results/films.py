@@ -1,22 +1,22 @@
 """What moves in the gallery: turntables, and the ways from the unstylized portrait to the style."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from itportrait.errors import ItportraitError
 from itportrait.pages.gallery import GalleryPortrait
-from itportrait.pages.video import encode_mp4
-from itportrait.records import InvertedRecord, Status, StylizedRecord
+from itportrait.pages.reel import reel_views
+from itportrait.pages.video import encode_mp4, film_rate
+from itportrait.pages.views import Views
+from itportrait.records import Status, StylizedRecord
 from itportrait.stages.recipe import Recipe
 from itportrait.stylize import Stylizer
 from itportrait.stylize.stage import build_stylizer
 
 log = logging.getLogger(__name__)
-_SHORTEST_S, _FASTEST = 3, 24
-"""Least seconds of a film, and most frames per second."""
 _WAY = 9
 """Frames from the unstylized portrait to the style."""
 
@@ -30,21 +30,20 @@ class Film:
         record_id: of the portrait.
         domain: of the style.
         data: the file, MP4.
-        turn: `[T, H, W, 3]` uint8 from one side to the other.
-        way: frames from the unstylized portrait to the style, where the style has degrees.
+        turn: its frames from one side to the other.
+        way: frames from the photo to the style, where the style has degrees.
     """
 
     name: str
     record_id: str
     domain: str
     data: bytes
-    turn: np.ndarray
-    way: np.ndarray | None
+    turn: Views
+    way: Views | None
 
 
-def make_films(recipes: Sequence[Recipe], portraits: Sequence[GalleryPortrait]) -> list[Film]:
-    """Render the films of these portraits in every domain."""
-    films = []
+def make_films(recipes: Sequence[Recipe], portraits: Sequence[GalleryPortrait]) -> Iterator[Film]:
+    """Render the films of these portraits in every domain, one after the other."""
     for recipe in recipes:
         for number, portrait in enumerate(portraits):
             styled = portrait.stylized.get(recipe.domain)
@@ -52,18 +51,16 @@ def make_films(recipes: Sequence[Recipe], portraits: Sequence[GalleryPortrait]) 
                 continue
             stylizer = build_stylizer(recipe)
             frames = stylizer.turntable(portrait.inverted, recipe.domain, fitted=styled.fitted)
-            suffix = "" if number == 0 else f"_{number}"
-            films.append(
-                Film(
-                    name=f"turntable_{recipe.domain}{suffix}.mp4",
-                    record_id=portrait.aligned.record_id,
-                    domain=recipe.domain,
-                    data=encode_mp4(frames, fps=_rate(len(frames))),
-                    turn=half_turn(frames),
-                    way=_way(stylizer, portrait.inverted, styled),
-                )
+            suffix = f"+{number}" if number else ""  # no domain has such a sign in its name
+            shown, fps = film_rate(frames)
+            yield Film(
+                name=f"turntable_{recipe.domain}{suffix}.mp4",
+                record_id=portrait.aligned.record_id,
+                domain=recipe.domain,
+                data=encode_mp4(shown, fps=fps),
+                turn=reel_views(half_turn(frames)),
+                way=_way(stylizer, portrait, styled),
             )
-    return films
 
 
 def with_films(portrait: GalleryPortrait, films: Sequence[Film]) -> GalleryPortrait:
@@ -86,15 +83,14 @@ def half_turn(frames: np.ndarray) -> np.ndarray:
     return frames[np.arange(-quarter, quarter + 1) % len(frames)]
 
 
-def _rate(frames: int) -> int:
-    """Return frames per second: a film is not over before one has seen it."""
-    return max(1, min(_FASTEST, frames // _SHORTEST_S))
-
-
-def _way(stylizer: Stylizer, code: InvertedRecord, styled: StylizedRecord) -> np.ndarray | None:
+def _way(stylizer: Stylizer, portrait: GalleryPortrait, styled: StylizedRecord) -> Views | None:
+    code = portrait.inverted
+    assert code is not None  # `make_films` skips such portraits
     try:
-        return stylizer.interpolate(code, None, styled.domain, _WAY, fitted=styled.fitted)
+        frames = stylizer.interpolate(code, None, styled.domain, _WAY, fitted=styled.fitted)
     except ItportraitError as error:
         # Styles of some kinds have no degrees.
         log.info("no way from the photo to %s in the gallery: %s", styled.domain, error)
         return None
+    photo = portrait.aligned.pixels
+    return reel_views([*frames] if photo is None else [photo, *frames])

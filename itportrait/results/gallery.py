@@ -30,7 +30,7 @@ from itportrait.text import restored
 
 log = logging.getLogger(__name__)
 FOLDER, MARKER = "gallery", "_commit.json"
-GALLERY_VERSION = 3
+GALLERY_VERSION = 4
 """Version of this module's code; it is raised when its files change."""
 
 
@@ -43,7 +43,8 @@ class GalleryJob:
         chain: recipes of the stages that every photo goes through, the first one first.
         stylize: recipes of the domains, in the order to show them.
         portraits: how many at most.
-        turntables: how many of them get a film and turn through its frames, in every domain.
+        turntables: how many of them get a film and turn through its frames, in every domain; None:
+            all.
         review: whether there is a review page to link to.
         tracking: URI of the tracking service, without secrets.
         counts: inputs by status, for the heading.
@@ -55,7 +56,7 @@ class GalleryJob:
     chain: tuple[Recipe, ...]
     stylize: tuple[Recipe, ...]
     portraits: int
-    turntables: int
+    turntables: int | None
     review: bool = True
     tracking: str = ""
     counts: dict[str, int] = field(default_factory=dict)
@@ -88,16 +89,21 @@ def make_gallery(job: GalleryJob) -> list[str]:
     versions = {recipe.domain: read_version(recipe.adapter) for recipe in job.stylize}
     portraits = _worst_last(_collect(job), _distances(job))
     turning = [p for p in portraits if p.inverted and p.inverted.status is Status.OK]
-    films = make_films(job.stylize, turning[: job.turntables])
+    films = []
+    for film in make_films(job.stylize, turning[: job.turntables]):
+        # Many films of many portraits are too much for the memory.
+        uris.put_bytes(uris.join(job.output, FOLDER, film.name), film.data)
+        films.append(replace(film, data=b""))
     portraits = [with_films(portrait, films) for portrait in portraits]
-    files = {film.name: film.data for film in films}
+    files = {}
     files["index.html"] = _page(job, portraits, versions, sheet=bool(turning)).encode()
     if turning:
         files["contact_sheet.png"] = _sheet(job, turning)
     for name, data in files.items():
         uris.put_bytes(uris.join(job.output, FOLDER, name), data)
-    job.marker.write(files=sorted(files))
-    return sorted(files)
+    names = sorted([*files, *(film.name for film in films)])
+    job.marker.write(files=names)
+    return names
 
 
 def _collect(job: GalleryJob) -> list[GalleryPortrait]:
@@ -206,7 +212,8 @@ def _page(
     return render_gallery(
         portraits,
         domains,
-        subtitle=f"{total} inputs; the first {len(portraits)} are shown",
+        subtitle=f"{total:,} inputs; "
+        + ("all are shown" if total == len(portraits) else f"the first {len(portraits)} are shown"),
         footer=f"fingerprint {job.fingerprint}",
         views=_view_names(job),
         links=_links(job, sheet),
@@ -225,7 +232,7 @@ def _links(job: GalleryJob, sheet: bool) -> dict[str, str]:
 
 def _view_names(job: GalleryJob) -> list[str]:
     config: dict[str, Any] = json.loads(job.stylize[0].config) if job.stylize else {}
-    sides = [f"{yaw:+.0f}°" for yaw, _ in config.get("views_deg", ())]
+    sides = [f"{yaw:+.0f}°" if round(yaw) else "front" for yaw, _ in config.get("views_deg", ())]
     return ["own view", *sides]
 
 

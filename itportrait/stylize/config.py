@@ -21,7 +21,7 @@ class StylizeConfig(Settings):
     batch_size: int = Field(default=8, ge=1)
     """Number of portraits rendered at once; their planes are made once for all views."""
     turntable_frames: int = Field(default=48, ge=2)
-    """Number of frames of a turntable."""
+    """Number of frames of a turntable; fewer than 72 play slower, so that it lasts 3 seconds."""
     turntable_yaw_deg: float = Field(default=35.0, gt=0)
     """Largest yaw of the turntable, in degrees."""
     turntable_pitch_deg: float = Field(default=8.0, ge=0)

@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 
 from itportrait.pages import GalleryDomain, GalleryPortrait, ReviewCase, ReviewGroup
+from itportrait.pages.reel import reel_views
 from itportrait.records import AlignedRecord, InvertedRecord, RecordError, Status, StylizedRecord
 
 DOMAINS = ("bronze", "a_domain_with_a_name_that_is_longer_than_most")
@@ -45,8 +46,8 @@ def gallery_portraits(name):
         drawn(),
         inverted,
         styled,
-        turns={DOMAINS[0]: frames},
-        ways={DOMAINS[0]: frames[:5]},
+        turns={DOMAINS[0]: reel_views(frames)},
+        ways={DOMAINS[0]: reel_views([drawn(), *frames[:5]])},
         films={DOMAINS[0]: "turntable_bronze.mp4"},
     )
     failed = RecordError("stylize", "NonFiniteRenderError", f"values of {name} are not finite")

@@ -45,4 +45,42 @@ def test_a_ragged_table_is_refused():
 def test_any_name_of_a_file_is_a_label(name):
     pixels = np.zeros((8, 8, 3), np.uint8)
     sheet = contact_sheet([[pixels]], columns=[name], names=[name], tile=64)
-    assert sheet.shape == contact_sheet([[pixels]], columns=["a"], names=["a"], tile=64).shape
+    least = contact_sheet([[pixels]], columns=["a"], names=["a"], tile=64)
+    assert sheet.shape[1] == least.shape[1]
+    assert least.shape[0] <= sheet.shape[0] <= least.shape[0] + 4 * 12
+
+
+def ink(sheet, box):
+    """Return the rows of a part of the sheet that have letters."""
+    left, top, right, bottom = box
+    return (sheet[top:bottom, left:right].max(2) < 120).any(1)
+
+
+def test_long_names_are_whole_on_several_lines():
+    """Two names that differ in one letter in the middle look different, as they would not if
+    the middle were left out."""
+    pixels = np.full((8, 8, 3), 255, np.uint8)
+    first = "2026-11-28_portrait_of_a_person_in_the_studio_a_final_version_0001.jpg"
+    second = first.replace("_a_final", "_b_final")
+    sheet, other = (
+        contact_sheet([[pixels]], columns=[name], names=[name], tile=128)
+        for name in (first, second)
+    )
+    head = sheet.shape[0] - 128 - 12
+    assert (sheet[:head] != other[:head]).any()
+    assert (sheet[head:, :128] != other[head:, :128]).any()
+    starts = np.diff(ink(sheet, (0, head, 120, sheet.shape[0])).astype(int)) == 1
+    assert 4 <= starts.sum() <= 8
+    # Nothing runs over the sheet's or the tile's edge.
+    assert (sheet[:, :4] > 120).all()
+    assert (sheet[:2] > 120).all()
+
+
+def test_a_name_too_long_for_its_tile_keeps_its_ends():
+    pixels = np.full((8, 8, 3), 255, np.uint8)
+    sheets = [
+        contact_sheet([[pixels]], columns=["c"], names=[name], tile=48)
+        for name in ("a" + 400 * "x" + "z", "a" + 400 * "x" + "y", "b" + 400 * "x" + "z")
+    ]
+    assert len({sheet.shape for sheet in sheets}) == 1
+    assert len({sheet.tobytes() for sheet in sheets}) == 3

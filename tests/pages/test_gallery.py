@@ -11,6 +11,7 @@ from PIL import Image
 
 from itportrait.errors import InvalidArgumentError
 from itportrait.pages import GalleryDomain, GalleryPortrait, render_gallery
+from itportrait.pages.reel import reel_views
 from itportrait.records import AlignedRecord, InvertedRecord, RecordError, Status, StylizedRecord
 from tests.helpers.page import Page
 
@@ -148,16 +149,16 @@ def test_a_portrait_turns_through_its_film_or_else_through_its_views():
     views = (picture(1, 32), picture(2, 32), picture(3, 32))
     row = replace(good.stylized["bronze"], pixels=views)
     plain = replace(good, stylized={"bronze": row})
-    frames = np.stack([picture(value, 32) for value in range(60)])
-    filmed = replace(plain, turns={"bronze": frames}, films={"bronze": "t.mp4"})
-    graded = replace(filmed, ways={"bronze": frames[:4]})
+    frames = [picture(value, 32) for value in range(60)]
+    filmed = replace(plain, turns={"bronze": reel_views(frames)}, films={"bronze": "t.mp4"})
+    graded = replace(filmed, ways={"bronze": reel_views(frames[:5])})
     counts = []
     for portrait in (plain, filmed, graded):
         page = Page(render_gallery([portrait], [GalleryDomain("bronze")]))
         sliders = [attrs for tag, attrs in page.tags if attrs.get("type") == "range"]
         assert all(attrs["aria-label"].startswith(portrait.name) for attrs in sliders)
         counts.append([int(attrs["max"]) + 1 for attrs in sliders])
-    # The input's own view is no part of the turn; the photo is the first of the way to the style.
+    # The input's own view is no part of the turn.
     assert counts == [[2], [25], [25, 5]]
 
 

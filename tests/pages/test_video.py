@@ -9,6 +9,7 @@ from PIL import Image
 
 from itportrait.errors import InvalidArgumentError
 from itportrait.pages import encode_mp4, encode_webp
+from itportrait.pages.video import film_rate
 
 
 def ramp(count=6, height=48, width=64):
@@ -56,3 +57,13 @@ def test_webp_is_an_endless_animation():
 def test_films_refuse_what_is_not_frames(encoder, frames):
     with pytest.raises(InvalidArgumentError, match="frames"):
         encoder(frames)
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 36, 48, 72, 200])
+def test_films_last_three_seconds_at_least(count):
+    frames = np.arange(count, dtype=np.uint8)[:, None, None, None].repeat(3, 3)
+    shown, fps = film_rate(frames)
+    assert len(shown) / fps >= 3
+    assert fps <= 24
+    np.testing.assert_array_equal(shown[:count], frames)
+    assert len(shown) % count == 0

@@ -197,7 +197,7 @@ def test_films_take_what_was_fitted_from_its_table(run, monkeypatch):
         portraits=2,
         turntables=2,
     )
-    assert {"turntable_portrait.mp4", "turntable_portrait_1.mp4"} < set(make_gallery(shown))
+    assert {"turntable_portrait.mp4", "turntable_portrait+1.mp4"} < set(make_gallery(shown))
 
 
 def test_a_mesh_of_a_style_without_density_is_refused(run, bank, tmp_path):
