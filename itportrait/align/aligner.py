@@ -50,6 +50,8 @@ class Aligner:
         encoder_camera: reads cameras that it confirms; without it they come from the five points.
         orbit: of the generator's family: estimated cameras stand on it, and those that come with a
             source are held against it.
+        ray_range: depths between which the generator samples rays (`Generator.ray_range`): a given
+            camera from which a head lies outside of them is rejected.
     """
 
     def __init__(
@@ -58,9 +60,10 @@ class Aligner:
         detector: FaceDetector,
         encoder_camera: EncoderCamera | None = None,
         orbit: Orbit = FFHQ_ORBIT,
+        ray_range: tuple[float, float] | None = None,
     ) -> None:
         self.config, self.detector, self.encoder_camera = config, detector, encoder_camera
-        self.orbit = orbit
+        self.orbit, self.ray_range = orbit, ray_range
 
     @classmethod
     def of_bundle(cls, config: AlignConfig, bundle: Bundle) -> Self:
@@ -71,7 +74,8 @@ class Aligner:
         """
         limit = config.encoder_camera_distance
         encoder_camera = EncoderCamera(bundle, limit) if limit else None
-        return cls(config, bundle.detector, encoder_camera, bundle.orbit)
+        rays = bundle.generator.ray_range
+        return cls(config, bundle.detector, encoder_camera, bundle.orbit, rays)
 
     def align(self, source: Source, *, raise_storage_errors: bool = False) -> list[AlignedRecord]:
         """Return one record, or with `faces: all` one per face; bad data gives rows, not errors.
@@ -163,7 +167,7 @@ class Aligner:
 
     def _given_camera(self, source: Source) -> np.ndarray | None:
         camera = _given(source.camera, "camera", (25,))
-        fault = None if camera is None else camera_fault(camera, self.orbit)
+        fault = None if camera is None else camera_fault(camera, self.orbit, self.ray_range)
         if fault is not None:
             raise RecordRejectedError(
                 Reason.BAD_CAMERA,

@@ -5,12 +5,14 @@ import io
 import fsspec
 import numpy as np
 import pytest
+import torch
 from fsspec.implementations.memory import MemoryFileSystem
 from PIL import Image, ImageDraw, ImageFilter
 from skimage import data
 
 from itportrait.align import AlignConfig, Aligner, Reason
 from itportrait.align.quality import covered, sharpness
+from itportrait.bundle import load_bundle
 from itportrait.geometry.camera import look_at_camera
 from itportrait.geometry.conventions import OPENGL_AXES
 from itportrait.geometry.orbit import Orbit
@@ -290,6 +292,24 @@ def test_camera_is_held_against_the_bundles_family(photo):
     assert row.error.type == "bad_camera"
     (row,) = Aligner(AlignConfig(), NoDetector(), orbit=family).align(given)
     assert row.status is Status.OK
+
+
+def test_a_camera_that_shows_nothing_is_rejected(photo):
+    """Before, such a portrait was blank and "ok": the rays end before the head or begin behind."""
+    mini = load_bundle("mini")
+    aligner = Aligner.of_bundle(AlignConfig(), mini)
+    for distance, status in ((4.0, Status.REJECTED), (1.6, Status.REJECTED), (2.7, Status.OK)):
+        orbit = Orbit(distance, mini.orbit.focal * distance / 2.7, mini.orbit.pivot)
+        camera = look_at_camera(0.3, -0.1, orbit)
+        crop = np.array([100.0, 50.0, 200.0])
+        given = Source(uri="p", data=encoded(photo), crop=crop, camera=camera[0].numpy())
+        (row,) = aligner.align(given)
+        assert row.status is status
+        code = mini.generator.w_avg.expand(1, mini.generator.num_ws, -1)
+        with torch.no_grad():
+            alpha = mini.generator.synthesize(code, camera).image_alpha.mean()
+        assert (alpha > 0.3) == (status is Status.OK)
+    assert row.error is None
 
 
 @pytest.mark.parametrize("yaw_deg", [-90, 90])

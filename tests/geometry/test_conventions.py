@@ -1,6 +1,7 @@
 """Cameras from elsewhere: told apart from EG3D's, named, and converted exactly."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from itportrait.bundle.spec import CameraPrior
 from itportrait.errors import InvalidArgumentError
 from itportrait.geometry.camera import frontal_camera, look_at_camera
 from itportrait.geometry.conventions import OPENGL_AXES, camera_fault, to_eg3d
-from itportrait.geometry.orbit import FFHQ_ORBIT
+from itportrait.geometry.orbit import FFHQ_ORBIT, Orbit
 from itportrait.ingest import in_eg3d_convention
 from itportrait.records import Source
 
@@ -118,6 +119,23 @@ def test_cameras_of_any_familys_prior_pass(radius, zoom, seed, pivot):
     )
     for camera in prior.sample(4, torch.Generator().manual_seed(seed)).numpy():
         assert camera_fault(camera, prior.orbit) is None
+
+
+@pytest.mark.parametrize("size", [1.0, 10.0])
+def test_cameras_from_which_the_rays_miss_the_head_are_told(size):
+    """A generator samples its rays between two depths, wherever the camera stands."""
+    family = Orbit(2.7 * size, 4.2647, (0, 0, 0.2 * size))
+    rays = (2.27 * size, 3.3 * size)
+    for distance, seen in ((1.5, 0), (2.45, 0), (2.53, 1), (2.7, 1), (3.09, 1), (3.2, 0), (5.0, 0)):
+        orbit = replace(family, radius=distance * size, focal=family.focal * distance / 2.7)
+        camera = look_at_camera(0.3, 0.1, orbit)[0].numpy()
+        fault = camera_fault(camera, family, rays)
+        assert camera_fault(camera, family) is None
+        assert (fault is None) == bool(seen), (distance, fault)
+        assert fault is None or "shows heads whole from" in fault
+    # A family's own cameras are sound, whatever its rays.
+    own = look_at_camera(0.0, 0.0, family)[0].numpy()
+    assert camera_fault(own, family, (2.65 * size, 2.75 * size)) is None
 
 
 def test_cameras_of_adaptation_pass():
