@@ -26,6 +26,7 @@ os.environ.setdefault("RAY_AUTH_MODE", "disabled")
 import yaml
 
 from itportrait.bank.store import Bank
+from itportrait.tracking import FINAL_ON_BANK_PROBE
 from tests.helpers.build_job import BuildJob, mini_bank_spec
 
 BAD = "pencil"
@@ -133,14 +134,15 @@ class Night:
             problems.append(f"runs of domains: {found}")
         for run in children:
             name, steps = run.data.tags["domain"], {}
-            for metric in ("identity", "depth_distance", "final/identity", "gate/identity"):
+            finals = ("final/identity", f"{FINAL_ON_BANK_PROBE}/identity")
+            for metric in ("identity", "depth_distance", *finals):
                 points = client.get_metric_history(run.info.run_id, metric)
                 steps[metric] = [point.step for point in points]
             images = [file.path for file in client.list_artifacts(run.info.run_id, "images")]
             print(f"{name}: {steps}, {len(images)} images, {run.info.status}")
             curve = list(range(0, steps["identity"][-1] + 1, self.every))
             whole = steps["identity"] == steps["depth_distance"] == curve
-            single = steps["final/identity"] == steps["gate/identity"] == [0]
+            single = all(steps[name] == [0] for name in finals)
             if not (whole and single and images and run.info.status == "FINISHED"):
                 problems.append(f"{name}: points are missing or repeated")
         return problems

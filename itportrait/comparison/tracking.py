@@ -18,7 +18,16 @@ from itportrait.image import decode
 from itportrait.io import uris
 from itportrait.pages.contact_sheet import contact_sheet
 from itportrait.records import Status
-from itportrait.tracking import Backlog, RunStatus, Tracker, close_tracking, open_tracker
+from itportrait.tracking import (
+    FINAL,
+    NOTE_TAG,
+    OVERALL,
+    Backlog,
+    RunStatus,
+    Tracker,
+    close_tracking,
+    open_tracker,
+)
 
 EXPERIMENT = "comparison"
 _SHEET_PORTRAITS = 8
@@ -37,11 +46,22 @@ def track_comparison(report: ComparisonReport, uri: str) -> Backlog:
     """
     shown = report.config.model_dump(mode="json", exclude={"train", "adaptation"})
     name = f"compare-{fingerprint(shown)[:8]}"
-    with open_tracker(uri, name, experiment=EXPERIMENT, tags={"kind": "comparison"}) as tracker:
+    with open_tracker(uri, name, experiment=EXPERIMENT, tags=_tags(report)) as tracker:
         _track(report, report.scores(), tracker)
         if report.failed:
             tracker.finish(RunStatus.FAILED)
     return close_tracking(tracker, uri)
+
+
+def _tags(report: ComparisonReport) -> dict[str, str]:
+    config = report.config
+    note = (
+        f"Methods {', '.join(config.methods)} on domains {', '.join(config.domains)}, "
+        f"{config.portraits} portraits, seeds {', '.join(map(str, config.seeds))}. Below it a run "
+        f"for each method and domain, whose `{FINAL}/…` has the seed's place as its step; here "
+        f"`{OVERALL}/METHOD/…` are means over the domains."
+    )
+    return {"kind": "comparison", NOTE_TAG: note}
 
 
 def _track(report: ComparisonReport, scores: Sequence[dict[str, Any]], tracker: Tracker) -> None:
@@ -61,7 +81,7 @@ def _track(report: ComparisonReport, scores: Sequence[dict[str, Any]], tracker: 
         }
     )
     overall = {
-        f"overall/{_plain(row['label'])}/{row['metric']}": row["value"]
+        f"{OVERALL}/{_plain(row['label'])}/{row['metric']}": row["value"]
         for row in scores
         if row["domain"] is None and row["seed"] is None and row.get("value") is not None
     }
@@ -99,12 +119,13 @@ def _track_child(
     planned = results[0].planned
     method = planned.job.spec.method if planned.job else ""
     tags = {"label": cell.label, "domain": cell.domain, "method": method, "mode": planned.mode}
+    tags[NOTE_TAG] = f"Method **{cell.label}** in the style domain **{cell.domain}**."
     child = tracker.child(f"{cell.label} {cell.domain}", tags=tags)
     seeds = report.config.seeds
     for row in rows:
         if row["seed"] is not None and row.get("value") is not None:
             step = seeds.index(row["seed"])
-            child.log_metrics({f"final/{row['metric']}": row["value"]}, step=step)
+            child.log_metrics({f"{FINAL}/{row['metric']}": row["value"]}, step=step)
     styles = StyleStore(report.config.output)
     for point in styles.curve(results[0].style.name) if results[0].style else ():
         step = int(point.pop("step"))

@@ -8,6 +8,7 @@ lead here, as `itportrait.distributed.portrait_model` does.
 
 import base64
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,7 +22,7 @@ from itportrait.documents import parse_object
 from itportrait.errors import InvalidArgumentError, MissingModelError
 from itportrait.image import encode
 from itportrait.invert.config import InvertConfig
-from itportrait.records import AlignedRecord, Source, Status, StylizedRecord
+from itportrait.records import AlignedRecord, InvertedRecord, Source, Status, StylizedRecord
 from itportrait.styles.names import STYLE_FILE
 from itportrait.stylize.config import StylizeConfig
 
@@ -32,6 +33,18 @@ if TYPE_CHECKING:
 ABOUT = "about.json"
 IMAGE = "image"
 """Column (or key) of the portraits where a table is given."""
+OUTPUTS = {
+    "status": "string",
+    "error_type": "string?",
+    "error_message": "string?",
+    "views": "[binary]",
+    "yaw_deg": "[double]",
+    "pitch_deg": "[double]",
+    "domain": "string",
+    "version": "string",
+}
+"""Columns of what `PortraitModel.predict` returns, with their types, as `ModelCard.outputs` names
+them."""
 
 
 class ModelSettings(Settings):
@@ -56,11 +69,14 @@ class ModelSettings(Settings):
 
     def params(self) -> dict[str, Any]:
         """Return the parameters of `predict` with their defaults."""
+        pitches = [pitch_deg for _, pitch_deg in self.stylize.views_deg]
         return {
             "method": self.invert.method,
             "steps": self.invert.steps,
             "strength": self.stylize.strength,
             "yaw_deg": [yaw_deg for yaw_deg, _ in self.stylize.views_deg],
+            # One for all where they are equal, so that other yaws can be given alone.
+            "pitch_deg": (pitches if len(set(pitches)) > 1 else pitches[:1]) or [0.0],
         }
 
 
@@ -94,12 +110,14 @@ class PortraitModel:
                 (several: `[N, S, S, 3]`). Also a table with a column `image` of these.
             params: `method` of inversion (`pti` also tunes the generator to the portraits that
                 `invert.tune` names) and its `steps`, `strength` of the style, `yaw_deg` of the
-                views that follow the portrait's own.
+                views that follow the portrait's own, and their `pitch_deg` (as many, or one for
+                all).
 
         Returns:
             A pandas table, a row a portrait in order: `status` (`ok`, `rejected`, `failed`),
             `error_type`, `error_message`, `views` (list of PNG bytes, the portrait's own view
-            first), `domain`, `version`.
+            first), `yaw_deg` and `pitch_deg` (of each view, in degrees; positive yaw shows the
+            head from the right of the picture, positive pitch from below), `domain`, `version`.
 
         Raises:
             InvalidArgumentError: what is given is no portrait, or a parameter is out of range.
@@ -111,8 +129,9 @@ class PortraitModel:
         aligned = [self._align(item, index) for index, item in items]
         inverted = inverter.invert(aligned)
         rows = stylizer.stylize(aligned, inverted, self.settings.domain)
-        columns = ["status", "error_type", "error_message", "views", "domain", "version"]
-        return pd.DataFrame([_row(row) for row in rows], columns=columns)
+        views_deg = stylizer.config.views_deg
+        made = [_row(row, code, views_deg) for row, code in zip(rows, inverted, strict=True)]
+        return pd.DataFrame(made, columns=list(OUTPUTS))
 
     def _stages(self, params: Mapping[str, Any]) -> tuple:
         """Return inverter and stylizer; those of the last call where nothing else is asked."""
@@ -124,7 +143,7 @@ class PortraitModel:
         invert = dict(self.settings.invert) | chosen
         stylize = self.settings.stylize.model_dump() | {
             "strength": params["strength"],
-            "views_deg": [(yaw_deg, 0.0) for yaw_deg in params["yaw_deg"]],
+            "views_deg": _views_deg(params["yaw_deg"], params["pitch_deg"]),
         }
         configs = (
             InvertConfig.parse(invert, source="params"),
@@ -211,12 +230,48 @@ def _portrait(item: Any, index: int) -> bytes | np.ndarray:
     )
 
 
-def _row(record: StylizedRecord) -> dict[str, Any]:
+def _views_deg(yaw_deg: Sequence[float], pitch_deg: Sequence[float]) -> list[tuple[float, float]]:
+    """Return yaw and pitch of each view.
+
+    Raises:
+        InvalidArgumentError: there are neither as many pitches as yaws, nor one for all.
+    """
+    yaws, pitches = list(map(float, yaw_deg)), list(map(float, pitch_deg))
+    if len(pitches) == 1:
+        pitches *= len(yaws)
+    if len(pitches) != len(yaws):
+        raise InvalidArgumentError(
+            "params: pitch_deg",
+            expected=f"{len(yaws)} numbers, as many as yaw_deg, or one for all",
+            actual=len(pitches),
+            remedy="give yaw_deg and pitch_deg together",
+        )
+    return list(zip(yaws, pitches, strict=True))
+
+
+def _angles_deg(camera: np.ndarray) -> tuple[float, float]:
+    """Return yaw and pitch of a camera `[25]`."""
+    import torch
+
+    from itportrait.geometry.camera import camera_angles
+
+    yaw, pitch = camera_angles(torch.from_numpy(camera)[None])
+    return math.degrees(yaw), math.degrees(pitch)
+
+
+def _row(
+    record: StylizedRecord, code: InvertedRecord, views_deg: Sequence[tuple[float, float]]
+) -> dict[str, Any]:
+    shown: list[tuple[float, float]] = []
+    if record.pixels and code.camera is not None:
+        shown = [_angles_deg(code.camera), *views_deg]
     return {
         "status": str(record.status),
         "error_type": record.error.type if record.error else None,
         "error_message": record.error.message if record.error else None,
         "views": [encode(view) for view in record.pixels],
+        "yaw_deg": [yaw_deg for yaw_deg, _ in shown],
+        "pitch_deg": [pitch_deg for _, pitch_deg in shown],
         "domain": record.domain,
         "version": record.version,
     }

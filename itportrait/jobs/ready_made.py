@@ -9,7 +9,7 @@ from itportrait.bundle.places import bundle_folder
 from itportrait.errors import UnknownNameError
 from itportrait.image import decode
 from itportrait.io import uris
-from itportrait.training.domain_job import TrackingTarget
+from itportrait.training.domain_job import TrackingTarget, domain_note
 from itportrait.training.trained_domain import short_params
 
 BANK, CURVE, FACES = "bank", "curve.parquet", "faces"
@@ -50,19 +50,25 @@ def record_version(version: BankVersion, target: TrackingTarget) -> None:
     Raises:
         OSError: a file of the version cannot be read.
     """
-    from itportrait.tracking import open_tracker, probe_image_key
+    from itportrait.tracking import FINAL, NOTE_TAG, open_tracker, probe_image_key
 
     parent = open_tracker(
         target.uri, target.parent, experiment=target.experiment, spool=target.spool
     )
-    tags = {"domain": version.domain, "fingerprint": version.fingerprint, "ready_made": "true"}
+    tags = {
+        "domain": version.domain,
+        "fingerprint": version.fingerprint,
+        "ready_made": "true",
+        NOTE_TAG: domain_note(version.spec)
+        + " It came with the base model: curve and figures are those of its training there.",
+    }
     with parent.child(version.domain, key=version.run_name, tags=tags) as run:
         run.log_params(short_params(version.spec, version.info.get("base", "")))
         for step, values in _curve(version):
             run.log_metrics(values, step=step)
         step = int(version.info.get("step") or 0)
         finals = version.info.get("training") or version.metrics
-        run.log_metrics({f"final/{name}": value for name, value in finals.items()}, step=0)
+        run.log_metrics({f"{FINAL}/{name}": value for name, value in finals.items()}, step=0)
         run.set_tags({"step": str(step)})
         for index, face in enumerate(_faces(version)):
             run.log_image(probe_image_key(index), face, step=step)

@@ -4,14 +4,18 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from itportrait.tracking.base import (
+    CHAMPION_ON_BANK_PROBE,
+    FINAL,
     FINAL_CLIP_DIRECTION,
     FINAL_CLIP_IMAGE,
     FINAL_DEPTH_DISTANCE,
     FINAL_DEPTH_VARIANCE,
     FINAL_DIVERSITY,
     FINAL_IDENTITY,
+    FINAL_ON_BANK_PROBE,
     FINAL_SECONDS,
     FINAL_VIEW_CONSISTENCY,
+    OVERALL,
     Backlog,
     RunStatus,
     Tracker,
@@ -28,18 +32,24 @@ from itportrait.tracking.mlflow_tracker import (
     waiting_spools,
 )
 from itportrait.tracking.model_registry import ModelCard, ModelRegistry, open_registry
+from itportrait.tracking.notes import NOTE_TAG
 from itportrait.tracking.null_tracker import NullTracker
 
 __all__ = [
+    "CHAMPION_ON_BANK_PROBE",
     "DEFAULT_URI",
+    "FINAL",
     "FINAL_CLIP_DIRECTION",
     "FINAL_CLIP_IMAGE",
     "FINAL_DEPTH_DISTANCE",
     "FINAL_DEPTH_VARIANCE",
     "FINAL_DIVERSITY",
     "FINAL_IDENTITY",
+    "FINAL_ON_BANK_PROBE",
     "FINAL_SECONDS",
     "FINAL_VIEW_CONSISTENCY",
+    "NOTE_TAG",
+    "OVERALL",
     "Backlog",
     "MlflowTracker",
     "ModelCard",

@@ -20,6 +20,14 @@ class RunStatus(StrEnum):
     KILLED = "KILLED"
 
 
+FINAL = "final"
+"""Group of the figures that the training's own probe gave of the style that was kept."""
+FINAL_ON_BANK_PROBE = "final_on_bank_probe"
+"""Group of the figures of the same style on the bank's probe set, which the gate judges by."""
+CHAMPION_ON_BANK_PROBE = "champion_on_bank_probe"
+"""Group of the figures of the champion that stood before, on that set."""
+OVERALL = "overall"
+"""Group of the figures of a method over all its domains."""
 FINAL_CLIP_DIRECTION = "final/clip_direction"
 FINAL_CLIP_IMAGE = "final/clip_image"
 FINAL_IDENTITY = "final/identity"

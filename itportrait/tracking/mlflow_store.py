@@ -21,6 +21,7 @@ from itportrait.tracking.database import (
     silence_mlflow,
 )
 from itportrait.tracking.faults import BrokenStoreError, RefusedError, refusals, shorten
+from itportrait.tracking.notes import EXPERIMENT_NOTE, NOTE_TAG
 from itportrait.tracking.spool import Event, unpack_bytes
 
 KEY_TAG = "itportrait.key"
@@ -192,13 +193,17 @@ class MlflowStore:
         """Return the id of an experiment, which is made if absent."""
         found = self.client.get_experiment_by_name(name)
         if found:
+            if NOTE_TAG not in found.tags:
+                self.client.set_experiment_tag(found.experiment_id, NOTE_TAG, EXPERIMENT_NOTE)
             return found.experiment_id
         location = None
         if self._path is not None:  # without it, artifacts would land in the working folder
             folder = re.sub(r"[^\w -][^\w. -]*", "_", name)
             location = (self._path.parent / "mlartifacts" / folder).as_uri()
         try:
-            return self.client.create_experiment(name, artifact_location=location)
+            return self.client.create_experiment(
+                name, artifact_location=location, tags={NOTE_TAG: EXPERIMENT_NOTE}
+            )
         except Exception:  # another machine may have made it meanwhile
             found = self.client.get_experiment_by_name(name)
             if found is None:
@@ -206,7 +211,12 @@ class MlflowStore:
             return found.experiment_id
 
     def _send_start(self, run_id: str, event: Event) -> None:
-        self._send_tags(run_id, event)
+        """Set the tags of a run; a description that people may have edited stays."""
+        tags = event["tags"]
+        if NOTE_TAG in tags and run_id in self._resumed:
+            known = self.client.get_run(run_id).data.tags
+            tags = {name: tags[name] for name in tags if name != NOTE_TAG or name not in known}
+        self._send_tags(run_id, event | {"tags": tags})
 
     def _send_metrics(self, run_id: str, event: Event) -> None:
         from mlflow.entities import Metric

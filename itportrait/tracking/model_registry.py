@@ -2,7 +2,7 @@
 
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,9 @@ class ModelCard:
         files: what the loader finds at its path, name -> content.
         config: given to the loader; `mlflow.pyfunc.load_model(uri, model_config=…)` replaces parts.
         params: of `predict`, with their defaults.
+        outputs: columns that `predict` returns, with their types: a name of MLflow's, such as
+            `double`; `[double]` is a list of them, and `double?` may be missing.
+        example: a table that `predict` takes, column -> values.
         requirements: pip requirements of a place that loads it.
         run_key: key of the run that made it; a run is made if there is none.
         tags: of the version.
@@ -37,6 +40,8 @@ class ModelCard:
     files: Mapping[str, bytes] = field(repr=False)
     config: Mapping[str, Any]
     params: Mapping[str, Any]
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    example: Mapping[str, Sequence[Any]] = field(repr=False)
     requirements: tuple[str, ...] = ()
     run_key: str
     tags: Mapping[str, str] = field(default_factory=dict)
@@ -70,6 +75,8 @@ class ModelRegistry:
             if not found:
                 client.create_registered_model(name, {OWNER_TAG: owner}, description or None)
                 return
+            if description and not found[0].description:
+                client.update_registered_model(name, description)
         holder = found[0].tags.get(OWNER_TAG)
         if holder != owner:
             raise RefusedError(
@@ -148,20 +155,46 @@ def open_registry(uri: str | None, *, experiment: str = "style-bank") -> ModelRe
 def _save(card: ModelCard, folder: Path) -> Path:
     """Write the model in MLflow's own form, and return its folder."""
     import mlflow.pyfunc
-    from mlflow.models import infer_signature
+    import pandas as pd
 
     data = folder / "data"
     for name, content in card.files.items():
         (data / name).parent.mkdir(parents=True, exist_ok=True)
         (data / name).write_bytes(content)
-    # The inputs have no schema, since it would refuse arrays of pixels where files are usual.
-    signature = infer_signature(params=dict(card.params)) if card.params else None
+    example = pd.DataFrame({name: list(rows) for name, rows in card.example.items()})
+    # MLflow compares the names with a range, which pandas takes amiss in indices of texts.
+    example.columns = example.columns.astype(object)
     mlflow.pyfunc.save_model(
         folder / "model",
         loader_module=card.loader,
         data_path=str(data),
-        signature=signature,  # pyright: ignore[reportArgumentType]  (None is its default)
+        signature=_signature(card),
+        input_example=example,
         pip_requirements=list(card.requirements),
         model_config=dict(card.config),
     )
     return folder / "model"
+
+
+def _signature(card: ModelCard) -> Any:
+    """Return what goes in and comes out.
+
+    The inputs have no schema, since it would refuse arrays of pixels where files are usual; the
+    example shows them.
+    """
+    from mlflow.models import ModelSignature, infer_signature
+    from mlflow.types import Schema
+
+    columns = [_column(name, kind) for name, kind in card.outputs.items()]
+    params: Any = infer_signature(params=dict(card.params)).params if card.params else None
+    return ModelSignature(outputs=Schema(columns) if columns else None, params=params)
+
+
+def _column(name: str, kind: str) -> Any:
+    from mlflow.types import ColSpec
+    from mlflow.types.schema import Array, DataType
+
+    plain = kind.removesuffix("?")
+    inner = DataType[plain.strip("[]")]
+    listed = plain.startswith("[")
+    return ColSpec(Array(inner) if listed else inner, name, required=plain == kind)

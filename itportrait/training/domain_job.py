@@ -1,5 +1,6 @@
 """The inputs of a domain's training as plain data, and the fingerprint that identifies it."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
@@ -13,6 +14,7 @@ from itportrait.bank.store import Bank, BankVersion
 from itportrait.config import Settings
 from itportrait.errors import NoInputError
 from itportrait.io import uris
+from itportrait.tracking import NOTE_TAG
 
 
 class TrainConfig(Settings):
@@ -166,7 +168,20 @@ class DomainJob:
     def tags(self) -> dict[str, str]:
         """Return the tags of its tracked run."""
         tags = {"domain": self.spec.name, "fingerprint": self.fingerprint, **self.spec.tags}
+        tags[NOTE_TAG] = domain_note(self.spec.model_dump(mode="json"))
         return tags | ({"warnings": "; ".join(self.warnings)} if self.warnings else {})
+
+
+def domain_note(spec: Mapping[str, Any]) -> str:
+    """Return the description of a domain's run, Markdown."""
+    prompt = f" by the words *{spec['prompt']}*" if spec.get("prompt") else ""
+    references = [str(uri).rstrip("/").rsplit("/", 1)[-1] for uri in spec.get("references") or ()]
+    pictures = f" by the pictures {', '.join(references)}" if references else ""
+    guides = " and".join(part for part in (prompt, pictures) if part)
+    return (
+        f"Style domain **{spec.get('name', '')}**, guided{guides or ' by a set of pictures'}, "
+        f"adapted by `{spec.get('method', '')}`."
+    )
 
 
 def read_references(spec: DomainSpec) -> tuple[bytes, ...]:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from itportrait.bank.version import BankVersion
 from itportrait.io import uris
-from itportrait.tracking import RunStatus, Tracker, open_tracker, probe_image_key
+from itportrait.tracking import FINAL, RunStatus, Tracker, open_tracker, probe_image_key
 from itportrait.training.domain_job import DomainJob, TrackingTarget
 from itportrait.training.trained_domain import short_params
 
@@ -42,7 +42,7 @@ class DomainRun:
         """Show the final scores and pictures, and close the run."""
         # At step 0 in every domain, though each chose its own: the UI then draws a bar a run,
         # and shows the pictures of all runs at one place of its slider.
-        finals = {f"final/{name}": value for name, value in result.metrics.items()}
+        finals = {f"{FINAL}/{name}": value for name, value in result.metrics.items()}
         self.run.log_metrics(finals, step=0)
         self.run.set_tags({"step": str(result.step)})
         for index, pixels in enumerate(result.images):

@@ -7,6 +7,7 @@ import pytest
 
 from itportrait.errors import InvalidArgumentError
 from itportrait.tracking import (
+    NOTE_TAG,
     MlflowTracker,
     NullTracker,
     RunStatus,
@@ -270,3 +271,25 @@ def test_spool_of_a_submitted_job_outlasts_it(tmp_path, monkeypatch):
     assert default_spool("http://127.0.0.1:5000") == tmp_path / "cache" / "mlflow_spool"
     monkeypatch.setenv("ITPORTRAIT_RUNS", str(tmp_path / "mine"))
     assert default_spool("http://127.0.0.1:5000") == tmp_path / "mine" / "mlflow_spool"
+
+
+def test_descriptions_are_shown_and_edited_ones_stay(uri, client):
+    run = open_tracker(uri, "job", tags={NOTE_TAG: "what it is"})
+    run.flush()
+    experiment = client.get_experiment_by_name("style-bank")
+    assert "| figures | what was measured |" in experiment.tags[NOTE_TAG]
+    assert client.get_run(run.run_id).data.tags[NOTE_TAG] == "what it is"
+    client.set_tag(run.run_id, NOTE_TAG, "edited")
+    client.set_experiment_tag(experiment.experiment_id, NOTE_TAG, "edited too")
+    again = open_tracker(uri, "job", tags={NOTE_TAG: "what it is", "kind": "job"})
+    again.finish()
+    assert again.run_id == run.run_id
+    tags = client.get_run(run.run_id).data.tags
+    assert (tags[NOTE_TAG], tags["kind"]) == ("edited", "job")
+    assert client.get_experiment(experiment.experiment_id).tags[NOTE_TAG] == "edited too"
+
+
+def test_an_experiment_without_a_description_gets_one(uri, client):
+    made = client.create_experiment("old")
+    open_tracker(uri, "job", experiment="old").finish()
+    assert "what was measured" in client.get_experiment(made).tags[NOTE_TAG]

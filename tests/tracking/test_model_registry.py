@@ -19,6 +19,8 @@ CARD = ModelCard(
     files={"adapter": b"weights"},
     config={"bundle": "mini", "device": "auto"},
     params={"steps": 3, "yaw_deg": [-20.0, 20.0]},
+    outputs={"status": "string", "error": "string?", "views": "[binary]"},
+    example={"image": ["cGhvdG8="]},
     run_key="bronze-1",
     tags={"domain": "bronze"},
     description="bronze",
@@ -101,6 +103,34 @@ def test_what_is_not_there_is_refused(registry):
     with pytest.raises(RefusedError):
         registry.set_alias("none", "champion", "1")
     assert registry.versions("none") == {}
+
+
+def test_a_model_is_logged_with_signature_and_example_and_without_a_warning(
+    registry, here, client, caplog, capfd, recwarn
+):
+    registry.claim(CARD.name, "runs/bank", description="what it is")
+    with caplog.at_level("WARNING"):
+        number = registry.register(CARD)
+        registry.set_alias(CARD.name, "champion", number)
+        model = here.pyfunc.load_model("models:/bank-bronze@champion")
+    assert [record.getMessage() for record in caplog.records] == []
+    assert "warning" not in capfd.readouterr().err.lower()
+    assert [str(item.message) for item in recwarn if "mlflow" in item.filename] == []
+    signature = model.metadata.signature
+    assert [(c.name, c.required) for c in signature.outputs] == [
+        ("status", True), ("error", False), ("views", True),
+    ]  # fmt: skip
+    assert {param.name: param.default for param in signature.params} == CARD.params
+    example = model.input_example
+    assert list(example["image"]) == ["cGhvdG8="]
+    assert client.get_registered_model(CARD.name).description == "what it is"
+
+
+def test_a_description_is_added_and_never_replaced(registry, client):
+    registry.claim(CARD.name, "runs/bank")
+    for text in ("first", "second"):
+        registry.claim(CARD.name, "runs/bank", description=text)
+        assert client.get_registered_model(CARD.name).description == "first"
 
 
 @pytest.mark.parametrize("uri", [None, "", "none"])

@@ -31,7 +31,13 @@ from itportrait.jobs.bank.scores import ScoreJob, Scores
 from itportrait.jobs.bank.spec import BankSpec
 from itportrait.pages.contact_sheet import contact_sheet
 from itportrait.styles.names import STYLE_FILE
-from itportrait.tracking import RunStatus, Tracker
+from itportrait.tracking import (
+    CHAMPION_ON_BANK_PROBE,
+    FINAL_ON_BANK_PROBE,
+    NOTE_TAG,
+    RunStatus,
+    Tracker,
+)
 from itportrait.training.domain_job import DomainJob, training_storage
 from itportrait.training.domain_run import verdict_tags
 from itportrait.training.trained_domain import TrainedDomain
@@ -40,6 +46,10 @@ logger = logging.getLogger(__name__)
 
 CANDIDATE, CHAMPION = "candidate", "champion"
 BUILDS, FACES = "_builds", "faces"
+_NOTE_DOMAINS = 25
+"""Most domains in the description of a build's run: MLflow cuts it at 8,000 characters."""
+PARENT_FIGURES = ("clip_direction", "clip_image_gain", "identity", "depth_variance", "kid_ratio")
+"""Figures of each domain that the run of a build shows, on the bank's probe set."""
 
 
 @dataclass(frozen=True)
@@ -251,9 +261,9 @@ class BankBuild:
 
     def _track(self, job: DomainJob, version: BankVersion, scores: Scores) -> None:
         run = self._child(job)
-        values = {f"gate/{name}": value for name, value in version.metrics.items()}
+        values = {f"{FINAL_ON_BANK_PROBE}/{k}": value for k, value in version.metrics.items()}
         former = scores.metrics.get(CHAMPION, {})
-        values |= {f"gate_champion/{name}": value for name, value in former.items()}
+        values |= {f"{CHAMPION_ON_BANK_PROBE}/{k}": value for k, value in former.items()}
         run.log_metrics(values, step=0)  # single values: the UI draws them as bars
         run.log_params({"fingerprint": job.fingerprint, "version": version.version})
         run.set_tags(verdict_tags(version))
@@ -282,6 +292,7 @@ class BankBuild:
         target = uris.join(self.bank.uri, BUILDS, f"{self.plan.bank_id}.json")
         text = uris.redact(uris.to_json(summary).decode())
         uris.put_bytes(target, text.encode())
+        self.tracker.set_tags({NOTE_TAG: _note(self.plan, report)})
         counts = {str(o): sum(r.outcome is o for r in report.results) for o in Outcome}
         self.tracker.log_params({"bank": uris.redact(self.bank.uri), "base": self.spec.base})
         failed = [result.domain for result in report.results if result.outcome is Outcome.FAILED]
@@ -294,6 +305,15 @@ class BankBuild:
             }
         )
         self.tracker.log_text("build.json", text)
+        # Each name has one figure, also where a build goes on later: a domain is built once in it.
+        figures = {
+            f"{result.domain}/{name}": value
+            for result in report.results
+            if result.outcome in (Outcome.CHAMPION, Outcome.CANDIDATE)
+            for name, value in (result.metrics or {}).items()
+            if name in PARENT_FIGURES
+        }
+        self.tracker.log_metrics(figures, step=0)
         self._show_faces(report)
         self._follow()
         for problem in self.models.settle() if self.models else ():
@@ -329,6 +349,24 @@ class BankBuild:
         time."""
         if self.models:
             self.models.follow(domains)
+
+
+def _note(plan: BuildPlan, report: BuildReport) -> str:
+    """Return the description of a build's run: what became of each domain, and why."""
+    lines = [
+        f"Build `{plan.bank_id}` of a style bank. `DOMAIN/…` are figures of the domains that it "
+        "built, on the bank's probe set; the run of each domain has all of them, with its curves.",
+        "",
+        "| domain | outcome | version | reason |",
+        "| --- | --- | --- | --- |",
+    ]
+    for result in report.results:
+        reason = uris.redact(result.reason).replace("|", "\\|").replace("\n", " ")[:200]
+        lines.append(f"| {result.domain} | {result.outcome} | {result.version or ''} | {reason} |")
+    shown = lines[: 4 + _NOTE_DOMAINS]
+    if len(lines) > len(shown):
+        shown += ["", f"The other {len(lines) - len(shown)} domains are in build.json."]
+    return "\n".join(shown)
 
 
 def _references(trained: TrainedDomain) -> dict[str, bytes]:

@@ -7,21 +7,31 @@ could not do, the next one finds undone (after every publication, at the end of 
 registered; its model holds its own copy of the style.
 """
 
+import base64
 import re
 import threading
 import time
 from collections.abc import Sequence
+from importlib.resources import files
+from typing import Any
 
 from itportrait import __version__
+from itportrait.bank.card import CARD_NAME
 from itportrait.bank.store import Bank, BankVersion
-from itportrait.errors import ItportraitError
+from itportrait.bundle.places import MINI, MODEL_FILE, bundle_folder
+from itportrait.configuration.bundle_settings import read_bundle_settings
+from itportrait.errors import ItportraitError, NoInputError
 from itportrait.io import uris
 from itportrait.jobs import portrait_model
-from itportrait.jobs.portrait_model import ABOUT, ModelSettings
+from itportrait.jobs.portrait_model import ABOUT, IMAGE, OUTPUTS, ModelSettings
 from itportrait.styles.names import STYLE_FILE
 from itportrait.tracking import ModelCard, ModelRegistry, RefusedError, open_registry
 
 CHAMPION = "champion"
+_LONGEST = 5000
+"""Characters of a description that MLflow keeps."""
+_EXAMPLE = "example_portrait.jpg"
+"""A person that `itportrait sample-portraits` drew, beside this file."""
 SILENCE_S = 10.0
 """Seconds that the end of a build waits for one model to be registered."""
 SETTLING_S = 30.0
@@ -131,7 +141,7 @@ class BankModels:
     def _sync_domain(self, registry: ModelRegistry, domain: str) -> list[str]:
         name = model_name(self.bank.uri, domain)
         owner = uris.redact(uris.absolute(self.bank.uri))
-        registry.claim(name, owner, description=f"Style domain {domain}")
+        registry.claim(name, owner, description=_about_model(domain, owner))
         self._moved_at = time.monotonic()
         while True:
             entry = self.bank.index()["domains"].get(domain)
@@ -170,31 +180,55 @@ def _away(registry: ModelRegistry | None, reason: str) -> str:
     )
 
 
+def _settings_of(base: str) -> dict[str, Any]:
+    """Return the settings that come with a base model, of the sections that a saved model has."""
+    if not uris.exists(uris.join(bundle_folder(base), MODEL_FILE)):
+        raise NoInputError(
+            f"base model {uris.redact(base)} cannot be found from here, and the settings that come "
+            "with it belong to the model: run `itportrait bank register` where it can be read"
+        )
+    return read_bundle_settings(base, sections=ModelSettings.model_fields)
+
+
+def example_portrait() -> str:
+    """Return a drawn portrait as the base64 text of its JPEG, as JSON carries pictures."""
+    data = files("itportrait.jobs.bank").joinpath(_EXAMPLE).read_bytes()
+    return base64.b64encode(data).decode()
+
+
 def model_card(name: str, version: BankVersion) -> ModelCard:
     """Return what is registered of a version: style, settings, and where its base model is.
+
+    The settings are those that come with the base model, as jobs have them, and over them those
+    of alignment that are kept with the version. A later change of the base's does not reach it.
 
     Args:
         name: of the registered model.
         version: from a bank.
 
     Raises:
+        NoInputError: the base model is not where the version was made, and so neither are the
+            settings that come with it.
         InvalidArgumentError: settings that are kept with the version are of another release.
         OSError: the style cannot be read.
     """
     info = version.info
+    base = info.get("base") or MINI
+    of_base = _settings_of(base)
     settings = ModelSettings.parse(
         {
+            **of_base,
             "domain": version.domain,
             "version": version.version,
-            "base": info.get("base") or "mini",
+            "base": base,
             "base_model_id": version.base_model_id,
             "spec": version.spec,
-            "align": info.get("align") or {},
+            "align": of_base.get("align", {}) | (info.get("align") or {}),
+            "stylize": of_base.get("stylize", {}) | {"metrics": False},
         },
         source=f"version {version.version} of {version.domain}",
     )
     verdict = (info.get("gate") or {}).get("verdict", "")
-    prompt = version.spec.get("prompt")
     return ModelCard(
         name=name,
         key=version.version,
@@ -205,6 +239,8 @@ def model_card(name: str, version: BankVersion) -> ModelCard:
         },
         config={"bundle": settings.base, "device": "auto"},
         params=settings.params(),
+        outputs=OUTPUTS,
+        example={IMAGE: [example_portrait()]},
         requirements=(f"itportrait=={__version__}",),
         run_key=version.run_name,
         tags={
@@ -213,5 +249,30 @@ def model_card(name: str, version: BankVersion) -> ModelCard:
             "base_model_id": version.base_model_id,
             "gate": verdict,
         },
-        description=f"`{version.version}`" + (f": {prompt}" if prompt else ""),
+        description=_about_version(version),
     )
+
+
+def _about_model(domain: str, owner: str) -> str:
+    """Return the description of a registered model, Markdown."""
+    return (
+        f"Style domain **{domain}** of the bank `{owner}`: photos in, stylized views out. The "
+        f"alias `{CHAMPION}` follows the bank's champion. A model holds style and settings; the "
+        "base model is loaded from where it was when the style was made.\n\n"
+        "`predict` takes encoded photos (bytes, or base64 text in a column `image`, as "
+        "`mlflow models serve` gets them) or aligned pictures, uint8 `[S, S, 3]`. It returns a row "
+        "a portrait: `status`, the error if any, `views` as PNG, and `yaw_deg` and `pitch_deg` of "
+        "each view. Parameters: `method` and `steps` of the inversion, `strength`, `yaw_deg` and "
+        "`pitch_deg` of the views that follow the portrait's own."
+    )
+
+
+def _about_version(version: BankVersion) -> str:
+    """Return the description of a version: its card in the bank, or what is known without one."""
+    names = uris.list_names(version.uri)
+    if CARD_NAME in names:
+        text = uris.read_bytes(version.file(CARD_NAME)).decode()
+        if len(text) <= _LONGEST:
+            return text
+    prompt = version.spec.get("prompt")
+    return f"`{version.version}`" + (f": {prompt}" if prompt else "")

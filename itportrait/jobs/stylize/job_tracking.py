@@ -17,6 +17,7 @@ from itportrait.io import uris
 from itportrait.jobs.ready_made import record_version
 from itportrait.jobs.stylize.config import TrackingConfig
 from itportrait.tracking import (
+    NOTE_TAG,
     Backlog,
     check_uri,
     close_tracking,
@@ -169,8 +170,17 @@ def _call(function: Callable[..., Any], *args: Any) -> Call:
 
 
 def _open_run(target: TrackingTarget) -> None:
+    note = (
+        "A job that stylizes photos. Below it a run for each style domain that it adapted, or that "
+        "came with the base model; what became of the photos is in its output folder: report.html, "
+        "gallery/index.html and run.json."
+    )
     open_tracker(
-        target.uri, target.parent, experiment=target.experiment, spool=target.spool
+        target.uri,
+        target.parent,
+        experiment=target.experiment,
+        spool=target.spool,
+        tags={"kind": "job", NOTE_TAG: note},
     ).flush()
 
 

@@ -24,7 +24,7 @@ from itportrait.jobs.bank.scores import ScoreJob, score_versions, truth_images
 from itportrait.jobs.bank.spec import parse_bank_spec
 from itportrait.styles import WeightStyle
 from itportrait.styles.names import STYLE_FILE
-from itportrait.tracking import open_tracker
+from itportrait.tracking import NOTE_TAG, open_tracker
 from itportrait.training.trained_domain import collect_result
 
 SPEC = """\
@@ -301,7 +301,9 @@ def test_mlflow_has_every_build_with_its_domains_and_their_models(here, mlflow_u
     second, *_ = night(here, "2026-01-02", change, without=without, tracking=mlflow_uri)
     assert outcomes(second) == {"zombie": "champion", "pencil": "unchanged"}
 
-    experiment = client.get_experiment_by_name("style-bank").experiment_id
+    found = client.get_experiment_by_name("style-bank")
+    assert "`final_on_bank_probe/…` | the bank's larger probe set" in found.tags[NOTE_TAG]
+    experiment = found.experiment_id
     runs = {run.info.run_name: run for run in reversed(client.search_runs([experiment]))}
     parents = [runs[f"bank-{report.plan.bank_id}"] for report in (first, second)]
     for report, parent in zip((first, second), parents, strict=True):
@@ -315,6 +317,16 @@ def test_mlflow_has_every_build_with_its_domains_and_their_models(here, mlflow_u
             for item in client.list_artifacts(parent.info.run_id, "images")
             if item.path.endswith(".png")
         ]
+        built = [r for r in report.results if str(r.outcome) in ("champion", "candidate")]
+        for result in built:
+            figures = {name: result.metrics[name] for name in ("identity", "depth_variance")}
+            for name, value in figures.items():
+                points = client.get_metric_history(parent.info.run_id, f"{result.domain}/{name}")
+                assert [point.value for point in points] == [pytest.approx(value)]
+            assert f"| {result.domain} | {result.outcome} |" in parent.data.tags[NOTE_TAG]
+        assert {name.partition("/")[0] for name in parent.data.metrics} == {
+            result.domain for result in built
+        }
         assert "contact_sheet" in sheet
         assert "+step+2+" in sheet  # both domains are on it, the unchanged one too
     children = client.search_runs(
@@ -323,6 +335,7 @@ def test_mlflow_has_every_build_with_its_domains_and_their_models(here, mlflow_u
     assert {child.data.tags["domain"] for child in children} == {"zombie", "pencil"}
     for child in children:
         assert child.data.params["fingerprint"] == child.data.tags["fingerprint"]
+        assert f"Style domain **{child.data.tags['domain']}**" in child.data.tags[NOTE_TAG]
 
     for domain, count in (("zombie", 2), ("pencil", 1)):
         name = f"bank-{domain}"
@@ -356,7 +369,10 @@ def test_verdict_is_tracked_when_the_driver_dies_right_after_publication(
     experiment = client.get_experiment_by_name("style-bank")
     (run,) = client.search_runs([experiment.experiment_id], "tags.domain = 'pencil'")
     assert run.data.tags["gate"] == "champion"
-    expected = {f"gate/{name}": value for name, value in bank.champion("pencil").metrics.items()}
+    expected = {
+        f"final_on_bank_probe/{name}": value
+        for name, value in bank.champion("pencil").metrics.items()
+    }
     assert {name: run.data.metrics.get(name) for name in expected} == pytest.approx(expected)
 
 

@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,11 @@ from itportrait.tracking.mlflow_store import MlflowStore
 from tests.helpers.tiny_folder import write_tiny_bundle
 
 FEW = {"steps": 1, "yaw_deg": [-20.0, 20.0]}
+OF_BUNDLE = """\
+align: {crop_scale: 0.9, min_face_px: 33}
+invert: {method: w_plus, steps: 3, batch_size: 2}
+stylize: {views_deg: [[-30, 0], [30, 10]], batch_size: 3}
+"""
 
 
 @pytest.fixture
@@ -33,7 +39,7 @@ def bank(tmp_path, base):
     return styles
 
 
-def publish(styles, base, version, seed, **options):
+def publish(styles, base, version, seed, card=None, **options):
     bundle = load_bundle(base)
     rng = torch.Generator().manual_seed(seed)
     delta = {
@@ -42,7 +48,7 @@ def publish(styles, base, version, seed, **options):
         if tensor.ndim == 4
     }
     adapter = WeightStyle("bronze", bundle.model_id, delta)
-    card = BankVersion(
+    about = BankVersion(
         domain="bronze",
         version=version,
         fingerprint=f"digest-{version}",
@@ -50,7 +56,8 @@ def publish(styles, base, version, seed, **options):
         spec={"prompt": "a bronze statue"},
         info={"base": str(base), "align": {"size": 64}},
     )
-    styles.publish(card, {"adapter.safetensors": adapter.to_bytes()}, **options)
+    files = {"adapter.safetensors": adapter.to_bytes()}
+    styles.publish(about, files | ({"card.md": card.encode()} if card else {}), **options)
 
 
 @pytest.fixture
@@ -125,6 +132,68 @@ def test_a_model_is_small_and_names_its_base(bank, client, mlflow_uri, base, tmp
     assert about["base_model_id"] == load_bundle(base).model_id
     assert about["spec"] == {"prompt": "a bronze statue"}
     assert about["align"]["size"] == 64
+
+
+def test_a_model_has_the_settings_that_come_with_its_base(bank, client, mlflow_uri, tmp_path, base):
+    """As jobs have them: not the bare defaults, which are those of a large generator."""
+    own = tmp_path / "own base"
+    shutil.copytree(base, own)
+    (own / "settings.yaml").write_text(OF_BUNDLE)
+    publish(bank, own, "v3", 3)
+    assert BankModels(bank, mlflow_uri).sync() == []
+    model = load()
+    settings = model._model_impl.settings
+    assert (settings.align.crop_scale, settings.align.min_face_px) == (0.9, 33)
+    assert settings.align.size == 64  # what the version was made with lies above
+    assert (settings.invert.method, settings.invert.steps) == ("w_plus", 3)
+    assert settings.invert.batch_size == 2
+    assert (settings.stylize.batch_size, settings.stylize.metrics) == (3, False)
+    defaults = {param.name: param.default for param in model.metadata.signature.params}
+    assert defaults == settings.params()
+    rows = model.predict(noise(1))
+    assert len(rows.views[0]) == 3
+    np.testing.assert_allclose(rows.yaw_deg[0][1:], [-30, 30])
+    np.testing.assert_allclose(rows.pitch_deg[0][1:], [0, 10])
+
+
+def test_a_base_that_is_not_there_is_no_model(bank, client, mlflow_uri, tmp_path, base):
+    gone = tmp_path / "gone"
+    shutil.copytree(base, gone)
+    publish(bank, gone, "v3", 3)
+    shutil.rmtree(gone)
+    (problem,) = BankModels(bank, mlflow_uri).sync()
+    assert "bronze v3 cannot be registered" in problem
+    assert "cannot be found from here" in problem
+    assert set(client.get_registered_model("bank-bronze").aliases) == set()
+
+
+def test_views_come_with_yaw_and_pitch(bank, client, mlflow_uri):
+    BankModels(bank, mlflow_uri).sync()
+    model = load()
+    given = {"steps": 1, "yaw_deg": [-20.0, 0.0, 20.0], "pitch_deg": [5.0, 0.0, -5.0]}
+    (row,) = model.predict(noise(1), params=given).itertuples()
+    assert len(row.views) == len(row.yaw_deg) == len(row.pitch_deg) == 4
+    np.testing.assert_allclose(row.yaw_deg[1:], given["yaw_deg"])
+    np.testing.assert_allclose(row.pitch_deg[1:], given["pitch_deg"])
+    assert abs(row.yaw_deg[0]) < 90  # of the portrait's own camera
+    (level,) = model.predict(noise(1), params=FEW).itertuples()
+    assert level.pitch_deg[1:] == [0.0, 0.0]
+    assert level.views[1] != row.views[1]
+    (lost,) = model.predict([b"no picture"], params=FEW).itertuples()
+    assert (lost.views, lost.yaw_deg, lost.pitch_deg) == ([], [], [])
+    with pytest.raises(InvalidArgumentError, match="pitch_deg must be 3 numbers"):
+        model.predict(noise(1), params=given | {"pitch_deg": [1.0, 2.0]})
+
+
+def test_models_and_versions_say_what_they_are(bank, client, mlflow_uri, base):
+    card = "# bronze v3\n\n| probe metric | value |\n| --- | --- |\n| identity | 0.8 |\n"
+    publish(bank, base, "v3", 3, card=card)
+    BankModels(bank, mlflow_uri).sync()
+    about = client.get_registered_model("bank-bronze").description
+    for word in ("**bronze**", "champion", "`views` as PNG", "`yaw_deg` and `pitch_deg`"):
+        assert word in about
+    said = {v.tags["itportrait.version"]: v.description for v in client.search_model_versions()}
+    assert said == {"v1": "`v1`: a bronze statue", "v2": "`v2`: a bronze statue", "v3": card}
 
 
 def test_another_base_is_refused(bank, client, mlflow_uri, tmp_path):
