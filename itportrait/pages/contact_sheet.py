@@ -51,7 +51,7 @@ def contact_sheet(
     if names is not None and len(names) != len(rows):
         raise InvalidArgumentError("names", expected=f"{len(rows)} names", actual=len(names))
     font = ImageFont.load_default(size=max(10, tile // 9))
-    pitch = round(_SPACING * font.size)
+    pitch = round(_SPACING * max(10, tile // 9))
     heads = [_lines(label, tile, _HEAD_LINES, font) for label in columns]
     head = max([tile // 5, *(pitch * len(lines) + gap for lines in heads if len(lines) > 1)])
     left = tile if names is not None else gap
@@ -60,12 +60,12 @@ def contact_sheet(
     draw = ImageDraw.Draw(sheet)
     for index, lines in enumerate(heads):
         x = left + index * (tile + gap) + tile // 2
-        _write(draw, (x, head // 2), lines, font, "mm")
+        _write(draw, (x, head // 2), lines, pitch, font, "mm")
     for line, row in enumerate(rows):
         y = head + line * (tile + gap)
         if names is not None:
             lines = _lines(names[line], left - 2 * gap, max(1, tile // pitch), font)
-            _write(draw, (gap, y + tile // 2), lines, font, "lm")
+            _write(draw, (gap, y + tile // 2), lines, pitch, font, "lm")
         for index, pixels in enumerate(row):
             x = left + index * (tile + gap)
             draw.rectangle((x, y, x + tile - 1, y + tile - 1), fill=_EMPTY)
@@ -86,10 +86,14 @@ def fitted(pixels: np.ndarray, side: int) -> Image.Image:
 
 
 def _write(
-    draw: ImageDraw.ImageDraw, at: tuple[int, int], lines: Sequence[str], font: Font, anchor: str
+    draw: ImageDraw.ImageDraw,
+    at: tuple[int, int],
+    lines: Sequence[str],
+    pitch: int,
+    font: Font,
+    anchor: str,
 ) -> None:
-    """Write lines below each other, around the height of `at`."""
-    pitch = round(_SPACING * font.size)
+    """Write lines, `pitch` pixels below each other, around the height of `at`."""
     for index, line in enumerate(lines):
         y = at[1] + (index - (len(lines) - 1) / 2) * pitch
         draw.text((at[0], y), line, _INK, font=font, anchor=anchor)

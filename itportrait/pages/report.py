@@ -115,14 +115,14 @@ def _costs(run: Mapping[str, Any]) -> str:
     heads = ("stage", "seconds", *_COST_NAMES)
     # Where no task had a GPU, two columns of zeros would say nothing.
     kept = [n for n, head in enumerate(heads) if "GPU" not in head or any(row[n] for row in rows)]
-    heads, rows = [heads[n] for n in kept], [[row[n] for n in kept] for row in rows]
     note = (
         "Seconds of the tasks that computed the shards, those of earlier runs included, without "
         "the loading of models; CPU and GPU seconds: times the share that a task takes of the "
         "cluster. Per 1,000 inputs of the stage (of deliverables: portraits), in the last line of "
         "the run. The adaptation of domains is not part of it."
     )
-    return f'{table(heads, rows)}<p class="note">{note}</p>'
+    shown = table([heads[n] for n in kept], [[row[n] for n in kept] for row in rows])
+    return f'{shown}<p class="note">{note}</p>'
 
 
 def _domains(run: Mapping[str, Any]) -> str:

@@ -58,7 +58,7 @@ def make_films(recipes: Sequence[Recipe], portraits: Sequence[GalleryPortrait]) 
                 record_id=portrait.aligned.record_id,
                 domain=recipe.domain,
                 data=encode_mp4(shown, fps=fps),
-                turn=reel_views(half_turn(frames)),
+                turn=reel_views([*half_turn(frames)]),
                 way=_way(stylizer, portrait, styled),
             )
 
@@ -79,7 +79,7 @@ def half_turn(frames: np.ndarray) -> np.ndarray:
 
     The loop begins in front, and its yaw is a sine.
     """
-    quarter = len(frames) // 4
+    quarter = max(len(frames) // 4, 1)
     return frames[np.arange(-quarter, quarter + 1) % len(frames)]
 
 
