@@ -1,7 +1,6 @@
 """Commands that look at a style bank and choose its champions: `itportrait bank …`."""
 
 import json
-import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,7 +8,7 @@ import typer
 from itportrait.cli import complete
 from itportrait.cli.options import Json, Mlflow
 from itportrait.errors import InvalidArgumentError, UnknownNameError
-from itportrait.terminal import make_console, make_table
+from itportrait.terminal import Working, make_console, make_table
 
 if TYPE_CHECKING:
     from itportrait.bank.store import Bank
@@ -28,9 +27,10 @@ Version = Annotated[
 
 def list_domains(bank: BankPlace, json_: Json = False) -> None:
     """List the domains with their champions and scores."""
-    from itportrait.bank.store import Bank
+    with Working("bank list"):
+        from itportrait.bank.store import Bank
 
-    index = Bank(bank).existing().index()["domains"]
+        index = Bank(bank).existing().index()["domains"]
     if json_:
         print(json.dumps(index, indent=1, sort_keys=True))
         return
@@ -58,46 +58,52 @@ def show(
     """Print the card of a version as JSON."""
     from dataclasses import asdict
 
-    from itportrait.bank.store import Bank
+    with Working("bank show"):
+        from itportrait.bank.store import Bank
 
-    styles = Bank(bank).existing()
-    version = whole_version(styles, domain, version) if version else ""
-    card = styles.read(domain, version) if version else styles.champion(domain)
-    print(json.dumps({**asdict(card), "versions": styles.versions(domain)}, indent=1))
+        styles = Bank(bank).existing()
+        version = whole_version(styles, domain, version) if version else ""
+        card = styles.read(domain, version) if version else styles.champion(domain)
+        versions = styles.versions(domain)
+    print(json.dumps({**asdict(card), "versions": versions}, indent=1))
 
 
 def promote(bank: BankPlace, domain: Domain, version: Version, mlflow: Mlflow = "none") -> None:
     """Make a version champion."""
-    from itportrait.bank.store import Bank
+    with Working("bank promote") as working:
+        from itportrait.bank.store import Bank
 
-    styles = Bank(bank).existing()
-    version = whole_version(styles, domain, version)
-    styles.promote(domain, version)
-    print(f"{domain}: champion is {version}")
-    _register_models(bank, mlflow, [domain])
+        styles = Bank(bank).existing()
+        version = whole_version(styles, domain, version)
+        styles.promote(domain, version)
+        print(f"{domain}: champion is {version}")
+        _register_models(bank, mlflow, [domain], working)
 
 
 def rollback(bank: BankPlace, domain: Domain, mlflow: Mlflow = "none") -> None:
     """Make the former champion champion again."""
-    from itportrait.bank.store import Bank
+    with Working("bank rollback") as working:
+        from itportrait.bank.store import Bank
 
-    print(f"{domain}: champion is {Bank(bank).existing().rollback(domain)}")
-    _register_models(bank, mlflow, [domain])
+        print(f"{domain}: champion is {Bank(bank).existing().rollback(domain)}")
+        _register_models(bank, mlflow, [domain], working)
 
 
 def register(bank: BankPlace, mlflow: Mlflow = "none") -> None:
     """Send MLflow what it missed while it was down: points that wait, versions, champions."""
-    from itportrait.bank.store import Bank
-    from itportrait.tracking import replay_spool
-
     if mlflow in ("", "none"):
         raise InvalidArgumentError("--mlflow", expected="a tracking URI", actual=repr(mlflow))
-    domains = list(Bank(bank).existing().index()["domains"])
-    backlog = replay_spool(mlflow, patience_s=3600.0)
-    if backlog:
-        print(backlog)
-    if backlog or not _register_models(bank, mlflow, domains):
-        raise typer.Exit(1)
+    with Working("bank register") as working:
+        from itportrait.bank.store import Bank
+        from itportrait.tracking import replay_spool
+
+        domains = list(Bank(bank).existing().index()["domains"])
+        working.now("bank register: sending what waits")
+        backlog = replay_spool(mlflow, patience_s=3600.0)
+        if backlog:
+            print(backlog)
+        if backlog or not _register_models(bank, mlflow, domains, working):
+            raise typer.Exit(1)
     print(f"{len(domains)} registered models are in step with {bank}")
 
 
@@ -107,9 +113,10 @@ def prune(
     keep: Annotated[int, typer.Option(help="Newest versions that stay.")] = 3,
 ) -> None:
     """Remove old versions, but for the champion, its predecessor and the KEEP newest."""
-    from itportrait.bank.store import Bank
+    with Working("bank prune"):
+        from itportrait.bank.store import Bank
 
-    removed = Bank(bank).existing().prune(domain, keep=keep)
+        removed = Bank(bank).existing().prune(domain, keep=keep)
     print(f"{domain}: {len(removed)} versions removed {' '.join(removed)}".rstrip())
 
 
@@ -137,12 +144,13 @@ def whole_version(bank: "Bank", domain: str, text: str) -> str:
     return found[0]
 
 
-def _register_models(bank: str, mlflow: str, domains: list[str]) -> bool:
+def _register_models(bank: str, mlflow: str, domains: list[str], working: Working) -> bool:
     """Let registered models follow the bank; say what they could not, and whether all is done."""
     from itportrait.bank.store import Bank
     from itportrait.jobs.bank.models import BankModels
 
+    working.now("bringing registered models in step with the bank")
     problems = BankModels(Bank(bank), mlflow).sync(domains)
     for problem in problems:
-        print(f"warning: {problem}", file=sys.stderr)
+        working.line(f"warning: {problem}")
     return not problems

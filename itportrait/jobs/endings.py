@@ -44,7 +44,8 @@ def run_job(job: Callable[[], int]) -> int:
 def say_stopped() -> None:
     """Say that Ctrl-C has stopped the program, in the only line that is left on the terminal."""
     take_all_away()
-    print(STOPPED, file=sys.stderr, flush=True)
+    start = "\r\x1b[K" if sys.stderr.isatty() else ""  # in place of the ^C that the keys have left
+    print(f"{start}{STOPPED}", file=sys.stderr, flush=True)
 
 
 def sentence(error: Exception) -> str | None:

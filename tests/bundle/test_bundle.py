@@ -17,7 +17,7 @@ from itportrait.errors import (
     MissingModelError,
     UnsafeCheckpointError,
 )
-from itportrait.generator import GeneratorConfig, TriPlaneGenerator, save_generator
+from itportrait.generator import TriPlaneGenerator, save_generator
 from itportrait.generator.io import MODEL_FILE
 from itportrait.geometry.camera import camera_angles, frontal_camera
 from itportrait.perception.hyper import HyperNetwork
@@ -26,7 +26,7 @@ from itportrait.perception.perceptual import PerceptualModel
 from itportrait.perception.trunk import ConvTrunk
 from tests.helpers.onnx_files import face_network
 from tests.helpers.onnx_files import write as write_onnx
-from tests.helpers.published import published_pickle
+from tests.helpers.published import RENDERING, published_generator, published_pickle
 from tests.helpers.tiny_family import WIDTHS, tiny_generator
 
 PERCEPTION = PerceptionSpec(
@@ -214,43 +214,10 @@ def test_camera_prior():
 
 # --- import of published checkpoints
 
-RENDERING = {
-    "superresolution_module": "training.superresolution.SuperresolutionHybrid2X",
-    "depth_resolution": 4,
-    "depth_resolution_importance": 4,
-    "ray_start": 2.25,
-    "ray_end": 3.3,
-    "box_warp": 1,
-    "c_scale": 1.0,
-}
-INIT = {
-    "z_dim": 8,
-    "c_dim": 25,
-    "w_dim": 8,
-    "img_resolution": 128,
-    "img_channels": 3,
-    "channel_base": 512,
-    "channel_max": 4,
-    "sr_num_fp16_res": 4,
-    "mapping_kwargs": {"num_layers": 2},
-    "rendering_kwargs": RENDERING,
-}
-
 
 @pytest.fixture(scope="module")
 def published():
-    """A generator as the published program would hold it, renderer's planes included."""
-    torch.manual_seed(5)
-    config = GeneratorConfig.from_eg3d(INIT, neural_rendering_resolution=16)
-    model = TriPlaneGenerator(config).eval()
-    del model.config
-    model._init_kwargs, model.rendering_kwargs = INIT, RENDERING
-    model.neural_rendering_resolution = 16
-    model.add_module("renderer", torch.nn.Module())
-    x, y, z = torch.eye(3)
-    planes = [torch.stack(rows) for rows in ((x, y, z), (x, z, y), (z, x, y))]
-    model.renderer.plane_axes = torch.stack(planes)
-    return config, model
+    return published_generator()
 
 
 def write(path, model, **options):

@@ -7,8 +7,32 @@ import sys
 import types
 from unittest import mock
 
+import torch
 from torch import nn
 
+from itportrait.generator import GeneratorConfig, TriPlaneGenerator
+
+RENDERING = {
+    "superresolution_module": "training.superresolution.SuperresolutionHybrid2X",
+    "depth_resolution": 4,
+    "depth_resolution_importance": 4,
+    "ray_start": 2.25,
+    "ray_end": 3.3,
+    "box_warp": 1,
+    "c_scale": 1.0,
+}
+INIT = {
+    "z_dim": 8,
+    "c_dim": 25,
+    "w_dim": 8,
+    "img_resolution": 128,
+    "img_channels": 3,
+    "channel_base": 512,
+    "channel_max": 4,
+    "sr_num_fp16_res": 4,
+    "mapping_kwargs": {"num_layers": 2},
+    "rendering_kwargs": RENDERING,
+}
 SOURCE = "raise RuntimeError('the source of a checkpoint was run')"
 
 
@@ -66,3 +90,19 @@ def published_pickle(content, *, source=SOURCE, protocol=4):
             for key, value in content.items()
         }
         return pickle.dumps(converted, protocol=protocol)
+
+
+def published_generator():
+    """Return the configuration of a generator, and the generator as the published program would
+    hold it, its renderer's planes included."""
+    torch.manual_seed(5)
+    config = GeneratorConfig.from_eg3d(INIT, neural_rendering_resolution=16)
+    model = TriPlaneGenerator(config).eval()
+    del model.config
+    model._init_kwargs, model.rendering_kwargs = INIT, RENDERING
+    model.neural_rendering_resolution = 16
+    model.add_module("renderer", torch.nn.Module())
+    x, y, z = torch.eye(3)
+    planes = [torch.stack(rows) for rows in ((x, y, z), (x, z, y), (z, x, y))]
+    model.renderer.plane_axes = torch.stack(planes)
+    return config, model

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from itportrait.bank.store import Bank
 from itportrait.io.lease import Lease
 from tests.helpers.build_job import ROOT, BuildJob
+from tests.helpers.terminals import run_watched
 from tests.helpers.tiny_folder import write_tiny_bundle
 
 SPEC = """\
@@ -39,7 +41,10 @@ def place(tmp_path):
 
 
 def run(place: Path, *options: str) -> subprocess.CompletedProcess:
-    return BuildJob(place, *options).finish()
+    given = ("--config", str(place / "bank.yaml"), "--bank", str(place / "bank"))
+    command = [sys.executable, str(ROOT / "workflows" / "build_style_bank.py"), *given, *options]
+    env = {"ITPORTRAIT_RUNS": str(place / "runs"), "PYTHONPATH": str(ROOT)}
+    return run_watched(command, env=env, cwd=place)
 
 
 @pytest.mark.slow

@@ -20,6 +20,7 @@ from itportrait.records import AlignedRecord, InvertedRecord, Status, StylizedRe
 from tests.conftest import REPOSITORY
 from tests.helpers.readers import check_readers
 from tests.helpers.tables import read_styled
+from tests.helpers.terminals import run_watched
 
 CONFIG = """
 bundle: mini
@@ -61,10 +62,8 @@ def run(place, *arguments: str) -> subprocess.CompletedProcess:
     command += ["--input", f"{place}/photos", "--output", f"{place}/out", "--bank", f"{place}/bank"]
     address = os.environ.get("ITPORTRAIT_TEST_RAY")
     command += ["--address", address] if address else []
-    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
-    return subprocess.run(
-        [*command, *arguments], cwd=REPOSITORY, env=environment, capture_output=True, text=True
-    )
+    environment = {"PYTHONPATH": str(REPOSITORY)}
+    return run_watched([*command, *arguments], cwd=REPOSITORY, env=environment)
 
 
 def statuses(root, record_type) -> list[str]:
