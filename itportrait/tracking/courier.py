@@ -6,6 +6,7 @@ silent, slow or away costs each process a few seconds in all, whatever it hangs 
 """
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Iterable
@@ -70,8 +71,12 @@ class Courier:
                 self._thread.start()
             self._changed.notify_all()
 
-    def settle(self, spools: Iterable[Spool]) -> bool:
+    def settle(self, spools: Iterable[Spool], *, most_s: float = math.inf) -> bool:
         """Wait until the service has all that waits in `spools`, for as long as events arrive.
+
+        Args:
+            spools: of the runs that are waited for.
+            most_s: seconds after which it is not waited any longer, whatever the service does.
 
         Returns:
             Whether it has.
@@ -85,9 +90,9 @@ class Courier:
             self._retry_at, self.problem = 0.0, ""  # one last attempt, at any time
         for spool in spools:
             self.notify(spool)
-        waited = 0.0
+        waited, end = 0.0, time.monotonic() + most_s
         with self._changed:
-            while not all(spool.empty for spool in spools):
+            while time.monotonic() < end and not all(spool.empty for spool in spools):
                 self.problem = self.problem or self._silence()
                 if self.problem or self._closed or waited > self._patience_s:
                     break

@@ -26,6 +26,8 @@ from itportrait.tracking.spool import Event, Spool, pack_bytes
 logger = logging.getLogger(__name__)
 
 DEFAULT_URI = "sqlite:///runs/mlflow.db"
+_STOPPED_S = 2.0
+"""Seconds that a run waits for its service when its process was told to stop."""
 
 
 class MlflowTracker(Tracker):
@@ -140,7 +142,10 @@ class MlflowTracker(Tracker):
             return
         self._finished = True
         self._record("finish", status=RunStatus(status).value)
-        self.flush()
+        if status == RunStatus.KILLED:  # people wait for the end; what is left, the rerun sends
+            self._courier.settle([self._spool], most_s=_STOPPED_S)
+        else:
+            self.flush()
         if not self._is_child:
             self._courier.close()
 

@@ -89,6 +89,15 @@ def test_a_silent_server_costs_a_process_its_patience_once(tmp_path):
     assert "events wait in" in str(backlog)
 
 
+def test_who_is_told_to_stop_waits_for_no_service_and_loses_no_event(tmp_path):
+    with answering(silent) as uri:
+        run = MlflowTracker("run", experiment="bank", uri=uri, spool=tmp_path)
+        run.log_metrics({"identity": 1.0}, step=1)
+        with at_most(4.0):
+            run.__exit__(KeyboardInterrupt, KeyboardInterrupt(), None)
+    assert run.flush().waiting == 3
+
+
 def test_an_address_that_nobody_knows_costs_seconds(tmp_path):
     uri = "http://no-such-host.invalid:5000"
     run = MlflowTracker("run", experiment="bank", uri=uri, spool=tmp_path)
