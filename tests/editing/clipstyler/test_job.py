@@ -93,6 +93,6 @@ def test_every_portrait_is_fitted_once(method, tmp_path, fits):
     shown = GalleryJob(
         output=output, chain=tuple(chain.values()), stylize=(recipe,), portraits=2, turntables=2
     )
-    assert "turntable_red_1.mp4" in make_gallery(shown)
+    assert "turntable_red+1.mp4" in make_gallery(shown)
     command_line(*stylize, *settings)  # a second run keeps everything
     assert fits == [2]
