@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
-from itportrait.errors import InvalidArgumentError, NoInputError
+from itportrait.errors import DecodeError, InvalidArgumentError, NoInputError
 from itportrait.image import encode
 from itportrait.ingest import in_eg3d_convention, list_sources
 from itportrait.ingest.config import IngestConfig
-from itportrait.ingest.faults import unlisted
+from itportrait.ingest.faults import DECODE, faulty, reason_of, unlisted
+from itportrait.io.decoding import upright
 from itportrait.records import Source
 
 Picture: TypeAlias = str | os.PathLike[str] | bytes | Image.Image | np.ndarray
@@ -24,6 +25,10 @@ Picture: TypeAlias = str | os.PathLike[str] | bytes | Image.Image | np.ndarray
 _EXPECTED = "a path, a URI, bytes, an image of PIL, or a uint8 array [H, W, 3]"
 _AS_PNG = ("1", "L", "LA", "P", "RGB", "RGBA", "I;16")
 """Modes of PIL that a PNG holds as they are."""
+_AS_TIFF = ("CMYK", "LAB", "I", "F", "I;16L", "I;16B")
+"""Modes that a TIFF alone holds as they are: what reads the file then applies its own rules."""
+_NEAREST = {"RGBa": "RGBA", "La": "LA", "PA": "RGBA"}
+"""Modes that become others before they are written; the rest becomes RGB."""
 
 
 def as_list(pictures: Picture | Sequence[Picture], argument: str = "pictures") -> list[Picture]:
@@ -54,7 +59,8 @@ def list_pictures(pictures: Sequence[Picture], ingest: IngestConfig) -> Iterator
 
     Paths and URIs are listed as `--input` of a job is: a folder, glob, list, table or archive gives
     all that it holds. Where nothing of some of them can be listed, and there are other pictures,
-    each is an input with a fault, which becomes a failed row.
+    each is an input with a fault, which becomes a failed row; so is an image of PIL that is closed
+    or whose file is damaged.
 
     Raises:
         NoInputError: there are paths and URIs alone, and none of them can be listed.
@@ -68,8 +74,15 @@ def list_pictures(pictures: Sequence[Picture], ingest: IngestConfig) -> Iterator
             yield from _listed(uris, ingest, alone=all(named))
         else:
             for offset, item in enumerate(items):
-                yield Source(uri=name_of(item, index + offset), data=content_of(item))
+                yield _held(item, name_of(item, index + offset))
         index += len(items)
+
+
+def _held(picture: Picture, name: str) -> Source:
+    try:
+        return Source(uri=name, data=content_of(picture))
+    except DecodeError as error:
+        return faulty(name, DECODE, str(error))
 
 
 def _listed(uris: list[str], ingest: IngestConfig, *, alone: bool) -> Iterator[Source]:
@@ -94,19 +107,35 @@ def content_of(picture: Picture) -> bytes:
     """Return a picture that is in memory as an encoded file, without loss.
 
     An image of PIL keeps its color profile, and is turned upright as its Exif orientation says.
+
+    Raises:
+        DecodeError: an image of PIL is closed, or the rest of its file cannot be read.
     """
     if isinstance(picture, bytes | bytearray):
         return bytes(picture)
     if isinstance(picture, np.ndarray):
         return encode(picture)
     assert isinstance(picture, Image.Image)  # names are read elsewhere
-    upright = ImageOps.exif_transpose(picture)
-    kind = "TIFF" if upright.mode == "CMYK" else "PNG"
-    if kind == "PNG" and upright.mode not in _AS_PNG:
-        upright = upright.convert("RGB")
+    try:
+        return _encoded(picture)
+    except MemoryError:
+        raise
+    # PIL reads a file when its pixels are wanted, and raises nearly anything for damaged or closed
+    # ones (OSError, ValueError, AttributeError, ...): each of them means the same here.
+    except Exception as error:
+        said = f"{type(error).__name__}: {reason_of(error)}"
+        raise DecodeError(f"an image of PIL that cannot be read: {said}") from error
+
+
+def _encoded(picture: Image.Image) -> bytes:
+    picture.load()
+    turned = upright(picture)
+    kind = "TIFF" if turned.mode in _AS_TIFF else "PNG"
+    if kind == "PNG" and turned.mode not in _AS_PNG:
+        turned = turned.convert(_NEAREST.get(turned.mode, "RGB"))
     buffer = io.BytesIO()
     profile = picture.info.get("icc_profile")
-    upright.save(buffer, format=kind, **({"icc_profile": profile} if profile else {}))
+    turned.save(buffer, format=kind, **({"icc_profile": profile} if profile else {}))
     return buffer.getvalue()
 
 
@@ -115,6 +144,7 @@ def read_picture(picture: Picture) -> bytes:
 
     Raises:
         OSError: a file cannot be read.
+        DecodeError: an image of PIL cannot be read.
     """
     from itportrait.io import uris
 

@@ -109,7 +109,7 @@ def _decode(data: bytes, max_pixels: int, convert_colors: bool, behind: str) -> 
     if _is_preview(image, data):
         raise DecodeError(f"not a picture: {_advice(RAW)}")
     image.load()
-    return _to_rgb(_upright(image), profile_of(image) if convert_colors else b"", behind)
+    return _to_rgb(upright(image), profile_of(image) if convert_colors else b"", behind)
 
 
 def _check_size(size: tuple[int, int], max_pixels: int) -> None:
@@ -165,7 +165,7 @@ def _is_preview(image: Image.Image, data: bytes) -> bool:
     return reduced or _DNG_VERSION in image.tag_v2 or RAW.matches(data)
 
 
-def _upright(image: Image.Image) -> Image.Image:
+def upright(image: Image.Image) -> Image.Image:
     """Apply the EXIF orientation; damaged EXIF counts as none, since the pixels are whole."""
     try:
         return ImageOps.exif_transpose(image)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from itportrait.errors import InvalidArgumentError, NoInputError
+from itportrait.errors import DecodeError, InvalidArgumentError, NoInputError
 from itportrait.image import encode
 from itportrait.ingest.config import IngestConfig
 from itportrait.interactive.pictures import as_list, content_of, list_pictures
@@ -66,10 +66,14 @@ def test_a_path_to_nothing_is_a_faulty_input_beside_others_and_refused_alone(tmp
         listed(gone)
 
 
-@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "HSV", "YCbCr"])
+@pytest.mark.parametrize(
+    "mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "HSV", "YCbCr", "La", "RGBa"]
+)
 def test_an_image_of_pil_in_any_mode_is_decoded_again(mode):
-    image = Image.fromarray(PIXELS).convert(mode)
-    shown = image.convert("RGB") if mode != "LA" else image.convert("L").convert("RGB")
+    whole = {"La": "LA", "RGBa": "RGBA"}.get(mode, mode)
+    plain = Image.fromarray(PIXELS).convert(whole)
+    image = plain.convert(mode)
+    shown = plain.convert("RGB") if whole != "LA" else plain.convert("L").convert("RGB")
     close = decode_photo(content_of(image)).astype(int) - np.asarray(shown, int)
     assert np.abs(close).max() <= 1
 
@@ -86,3 +90,44 @@ def test_an_image_of_pil_keeps_its_profile_and_is_turned_upright():
     assert made.size == (4, 6)
     assert made.info["icc_profile"] == profile
     assert decode_photo(content_of(made)).shape == (6, 4, 3)
+
+
+def test_a_picture_in_memory_that_cannot_be_read_is_a_faulty_input_beside_the_others():
+    data = encode(np.arange(30000, dtype=np.uint8).reshape(100, 100, 3))
+    truncated, closed = (Image.open(io.BytesIO(part)) for part in (data[: len(data) // 2], data))
+    closed.close()
+    sources = listed(PIXELS, truncated, closed, b"no picture", PIXELS)
+    assert [source.uri for source in sources] == [f"pictures[{at}]" for at in range(5)]
+    faults = [source.fault for source in sources]
+    assert [fault.type if fault else None for fault in faults] == [None, "decode", "decode"] + [
+        None
+    ] * 2
+    assert "OSError" in faults[1].message
+    assert "an image of PIL that cannot be read" in faults[2].message
+
+
+@pytest.mark.parametrize("mode", ["I;16", "I;16B", "I"])
+def test_deep_pictures_of_pil_keep_their_range(mode):
+    deep = np.array([[0, 257, 514], [25700, 51400, 65535]])
+    kinds = {"I;16": "<u2", "I;16B": ">u2", "I": "<i4"}
+    image = Image.frombytes(mode, (3, 2), deep.astype(kinds[mode]).tobytes())
+    shown = decode_photo(content_of(image))
+    assert shown[..., 0].tolist() == [[0, 1, 2], [100, 200, 255]]
+    assert (shown == shown[..., :1]).all()
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [(np.full((2, 2), 0.5, np.float32), "floating-point"), (np.full((2, 2), 70000), "32-bit")],
+)
+def test_pictures_of_pil_without_an_agreed_range_are_refused_as_files_are(values, said):
+    image = Image.fromarray(values if values.dtype == np.float32 else values.astype(np.int32))
+    with pytest.raises(DecodeError, match=said):
+        decode_photo(content_of(image))
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF")
+def test_damaged_exif_of_an_image_of_pil_counts_as_none():
+    buffer = io.BytesIO()
+    Image.new("RGB", (6, 4)).save(buffer, "JPEG", exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
+    assert decode_photo(content_of(Image.open(buffer))).shape == (4, 6, 3)
