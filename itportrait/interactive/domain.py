@@ -1,12 +1,12 @@
 """Style domains as people write them in one line of Python."""
 
-import os
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import count
 from typing import Any
 
 from itportrait.adapt.domain import DomainSpec, mode_of
-from itportrait.errors import InvalidArgumentError, NoInputError
+from itportrait.errors import DecodeError, InvalidArgumentError, NoInputError
 from itportrait.interactive.pictures import Picture, as_list, name_of, read_picture
 from itportrait.io import uris
 from itportrait.io.names import check_domain
@@ -27,7 +27,8 @@ class Domain:
             `pictures="OUT/aligned"`; those of `itportrait.adapt.DomainSpec`.
 
     Raises:
-        InvalidArgumentError: the name is none, or nothing guides the domain.
+        InvalidArgumentError: the name is none, nothing guides the domain, or `references` is given
+            (the list of URIs of a configuration), which is `reference` here.
     """
 
     def __init__(
@@ -38,6 +39,13 @@ class Domain:
         **settings: Any,
     ) -> None:
         self.name = check_domain(name)
+        if "references" in settings:
+            raise InvalidArgumentError(
+                f"domain {name!r}",
+                expected="its pictures as `reference`, one or a list",
+                actual="`references`",
+                remedy="write reference=...",
+            )
         self.prompt = prompt
         self.references = [] if reference is None else as_list(reference, "reference")
         self.settings = settings
@@ -98,17 +106,17 @@ class Domain:
             adapt=job.adapt,
             align=job.align,
             model_id=model_id,
-            guides=replace(guides, pictures=tuple(map(self._read, self.references))),
+            guides=replace(guides, pictures=tuple(map(self._read, self.references, count()))),
         )
 
     def _names(self) -> list[str]:
         return [name_of(item, at, "reference") for at, item in enumerate(self.references)]
 
-    def _read(self, picture: Picture) -> bytes:
+    def _read(self, picture: Picture, index: int) -> bytes:
         try:
             return read_picture(picture)
-        except OSError as error:
-            name = uris.redact(os.fspath(picture))  # type: ignore[arg-type]  # memory never fails
+        except (OSError, DecodeError) as error:
+            name = uris.redact(name_of(picture, index, "reference"))
             raise NoInputError(
                 f"reference {name} of domain {self.name!r} cannot be read: "
                 f"{uris.redact(str(error))}"

@@ -186,6 +186,9 @@ def test_a_reference_may_be_in_memory_and_says_what_cannot_be_read(people, photo
     assert Domain("both", "a zombie", picture).spec(work.job).mode == "image_text"
     with pytest.raises(NoInputError, match=r"reference gone.png of domain 'x' cannot be read"):
         people.stylize(Domain("x", reference="gone.png"))
+    picture.close()
+    with pytest.raises(NoInputError, match=r"of domain 'person' cannot be read: an image of PIL"):
+        Domain("person", reference=picture).job(work.job, work.bundle.model_id)
 
 
 @pytest.mark.parametrize(
@@ -194,6 +197,10 @@ def test_a_reference_may_be_in_memory_and_says_what_cannot_be_read(people, photo
         (lambda: Domain("x"), "a prompt, a reference picture, or both, got neither"),
         (lambda: Domain("a/b", prompt="a zombie"), "domain must be"),
         (lambda: Domain("x", reference=[3]), r"reference\[0\] must be a path"),
+        (
+            lambda: Domain("x", "a zombie", references=["a.png"]),
+            "got `references`; write reference",
+        ),
     ],
 )
 def test_a_domain_that_is_none_is_refused(make, said):
