@@ -15,7 +15,7 @@ from itportrait.errors import NoInputError
 from itportrait.jobs.bank.plan import Outcome, plan_build
 from itportrait.jobs.bank.spec import load_bank_spec, parse_bank_spec
 from itportrait.jobs.ready_made import ready_made_bank
-from itportrait.training.domain_job import DomainJob
+from itportrait.training.domain_job import DomainJob, domain_note
 from itportrait.training.interrupted import STATE, reason_to_start_anew
 from itportrait.training.trained_domain import RESULT
 
@@ -111,6 +111,12 @@ def test_a_change_of_alignment_makes_domains_with_references_again(tmp_path, mon
 def test_a_reference_that_cannot_be_read_is_named():
     with pytest.raises(NoInputError, match=r"/absent\.png of domain 'bronze'"):
         job({"name": "bronze", "mode": "image", "references": ["/absent.png"]})
+
+
+def test_the_note_of_a_run_shows_no_credentials_of_references():
+    uri = "https://user:secret@host/faces/mask%20a.jpg?X-Amz-Signature=abc/def&X-Amz-Date=1"
+    note = domain_note({"name": "bronze", "references": [uri, "s3://bucket/b?.png", "/c/d.png"]})
+    assert "by the pictures mask%20a.jpg, b?.png, d.png, adapted" in note
 
 
 def checkpoint(storage: Path, run: str, *files: str) -> None:
