@@ -18,11 +18,17 @@ from typing import Any, NoReturn
 
 EXIT_STOPPED = 130
 """Exit code of a program that was stopped by Ctrl-C."""
+EXIT_LOST = 74
+"""Exit code of a program whose output could not be written at its end (EX_IOERR)."""
 _STARTING = "stopped; nothing was begun, and the same command starts again\n"
 _ENDING = "stopped while it ended; what is committed stays\n"
 _IMPATIENT = "stopped at once; what is committed stays, and the same command goes on\n"
+_MADE_WITHIN_S = 10.0
+"""Seconds after Ctrl-C in which an error may be made of it."""
 _PATIENCE_S = 2.0
 """Seconds after the first Ctrl-C in which further ones are the same one."""
+_COMPLETE = "_ITPORTRAIT_COMPLETE"
+"""Set where a shell asks for completions (by typer)."""
 _CLEAR, _SHOW_CURSOR = b"\r\x1b[K", b"\x1b[?25h"
 _FIRST_S, _EVERY_S = 0.3, 0.5
 
@@ -93,8 +99,11 @@ class Interrupts:
 
     @property
     def pressed(self) -> bool:
-        """Tell whether Ctrl-C was pressed: an error that follows may be made of it by others."""
-        return self.first is not None
+        """Tell whether Ctrl-C was pressed just now: others may have made an error of it.
+
+        An error that comes long after it, because the program went on, is one of its own.
+        """
+        return self.first is not None and time.monotonic() - self.first < _MADE_WITHIN_S
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         now = time.monotonic()
@@ -137,12 +146,13 @@ def end_quietly(line: str = _STARTING, *, shown: str = "") -> None:
 
     Args:
         line: what is said then.
-        shown: what the terminal shows until `starting_ends` is called; "" for nothing.
+        shown: what the terminal shows until `starting_ends` is called; "" for nothing. A shell
+            that asks for completions has the line on which people type there, and shows nothing.
     """
     global _line
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGINT, _Ending(line))
-    if shown:
+    if shown and _COMPLETE not in os.environ:
         _line = StartingLine(shown)
 
 
@@ -157,6 +167,7 @@ def run_program(main: Callable[[], int | None]) -> NoReturn:
 
     What is registered for the end is done. That the interpreter takes all modules apart is left
     out: with torch it takes a second or two in which nothing is said, and no Ctrl-C answered.
+    Output that cannot be written any more is a sentence and code 74, unless its reader has gone.
     """
     code: Any = None
     try:
@@ -167,10 +178,24 @@ def run_program(main: Callable[[], int | None]) -> NoReturn:
         sys.exit(code)
     threading._shutdown()  # pyright: ignore[reportAttributeAccessIssue]  (waits for its threads)
     atexit._run_exitfuncs()
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(OSError, ValueError):
+    lost = _flush()
+    os._exit(code or lost)
+
+
+def _flush() -> int:
+    """Write what is still to be written; return 0, or `EXIT_LOST` if it cannot be, and say so."""
+    code = 0
+    for stream, name in ((sys.stdout, "output"), (sys.stderr, "error")):
+        try:
             stream.flush()
-    os._exit(code or 0)
+        except (BrokenPipeError, ValueError, AttributeError):
+            continue  # nobody reads it any more, or it was closed, or there was never one
+        except OSError as error:
+            code = EXIT_LOST
+            line = f"error: standard {name} cannot be written: {error.strerror}\n"
+            with contextlib.suppress(OSError):
+                os.write(2, line.encode())
+    return code
 
 
 @contextlib.contextmanager

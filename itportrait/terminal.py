@@ -285,10 +285,11 @@ class _Displays:
                     self._stack[-1].begin()
 
     def clear(self) -> None:
-        """Take all displays away."""
+        """Take all displays away, also one that cannot be paused: Ctrl-C has left it half made."""
         with self._lock:
-            for display in self._stack:
-                display.pause()
+            for display in reversed(self._stack):
+                with contextlib.suppress(Exception):
+                    display.pause()
             self._stack.clear()
 
 

@@ -1,13 +1,21 @@
 """Ctrl-C while a program starts, works and ends: one line, and what is true in it."""
 
+import contextlib
+import os
 import signal
 import subprocess
 import sys
+import time
 
 import pytest
 
-from itportrait.interrupts import EXIT_STOPPED, raised_interrupts
+from itportrait.errors import NoInputError
+from itportrait.interrupts import EXIT_LOST, EXIT_STOPPED, raised_interrupts
+from itportrait.jobs.endings import EXIT_USAGE, run_job
 from tests.helpers.terminals import OnTerminal, lines_of, on_a_terminal
+
+BUFFERED = {**os.environ, "PYTHONUNBUFFERED": ""}
+"""Environment in which output is written at the end."""
 
 
 @pytest.mark.parametrize("raised", [False, True])
@@ -183,3 +191,57 @@ raise SystemExit(run_job(job))
     assert done.stderr.splitlines() == [
         "stopped; what is committed stays, and the same command goes on"
     ]
+
+
+def test_an_error_long_after_ctrl_c_is_shown_and_one_of_ours_always(monkeypatch, capsys):
+    def job(error: Exception, later_s: float) -> int:
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        now = time.monotonic() + later_s
+        monkeypatch.setattr(time, "monotonic", lambda: now)
+        raise error
+
+    assert run_job(lambda: job(NoInputError("no photos"), 1.0)) == EXIT_STOPPED
+    ours, stopped = capsys.readouterr().err.splitlines()
+    assert (ours, stopped[:8]) == ("error: no photos", "stopped;")
+    monkeypatch.undo()
+    assert run_job(lambda: job(NoInputError("no photos"), 60.0)) == EXIT_USAGE
+    assert capsys.readouterr().err == "error: no photos\n"
+    monkeypatch.undo()
+    with pytest.raises(ZeroDivisionError):
+        run_job(lambda: job(ZeroDivisionError(), 60.0))
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="a device of Linux")
+def test_output_that_is_lost_at_the_end_is_told():
+    code = "from itportrait.interrupts import run_program; run_program(lambda: print('a result'))"
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", code], stdout=full, stderr=subprocess.PIPE, env=BUFFERED
+        )
+    assert done.returncode == EXIT_LOST
+    assert done.stderr == b"error: standard output cannot be written: No space left on device\n"
+
+
+def test_output_whose_reader_has_gone_is_no_error():
+    code = "from itportrait.interrupts import run_program; run_program(lambda: print('a result'))"
+    gone, end = os.pipe()
+    os.close(gone)
+    done = subprocess.run(
+        [sys.executable, "-c", code], stdout=end, stderr=subprocess.PIPE, env=BUFFERED
+    )
+    os.close(end)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_nothing_is_shown_on_the_line_that_a_shell_completes():
+    code = """
+import time
+from itportrait.interrupts import end_quietly
+end_quietly(shown="it starts:")
+time.sleep(0.6)
+"""
+    environment = {"_ITPORTRAIT_COMPLETE": "complete_bash"}
+    with OnTerminal([sys.executable, "-S", "-c", code], environment) as program:
+        program.wait(60)
+    assert (program.code, program.shown) == (0, b"")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from itportrait.terminal import Working, make_console, make_table
-from tests.helpers.terminals import OnTerminal, on_a_terminal
+from tests.helpers.terminals import OnTerminal, lines_of, on_a_terminal
 
 PACKAGE = Path(__file__).parents[1] / "itportrait"
 ODD = "pip install 'itportrait[gcs]' [bold] :smile:"
@@ -138,6 +138,27 @@ with Working("adapting") as working:
     lines = [part for part in re.split("[\r\n]", shown.decode()) if "publishing" in part]
     assert lines
     assert all("━" in line for line in lines)
+
+
+def test_a_display_that_ctrl_c_has_left_half_made_hides_neither_the_line_nor_the_cursor():
+    code = """
+from itportrait.terminal import Working, bring_to_front
+from itportrait.jobs.endings import run_job
+class Broken:
+    def begin(self):
+        print("\\x1b[?25l", end="", flush=True)
+        raise KeyboardInterrupt
+    def pause(self):
+        raise IndexError("pop from empty list")
+def job():
+    with Working("outside"):
+        bring_to_front(Broken())
+raise SystemExit(run_job(job))
+"""
+    done, shown = on_a_terminal(code)
+    assert (done, shown.count(b"Traceback")) == (130, 0)
+    assert shown.rindex(b"\x1b[?25h") > shown.rindex(b"\x1b[?25l")
+    assert lines_of(shown.decode())[-1].startswith("stopped; ")
 
 
 def test_windows_is_told_what_to_do():

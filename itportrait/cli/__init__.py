@@ -59,7 +59,7 @@ def plain_errors(command: Callable[..., Any]) -> Callable[..., Any]:
             raise typer.Exit(EXIT_STOPPED) from None
         except Exception as error:
             if interrupts.pressed:  # native modules make an error of their own of it
-                say_stopped()
+                say_stopped(error)
                 raise typer.Exit(EXIT_STOPPED) from None
             if (text := sentence(error)) is None:
                 raise

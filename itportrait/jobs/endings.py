@@ -33,7 +33,7 @@ def run_job(job: Callable[[], int]) -> int:
         return EXIT_STOPPED
     except Exception as error:
         if interrupts.pressed:  # native modules make an error of their own of it
-            say_stopped()
+            say_stopped(error)
             return EXIT_STOPPED
         if (text := sentence(error)) is None:
             raise
@@ -41,10 +41,17 @@ def run_job(job: Callable[[], int]) -> int:
         return EXIT_USAGE
 
 
-def say_stopped() -> None:
-    """Say that Ctrl-C has stopped the program, in the only line that is left on the terminal."""
+def say_stopped(error: Exception | None = None) -> None:
+    """Say that Ctrl-C has stopped the program, in the only line that is left on the terminal.
+
+    Args:
+        error: that came just after it. One of this package is said as well, since it may be true.
+    """
     take_all_away()
-    start = "\r\x1b[K" if sys.stderr.isatty() else ""  # in place of the ^C that the keys have left
+    # In place of the ^C that the keys have left; what moved there may have hidden the cursor.
+    start = "\x1b[?25h\r\x1b[K" if sys.stderr.isatty() else ""
+    if isinstance(error, ItportraitError):
+        print(f"{start}{sentence(error)}", file=sys.stderr)
     print(f"{start}{STOPPED}", file=sys.stderr, flush=True)
 
 
