@@ -62,7 +62,7 @@ def export(
         from itportrait.results.export.run import Export, run_export, to_json
 
         names = Template(template or DEFAULT_TEMPLATE)
-        chosen = [name for name in domains.split(",") if name]
+        chosen = [name.strip() for name in domains.split(",") if name.strip()]
         pictures = StylizedPictures.of(out, chosen, numbers, deliverables=deliverables)
         wanted = Export(
             pictures=pictures,

@@ -62,8 +62,8 @@ class StylizedPictures:
         """Return the pictures of the given domains, or of all that an output has.
 
         Raises:
-            NoInputError: nothing is stylized there, or it has no such view.
-            UnknownNameError: there is no such domain; lists those that are there.
+            NoInputError: nothing is stylized there, or there are no pictures.
+            UnknownNameError: there is no such domain or view; lists those that are there.
         """
         known = stylized_domains(output)
         if not known:
@@ -76,10 +76,23 @@ class StylizedPictures:
                 raise UnknownNameError("domain", name, known)
         chosen = tuple(name for name in known if name in domains or not domains)
         found = cls(output, chosen, tuple(sorted(set(views))), deliverables)
+        found._check_views()
         if next(found.stream(), None) is None:
-            wanted = f" of views {', '.join(map(str, views))}" if views else ""
-            raise NoInputError(f"no pictures{wanted} at {uris.redact(output)}")
+            raise NoInputError(f"no pictures at {uris.redact(output)}")
         return found
+
+    def _check_views(self) -> None:
+        """Refuse views that are nowhere; the tables are read until each of them was seen."""
+        missing, known = set(self.views), set()
+        for table in map(self._table, self.domains) if missing else ():
+            for commit in table.commits():
+                groups = table.count_picture_groups(commit) if "pixels" in commit.files else 0
+                for group in range(groups):
+                    known.update(v for (v,) in table.read_picture_group(commit, group, ("view",)))
+                    if missing <= known:
+                        return
+        for view in sorted(missing - known):
+            raise UnknownNameError("view", str(view), [str(number) for number in sorted(known)])
 
     @property
     def fingerprint(self) -> str:

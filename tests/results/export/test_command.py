@@ -29,7 +29,7 @@ def test_it_says_what_it_has_written_and_what_it_kept(output, tmp_path):
         f"{place}: 24 pictures of bronze\n"
         "2 names were taken and got a number; the index has each of them\n"
     )
-    assert call("--output", output, place, "--domains", "bronze", "--views", "2,0") == (
+    assert call("--output", output, place, "--domains", " bronze ,", "--views", "2, 0") == (
         f"{place}: 24 pictures of bronze\n"
         "nothing to do: all of it was written by an earlier run, and is kept\n"
     )

@@ -229,8 +229,9 @@ def test_what_is_not_there_is_told_before_anything_is_written(output, tmp_path):
         export(tmp_path / "nothing", tmp_path / "x")
     with pytest.raises(UnknownNameError, match=r"unknown domain 'tin'; known: bronze, v1\.2"):
         export(output, tmp_path / "x", domains=["tin"])
-    with pytest.raises(NoInputError, match="no pictures of views 3 at"):
-        export(output, tmp_path / "x", views=[3])
+    for views in ([3], [0, 3], [3, 2]):
+        with pytest.raises(UnknownNameError, match="unknown view '3'; known: 0, 1, 2"):
+            export(output, tmp_path / "x", views=views)
     for values in ({"to": "zip"}, {"format": "gif"}, {"shard_mb": 0}):
         with pytest.raises((UnknownNameError, InvalidArgumentError)):
             export(output, tmp_path / "x", **values)
