@@ -18,12 +18,13 @@ import pyarrow.parquet as pq
 
 from itportrait.io import uris
 from itportrait.results.export.card import dataset_card
-from itportrait.results.export.index_csv import put_index_csv
+from itportrait.results.export.index_csv import INDEX, put_index_csv
 from itportrait.results.export.pictures import Picture
 from itportrait.results.export.row import ExportRow, index_schema
 
 ENDINGS = {"png": "png", "jpeg": "jpg", "webp": "webp"}
 """Encodings, and how files of them end."""
+CARD = "README.md"
 _WRITERS = 8
 _ROWS_PER_GROUP = 100
 """Pictures that a reader of a dataset has in memory at once."""
@@ -44,6 +45,8 @@ class Layout(ABC):
     """Path of the last file of a part, a table of `ExportRow`."""
     most_pictures: ClassVar[int | None] = None
     """Number of pictures at which a part ends, whatever its size."""
+    beside: ClassVar[tuple[str, ...]] = (INDEX,)
+    """Paths of the files that `finish` writes."""
     takes_deliverables: ClassVar[bool] = False
     """Whether it has a place for files that are no pictures."""
 
@@ -62,6 +65,19 @@ class Layout(ABC):
     @abstractmethod
     def write(self, number: int, pictures: Sequence[Picture]) -> None:
         """Write a part; rows of the pictures have their place in `file`."""
+
+    def files(self, number: int) -> list[str]:
+        """Return the paths of the files of a part that is there, but the last one."""
+        return []
+
+    def named(self, number: int) -> list[str]:
+        """Return `ExportRow.file` of the pictures of a part that is there.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        data = uris.read_bytes(uris.join(self.root, self.part.format(number)))
+        return pq.read_table(io.BytesIO(data), columns=["file"])["file"].to_pylist()
 
     def finish(self, parts: int) -> None:
         """Write what stands beside the parts."""
@@ -90,6 +106,10 @@ class Files(Layout):
         """Return the path without the folder that all pictures share."""
         return file.removeprefix("pictures/")
 
+    def files(self, number: int) -> list[str]:
+        """Return the paths of the pictures."""
+        return self.named(number)
+
     def write(self, number: int, pictures: Sequence[Picture]) -> None:
         """Write the pictures, several at once, and then the part of the index."""
         with ThreadPoolExecutor(_WRITERS) as pool:
@@ -101,7 +121,7 @@ class Files(Layout):
 class WebDataset(Layout):
     """`pictures-00000.tar`: `KEY.png` and `KEY.json` a sample, with `index.csv` and `index`."""
 
-    to = "webdataset"
+    to, shard = "webdataset", "pictures-{:05d}.tar"
 
     def key(self, name: str) -> str:
         """Return the name without dots in its last part, which would end the sample's key."""
@@ -112,9 +132,13 @@ class WebDataset(Layout):
         """Return the sample's key."""
         return file.rpartition(".")[0]
 
+    def files(self, number: int) -> list[str]:
+        """Return the path of the tar file."""
+        return [self.shard.format(number)]
+
     def write(self, number: int, pictures: Sequence[Picture]) -> None:
         """Write a tar file, and then the part of the index."""
-        shard = f"pictures-{number:05d}.tar"
+        shard = self.shard.format(number)
         buffer = io.BytesIO()
         with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as tar:
             for picture in pictures:
@@ -138,7 +162,7 @@ def _add(tar: tarfile.TarFile, name: str, data: bytes) -> None:
 class Dataset(Layout):
     """`data/train-00000.parquet` with a column of pictures, which `datasets.load_dataset` reads."""
 
-    to, part = "datasets", "data/train-{:05d}.parquet"
+    to, part, beside = "datasets", "data/train-{:05d}.parquet", (CARD,)
 
     def write(self, number: int, pictures: Sequence[Picture]) -> None:
         """Write a Parquet file."""
@@ -158,7 +182,7 @@ class Dataset(Layout):
 
     def finish(self, parts: int) -> None:
         """Write the card, by which the files are found."""
-        self._put("README.md", dataset_card().encode())
+        self._put(CARD, dataset_card().encode())
 
 
 def _with_picture(picture: Picture) -> dict[str, Any]:

@@ -1,10 +1,10 @@
 """Run an export: begin it, go on with it where it was stopped, and never mix two in one folder.
 
 `FOLDER/_export/state.json` bears the fingerprint of what is exported and how; it is written first.
-The parts that are there are kept, and the pictures of the rest are read.
+The parts that are there are kept, and the pictures of the rest are read. A part of which a file is
+gone is made again, with those behind it.
 """
 
-import io
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, field, replace
 from itertools import count
@@ -130,17 +130,21 @@ def run_export(
         on_part: called after each part with the number of pictures that are there.
 
     Raises:
-        InvalidArgumentError: the folder holds something else, or another export.
+        InvalidArgumentError: the folder holds something else, or another export, or the tables
+            changed in the meantime.
         OutputError: no space or no permission; names the path.
         OSError: a table cannot be read.
     """
     target = export.fingerprint
     state = _standing(export, target)
-    if state is not None and state.get("finished"):
+    layout = export.layout
+    damaged, whole = _damaged(layout, state) if state else ([], False)
+    if state is not None and state.get("finished") and whole:
         return _result(export, state["pictures"], state["parts"])
     with Lease(uris.join(export.destination, FOLDER), what="itportrait export") as lease:
         _write_state(export, target, finished=False)
-        layout = export.layout
+        for number in damaged:
+            uris.remove(uris.join(layout.root, layout.part.format(number)))
         standing = list(_sizes_of_parts(layout))
         pictures = sum(standing)
         with Names(_names_of_parts(layout, len(standing))) as names:
@@ -151,6 +155,7 @@ def run_export(
                 layout.write(number, part)
                 number, written = number + 1, written + len(part)
                 on_part(pictures + written)
+            _check_unchanged(export, target)
             layout.finish(number)
             _write_state(export, target, finished=True, pictures=pictures + written, parts=number)
             done = _result(export, pictures + written, number, written, names.numbered)
@@ -196,6 +201,39 @@ def _standing(export: Export, target: str) -> dict[str, Any] | None:
     return state
 
 
+def _damaged(layout: Layout, state: dict[str, Any]) -> tuple[list[int], bool]:
+    """Return the parts that are there without all of their files, and whether nothing is gone.
+
+    Files are looked for in one listing; pictures are not read.
+    """
+    there = set(uris.list_tree(layout.root))
+    parts = state["parts"] if state.get("finished") else _first_absent(layout, there)
+    standing = [number for number in range(parts) if layout.part.format(number) in there]
+    damaged = [number for number in standing if not there.issuperset(layout.files(number))]
+    whole = len(standing) == parts and not damaged and there.issuperset(layout.beside)
+    return damaged, whole
+
+
+def _first_absent(layout: Layout, there: set[str]) -> int:
+    return next(number for number in count() if layout.part.format(number) not in there)
+
+
+def _check_unchanged(export: Export, target: str) -> None:
+    """Refuse to finish what was read from tables that were not the same all the time.
+
+    Raises:
+        InvalidArgumentError: a job has changed them since the export began.
+    """
+    if export.fingerprint != target:
+        raise InvalidArgumentError(
+            "output",
+            expected="tables that stay as they are while they are exported",
+            actual=f"{uris.redact(export.pictures.output)}, whose tables changed in the meantime",
+            remedy=f"wait until the job has ended, remove {uris.redact(export.destination)}, and "
+            "export again",
+        )
+
+
 def _difference(export: Export, state: dict[str, Any]) -> str:
     """Say in what the export in a folder differs from the one that is wanted."""
     former = state.get("settings") or {}
@@ -226,9 +264,7 @@ def _sizes_of_parts(layout: Layout) -> Iterator[int]:
 def _names_of_parts(layout: Layout, parts: int) -> Iterator[str]:
     """Yield the names that the pictures of the parts have, as they were claimed."""
     for number in range(parts):
-        data = uris.read_bytes(uris.join(layout.root, layout.part.format(number)))
-        for file in pq.read_table(io.BytesIO(data), columns=["file"])["file"].to_pylist():
-            yield layout.claimed(file)
+        yield from map(layout.claimed, layout.named(number))
 
 
 def _named(

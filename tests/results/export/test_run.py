@@ -224,6 +224,38 @@ def test_an_output_that_changed_is_not_mixed_with_what_it_was(tmp_path):
     assert run_export(export(out, tmp_path / "y")).written == 0  # the same, wherever it lies
 
 
+@pytest.mark.parametrize("finished", [True, False])
+@pytest.mark.parametrize("to", LAYOUTS)
+def test_files_that_are_gone_are_made_again(output, tmp_path, small_parts, to, finished):
+    wanted = export(output, tmp_path / "x", to)
+    done = run_export(wanted)
+    whole = content(tmp_path / "x")
+    state = tmp_path / "x" / "_export" / "state.json"
+    for gone in sorted(whole)[:: max(1, len(whole) // 8)]:
+        if not finished:
+            state.write_text(json.dumps({**json.loads(state.read_text()), "finished": False}))
+        (tmp_path / "x" / gone).unlink()
+        again = run_export(wanted)
+        assert (again.pictures, again.parts) == (done.pictures, done.parts)
+        assert content(tmp_path / "x") == whole, gone
+    assert run_export(wanted).written == 0
+
+
+def test_an_export_of_tables_that_change_meanwhile_is_not_finished(tmp_path, small_parts):
+    out = write_small_output(tmp_path / "out", shards=SHARDS[:2])
+    changes = []
+
+    def change(pictures):
+        if not changes:
+            changes.append(write_small_output(tmp_path / "out"))
+
+    wanted = export(out, tmp_path / "x")
+    with pytest.raises(InvalidArgumentError, match=r"tables changed in the meantime; wait until"):
+        run_export(wanted, change)
+    assert not json.loads((tmp_path / "x" / "_export" / "state.json").read_text())["finished"]
+    assert not (tmp_path / "x" / "index.csv").exists()
+
+
 def test_what_is_not_there_is_told_before_anything_is_written(output, tmp_path):
     with pytest.raises(NoInputError, match="no stylized portraits at"):
         export(tmp_path / "nothing", tmp_path / "x")
