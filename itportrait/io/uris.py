@@ -63,6 +63,7 @@ __all__ = [
     "open_fs",
     "passes",
     "put_bytes",
+    "put_bytes_once",
     "read_bytes",
     "read_json",
     "read_many",
@@ -113,8 +114,18 @@ def put_bytes(uri: str, data: bytes) -> None:
     Raises:
         OutputError: no space or no permission; names the path.
     """
+    put_bytes_once(uri, data)
+
+
+def put_bytes_once(uri: str, data: bytes) -> None:
+    """Write as `put_bytes` does, in one attempt: for what can be left out, such as news.
+
+    Raises:
+        OutputError: no space or no permission; names the path.
+        OSError: storage failed, perhaps in passing.
+    """
     fs, path = open_fs(uri)
-    with writing(uri):
+    with writing(uri), store_errors(uri):
         if isinstance(fs, LocalFileSystem):
             with _local_temporary(path, data) as temporary:
                 os.replace(temporary, path)

@@ -1,11 +1,12 @@
 """How far a training is: told by the process that trains, shown by the one that waits for it.
 
-The two may be on different machines, and what runs them knows of neither. A small file beside the
-checkpoints serves both, on any storage.
+The two may be on different machines, and what runs them knows of neither. A small file among the
+checkpoints serves both, on any storage, and goes with them.
 """
 
 import contextlib
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 _LOCAL_S, _REMOTE_S = 1.0, 5.0
 """Shortest time, in seconds, between two looks at the file, or two writes of it."""
+_LONGEST_PAUSE_S = 60.0
+"""Longest time, in seconds, between two writes where storage fails again and again."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +85,8 @@ class StepClock:
 
 
 class ProgressFile:
-    """The file that says how far a training is; it never makes a training fail.
+    """The file that says how far a training is; it never makes a training fail, or wait for a
+    store.
 
     Args:
         storage: folder or URI of the checkpoints, which all workers reach.
@@ -90,20 +94,37 @@ class ProgressFile:
     """
 
     def __init__(self, storage: str, job: DomainJob) -> None:
-        self.uri = uris.join(storage, f"{job.run_name}.progress.json")
-        self.every_s = _LOCAL_S if uris.is_local(storage) else _REMOTE_S
-        self._written = -self.every_s
+        self.uri = uris.join(storage, job.run_name, "progress.json")
+        self._is_local = uris.is_local(storage)
+        self.every_s = _LOCAL_S if self._is_local else _REMOTE_S
+        self._pause_s, self._not_before = self.every_s, -math.inf
+        self._writer: threading.Thread | None = None
 
     def write(self, state: TrainingState) -> None:
-        """Say how far it is, unless that was said just now."""
-        now = time.monotonic()
-        if now - self._written < self.every_s:
+        """Say how far it is, unless that was said just now, or could not be.
+
+        A disk is written at once; a store in a thread, one write at a time.
+        """
+        is_busy = self._writer is not None and self._writer.is_alive()
+        if is_busy or time.monotonic() < self._not_before:
             return
-        self._written = now
+        if self._is_local:
+            self._attempt(state)
+            return
+        self._writer = threading.Thread(
+            target=self._attempt, args=(state,), name="news of a training", daemon=True
+        )
+        self._writer.start()
+
+    def _attempt(self, state: TrainingState) -> None:
+        """Write once; after a failure the next attempt is twice as far away as this one was."""
         try:
-            uris.put_bytes(self.uri, uris.to_json(asdict(state)))
+            uris.put_bytes_once(self.uri, uris.to_json(asdict(state)))
+            self._pause_s = self.every_s
         except (OSError, ItportraitError):
+            self._pause_s = min(2 * self._pause_s, _LONGEST_PAUSE_S)
             logger.debug("no progress at %s", uris.redact(self.uri), exc_info=True)
+        self._not_before = time.monotonic() + self._pause_s
 
     def read(self) -> TrainingState | None:
         """Return how far it is, or None where nobody has said so yet."""

@@ -1,11 +1,14 @@
 """How far a training is: told by the process that trains, shown by the one that waits."""
 
+import itertools
 import threading
 import time
 
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from itportrait.adapt import AdaptReport
+from itportrait.io import uris
 from itportrait.training import progress
 from itportrait.training.in_task import adapt_in_task
 from itportrait.training.progress import ProgressFile, StepClock, TrainingState, watched
@@ -61,7 +64,7 @@ def test_who_waits_sees_every_step_of_a_training_and_no_file_is_left(
         while (not seen or seen[-1].step < 2) and time.monotonic() < deadline:
             time.sleep(0.01)
     assert (seen[-1].step, seen[-1].steps) == (2, 2)
-    assert not list((tmp_path / "storage").glob("*.json"))
+    assert not list((tmp_path / "storage").rglob("progress.json"))
     assert not [thread for thread in threading.enumerate() if "progress" in thread.name]
 
 
@@ -78,3 +81,47 @@ def test_it_is_not_written_more_often_than_people_read(job, tmp_path):
     for step in range(3):
         file.write(TrainingState(step, 3))
     assert file.read() == TrainingState(0, 3)
+
+
+def test_a_store_that_is_away_is_asked_once_each_time_and_ever_more_rarely(
+    job, tmp_path, monkeypatch
+):
+    now, tries = [100.0], []
+
+    def away(path: str, data: bytes):
+        tries.append(now[0])
+        raise ConnectionError("the storage hung up")
+
+    monkeypatch.setattr(uris, "_local_temporary", away)
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+    file = ProgressFile(str(tmp_path / "storage"), job)
+    for step in range(300):
+        file.write(TrainingState(step, 300))
+        now[0] += 1.0
+    pauses = [later - sooner for sooner, later in itertools.pairwise(tries)]
+    assert pauses == [2.0, 4.0, 8.0, 16.0, 32.0, 60.0, 60.0, 60.0]
+    monkeypatch.undo()
+    file = ProgressFile(str(tmp_path / "storage"), job)
+    file.write(TrainingState(1, 3))
+    assert file.read() == TrainingState(1, 3)
+
+
+def test_a_training_does_not_wait_for_a_store_that_takes_long(job, monkeypatch):
+    begun, may_end, written = threading.Event(), threading.Event(), []
+
+    def slow(store: MemoryFileSystem, path: str, data: bytes) -> None:
+        begun.set()
+        assert may_end.wait(10)
+        written.append(path)
+
+    monkeypatch.setattr(MemoryFileSystem, "pipe_file", slow)
+    file = ProgressFile("memory://storage", job)
+    for step in range(3):
+        file.write(TrainingState(step, 3))
+    assert begun.wait(10)
+    assert not written
+    may_end.set()
+    deadline = time.monotonic() + 10
+    while not written and time.monotonic() < deadline:
+        time.sleep(0.01)
+    assert [path.endswith(f"{job.run_name}/progress.json") for path in written] == [True]
