@@ -1,16 +1,21 @@
 """Let a bundle judge by published networks in place of its own."""
 
+import logging
 import shutil
 from pathlib import Path
 from typing import Any
 
-from itportrait.bundle.bundle import load_bundle
-from itportrait.bundle.places import MINI, SETTINGS_FILE
+from itportrait.bundle.bundle import Bundle, load_bundle
+from itportrait.bundle.places import MINI, SETTINGS_FILE, bundle_folder
 from itportrait.bundle.spec import BundleSpec
+from itportrait.documents import MOST_BYTES
 from itportrait.errors import InvalidArgumentError, OutputError
 from itportrait.generator.io import MODEL_FILE
+from itportrait.io import uris
 from itportrait.published.registry import PublishedModel
 from itportrait.published.store import SCHEME, find_weights
+
+logger = logging.getLogger(__name__)
 
 
 def use_models(
@@ -28,7 +33,7 @@ def use_models(
 
     Raises:
         MissingModelError: there is no such bundle, or this machine lacks a network.
-        InvalidArgumentError: the bundle cannot be changed where it is.
+        InvalidArgumentError: the bundle cannot be changed where it is, or the folder has another.
         OutputError: the folder cannot be written.
     """
     for model in models:
@@ -39,6 +44,14 @@ def use_models(
         raise InvalidArgumentError(
             "--output", expected=f"a folder, since {bundle} cannot be changed", actual="nothing"
         )
+    is_copy = folder.resolve() != loaded.directory.resolve()
+    if is_copy and (folder / MODEL_FILE).exists():
+        raise InvalidArgumentError(
+            "--output",
+            expected="a folder without a bundle",
+            actual=f"{folder}, which has a {MODEL_FILE}",
+            remedy=f"name another folder, or change that bundle itself with --bundle {folder}",
+        )
     content: dict[str, Any] = loaded.spec.model_dump(mode="json")
     for model in models:
         content["perception"][f"{model.slot}_path"] = f"{SCHEME}{model.name}"
@@ -46,15 +59,59 @@ def use_models(
             content["perception"]["perceptual"] = "lpips_vgg"
     spec = BundleSpec.parse(content, source=str(folder / MODEL_FILE))
     try:
-        if folder.resolve() != loaded.directory.resolve():
-            loaded.verify()
-            for name in (*loaded.spec.all_files(), SETTINGS_FILE):
-                if (source := loaded.directory / name).is_file():
-                    (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                    shutil.copyfile(source, folder / name)
+        if is_copy:
+            _copy_files(loaded, bundle, folder)
         temporary = folder / f"{MODEL_FILE}.tmp"
         temporary.write_text(spec.to_text())
         temporary.replace(folder / MODEL_FILE)
     except OSError as error:
         raise OutputError(f"cannot write {folder}: {error}") from error
     return spec
+
+
+def cautions_for(bundle: str, models: list[PublishedModel]) -> list[str]:
+    """Return what somebody should know who lets a bundle judge by other networks, as sentences.
+
+    Args:
+        bundle: name, folder or URI of the bundle that was started from.
+        models: networks that are used in place of its own.
+
+    Raises:
+        OSError: its settings cannot be read.
+    """
+    told = [
+        "Domains adapted with the former networks, those that came ready-made with the bundle too, "
+        "do not fit this one: adapt them anew with it."
+    ]
+    settings = _read_settings(bundle) or b""
+    if b"encoder_camera_distance" in settings and any(m.slot == "perceptual" for m in models):
+        told.append(
+            f"align.encoder_camera_distance in {SETTINGS_FILE} was found with the former "
+            "perceptual network, and this one has another scale; find it anew, or set it to 0."
+        )
+    return told
+
+
+def _copy_files(loaded: Bundle, bundle: str, folder: Path) -> None:
+    """Copy all files of a bundle but `model.json`, without which the folder is none."""
+    loaded.verify()
+    for name in loaded.spec.all_files():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(loaded.directory / name, folder / name)
+    settings = _read_settings(bundle)
+    if settings is not None:
+        (folder / SETTINGS_FILE).write_bytes(settings)
+
+
+def _read_settings(bundle: str) -> bytes | None:
+    """Return `settings.yaml` from where the bundle is: a fetched copy of one is without it."""
+    try:
+        return uris.read_bytes(uris.join(bundle_folder(bundle), SETTINGS_FILE), most=MOST_BYTES)
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except PermissionError:
+        if uris.is_local(bundle):
+            raise
+        # Where a bucket may not be listed, S3 refuses a file that is absent, too.
+        logger.warning("%s of %s is refused, taken for absent", SETTINGS_FILE, uris.redact(bundle))
+        return None

@@ -82,8 +82,10 @@ def use(
 ) -> None:
     """Let a bundle measure, and train, by published networks in place of its own."""
     with Working(f"models use {' '.join(names)}"):
-        from itportrait.bundle.choice import use_models
+        from itportrait.bundle.choice import cautions_for, use_models
         from itportrait.published.registry import find_model
 
-        spec = use_models(bundle, [find_model(name) for name in names], output or None)
-    print(f"{output or bundle}: bundle {spec.model_id}")
+        models = [find_model(name) for name in names]
+        cautions = cautions_for(bundle, models)
+        spec = use_models(bundle, models, output or None)
+    print("\n".join([f"{output or bundle}: bundle {spec.model_id}", *cautions]))

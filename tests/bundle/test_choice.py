@@ -1,12 +1,14 @@
 """Bundles that judge by published networks of this machine."""
 
 import json
+import shutil
 
+import fsspec
 import pytest
 import torch
 
 from itportrait.bundle import load_bundle
-from itportrait.bundle.choice import use_models
+from itportrait.bundle.choice import cautions_for, use_models
 from itportrait.errors import InvalidArgumentError, MissingModelError
 from itportrait.losses import IdentityLoss
 from itportrait.perception.face_resnet import FaceResnetModel
@@ -52,6 +54,32 @@ def test_a_bundle_is_changed_in_its_own_folder(folder, faces):
     use_models(str(folder), [faces])
     assert isinstance(load_bundle(folder).identity, FaceResnetModel)
     assert not list(folder.glob("*.tmp"))
+
+
+def test_the_bundle_of_somebody_else_is_not_overwritten(folder, faces, tmp_path):
+    shutil.copytree(folder, tmp_path / "other")
+    (tmp_path / "other" / "settings.yaml").write_text("align: {size: 32}\n")
+    with pytest.raises(InvalidArgumentError, match=r"--output must be .* which has a model\.json"):
+        use_models(str(folder), [faces], tmp_path / "other")
+    assert (tmp_path / "other" / "settings.yaml").read_text() == "align: {size: 32}\n"
+    use_models(str(folder), [faces], folder)  # its own folder by name
+
+
+def test_a_copy_of_a_remote_bundle_has_its_settings(folder, faces, tmp_path):
+    uri = "memory://choice/tiny"
+    fsspec.filesystem("memory").put(str(folder), "/choice/tiny", recursive=True)
+    use_models(uri, [faces], tmp_path / "copy")
+    assert (tmp_path / "copy" / "settings.yaml").read_text() == "align: {size: 64}\n"
+    fsspec.filesystem("memory").rm("/choice/tiny/settings.yaml")
+    use_models(uri, [faces], tmp_path / "second")
+    assert not (tmp_path / "second" / "settings.yaml").exists()
+
+
+def test_a_threshold_of_the_former_distance_is_named(faces):
+    first, second = cautions_for("mini", [MODELS["stlpips-vgg"]])
+    assert "ready-made" in first
+    assert "align.encoder_camera_distance" in second
+    assert cautions_for("mini", [faces]) == [first]
 
 
 def test_the_embedded_bundle_is_not_changed(folder, faces):
