@@ -2,7 +2,7 @@
 
 import dataclasses
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Self
 
 import numpy as np
@@ -50,8 +50,9 @@ class Aligner:
         encoder_camera: reads cameras that it confirms; without it they come from the five points.
         orbit: of the generator's family: estimated cameras stand on it, and those that come with a
             source are held against it.
-        ray_range: depths between which the generator samples rays (`Generator.ray_range`): a given
-            camera from which a head lies outside of them is rejected.
+        ray_range: returns the depths between which the generator samples rays
+            (`Generator.ray_range`): a given camera from which a head lies outside of them is
+            rejected. It is asked where a source brings a camera, since it may load the generator.
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class Aligner:
         detector: FaceDetector,
         encoder_camera: EncoderCamera | None = None,
         orbit: Orbit = FFHQ_ORBIT,
-        ray_range: tuple[float, float] | None = None,
+        ray_range: Callable[[], tuple[float, float] | None] = lambda: None,
     ) -> None:
         self.config, self.detector, self.encoder_camera = config, detector, encoder_camera
         self.orbit, self.ray_range = orbit, ray_range
@@ -74,8 +75,11 @@ class Aligner:
         """
         limit = config.encoder_camera_distance
         encoder_camera = EncoderCamera(bundle, limit) if limit else None
-        rays = bundle.generator.ray_range
-        return cls(config, bundle.detector, encoder_camera, bundle.orbit, rays)
+
+        def ray_range() -> tuple[float, float] | None:
+            return bundle.generator.ray_range
+
+        return cls(config, bundle.detector, encoder_camera, bundle.orbit, ray_range)
 
     def align(self, source: Source, *, raise_storage_errors: bool = False) -> list[AlignedRecord]:
         """Return one record, or with `faces: all` one per face; bad data gives rows, not errors.
@@ -167,7 +171,7 @@ class Aligner:
 
     def _given_camera(self, source: Source) -> np.ndarray | None:
         camera = _given(source.camera, "camera", (25,))
-        fault = None if camera is None else camera_fault(camera, self.orbit, self.ray_range)
+        fault = None if camera is None else camera_fault(camera, self.orbit, self.ray_range())
         if fault is not None:
             raise RecordRejectedError(
                 Reason.BAD_CAMERA,

@@ -312,6 +312,18 @@ def test_a_camera_that_shows_nothing_is_rejected(photo):
     assert row.error is None
 
 
+def test_the_generator_is_loaded_for_given_cameras_alone(photo, expected):
+    """Every process that aligns would hold it otherwise, hundreds of megabytes for nothing."""
+    mini = load_bundle("mini")
+    aligner = Aligner.of_bundle(AlignConfig(), mini)
+    given = Source(uri="p", data=encoded(photo), landmarks=expected.landmarks.reshape(5, 2))
+    assert aligner.align(given)[0].camera is not None
+    assert "generator" not in vars(mini)
+    crop, camera = np.array([100.0, 50.0, 200.0]), look_at_camera(0.3, -0.1, mini.orbit)[0].numpy()
+    aligner.align(Source(uri="p", data=encoded(photo), crop=crop, camera=camera))
+    assert "generator" in vars(mini)
+
+
 @pytest.mark.parametrize("yaw_deg", [-90, 90])
 def test_profiles_are_no_extreme_yaw(photo, yaw_deg):
     camera = look_at_camera(np.radians(yaw_deg), 0.0)[0].numpy()
