@@ -24,6 +24,8 @@ from itportrait.stylize.matte import ColorGraph, along_edges, head_matte, spread
 _ICC_SPACE = slice(16, 20)
 _LEAST = 0.5
 """What the head's mask must reach somewhere; else there is no head to paste."""
+_ROUNDED = 1e-3
+"""How far past 0 and 1 the head's mask may go, since it is a sum of rendered weights."""
 _MARGIN, _RIM = 0.6, 0.04
 """How far past the crop the head may reach, and width of the crop's rim in which a render says
 little of it, in shares of the crop's side."""
@@ -259,10 +261,17 @@ def _pixels(values: np.ndarray) -> np.ndarray:
 
 
 def _checked_head(head: np.ndarray, view: np.ndarray, box: tuple[float, ...]) -> np.ndarray:
-    """Return the head's mask as it is, once it shows a head in the part of the view that counts."""
+    """Return the head's mask, once it shows a head in the part of the view that counts."""
     if head.ndim != 2 or not np.isfinite(head).all():
         raise InvalidArgumentError(
             "head", expected="[h, w] of finite values in [0, 1]", actual=list(head.shape)
+        )
+    if head.size and not (head.min() >= -_ROUNDED and head.max() <= 1 + _ROUNDED):
+        raise InvalidArgumentError(
+            "head",
+            expected="[h, w] of finite values in [0, 1]",
+            actual=f"values from {head.min():.3g} to {head.max():.3g}",
+            remedy="divide a mask of 8 bits by 255",
         )
     share = (head.shape[1] / view.shape[1], head.shape[0] / view.shape[0])
     x0, y0, x1, y1 = (edge * share[index % 2] for index, edge in enumerate(box))
@@ -274,7 +283,7 @@ def _checked_head(head: np.ndarray, view: np.ndarray, box: tuple[float, ...]) ->
             actual=f"at most {part.max():.2g} of 1 there",
             remedy="look at the view: it has no head where the photo has one",
         )
-    return head.astype(np.float32)
+    return head.clip(0, 1).astype(np.float32)
 
 
 def _check_rgb(name: str, pixels: np.ndarray) -> None:

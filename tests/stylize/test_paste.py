@@ -223,6 +223,14 @@ def test_a_head_that_is_no_mask_is_refused():
         paste_back(noise(9, 9), noise(4, 4), np.array([0, 0, 9]), head=np.full((2, 2), np.nan))
 
 
+@pytest.mark.parametrize("value", [-0.5, 255])
+def test_a_head_outside_of_its_range_is_refused(value):
+    head = np.ones((8, 8), np.float32)
+    head[0, 0] = value
+    with pytest.raises(InvalidArgumentError, match=r"head must be .* in \[0, 1\], got values from"):
+        paste_back(noise(9, 9), noise(4, 4), np.array([0, 0, 9]), head=head)
+
+
 @pytest.mark.parametrize("crop", [[0, 0, 9], [4, 4, 9]])
 def test_a_head_that_shows_nowhere_is_refused(crop):
     """Faint, or in the part of the crop that lies past the photo: nothing would be pasted."""
