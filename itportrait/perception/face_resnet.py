@@ -165,17 +165,19 @@ def cut_face(image: Tensor, points: Tensor | None = None) -> Tensor:
     squared error. Pictures are made smaller with averaging first, and then read bilinearly.
     """
     check_image(image)
+    if points is not None and points.shape != (len(image), 5, 2):
+        raise InvalidArgumentError(
+            "points", expected=f"of shape [{len(image)}, 5, 2]", actual=list(points.shape)
+        )
+    if not len(image):
+        return image.new_zeros(0, 3, CHIP_SIZE, CHIP_SIZE)
     size = image.new_tensor((image.shape[-1], image.shape[-2]))
     if points is None:
         matrix = similarity(image.new_tensor(ALIGNED) * size)
         return _read(image, matrix.expand(len(image), -1, -1))
-    if points.shape != (len(image), 5, 2):
-        raise InvalidArgumentError(
-            "points", expected=f"of shape [{len(image)}, 5, 2]", actual=list(points.shape)
-        )
     matrices = [similarity(five * size) for five in points.to(image)]
     faces = [_read(one[None], m[None]) for one, m in zip(image, matrices, strict=True)]
-    return torch.cat(faces) if faces else image.new_zeros(0, 3, CHIP_SIZE, CHIP_SIZE)
+    return torch.cat(faces)
 
 
 def similarity(points: Tensor) -> Tensor:
