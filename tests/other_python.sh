@@ -5,10 +5,17 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 uv=.venv/bin/uv place=build/other-python
-if ! other=$("$uv" python find --system --no-python-downloads '>=3.12,<3.15' 2>/dev/null); then
+"$uv" --version
+said=$(mktemp)
+trap 'rm -f "$said"' EXIT
+if ! other=$("$uv" python find --system --no-python-downloads '>=3.12,<3.15' 2>"$said"); then
+    cat "$said" >&2
+    # uv ends with 2 whatever failed; its words alone tell a machine without one from other errors.
+    grep -q '^error: No interpreter found' "$said" || exit 1
     echo "no other Python (3.12 to 3.14) on this machine: nothing was tried on one"
     exit 0
 fi
+rm "$said"  # `exec` below runs no trap
 "$other" --version
 "$uv" venv --quiet --clear --no-python-downloads --python "$other" "$place"
 "$uv" pip install --quiet --python "$place/bin/python" --editable . \
