@@ -22,10 +22,6 @@ if TYPE_CHECKING:
     from itportrait.styles import BoundStyle
     from itportrait.stylize import Stylizer
 
-_SECONDS = 3
-"""Least seconds of a film."""
-_FASTEST = 24
-
 
 class NoPortraitError(ItportraitError):
     """A picture gave no portrait, or none in this domain; says why."""
@@ -156,16 +152,20 @@ class Portrait:
 
         Args:
             domain: name of a domain; None: as photographed.
-            frames: number of frames; None: `stylize.turntable_frames` of the settings, which also
-                say how far it turns.
+            frames: number of frames that are rendered; None: `stylize.turntable_frames` of the
+                settings, which also say how far it turns. Fewer than one for each of three seconds
+                are shown several times.
 
         Raises:
             NoPortraitError: there is no portrait, or none in this domain; says why.
             UnknownNameError: it is stylized in no such domain.
         """
+        from itportrait.pages.video import film_rate
+
         fitted = _fitted(self._good(domain))
         made = self._stylizer(domain).turntable(self._code(), domain, frames, fitted=fitted)
-        return Film(made, fps=max(1, min(_FASTEST, len(made) // _SECONDS)))
+        shown, fps = film_rate(made)
+        return Film(shown, fps=fps)
 
     def mesh(self, domain: str | None = None, *, resolution: int = 160) -> "trimesh.Trimesh":
         """Return the colored surface; `mesh.export("head.glb")` writes it, also as PLY or OBJ.

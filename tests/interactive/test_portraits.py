@@ -116,7 +116,10 @@ def test_views_are_rendered_from_any_side_and_those_of_the_job_are_the_same(styl
 
 def test_films_and_meshes_are_saved(styled, tmp_path):
     film = styled[2].film("zombie", frames=3)
-    assert film.frames.shape[0] == 3
+    assert (len(film.frames), film.fps) == (3, 1)
+    short = styled[2].film("zombie", frames=2)  # as long as those of the job
+    assert (len(short.frames), short.fps) == (4, 1)
+    assert np.array_equal(short.frames[:2], short.frames[2:])
     for name in ("turn.mp4", "turn.webp"):
         film.save(tmp_path / name)
         assert (tmp_path / name).stat().st_size > 0
