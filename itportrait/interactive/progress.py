@@ -2,15 +2,19 @@
 
 import io
 import sys
+import threading
 import time
 import warnings
+from contextvars import copy_context
 from types import TracebackType
 from typing import Any, Self
 
 from itportrait.terminal import Working
 
 _LEAST_S = 0.5
-"""Seconds between two looks of the line of a notebook."""
+"""Seconds between two looks of the line of a notebook, where only numbers change."""
+_EVERY_S = 1.0
+"""Seconds after which the line is drawn anew, since time goes on while a model works."""
 
 
 def shown_working(text: str, *, wanted: bool = True) -> Working:
@@ -35,6 +39,9 @@ def in_notebook() -> bool:
 class NotebookWorking(Working):
     """A line in the cell of a notebook, replaced by the next one; when it is over, what was said.
 
+    A thread draws it about every second, until the work ends. The methods may be called from any
+    thread.
+
     Args:
         text: what is done first.
     """
@@ -45,6 +52,11 @@ class NotebookWorking(Working):
         self._doing, self._count = text, ""
         self._began, self._last = time.monotonic(), 0.0
         self._handle: Any = None
+        self._drawing = threading.RLock()
+        self._over = threading.Event()
+        # A copy of the context: the kernel keeps there which cell a thread draws for.
+        begin = copy_context().run
+        self._clock = threading.Thread(target=begin, args=(self._tick,), daemon=True)
         self._quiet = warnings.catch_warnings()
 
     def __enter__(self) -> Self:
@@ -55,6 +67,7 @@ class NotebookWorking(Working):
         self._quiet.__enter__()
         warnings.filterwarnings("ignore", message="IProgress not found")
         self._handle = display(self._look(), raw=True, display_id=True)
+        self._clock.start()
         return self
 
     def __exit__(
@@ -64,6 +77,8 @@ class NotebookWorking(Working):
         trace: TracebackType | None,
     ) -> None:
         """Leave what is to stay: lines that were said, and how long it took."""
+        self._over.set()
+        self._clock.join()
         self._quiet.__exit__(kind, error, trace)
         ended = "stopped" if kind else "done"
         seconds = time.monotonic() - self._began
@@ -71,25 +86,34 @@ class NotebookWorking(Working):
 
     def now(self, text: str) -> None:
         """Say what is done from here on."""
-        self._doing, self._count = text, ""
-        self._show()
+        with self._drawing:
+            self._doing, self._count = text, ""
+            self._show(at_once=True)
 
     def step(self, done: int, of: int | None, text: str = "") -> None:
         """Say how far it is; see `Working.step`."""
-        self._count = text or (f"{done}" if of is None else f"{done} of {of}")
-        self._show()
+        with self._drawing:
+            self._count = text or (f"{done}" if of is None else f"{done} of {of}")
+            self._show()
 
     def line(self, text: str) -> None:
         """Say what stays if it is a warning; else it is shown as what is done."""
-        if text.startswith("warning:"):
-            self._said.append(text)
-        self._show()
+        stays = text.startswith("warning:")
+        with self._drawing:
+            if stays:
+                self._said.append(text)
+            self._show(at_once=stays)
 
-    def _show(self) -> None:
+    def _show(self, *, at_once: bool = False) -> None:
         now = time.monotonic()
-        if now - self._last >= _LEAST_S:
+        if at_once or now - self._last >= _LEAST_S:
             self._last = now
             self._update(self._look())
+
+    def _tick(self) -> None:
+        while not self._over.wait(_EVERY_S):
+            with self._drawing:
+                self._show()
 
     def _look(self) -> dict[str, str]:
         seconds = time.monotonic() - self._began

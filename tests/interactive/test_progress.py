@@ -1,6 +1,8 @@
 """What is shown while Python works: a line of a notebook's cell that the next one replaces."""
 
 import sys
+import threading
+import time
 import types
 import warnings
 
@@ -43,6 +45,34 @@ def test_a_cell_shows_what_is_done_and_keeps_warnings_alone(shown):
         "warning: domain 'x': unknown words\nalign: 2 of 5",
         "warning: domain 'x': unknown words\ndone after 0 s",
     ]
+
+
+def test_stages_and_warnings_are_shown_at_once_and_numbers_now_and_then(shown, monkeypatch):
+    monkeypatch.setattr(progress, "_LEAST_S", 60.0)
+    with NotebookWorking("portraits: starting") as working:
+        working.now("align")
+        working.step(1, 5)
+        working.now("invert")
+        working.line("invert: tried again")
+        working.line("warning: odd")
+        looks = [text.replace(" (0 s)", "") for text in shown]
+    assert looks == ["portraits: starting", "align", "invert", "warning: odd\ninvert"]
+
+
+def test_the_line_is_drawn_while_nothing_is_said_and_no_longer_when_the_work_has_ended(
+    shown, monkeypatch
+):
+    monkeypatch.setattr(progress, "_EVERY_S", 0.01)
+    threads = {*threading.enumerate()}
+    with NotebookWorking("invert") as working:
+        deadline = time.monotonic() + 30
+        while len(shown) < 4 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        working.now("stylize")
+        assert {*threading.enumerate()} - threads
+    assert [text[:6] for text in shown[:4]] == ["invert"] * 4
+    assert not {*threading.enumerate()} - threads
+    assert shown[-1].startswith("done after")
 
 
 def test_an_error_leaves_the_line_that_says_so_and_the_filters_as_they_were(shown):
