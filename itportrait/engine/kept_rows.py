@@ -5,7 +5,7 @@ to be tried again, is left out.
 """
 
 from collections import Counter
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 
 from itportrait.engine.repeats import NO_PORTRAIT
 from itportrait.engine.verdicts import row_holds
@@ -15,28 +15,59 @@ from itportrait.records import AlignedRecord, Status
 from itportrait.stages.recipe import Recipe
 
 
+@dataclass(frozen=True)
+class KeptRows:
+    """Rows that need not be computed.
+
+    Args:
+        rows: of each input, by its key.
+        precisions: what generators computed with for them; older markers do not say it.
+    """
+
+    rows: dict[str, list[Row]] = field(default_factory=dict[str, list[Row]])
+    precisions: frozenset[str] = frozenset()
+
+
 def kept_rows(
     recipe: Recipe,
     shard: int,
     copy_from: tuple[int, ...],
     standing: Commit | None,
     wanted: set[str],
-) -> dict[str, list[Row]]:
+) -> KeptRows:
     """Return rows by key that need not be computed: those of other shards and earlier commits.
 
     The shard's own have the last word, and among them those of its parts, which are newer.
     """
     table, partial = recipe.table(), recipe.partial_table(shard)
-    kept: dict[str, list[Row]] = {}
+    copied, own = _Found(recipe, wanted), _Found(recipe, wanted)
     for other in copy_from:
-        found = _rows_by_key(recipe, table, table.read_commit(other), wanted)
-        kept.update(_without_failed({key: _copied(rows) for key, rows in found.items()}))
-    own = _rows_by_key(recipe, table, standing, wanted)
+        copied.take(table, table.read_commit(other))
+    own.take(table, standing)
     for commit in partial.commits():
-        own.update(_rows_by_key(recipe, partial, commit, wanted))
-    kept.update(_without_failed(own) if recipe.retry_failed else own)
-    kept = _that_hold(kept)
-    return _without_orphans(_without_shared_ids(kept) if recipe.takes_photos else kept)
+        own.take(partial, commit)
+    copies = _without_failed({key: _copied(rows) for key, rows in copied.rows.items()})
+    owned = _without_failed(own.rows) if recipe.retry_failed else own.rows
+    kept = _that_hold(copies | owned)
+    kept = _without_orphans(_without_shared_ids(kept) if recipe.takes_photos else kept)
+    said = {(own if key in owned else copied).precisions[key] for key in kept}
+    return KeptRows(kept, frozenset({one for text in said for one in text.split("+") if one}))
+
+
+class _Found:
+    """Wanted rows by key, and what the commit that has them says of their precision."""
+
+    def __init__(self, recipe: Recipe, wanted: set[str]) -> None:
+        self.recipe, self.wanted = recipe, wanted
+        self.rows: dict[str, list[Row]] = {}
+        self.precisions: dict[str, str] = {}
+
+    def take(self, table: StageTable, commit: Commit | None) -> None:
+        """Take the rows of a commit, in place of those that earlier ones have of the same keys."""
+        if commit is not None:
+            found = _rows_by_key(self.recipe, table, commit, self.wanted)
+            self.rows.update(found)
+            self.precisions.update(dict.fromkeys(found, commit.precision))
 
 
 def _that_hold(rows: dict[str, list[Row]]) -> dict[str, list[Row]]:
@@ -49,12 +80,11 @@ def _that_hold(rows: dict[str, list[Row]]) -> dict[str, list[Row]]:
 
 
 def _rows_by_key(
-    recipe: Recipe, table: StageTable, commit: Commit | None, wanted: set[str]
+    recipe: Recipe, table: StageTable, commit: Commit, wanted: set[str]
 ) -> dict[str, list[Row]]:
-    """Return the wanted rows of a commit, or none if it is missing, damaged or of another
-    recipe."""
+    """Return the wanted rows of a commit, or none if it is damaged or of another recipe."""
     found: dict[str, list[Row]] = {}
-    if commit is None or commit.recipe != recipe.fingerprint:
+    if commit.recipe != recipe.fingerprint:
         return found
     try:
         rows = table.read_rows(commit, keys=wanted)

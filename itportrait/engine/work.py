@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from itportrait.config import fingerprint
-from itportrait.engine.kept_rows import kept_rows, lacks_faces
+from itportrait.engine.kept_rows import KeptRows, kept_rows, lacks_faces
 from itportrait.engine.same_content import photos_of, repeated, same_content
 from itportrait.engine.verdicts import all_hold
 from itportrait.errors import ItportraitError
@@ -86,10 +86,10 @@ def run_shard(recipe: Recipe, task: ShardTask) -> Commit:
         return strip_files(standing)
     whole = standing if task.whole else recipe.table().read_commit(index)
     kept = _kept(recipe, task, whole, items)
-    if any(item.key not in kept for item in items):
+    if any(item.key not in kept.rows for item in items):
         stage_function(recipe)  # warm, so that the seconds below are those of the work
     began = time.perf_counter()
-    rows, computed = _rows_of(recipe, task, items, kept)
+    rows, computed = _rows_of(recipe, task, items, kept.rows)
     commit = summarize(recipe.definition, rows, [item.key for item in items])
     commit = replace(
         commit,
@@ -99,7 +99,7 @@ def run_shard(recipe: Recipe, task: ShardTask) -> Commit:
         computed=computed,
         photos=photos_of(items, rows) if recipe.takes_photos else "",
         seconds=time.perf_counter() - began,
-        precision=_precision(recipe, computed, standing),
+        precision=_precision(recipe, computed, kept),
         committed_at=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
     )
     metadata = {"stage": recipe.name, "recipe": recipe.fingerprint, "fingerprint": target}
@@ -116,11 +116,13 @@ def run_shard(recipe: Recipe, task: ShardTask) -> Commit:
     return strip_files(commit)
 
 
-def _precision(recipe: Recipe, computed: int, standing: Commit | None) -> str:
-    """Return what the generator computed with; rows that are kept keep what the marker said."""
+def _precision(recipe: Recipe, computed: int, kept: KeptRows) -> str:
+    """Return what the generator computed with, also for rows that are kept: `bf16`, or
+    `bf16+fp32` where machines that differ have computed a part each."""
+    found = set(kept.precisions)
     if computed and not recipe.builder:
-        return recipe.definition.precision_used(recipe)
-    return "" if standing is None else standing.precision
+        found.add(recipe.definition.precision_used(recipe))
+    return "+".join(sorted(found - {""}))
 
 
 def _stands(table: StageTable, commit: Commit) -> bool:
@@ -128,11 +130,9 @@ def _stands(table: StageTable, commit: Commit) -> bool:
     return table.has_files(commit) and all_hold(table, commit)
 
 
-def _kept(
-    recipe: Recipe, task: ShardTask, standing: Commit | None, items: list[Item]
-) -> dict[str, list[Row]]:
+def _kept(recipe: Recipe, task: ShardTask, standing: Commit | None, items: list[Item]) -> KeptRows:
     if not items:
-        return {}
+        return KeptRows()
     wanted = {item.key for item in items}
     return kept_rows(recipe, task.shard.index, task.copy_from, standing, wanted)
 

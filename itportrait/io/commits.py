@@ -68,7 +68,8 @@ class Commit:
     """For `align`, 16 hexadecimal digits of each photo's content in the order of the inputs; zeros
     where no portrait came of it."""
     precision: str = ""
-    """What the generator computed with; absent where a stage has none, and in older markers."""
+    """What the generator computed with, joined by `+` where parts of it differ; absent where a
+    stage has none, and in older markers."""
     committed_at: str = ""
 
     @classmethod

@@ -236,6 +236,26 @@ def test_weights_of_a_repeat_are_copied_from_another_shard(photos, tmp_path, log
     assert copies == [tuned, plain] == [tuned, None]
 
 
+def say_precision(table, number, precision):
+    """Let a commit say what its rows were computed with, which stages that are faked do not."""
+    commit = table.read_commit(number)
+    table.commit(replace(commit, precision=precision), replaces=commit)
+
+
+def test_kept_rows_keep_the_precision_of_the_commits_that_have_them(photos, tmp_path, log):
+    align = recipe(ALIGN, tmp_path / "out", log=log)
+    shard = only_shard(photos("a.png", "b.png"))
+    run_shard(replace(align, config='{"reject": ["b.png"]}'), ShardTask(shard))
+    say_precision(align.table(), 0, "fp32")  # of another recipe: nothing of it is kept
+    for start, precision in ((0, "bf16"), (1, "fp16")):
+        run_shard(align, ShardTask(shard, start, start + 1))
+        say_precision(align.partial_table(0), start, precision)
+    commit = run_shard(align, ShardTask(shard, searched=True))
+    assert (commit.computed, commit.precision) == (0, "bf16+fp16")
+    run_shard(align, ShardTask(replace(shard, index=1), copy_from=(0,)))
+    assert align.table().read_commit(1).precision == "bf16+fp16"
+
+
 def test_range_of_a_shard_keeps_what_the_whole_has(photos, tmp_path, log):
     run_chain(photos("a.png", "b.png"), tmp_path / "out", log)
     shard = only_shard(photos("c.png"))
