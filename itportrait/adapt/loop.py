@@ -144,7 +144,8 @@ def adapt_domain(
         if on_start is not None and run.step == 0:
             on_start(run.baseline())
         run.train(on_report, on_step)
-    return run.finish()
+    with bundle.precision.applied():
+        return run.finish()
 
 
 class _Run:

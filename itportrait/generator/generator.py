@@ -12,7 +12,7 @@ from itportrait.generator.backbone import NUM_PLANES, Backbone
 from itportrait.generator.base import Generator, NoiseMode, Rendering, Samples, Sampling
 from itportrait.generator.config import GeneratorConfig
 from itportrait.generator.deformation import Deformation
-from itportrait.generator.precision import PrecisionName, precision_on
+from itportrait.generator.precision import PrecisionName, in_own_precision, precision_on
 from itportrait.generator.rows import row_layers, row_sets
 from itportrait.generator.superresolution import SuperResolution
 from itportrait.generator.volume import Volume
@@ -79,6 +79,7 @@ class TriPlaneGenerator(Generator):
     def compute_in(self, asked: PrecisionName) -> None:
         self.precision = precision_on(self.device, asked)
 
+    @in_own_precision
     def mapping(
         self,
         z: Tensor,
@@ -88,6 +89,7 @@ class TriPlaneGenerator(Generator):
     ) -> Tensor:
         return self.backbone.mapping(z, camera, truncation_psi, truncation_cutoff)
 
+    @in_own_precision
     def planes(
         self, ws: Tensor, noise_mode: NoiseMode = "const", rng: torch.Generator | None = None
     ) -> Tensor:
@@ -101,6 +103,7 @@ class TriPlaneGenerator(Generator):
         planes = planes.unflatten(1, (NUM_PLANES, self.config.plane_channels))
         return planes if deformation is None else deformation.planes(planes, ws)
 
+    @in_own_precision
     def sample(self, points: Tensor, planes: Tensor) -> tuple[Tensor, Tensor]:
         if points.ndim != 3 or points.shape[2] != 3 or len(points) != len(planes):
             raise InvalidArgumentError(
@@ -109,6 +112,7 @@ class TriPlaneGenerator(Generator):
         sigma, color = self._volume(planes).evaluate(points)
         return sigma, renderer.with_margin(color)
 
+    @in_own_precision
     def render(
         self,
         planes: Tensor,

@@ -8,12 +8,12 @@ without bfloat16 units (AMX), half precision is slower than float32 and not used
 """
 
 import logging
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, wraps
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Concatenate, Literal, ParamSpec, Protocol, TypeVar
 
 import torch
 
@@ -54,6 +54,34 @@ class Precision:
         finally:
             for library, former in zip(libraries, before):
                 library.fp32_precision = former
+
+
+class HasPrecision(Protocol):
+    """What computes in a precision of its own."""
+
+    precision: Precision
+
+
+Own = TypeVar("Own", bound=HasPrecision)
+Rest = ParamSpec("Rest")
+Result = TypeVar("Result")
+
+
+def in_own_precision(
+    method: Callable[Concatenate[Own, Rest], Result],
+) -> Callable[Concatenate[Own, Rest], Result]:
+    """Let a method apply its object's precision, whoever calls it.
+
+    A GPU's convolutions are rounded to TF32 unless they are told otherwise. Backward passes come
+    after the method; who trains applies the precision around both.
+    """
+
+    @wraps(method)
+    def applied(self: Own, /, *args: Rest.args, **kwargs: Rest.kwargs) -> Result:
+        with self.precision.applied():
+            return method(self, *args, **kwargs)
+
+    return applied
 
 
 FP32 = Precision()

@@ -9,6 +9,7 @@ import torch
 from itportrait.bundle import load_bundle
 from itportrait.generator import Generator, precision
 from itportrait.generator.precision import BF16, FP32, NO_UNITS, ON_GPU, precision_on
+from itportrait.geometry.camera import frontal_camera
 from itportrait.metrics import psnr
 
 CPU = torch.device("cpu")
@@ -105,6 +106,30 @@ def test_a_block_computes_in_its_precision_and_ends_with_the_former(generator, u
             assert convolutions.fp32_precision == "tf32"
     assert generator.precision is FP32
     assert convolutions.fp32_precision == before
+
+
+def test_whoever_calls_a_generator_gets_its_precision(generator):
+    """Outside of the stages too, such as for films: a GPU's libraries round to TF32 otherwise."""
+    found, libraries = [], (torch.backends.cuda.matmul, torch.backends.cudnn.conv)
+    before = [library.fp32_precision for library in libraries]
+    other = copy.deepcopy(generator)
+    for part in (
+        other.backbone.mapping,
+        other.backbone.synthesis,
+        other.decoder,
+        other.superresolution,
+    ):
+        part.register_forward_pre_hook(
+            lambda *_: found.append([library.fp32_precision for library in libraries])
+        )
+    with ON_GPU.applied(), torch.no_grad():  # as a process may be set, whatever the generator is
+        ws = other.mapping(torch.zeros(1, other.z_dim), frontal_camera())
+        planes = other.planes(ws)
+        other.render(planes, ws, frontal_camera())
+        other.sample(torch.zeros(1, 4, 3), planes)
+    assert len(found) >= 3  # those that are called as modules
+    assert found == [["ieee", "ieee"]] * len(found)
+    assert [library.fp32_precision for library in libraries] == before
 
 
 def test_a_family_that_knows_single_precision_alone_says_so_once(generator, units, caplog):
