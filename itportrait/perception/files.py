@@ -11,6 +11,7 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from itportrait.cache import cache_folder
 from itportrait.errors import CheckpointError, MissingModelError
 from itportrait.weights.networks import Network, load_network, open_weights
 from itportrait.weights.safetensors import parse_json
@@ -89,10 +90,7 @@ def read_network(path: str | Path, build: Callable[[dict[str, Any]], Network]) -
     """
     path = Path(path)
     if not path.is_file():
-        raise MissingModelError(
-            f"{path} is missing; `make pretrain` remakes the embedded models, and a fresh checkout "
-            "or `pip install --force-reinstall itportrait` brings them back"
-        )
+        raise MissingModelError(f"{path} is missing; {_remedy(path)}")
     with open_weights(path) as file:
         if "config" not in file.metadata:
             raise CheckpointError("is not a network file: it has no configuration")
@@ -100,6 +98,16 @@ def read_network(path: str | Path, build: Callable[[dict[str, Any]], Network]) -
         if problem := _find_problem(config):
             raise CheckpointError(f"is not a network file: {problem}")
         return load_network(lambda: build(config), file.tensors)
+
+
+def _remedy(path: Path) -> str:
+    """Return what brings a missing file back: published networks have their place in the cache."""
+    if path.parent.parent == cache_folder() / "models":
+        return f"get it with `itportrait models get {path.parent.name}`"
+    return (
+        "`make pretrain` remakes the embedded models, and a fresh checkout or "
+        "`pip install --force-reinstall itportrait` brings them back"
+    )
 
 
 def _find_problem(config: dict[str, Any]) -> str:

@@ -98,6 +98,11 @@ class LpipsModel(nn.Module):
         super().__init__()
         path = Path(vgg_weights or Path(torch.hub.get_dir()) / "checkpoints" / VGG_FILE)
         if not path.is_file():
+            if path.suffix == ".safetensors":
+                raise MissingModelError(
+                    f"the converted weights of a perceptual distance are not at {path}; get them "
+                    "with `itportrait models get stlpips-vgg`"
+                )
             raise MissingModelError(
                 f"the VGG-16 weights of LPIPS are not at {path}; fetch them with "
                 f"`curl --create-dirs -o {path} {VGG_URL}`"

@@ -18,7 +18,12 @@ from filelock import FileLock
 
 from itportrait.cache import cache_folder
 from itportrait.documents import parse_object
-from itportrait.errors import InvalidArgumentError, ItportraitError, MissingModelError
+from itportrait.errors import (
+    CheckpointError,
+    InvalidArgumentError,
+    ItportraitError,
+    MissingModelError,
+)
 from itportrait.published.registry import PublishedModel, find_model
 from itportrait.published.wheels import digest_of, fetch_weights, take_weights
 
@@ -138,7 +143,10 @@ def _make(model: PublishedModel, file: Path | None, work: Path) -> None:
     if file is None and copied.is_file():
         file = copied
     if file is not None:
-        weights = take_weights(model, file, work)
+        try:
+            weights = take_weights(model, file, work)
+        except CheckpointError as error:
+            raise CheckpointError(f"{error}; copy it again, or remove it") from error
     else:
         (download := work / "download").mkdir()
         try:

@@ -19,7 +19,12 @@ from itportrait.perception.identity import (
     MiniIdentityModel,
     load_identity,
 )
-from itportrait.perception.perceptual import LpipsModel, PerceptualModel, feature_distance
+from itportrait.perception.perceptual import (
+    LpipsModel,
+    PerceptualModel,
+    feature_distance,
+    load_lpips,
+)
 from itportrait.perception.trunk import ConvTrunk
 from tests.helpers.onnx_files import face_network, write
 
@@ -170,6 +175,15 @@ def test_the_encoder_gives_codes_and_bounded_angles(trunk, image):
 def test_lpips_without_weights_names_the_command(tmp_path):
     with pytest.raises(MissingModelError, match="curl"):
         LpipsModel(tmp_path / "vgg.pth")
+
+
+def test_a_missing_file_of_a_published_network_is_got_by_its_name(tmp_path, monkeypatch):
+    monkeypatch.setenv("ITPORTRAIT_CACHE", str(tmp_path))
+    for load, name in ((load_lpips, "stlpips-vgg"), (load_identity, "dlib-face")):
+        with pytest.raises(MissingModelError, match=f"`itportrait models get {name}`"):
+            load(tmp_path / "models" / name / "weights.safetensors")
+    with pytest.raises(MissingModelError, match="make pretrain"):
+        load_identity(tmp_path / "identity.safetensors")
 
 
 @pytest.mark.slow

