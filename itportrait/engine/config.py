@@ -12,7 +12,8 @@ class StageShare(Settings):
 
     cpus: float = Field(default=1.0, ge=0)
     """Number of cores reserved for a task, and of the threads that it computes with. A task that
-    takes a GPU waits for no core, so that the GPU does not wait for photos that are aligned."""
+    takes a GPU has the threads, but waits for no core, so that the GPU does not wait for photos
+    that are aligned."""
     gpus: float | None = Field(default=None, ge=0)
     """Number of GPUs reserved for a task; with 0.25, four tasks share one. None means 0.5 where the
     cluster has GPUs, and 0 elsewhere: of two tasks on a GPU, one computes while the other reads,
@@ -53,7 +54,7 @@ class ResourcesConfig(Settings):
     Adaptations have a setting of their own, `adapt.precision`."""
     in_flight: int | None = Field(default=None, ge=1)
     """Largest number of shard tasks submitted at once. None means twice as many as the cluster can
-    run."""
+    run, on its cores and on its GPUs."""
     storage_retries: int = Field(default=6, ge=0)
     """Number of retries after a failure of storage, with pauses that double from half a second."""
     crash_retries: int = Field(default=1, ge=0)

@@ -26,6 +26,11 @@ class StageResources:
         """
         return 0.0 if self.num_gpus else self.num_cpus
 
+    @property
+    def threads(self) -> int:
+        """Return the threads of a task that takes no cores; 0 where those that it takes say it."""
+        return max(int(self.num_cpus), 1) if self.num_gpus else 0
+
 
 @dataclass
 class Piece:
@@ -80,6 +85,7 @@ class Piece:
             name=f"{self.recipe.name} {self.shard.index:05d}",
             num_cpus=resources.reserved_cpus,
             num_gpus=resources.num_gpus,
+            threads=resources.threads,
             timeout_s=self.time_limit_s,
             room=room,
             trial=self.alone,

@@ -23,6 +23,7 @@ class Call:
         name: shown to people.
         num_cpus: cores that it takes.
         num_gpus: GPUs that it takes.
+        threads: with which PyTorch computes in it; 0: as many as cores that it takes.
         timeout_s: seconds after which its process is ended; None: as long as it takes.
         room: memory that must be free on its node before it begins; None: any.
         trial: its loss shall say something about what it works on. It does so only if as much
@@ -35,6 +36,7 @@ class Call:
     name: str = ""
     num_cpus: float = 1.0
     num_gpus: float = 0.0
+    threads: int = 0
     timeout_s: float | None = None
     room: Room | None = None
     trial: bool = False

@@ -67,6 +67,10 @@ _OWN_LOSSES = (MemoryLostError, ProcessLostError, MemoryError)
 def _run(call: Call, token: bytes | None) -> Any:
     if call.room is not None:
         call.room.check()
+    if call.threads:  # Ray knows of cores alone, and gives one thread to a call that takes none
+        import torch
+
+        torch.set_num_threads(call.threads)
     if token is not None:
         internal_kv._internal_kv_put(token, ray.get_runtime_context().get_node_id().encode())
     if call.timeout_s is None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+import torch
 from ray import exceptions as ray_errors
 from ray.train.v2.api.exceptions import WorkerGroupError
 
@@ -22,7 +23,7 @@ from itportrait.execution.causes import (
 )
 from itportrait.execution.executor import Call
 from itportrait.io.memory import NoRoomError, Room
-from itportrait.on_ray.tasks import RayExecutor, _Head, lost_with_machine, translate
+from itportrait.on_ray.tasks import RayExecutor, _Head, _run, lost_with_machine, translate
 from itportrait.training.patience import fit_patiently
 
 NO_MEMORY = "Task was killed due to the node running low on memory."
@@ -63,6 +64,16 @@ def number(value: int) -> int:
     if value > 99:
         raise MemoryError("too large")
     return value
+
+
+def test_a_call_that_takes_no_cores_computes_with_the_threads_that_it_says():
+    before = torch.get_num_threads()
+    try:
+        for threads in (3, 2):
+            call = Call(function=torch.get_num_threads, num_cpus=0, num_gpus=0.5, threads=threads)
+            assert _run(call, None) == threads
+    finally:
+        torch.set_num_threads(before)
 
 
 def run(call: Call):

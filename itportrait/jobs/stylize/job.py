@@ -1,7 +1,7 @@
 """The main job of one output folder: its recipes, its domains and the engine that runs them."""
 
 import datetime as dt
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -87,9 +87,8 @@ class StylizeJob:
     def pipeline(self, progress: Progress | None = None, lease: Lease | None = None) -> Pipeline:
         """Return the engine, ready to run or to plan."""
         settings, resources = self.config.resources, self.resources()
-        smallest = min(share.num_cpus for share in resources.values())
         limits = WindowLimits(
-            in_flight=settings.in_flight or self.twice_the_slots(smallest),
+            in_flight=settings.in_flight or self.twice_the_slots([*resources.values()]),
             storage_retries=settings.storage_retries,
             crash_retries=settings.crash_retries,
             node_retries=settings.node_retries,
@@ -107,9 +106,15 @@ class StylizeJob:
             on_shard=self.backend.count_shard,
         )
 
-    def twice_the_slots(self, num_cpus: float) -> int:
-        """Return how many tasks of these cores to keep in flight: twice what runs at once."""
-        return 2 * max(int(self.backend.cores // max(num_cpus, 0.25)), 1)
+    def twice_the_slots(self, tasks: Sequence[StageResources]) -> int:
+        """Return how many tasks to keep in flight: twice what runs at once, on cores and GPUs."""
+        cores = [max(task.num_cpus, 0.25) for task in tasks if not task.num_gpus]
+        gpus = [task.num_gpus for task in tasks if task.num_gpus]
+        slots = int(self.backend.cores // min(cores)) if cores else 0
+        if gpus:
+            whole, share = self.backend.gpus, min(gpus)
+            slots += int(whole * (1 / share // 1) if share < 1 else whole // share)
+        return 2 * max(slots, 1)
 
     def resources(self) -> dict[str, StageResources]:
         """Return what a task takes of the cluster, by stage."""

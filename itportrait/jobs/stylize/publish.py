@@ -80,7 +80,7 @@ def deliver_files(job: StylizeJob, check: Callable[[], None]) -> str | None:
         made = files.run(
             job.shards() if config.pasted else numbers,
             resources=share,
-            in_flight=job.twice_the_slots(share.num_cpus),
+            in_flight=job.twice_the_slots([share]),
             executor=job.backend.executor(),
             check=check,
         )

@@ -10,6 +10,7 @@ from rich.console import Console
 from itportrait.adapt import DomainSpec
 from itportrait.bank.store import Bank, BankVersion
 from itportrait.bundle import load_bundle
+from itportrait.engine.pieces import StageResources
 from itportrait.errors import InvalidArgumentError, ItportraitError
 from itportrait.io.commits import read_committed
 from itportrait.io.lease import Lease
@@ -263,3 +264,25 @@ def test_tuned_portraits_go_through_every_stage_and_are_resumed(place):
     _, backend, said = run(settings)
     assert backend.counted == []
     assert "Nothing to do" in said
+
+
+@pytest.mark.parametrize(
+    ("cores", "gpus", "shares", "expected"),
+    [
+        (16.0, 0.0, [(1, 0), (2, 0)], 32),
+        (16.0, 1.0, [(1, 0), (2, 0.5), (1, 0.5)], 36),
+        (4.0, 8.0, [(1, 0.4)], 32),  # a third task of 0.4 fits on no GPU
+        (4.0, 8.0, [(1, 0), (2, 2)], 16),
+        (1.0, 0.0, [(2, 0)], 2),
+    ],
+)
+def test_twice_as_many_tasks_as_run_at_once_are_in_flight(place, cores, gpus, shares, expected):
+    backend = HereBackend()
+    backend.cores, backend.gpus = cores, gpus
+    job = StylizeJob(config(place, domains=[]), "model", backend)
+    assert job.twice_the_slots([StageResources(*share) for share in shares]) == expected
+
+
+def test_a_task_that_waits_for_no_core_says_its_threads():
+    assert (StageResources(2.0, 0.5).threads, StageResources(0.5, 0.5).threads) == (2, 1)
+    assert StageResources(2.0).threads == 0
