@@ -8,7 +8,6 @@ lead here, as `itportrait.distributed.portrait_model` does.
 
 import base64
 import dataclasses
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +21,7 @@ from itportrait.documents import parse_object
 from itportrait.errors import InvalidArgumentError, MissingModelError
 from itportrait.image import encode
 from itportrait.invert.config import InvertConfig
-from itportrait.records import AlignedRecord, InvertedRecord, Source, Status, StylizedRecord
+from itportrait.records import AlignedRecord, Source, Status, StylizedRecord
 from itportrait.styles.names import STYLE_FILE
 from itportrait.stylize.config import StylizeConfig
 
@@ -129,9 +128,7 @@ class PortraitModel:
         aligned = [self._align(item, index) for index, item in items]
         inverted = inverter.invert(aligned)
         rows = stylizer.stylize(aligned, inverted, self.settings.domain)
-        views_deg = stylizer.config.views_deg
-        made = [_row(row, code, views_deg) for row, code in zip(rows, inverted, strict=True)]
-        return pd.DataFrame(made, columns=list(OUTPUTS))
+        return pd.DataFrame([_row(row) for row in rows], columns=list(OUTPUTS))
 
     def _stages(self, params: Mapping[str, Any]) -> tuple:
         """Return inverter and stylizer; those of the last call where nothing else is asked."""
@@ -249,29 +246,19 @@ def _views_deg(yaw_deg: Sequence[float], pitch_deg: Sequence[float]) -> list[tup
     return list(zip(yaws, pitches, strict=True))
 
 
-def _angles_deg(camera: np.ndarray) -> tuple[float, float]:
-    """Return yaw and pitch of a camera `[25]`."""
-    import torch
-
-    from itportrait.geometry.camera import camera_angles
-
-    yaw, pitch = camera_angles(torch.from_numpy(camera)[None])
-    return math.degrees(yaw), math.degrees(pitch)
+def _plain(angles_deg: np.ndarray | None) -> list[float]:
+    """Return angles `[views]` as people have given them, which float32 holds to 5 decimals."""
+    return [] if angles_deg is None else [round(float(angle), 4) for angle in angles_deg]
 
 
-def _row(
-    record: StylizedRecord, code: InvertedRecord, views_deg: Sequence[tuple[float, float]]
-) -> dict[str, Any]:
-    shown: list[tuple[float, float]] = []
-    if record.pixels and code.camera is not None:
-        shown = [_angles_deg(code.camera), *views_deg]
+def _row(record: StylizedRecord) -> dict[str, Any]:
     return {
         "status": str(record.status),
         "error_type": record.error.type if record.error else None,
         "error_message": record.error.message if record.error else None,
         "views": [encode(view) for view in record.pixels],
-        "yaw_deg": [yaw_deg for yaw_deg, _ in shown],
-        "pitch_deg": [pitch_deg for _, pitch_deg in shown],
+        "yaw_deg": _plain(record.yaw_deg),
+        "pitch_deg": _plain(record.pitch_deg),
         "domain": record.domain,
         "version": record.version,
     }
