@@ -10,6 +10,7 @@ def as_html(
     sheet: bytes | None,
     bad: Sequence[tuple[str, str]],
     warnings: Mapping[str, Sequence[str]],
+    note: str = "",
 ) -> str:
     """Return HTML of portraits; all text is escaped.
 
@@ -18,6 +19,7 @@ def as_html(
         sheet: the picture, PNG; None where there is nothing to be seen.
         bad: name and reason of what is no portrait.
         warnings: what should be known of domains, by name.
+        note: written below the picture.
     """
     parts = [f"<p>{html.escape(title)}</p>"]
     if sheet is not None:
@@ -26,6 +28,8 @@ def as_html(
             f'<img alt="{html.escape(title, quote=True)}" style="max-width:100%" '
             f'src="data:image/png;base64,{data}">'
         ]
+    if note:
+        parts.append(f"<p>{html.escape(note)}</p>")
     said = [(name, reason) for name, reason in bad]
     said += [(f"domain {name}", text) for name, texts in warnings.items() for text in texts]
     if said:

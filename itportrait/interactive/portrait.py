@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from itportrait.errors import InvalidArgumentError, ItportraitError, UnknownNameError
+from itportrait.errors import InvalidArgumentError, UnknownNameError
 from itportrait.image import encode
 from itportrait.interactive.film import Film
-from itportrait.interactive.workplace import Workplace
-from itportrait.pages.contact_sheet import contact_sheet
+from itportrait.interactive.workplace import NoPortraitError, Workplace
+from itportrait.pages.contact_sheet import contact_sheet, fitted
 from itportrait.records import AlignedRecord, InvertedRecord, Record, Status, StylizedRecord
 from itportrait.stages.recipe import Recipe
 
@@ -22,9 +22,8 @@ if TYPE_CHECKING:
     from itportrait.styles import BoundStyle
     from itportrait.stylize import Stylizer
 
-
-class NoPortraitError(ItportraitError):
-    """A picture gave no portrait, or none in this domain; says why."""
+_TILE = 160
+"""Side of the pictures of one portrait in a notebook, in pixels."""
 
 
 @dataclass(frozen=True)
@@ -81,34 +80,41 @@ class Portrait:
     @property
     def ok(self) -> bool:
         """Whether the picture became a portrait, in all of its domains."""
-        return all(self.record(name).status is Status.OK for name in (None, *self.domains))
+        return all(
+            self.record(name, pixels=False).status is Status.OK for name in (None, *self.domains)
+        )
 
     @property
     def reason(self) -> str:
         """Why it is not ok, in a sentence; "" if it is."""
         for name in (None, *self.domains):
-            error = self.record(name).error
+            error = self.record(name, pixels=False).error
             if error is not None:
                 return f"{error.type}: {error.message}"
         return ""
 
-    def record(self, domain: str | None = None) -> Record:
-        """Return the row of the last stage that the portrait reached, with its pictures.
+    def record(self, domain: str | None = None, *, pixels: bool = True) -> Record:
+        """Return the row of the last stage that the portrait reached.
 
         Args:
             domain: name of a domain; None: as photographed.
+            pixels: read the pictures, too; all else is read many times faster without them.
 
         Raises:
             UnknownNameError: it is stylized in no such domain.
+            NoPortraitError: its rows are gone, or were made anew with other settings.
         """
         if domain is not None and domain not in self._tables.stylize:
             raise UnknownNameError("domain of these portraits", domain, list(self.domains))
         if self._row.status is not Status.OK:
             return self._row
-        row = self._read(self._tables.invert)
+        whole = pixels and domain is None
+        row = self._read(self._tables.invert, pixels=whole)
+        if row.status is not Status.OK and pixels and not whole:
+            row = self._read(self._tables.invert)
         if domain is None or row.status is not Status.OK:
             return row
-        return self._read(self._tables.stylize[domain])
+        return self._read(self._tables.stylize[domain], pixels=pixels)
 
     @property
     def aligned(self) -> Image.Image:
@@ -141,8 +147,9 @@ class Portrait:
             NoPortraitError: there is no portrait, or none in this domain; says why.
             UnknownNameError: it is stylized in no such domain.
         """
-        row = self._good(domain)
-        if yaw_deg is None and pitch_deg is None:
+        as_in_photo = yaw_deg is None and pitch_deg is None
+        row = self._good(domain, pixels=as_in_photo)
+        if as_in_photo:
             pixels = row.pixels[0] if isinstance(row, StylizedRecord) else _of(row)
             return Image.fromarray(pixels)
         return Image.fromarray(self._rendered(domain, yaw_deg or 0.0, pitch_deg or 0.0))
@@ -191,21 +198,25 @@ class Portrait:
         Args:
             domain: name of a domain; None: how well the portrait resembles the photo.
         """
-        row, recipes = self.record(domain), self._tables
+        row, recipes = self.record(domain, pixels=False), self._tables
         recipe = recipes.invert if domain is None else recipes.stylize[domain]
         if not isinstance(row, recipe.definition.record_type):
             return {}
         values = {name: getattr(row, name) for name in recipe.definition.measures}
         return {name: float(value) for name, value in values.items() if value is not None}
 
-    def pictures(self) -> list[np.ndarray | None]:
-        """Return its line of a sheet: the crop, the portrait, and every domain, where there are."""
+    def pictures(self, tile: int) -> list[np.ndarray | None]:
+        """Return its line of a sheet: the crop, the portrait, and every domain, where there are.
+
+        Args:
+            tile: side in pixels that they are fitted into.
+        """
         if self._row.status is not Status.OK:
             return [None] * (2 + len(self.domains))
-        line: list[np.ndarray | None] = [np.asarray(self.aligned)]
+        line: list[np.ndarray | None] = [np.asarray(fitted(np.asarray(self.aligned), tile))]
         for name in (None, *self.domains):
-            row = self.record(name)
-            line.append(np.asarray(self.view(name)) if row.status is Status.OK else None)
+            good = self.record(name, pixels=False).status is Status.OK
+            line.append(np.asarray(fitted(np.asarray(self.view(name)), tile)) if good else None)
         return line
 
     def __repr__(self) -> str:
@@ -215,10 +226,10 @@ class Portrait:
 
     def _repr_png_(self) -> bytes:
         columns = ["aligned", "inverted", *self.domains]
-        return encode(contact_sheet([self.pictures()], columns=columns, tile=160))
+        return encode(contact_sheet([self.pictures(_TILE)], columns=columns, tile=_TILE))
 
-    def _read(self, recipe: Recipe) -> Record:
-        rows = self._tables.work.read(recipe, self._shard)
+    def _read(self, recipe: Recipe, *, pixels: bool = True) -> Record:
+        rows = self._tables.work.read(recipe, self._shard, pixels=pixels)
         if self.record_id not in rows:
             raise NoPortraitError(
                 f"portrait {self.name!r} is not in {recipe.table().root} any more; make the "
@@ -226,8 +237,8 @@ class Portrait:
             )
         return rows[self.record_id]
 
-    def _good(self, domain: str | None) -> Record:
-        row = self.record(domain)
+    def _good(self, domain: str | None, *, pixels: bool = False) -> Record:
+        row = self.record(domain, pixels=pixels)
         if row.status is not Status.OK:
             raise self._refusal(row, domain)
         return row
@@ -238,7 +249,7 @@ class Portrait:
         return NoPortraitError(f"{self.name!r} is no portrait{where}; {row.status}, {why}")
 
     def _code(self) -> InvertedRecord:
-        row = self._read(self._tables.invert)
+        row = self._read(self._tables.invert, pixels=False)
         assert isinstance(row, InvertedRecord)
         return row
 

@@ -33,6 +33,12 @@ if TYPE_CHECKING:
     from itportrait.io.commits import Commit
 
 
+_TILE = 128
+"""Side of a picture of a sheet, in pixels."""
+_MOST_SHOWN = 50
+"""Portraits, and reasons of those that are none, which a notebook shows by itself."""
+
+
 class Portraits(Sequence[Portrait]):
     """People of pictures, aligned and inverted as the jobs do it, in order.
 
@@ -135,7 +141,7 @@ class Portraits(Sequence[Portrait]):
         made._portraits = self._found(tables)
         return made
 
-    def sheet(self, *, tile: int = 128) -> Image.Image:
+    def sheet(self, *, tile: int = _TILE) -> Image.Image:
         """Return one picture of all: the crop, the portrait, and every domain, line by line.
 
         Pictures that are no portraits are left out.
@@ -143,8 +149,13 @@ class Portraits(Sequence[Portrait]):
         Args:
             tile: side of a picture, in pixels.
         """
-        shown = [portrait for portrait in self if portrait.record().status is Status.OK]
-        lines = [portrait.pictures() for portrait in shown]
+        return self._sheet_of(self._good(), tile)
+
+    def _good(self) -> list[Portrait]:
+        return [p for p in self if p.record(pixels=False).status is Status.OK]
+
+    def _sheet_of(self, shown: Sequence[Portrait], tile: int) -> Image.Image:
+        lines = [portrait.pictures(tile) for portrait in shown]
         columns, names = ["aligned", "inverted", *self.domains], [p.name for p in shown]
         return Image.fromarray(contact_sheet(lines, columns=columns, names=names, tile=tile))
 
@@ -161,7 +172,7 @@ class Portraits(Sequence[Portrait]):
         rows = []
         for portrait in self:
             for name in self.domains or (None,):
-                row = portrait.record(name)
+                row = portrait.record(name, pixels=False)
                 error = row.error
                 about = {
                     "portrait": portrait.name,
@@ -194,13 +205,17 @@ class Portraits(Sequence[Portrait]):
     def _repr_png_(self) -> bytes:
         import numpy as np
 
-        return encode(np.asarray(self.sheet()))
+        return encode(np.asarray(self._sheet_of(self._good()[:_MOST_SHOWN], _TILE)))
 
     def _repr_html_(self) -> str:
+        good = len(self._good())
         bad = [(portrait.name, portrait.reason) for portrait in self if portrait.reason]
-        any_shown = any(portrait.record().status is Status.OK for portrait in self)
-        sheet = self._repr_png_() if any_shown else None
-        return as_html(repr(self), sheet, bad, self.warnings)
+        note = f"first {_MOST_SHOWN} of {good:,}; sheet() has all" if good > _MOST_SHOWN else ""
+        if len(bad) > _MOST_SHOWN:
+            said = f"{len(bad) - _MOST_SHOWN:,} more; table() has all of them"
+            bad = [*bad[:_MOST_SHOWN], ("and", said)]
+        sheet = self._repr_png_() if good else None
+        return as_html(repr(self), sheet, bad, self.warnings, note)
 
     def _align(self, shards: Iterator[Shard], working: Working) -> list[int]:
         """Bring pictures to the align stage's table; return the numbers of their shards."""
@@ -219,7 +234,8 @@ class Portraits(Sequence[Portrait]):
 
     def _run(self, recipe: Recipe, working: Working) -> None:
         """Bring a stage's table to what the stage before has of these pictures."""
-        commits = recipe.upstream(recipe.previous).read_commits(self._shards)
+        former = self._tables.invert if recipe.previous == InvertStage.name else self._tables.align
+        commits = self._tables.work.commits(former, self._shards)
         numbers = [number for number, commit in commits.items() if commit.rows_ok]
         of, done = sum(commit.rows_ok for commit in commits.values()), 0
 

@@ -7,16 +7,18 @@ import json
 import shutil
 import tempfile
 import weakref
-from collections.abc import Callable, Iterable, Mapping
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from itportrait.adapt.domain import DomainSpec
 from itportrait.bank.store import Bank, BankVersion
 from itportrait.engine.local import run_stage
-from itportrait.errors import UnknownNameError
+from itportrait.errors import ItportraitError, UnknownNameError
 from itportrait.interactive.domain import Domain
+from itportrait.io import uris
 from itportrait.io.lease import Lease
 from itportrait.jobs.ready_made import find_champion, ready_made_bank
 from itportrait.jobs.stylize.config import JobConfig, load_job
@@ -29,6 +31,14 @@ from itportrait.training.domain_job import DomainJob
 if TYPE_CHECKING:
     from itportrait.io.commits import Commit
     from itportrait.stylize import Stylizer
+
+_LEAST_KEPT = 8
+"""Shards whose rows stay in memory; they are more where there are more tables, so that those of one
+portrait are never read twice for it."""
+
+
+class NoPortraitError(ItportraitError):
+    """A picture gave no portrait, or none in this domain, or its rows are gone; says why."""
 
 
 @dataclass(frozen=True)
@@ -79,8 +89,9 @@ class Workplace:
         )
         self.bundle = warm_bundle(self.job.bundle, self.device)
         self.bank = Bank(self.job.bank)
-        self.read = lru_cache(maxsize=8)(self._read)
-        """Rows with their pictures of a recipe's shard, those of the last few shards kept."""
+        self._made: dict[tuple[Recipe, int], str] = {}
+        """Fingerprint of each shard that was brought to its state here."""
+        self._kept: OrderedDict[tuple[Recipe, int, bool], dict[str, Record]] = OrderedDict()
 
     def recipe(self, stage: str, version: BankVersion | None = None) -> Recipe:
         """Return the recipe of a stage; `version` is the style of the one that has a domain."""
@@ -101,16 +112,66 @@ class Workplace:
             working: says what is retried or split.
             show: called with every commit.
         """
+
+        def committed(commit: "Commit", kept: bool) -> None:
+            self._made[recipe, commit.shard] = commit.fingerprint
+            show(commit)
+
         shards = started(shards)
         with Lease(self.job.output, what="Portraits"):
-            run_stage(recipe, shards, lambda commit, kept: show(commit), working.line)
+            run_stage(recipe, shards, committed, working.line)
+
+    def commits(self, recipe: Recipe, shards: Sequence[int]) -> dict[int, "Commit"]:
+        """Return the commits of shards that were made here; others have none.
+
+        Raises:
+            NoPortraitError: one of them is gone, or somebody has made it anew in another way.
+        """
+        made = [shard for shard in shards if (recipe, shard) in self._made]
+        table = recipe.table()
+        commits = table.read_commits(made)
+        for shard in made:
+            if shard not in commits or commits[shard].fingerprint != self._made[recipe, shard]:
+                raise NoPortraitError(
+                    f"the rows of these portraits are not in {uris.redact(table.root)} any more: "
+                    "they were removed, or made anew of other pictures or settings; make the "
+                    "Portraits again, and give each settings an output of their own"
+                )
+        return commits
 
     def rows(self, recipe: Recipe, shard: int) -> list[Record]:
-        """Return the rows of a shard of a stage without pictures; none where it has none."""
-        table = recipe.table()
-        commit = table.read_commit(shard)
-        rows = table.read_rows(commit, pixels=False) if commit else []
+        """Return the rows of a shard of a stage without pictures; none where it has none.
+
+        Raises:
+            NoPortraitError: they are gone, or somebody has made them anew in another way.
+        """
+        commit = self.commits(recipe, [shard]).get(shard)
+        rows = recipe.table().read_rows(commit, pixels=False) if commit else []
         return [row.record for row in rows]
+
+    def read(self, recipe: Recipe, shard: int, *, pixels: bool) -> dict[str, Record]:
+        """Return the rows of a shard by their ids; those of the last shards stay in memory.
+
+        Args:
+            recipe: of the stage.
+            shard: its number.
+            pixels: read the pictures, too.
+
+        Raises:
+            NoPortraitError: they are gone, or somebody has made them anew in another way.
+        """
+        key, plain = (recipe, shard, True), (recipe, shard, False)
+        if key not in self._kept and not pixels:
+            key = plain
+        if key not in self._kept:
+            self._kept[key] = self._read(recipe, shard, pixels=pixels)
+            if pixels:
+                self._kept.pop(plain, None)
+        self._kept.move_to_end(key)
+        tables = len({recipe for recipe, _ in self._made})
+        while len(self._kept) > max(_LEAST_KEPT, tables + 1):
+            self._kept.popitem(last=False)
+        return self._kept[key]
 
     def stylizer(self, recipe: Recipe | None) -> "Stylizer":
         """Return what renders the domain of a recipe; None: portraits as they are."""
@@ -157,13 +218,10 @@ class Workplace:
         except UnknownNameError as error:
             raise UnknownNameError("domain", name, sorted({*error.known, *known})) from None
 
-    def _read(self, recipe: Recipe, shard: int) -> dict[str, Record]:
-        table = recipe.table()
-        commit = table.read_commit(shard)
-        if commit is None:
-            return {}
+    def _read(self, recipe: Recipe, shard: int, *, pixels: bool) -> dict[str, Record]:
         found: dict[str, Record] = {}
-        for row in table.read_rows(commit):
+        commit = self.commits(recipe, [shard]).get(shard)
+        for row in recipe.table().read_rows(commit, pixels=pixels) if commit else ():
             found.setdefault(row.record.record_id, row.record)
         return found
 

@@ -11,6 +11,7 @@ from PIL import Image
 from itportrait import Domain, Portraits
 from itportrait.bank.store import Bank
 from itportrait.errors import InvalidArgumentError, NoInputError, UnknownNameError
+from itportrait.interactive import portraits, workplace
 from itportrait.interactive.portrait import NoPortraitError
 from itportrait.jobs.stylize.config import load_job
 from itportrait.jobs.stylize.job import StylizeJob
@@ -143,6 +144,58 @@ def test_a_notebook_shows_the_sheet_and_the_reasons(people, styled):
     assert repr(people) == "Portraits(2 of 4 ok: as photographed)"
     assert people.domains == ()
     assert repr(styled[2]) == "Portrait('portrait-00000.png': zombie)"
+
+
+def test_a_notebook_shows_the_first_of_many_and_says_so(styled, monkeypatch):
+    monkeypatch.setattr(portraits, "_MOST_SHOWN", 1)
+    page = styled._repr_html_()
+    assert "<p>first 1 of 2; sheet() has all</p>" in page
+    assert "<b>and</b>: 1 more; table() has all of them" in page
+    shown = Image.open(io.BytesIO(styled._repr_png_()))
+    assert styled.sheet().height - shown.height == 128 + 6
+    whole = np.asarray(styled.sheet())
+    assert np.array_equal(np.asarray(shown)[:-6], whole[: shown.height - 6])
+
+
+def test_shards_are_read_once_and_without_pictures_where_none_are_wanted(styled, monkeypatch):
+    work, reads = styled._tables.work, []
+    read = work._read
+
+    def counted(recipe, shard, *, pixels):
+        reads.append((recipe.stage, shard, pixels))
+        return read(recipe, shard, pixels=pixels)
+
+    monkeypatch.setattr(work, "_read", counted)
+    monkeypatch.setattr(workplace, "_LEAST_KEPT", 1)
+    work._kept.clear()
+    assert "2 of 4 ok" in repr(styled)
+    for portrait in styled:
+        assert portrait.ok == (not portrait.reason) == bool(portrait.metrics("zombie"))
+    assert reads == [("invert", 1, False), ("stylize", 1, False)]
+    reads.clear()
+    work._kept.clear()
+    styled.sheet()
+    assert len({*reads}) == len(reads)
+    assert sorted(stage for stage, _, pixels in reads if pixels) == ["align", "invert", "stylize"]
+
+
+def test_rows_that_others_made_with_other_settings_are_never_taken_for_ones_own(
+    photos, place, tmp_path
+):
+    given = {**place, "output": str(tmp_path / "out"), "progress": False}
+    path = str(photos / "portrait-00000.png")
+    (mine,) = people = Portraits(path, **given)
+    before = mine.metrics()
+    settings = {**SETTINGS, "invert": {"method": "encoder"}}
+    (theirs,) = Portraits(path, **{**given, "settings": settings})
+    assert mine.metrics() == before != theirs.metrics()  # which is what was read already
+    with pytest.raises(NoPortraitError, match=r"settings; make the Portraits again"):
+        mine.view()
+    with pytest.raises(NoPortraitError, match=r"settings; make the Portraits again"):
+        people.stylize("zombie")
+    assert mine.aligned == theirs.aligned
+    (again,) = Portraits(path, **given)
+    assert again.metrics() == before
 
 
 def test_where_there_is_no_portrait_at_all_the_reasons_are_shown_alone(place):
