@@ -99,12 +99,13 @@ class ComparisonReport:
         return "\n".join([*lines, f"Tables: {uris.redact(self.config.output)}"])
 
     def _computed(self) -> str:
-        """Return the line on what is of this run, and what of an earlier one."""
-        made = [result for result in self.results if result.planned.job is not None]
-        computed = sum(result.computed for result in made)
-        if made and not computed:
+        """Return the line on what is of this run, what of an earlier one, and what has failed."""
+        scored = [result for result in self.results if result.scores is not None]
+        computed = sum(result.computed for result in scored)
+        if not self.failed and not computed:
             return "nothing to do: all of it was computed by an earlier run, and is kept"
-        return f"{computed} cells computed, {len(made) - computed} kept from an earlier run"
+        text = f"{computed} cells computed, {len(scored) - computed} kept from an earlier run"
+        return text + (f", {len(self.failed)} without scores" if self.failed else "")
 
     def _failed_portraits(self) -> list[str]:
         """Return a line on the portraits that lack scores in some cell; none where all have

@@ -48,4 +48,5 @@ def test_seeds_go_one_by_one_and_a_failed_adaptation_is_the_reason_of_its_cell(t
     scores = report.scores()
     assert all(row["value"] is None and "no model bundle" in row["reason"] for row in scores)
     assert report.summary().count("no model bundle") == 4
+    assert "\n0 cells computed, 0 kept from an earlier run, 4 without scores\n" in report.summary()
     report.write_run()
