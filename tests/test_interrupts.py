@@ -245,3 +245,19 @@ time.sleep(0.6)
     with OnTerminal([sys.executable, "-S", "-c", code], environment) as program:
         program.wait(60)
     assert (program.code, program.shown) == (0, b"")
+
+
+@pytest.mark.parametrize(
+    "hides", ["start_new_session=True", "env={}"], ids=["of another session", "without the mark"]
+)
+def test_a_process_that_a_program_leaves_is_found(hides):
+    code = f"""
+import subprocess, sys
+subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(60)"], {hides})
+"""
+    with OnTerminal([sys.executable, "-S", "-c", code]) as program:
+        program.wait(60)
+        left = program.left()
+    assert [text.partition(" ")[2] for text in left.values()] == [
+        "-S -c import time; time.sleep(60)"
+    ]

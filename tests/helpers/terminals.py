@@ -153,14 +153,22 @@ class OnTerminal:
         os.waitpid(self._shell, 0)
 
     def left(self) -> dict[int, str]:
-        """Return the processes of the program that run, with their command lines."""
+        """Return the processes of the program that run, with their command lines.
+
+        They are of its session, or have its mark in their environment: one that gives itself a
+        title, as those of Ray do, overwrites its environment, and a server may leave the session.
+        """
         found = {}
         for folder in Path("/proc").glob("[0-9]*"):
+            if int(folder.name) == self._shell:
+                continue
             try:
-                if f"{MARK}={self.mark}".encode() in (folder / "environ").read_bytes():
-                    command = (folder / "cmdline").read_bytes().replace(b"\0", b" ")
-                    if command:  # else it has ended, and nobody has asked for its exit code
-                        found[int(folder.name)] = command.decode(errors="replace").strip()
+                is_ours = _session(folder) == self._shell or (
+                    f"{MARK}={self.mark}".encode() in (folder / "environ").read_bytes()
+                )
+                command = (folder / "cmdline").read_bytes().replace(b"\0", b" ")
+                if is_ours and command:  # else it has ended, and nobody has asked for its exit code
+                    found[int(folder.name)] = command.decode(errors="replace").strip()
             except OSError:
                 continue
         return found
@@ -183,6 +191,11 @@ class OnTerminal:
         if clock_s > 0.5:
             before = self.shown[-200:].decode(errors="replace")
             self.silences.append(Silence(self.seconds - clock_s, clock_s, own_s, before))
+
+
+def _session(folder: Path) -> int:
+    """Return the session of a process; the name before it may hold any letters."""
+    return int((folder / "stat").read_text(errors="replace").rpartition(")")[2].split()[3])
 
 
 def _be_shell(
