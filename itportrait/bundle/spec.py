@@ -28,7 +28,8 @@ from itportrait.generator.io import MODEL_FILE
 from itportrait.geometry.camera import look_at_camera
 from itportrait.geometry.orbit import FFHQ_ORBIT, Orbit
 from itportrait.io.names import check_path
-from itportrait.published.store import SCHEME, check_place
+from itportrait.published.registry import find_model
+from itportrait.published.store import SCHEME, check_place, is_published, origin_of
 
 FORMAT = 1
 # Bounds of what a bundle may say, since it may come from others.
@@ -49,7 +50,7 @@ def _check_file(name: str) -> str:
 
 
 def _check_place(name: str) -> str:
-    if name.startswith(SCHEME):
+    if is_published(name):
         return check_place(name)
     if name == "." or Path(name).is_absolute():
         return name
@@ -148,6 +149,33 @@ class PerceptionSpec(Settings):
     detector: Literal["mtcnn"] = "mtcnn"
     """Name of the face detector."""
 
+    @model_validator(mode="after")
+    def _published_fit_their_places(self) -> Self:
+        for key, place in self.places().items():
+            if is_published(place):
+                slot = find_model(place.removeprefix(SCHEME)).slot
+                if key != f"{slot}_path":
+                    raise ValueError(f"{key}: {place} is a network for {slot}_path")
+        if is_published(self.perceptual_path) and self.perceptual != "lpips_vgg":
+            raise ValueError(f"perceptual: must be lpips_vgg for {self.perceptual_path}")
+        return self
+
+    def places(self) -> dict[str, str]:
+        """Return the places of all models that are named by one, by their keys."""
+        places = {
+            "perceptual_path": self.perceptual_path,
+            "identity_path": self.identity_path,
+            "encoder_path": self.encoder_path,
+        }
+        places |= {f"clips.{index}.path": clip.path for index, clip in enumerate(self.clips)}
+        return {key: place for key, place in places.items() if place is not None}
+
+    def published(self) -> dict[str, dict[str, object]]:
+        """Return what determines each published network that is named, by its name."""
+        places = [place for place in self.places().values() if is_published(place)]
+        names = [place.removeprefix(SCHEME) for place in places]
+        return {name: origin_of(find_model(name)) for name in names}
+
 
 class FileEntry(Settings):
     """Digest and size of one file."""
@@ -231,11 +259,9 @@ class BundleSpec(Settings):
 
     def named_paths(self) -> list[str]:
         """Return the paths of all models that are named by one."""
-        perception = self.perception
-        paths = [self.generator.file, perception.perceptual_path, perception.identity_path]
-        paths += [perception.encoder_path, *(clip.path for clip in perception.clips)]
+        paths = [self.generator.file, *self.perception.places().values()]
         paths += [] if self.hyper is None else [self.hyper.file]
-        return [path for path in paths if path is not None and not path.startswith(SCHEME)]
+        return [path for path in paths if not is_published(path)]
 
     def to_text(self) -> str:
         """Return the text of `model.json`: the same bundle gives the same bytes."""
@@ -248,6 +274,8 @@ class BundleSpec(Settings):
         former = {name: key for key, name in self.former_names.items()}
         data = {former.get(key, key): value for key, value in self.model_dump(mode="json").items()}
         data.pop("hyper", None)
+        if published := self.perception.published():  # their files are not among the bundle's
+            data["published"] = published
         return f"{self.name}-{hashlib.sha256(_to_text(data).encode()).hexdigest()[:16]}"
 
 

@@ -12,7 +12,7 @@ import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeGuard
 
 from filelock import FileLock
 
@@ -69,6 +69,12 @@ def state_of(model: PublishedModel) -> State:
     return "present" if known == expected else "damaged"
 
 
+def origin_of(model: PublishedModel) -> dict[str, object]:
+    """Return what determines the numbers of a network: the published file and our conversion."""
+    published = {"of": model.requirement, "sha256": model.member_sha256}
+    return {"conversion": _CONVERSION, "published": published}
+
+
 def find_weights(name: str) -> Path:
     """Return the file of a published network of this machine, checked.
 
@@ -120,7 +126,12 @@ def resolve(place: str) -> Path | None:
     Raises:
         UnknownNameError, MissingModelError: see `find_weights`.
     """
-    return find_weights(place.removeprefix(SCHEME)) if place.startswith(SCHEME) else None
+    return find_weights(place.removeprefix(SCHEME)) if is_published(place) else None
+
+
+def is_published(place: str | None) -> TypeGuard[str]:
+    """Tell whether a place names a published network."""
+    return place is not None and place.startswith(SCHEME)
 
 
 def check_place(place: str) -> str:
@@ -164,12 +175,7 @@ def _make(model: PublishedModel, file: Path | None, work: Path) -> None:
 
 
 def _about(model: PublishedModel, digest: str) -> dict[str, object]:
-    return {
-        "conversion": _CONVERSION,
-        "published": {"of": model.requirement, "sha256": model.member_sha256},
-        "license": model.license,
-        "sha256": digest,
-    }
+    return {**origin_of(model), "license": model.license, "sha256": digest}
 
 
 def _by_hand(model: PublishedModel, copied: Path) -> str:

@@ -2,12 +2,13 @@
 
 import json
 import shutil
+from dataclasses import replace
 
 import fsspec
 import pytest
 import torch
 
-from itportrait.bundle import load_bundle
+from itportrait.bundle import PerceptionSpec, load_bundle
 from itportrait.bundle.choice import cautions_for, use_models
 from itportrait.errors import InvalidArgumentError, MissingModelError
 from itportrait.losses import IdentityLoss
@@ -80,6 +81,31 @@ def test_a_threshold_of_the_former_distance_is_named(faces):
     assert "ready-made" in first
     assert "align.encoder_camera_distance" in second
     assert cautions_for("mini", [faces]) == [first]
+
+
+def test_the_id_is_made_of_the_pinned_network(folder, faces, monkeypatch):
+    """Not of its name alone: another release may pin other weights under the same name."""
+    before = use_models(str(folder), [faces]).model_id
+    assert load_bundle(folder).model_id == before
+    monkeypatch.setitem(MODELS, "dlib-face", replace(faces, member_sha256="0" * 64))
+    assert load_bundle(folder).model_id != before
+
+
+@pytest.mark.parametrize(
+    ("values", "told"),
+    [
+        ({"encoder_path": "models:dlib-face"}, "dlib-face is a network for identity_path"),
+        ({"identity_path": "models:stlpips-vgg"}, "stlpips-vgg is a network for perceptual_path"),
+        ({"perceptual_path": "models:stlpips-vgg"}, "perceptual: must be lpips_vgg for"),
+        (
+            {"clips": [{"kind": "mini", "path": "models:dlib-face"}]},
+            r"clips.0.path: models:dlib-face is a network for identity_path",
+        ),
+    ],
+)
+def test_a_network_of_another_use_is_refused(values, told):
+    with pytest.raises(InvalidArgumentError, match=told):
+        PerceptionSpec.parse(values, source="model.json")
 
 
 def test_the_embedded_bundle_is_not_changed(folder, faces):
