@@ -2,6 +2,7 @@
 
 import base64
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ class Film:
     """
 
     frames: np.ndarray = field(repr=False)
-    fps: int = 24
+    fps: int | Fraction = 24
 
     def save(self, path: str | Path) -> None:
         """Write the film; the ending says how: `.mp4` for players, `.webp` for pages.
