@@ -5,10 +5,11 @@
 Every command runs on a terminal of its own, small (`tests/helpers/small_commands.py`), once to its
 end and then, in a new folder each time, until a moment that is drawn from one of as many equal
 parts of that time, from its very start on. There Ctrl-C is pressed. Printed for each: when, the
-seconds until the program had ended, what is new on the screen; and every fault: another exit code
-than 130, more than one line or one that says no way on, processes that are left, a rerun that does
-not end well, that computes anew what was committed, or whose results differ from those of the run
-that nobody disturbed. Ends with 1 if there was any.
+seconds until the program had ended, what is new on the screen; and every fault: a program that
+takes no notice of it, another exit code than 130, more than one line or one that says no way on,
+processes that are left, a rerun that does not end well, that computes anew what was committed, or
+whose results differ from those of the run that nobody disturbed. Where a program ends before its
+moment, sooner ones are tried. Ends with 1 if there was any fault.
 """
 
 import argparse
@@ -35,6 +36,8 @@ PART = re.compile(r"(?<=part-\d{5})-[0-9a-f]{8}")
 VOLATILE = ("seconds", "created", "input_key")
 GRACE_S = 10.0
 """Seconds after the end of a program in which its last processes may end."""
+ENDED_S = 1.5
+"""Seconds after Ctrl-C in which a program may end with code 0, because it was ending by itself."""
 
 
 def main() -> None:
@@ -62,6 +65,10 @@ LONG = ("stylize-dataset", "build-bank", "compare", "adapt", "align", "invert", 
 """Commands that may take long."""
 
 
+class EndedTooSoonError(Exception):
+    """A program has ended before Ctrl-C was pressed, which then shows nothing."""
+
+
 @dataclass
 class Series:
     """Interruptions of one command.
@@ -87,8 +94,14 @@ class Series:
         lasted_s = self.lasts_s or self.whole()
         draws = [(number + rng.random()) / moments * lasted_s for number in range(moments)]
         for number, moment_s in [*enumerate(draws)][first:]:
-            place = self.place(f"moment-{number}")
-            said = self.interrupt(place, lambda program, at=moment_s: program.seconds >= at)
+            said = ["it ended before each moment"]
+            for attempt, at_s in enumerate((moment_s, 0.8 * moment_s, 0.6 * moment_s)):
+                place = self.place(f"moment-{number}-{attempt}")
+                try:
+                    said = self.interrupt(place, lambda program, at=at_s: program.seconds >= at)
+                    break
+                except EndedTooSoonError as error:
+                    print(f"  at {at_s:5.1f} s: {error}")
             print("".join(f"  FAULT {text}\n" for text in said), end="", flush=True)
             yield len(said)
 
@@ -121,13 +134,18 @@ class Series:
         return place
 
     def interrupt(self, place: SmallCommands, until: Callable[[OnTerminal], bool]) -> list[str]:
-        """Press Ctrl-C at a moment, run the command again, and return what was wrong."""
+        """Press Ctrl-C at a moment, run the command again, and return what was wrong.
+
+        Raises:
+            EndedTooSoonError: it ended before that moment.
+        """
         with self.start(place) as program:
             program.wait(600, lambda: until(program))
             moment_s = program.seconds
             before = [line for line in program.lines]
-            if program.code is None:
-                program.press_ctrl_c()
+            if program.code is not None:
+                raise EndedTooSoonError(f"ended with code {program.code}: {before[-3:]}")
+            program.press_ctrl_c()
             pressed = time.monotonic()
             program.wait(120)
             ended_s = time.monotonic() - pressed
@@ -144,7 +162,9 @@ class Series:
             flush=True,
         )
         faults = [f"a process is left: {text[:120]}" for text in left.values()]
-        if code != 0:
+        if code == 0:
+            faults += ["it took no notice of Ctrl-C"] if ended_s > ENDED_S else []
+        else:
             faults += [f"code {code}"] if code != 130 else []
             faults += [] if sum(bool(SEEN.search(line)) for line in new) == 1 else ["not one line"]
             faults += [] if new and SEEN.search(new[-1]) else ["it is not the last line"]
