@@ -80,6 +80,11 @@ def export(
     print(f"{done.destination}: {done.pictures} pictures of {', '.join(done.domains)}")
     if done.numbered:
         print(f"{done.numbered} names were taken and got a number; the index has each of them")
+    if done.outdated:
+        print(
+            f"{done.outdated} deliverables were left out: their portraits were stylized anew "
+            "since; run the job with its deliverables, remove the export, and export again"
+        )
     if not done.written:
         print("nothing to do: all of it was written by an earlier run, and is kept")
 

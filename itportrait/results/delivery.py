@@ -66,6 +66,17 @@ class Delivery:
     """Seconds of making and writing, without the loading of models."""
     stale: tuple[str, ...] = ()
     """Paths that this shard does not need any more; see `sweep`."""
+    portrayed: str = ""
+    """`digest_of` the stylized portraits that the files show; "" in older markers."""
+
+    def shows(self, commit: Commit) -> bool:
+        """Tell whether the files show these stylized portraits; where it is unknown, they do."""
+        return not self.portrayed or self.portrayed == digest_of(commit)
+
+
+def digest_of(commit: Commit) -> str:
+    """Return a digest of stylized portraits and of all that determined them."""
+    return fingerprint(commit.fingerprint, commit.outputs)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,7 +154,9 @@ def deliver(task: DeliveryTask) -> Delivery | None:
                 message = uris.redact(error.message)
                 errors.append({"file": path, "type": error.type, "message": message})
     stale = tuple(sorted(former - set(files)))
-    made = Delivery(target, count, tuple(files), tuple(errors), round(seconds, 3), stale)
+    made = Delivery(
+        target, count, tuple(files), tuple(errors), round(seconds, 3), stale, digest_of(commit)
+    )
     return _mark(task.marker, made)
 
 

@@ -17,7 +17,7 @@ from itportrait.pages import decode_depth
 from itportrait.records import AlignedRecord, InvertedRecord, Source, StylizedRecord
 from itportrait.results import delivery
 from itportrait.results.deliverables import DeliverablesJob
-from itportrait.results.delivery import DeliveryTask, deliver, read_delivery, sweep
+from itportrait.results.delivery import DeliveryTask, deliver, digest_of, read_delivery, sweep
 from itportrait.stages.recipe import Recipe
 from itportrait.stages.registry import CHAIN, STAGES
 from itportrait.stages.shards import Shard
@@ -182,6 +182,9 @@ def test_what_stands_is_not_made_again_and_what_is_stale_goes(world, monkeypatch
     sweep(less.root, 1, stale=True)
     assert files_of(less) == {"_commits/00000.json", *(f"{r}/pasted.png" for r in world[2])}
     assert read_delivery(less.marker) == replace(again, stale=())
+    commit = less.recipe.table().read_commit(less.shard.index)
+    assert again.portrayed == digest_of(commit)
+    assert not again.shows(replace(commit, outputs="of a later version"))
 
 
 def test_a_photo_that_leaves_one_shard_keeps_its_files_in_another(world):

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from itportrait.config import fingerprint
 from itportrait.io import uris
-from itportrait.io.commits import COMMITS
+from itportrait.io.commits import COMMITS, Commit
 from itportrait.io.names import resolve_under
 from itportrait.results.delivery import FOLDER, read_delivery
 from itportrait.results.export.row import ExportRow
@@ -36,16 +36,31 @@ class Delivered:
         found = uris.read_many(self._marker(shard) for shard in shards)
         return fingerprint(sorted((uri.rpartition("/")[2], data) for uri, data in found.items()))
 
+    def outdated(self, commits: Mapping[int, Commit]) -> int:
+        """Return the number of files that show other portraits than the tables have now.
+
+        Args:
+            commits: of the domain's stylized portraits, by shard.
+
+        Raises:
+            InvalidArgumentError: a marker is damaged, or names a file outside of the folder.
+        """
+        made = [(read_delivery(self._marker(shard)), commit) for shard, commit in commits.items()]
+        return sum(len(each.files) for each, commit in made if each and not each.shows(commit))
+
     def of_shard(
-        self, shard: int, rows: Mapping[str, Sequence[ExportRow]]
+        self, commit: Commit, rows: Mapping[str, Sequence[ExportRow]]
     ) -> Iterator[tuple[str, str, ExportRow]]:
         """Yield path, ending and row of each file of a shard, for each photo of its portrait.
+
+        Files that show other portraits than the commit's, such as those of a former version of the
+        domain, are left out.
 
         Raises:
             InvalidArgumentError: the marker is damaged, or names a file outside of the folder.
         """
-        made = read_delivery(self._marker(shard))
-        for path in made.files if made else ():
+        made = read_delivery(self._marker(commit.shard))
+        for path in made.files if made and made.shows(commit) else ():
             record_id, _, name = path.rpartition("/")
             kind, _, ending = name.rpartition(".")
             for row in rows.get(record_id, ()):

@@ -109,6 +109,17 @@ class StylizedPictures:
                 digest = fingerprint(digest, Delivered(self.output, name).digest(part))
         return digest
 
+    def outdated(self) -> int:
+        """Return the number of deliverables that are left out, since they show portraits that were
+        stylized anew since."""
+        shards, found = self._shards() if self.deliverables else [], 0
+        for start in range(0, len(shards), _MARKERS_PER_ROUND):
+            part = shards[start : start + _MARKERS_PER_ROUND]
+            for name in self.domains:
+                commits = self._table(name).read_commits(part)
+                found += Delivered(self.output, name).outdated(commits)
+        return found
+
     def stream(self, skip: int = 0) -> Iterator[Picture]:
         """Yield the pictures but the first ones, of which no data are read.
 
@@ -133,7 +144,7 @@ class StylizedPictures:
                         yield Picture(row, encoding, data[position][0])
                     skip = 0
                 delivered = Delivered(self.output, domain)
-                files = delivered.of_shard(shard, rows) if self.deliverables else ()
+                files = delivered.of_shard(commit, rows) if self.deliverables else ()
                 for path, ending, row in files:
                     if skip:
                         skip -= 1

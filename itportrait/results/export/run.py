@@ -118,6 +118,8 @@ class ExportResult:
     """Number of pictures that this run wrote; the others were there."""
     numbered: int
     """Number of pictures of this run whose name was taken, so that it got a number behind it."""
+    outdated: int
+    """Number of deliverables that were left out, since their portraits were stylized anew since."""
 
 
 def run_export(
@@ -167,8 +169,10 @@ def _result(
     export: Export, pictures: int, parts: int, written: int = 0, numbered: int = 0
 ) -> ExportResult:
     place = uris.redact(export.destination)
-    domains = export.pictures.domains
-    return ExportResult(place, export.to, domains, pictures, parts, written, numbered)
+    found = export.pictures
+    return ExportResult(
+        place, export.to, found.domains, pictures, parts, written, numbered, found.outdated()
+    )
 
 
 def _standing(export: Export, target: str) -> dict[str, Any] | None:

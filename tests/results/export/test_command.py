@@ -42,6 +42,7 @@ def test_it_says_what_it_has_written_and_what_it_kept(output, tmp_path):
         "parts": 1,
         "written": 72,
         "numbered": 6,
+        "outdated": 0,
     }
 
 

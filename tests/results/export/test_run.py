@@ -3,6 +3,7 @@
 import csv
 import json
 import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from itportrait.errors import InvalidArgumentError, NoInputError, UnknownNameErr
 from itportrait.image import decode
 from itportrait.io import uris
 from itportrait.io.names import check_path
+from itportrait.results.delivery import digest_of
 from itportrait.results.export.layouts import LAYOUTS, Dataset, Files, WebDataset
 from itportrait.results.export.names import Template
 from itportrait.results.export.pictures import StylizedPictures
@@ -301,6 +303,26 @@ def test_deliverables_come_along_under_the_names_of_their_photos(tmp_path, small
         run_export(export(out, tmp_path / "x"))
     with pytest.raises(InvalidArgumentError, match="deliverables must be exported to files"):
         export(out, tmp_path / "y", "datasets", deliverables=True)
+
+
+def test_deliverables_of_portraits_that_were_stylized_anew_are_left_out(tmp_path):
+    out = write_small_output(tmp_path / "out", shards=SHARDS[:1])
+    commit = stage_table(out, "stylize", "bronze").read_commit(0)
+    first, *_ = (record.record_id for record in read_styled(out, "bronze"))
+    root = f"{out}/deliverables/domain=bronze"
+    uris.put_bytes(f"{root}/{first}/mesh.glb", b"mesh")
+    marker = {"fingerprint": "f", "files": [f"{first}/mesh.glb"]}
+    former = replace(commit, outputs="others")
+    for name, portrayed, taken in (
+        ("unknown", "", True),
+        ("same", digest_of(commit), True),
+        ("former", digest_of(former), False),
+    ):
+        told = uris.to_json({**marker, "portrayed": portrayed})
+        uris.put_bytes(f"{root}/_commits/00000.json", told)
+        done = run_export(export(out, tmp_path / name, deliverables=True))
+        kinds = {row["kind"] for row in index(tmp_path / name)}
+        assert (done.outdated, "mesh" in kinds) == (0 if taken else 1, taken)
 
 
 def test_pictures_are_encoded_as_asked(output, tmp_path):
