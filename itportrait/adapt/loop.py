@@ -144,7 +144,7 @@ def adapt_domain(
         if on_start is not None and run.step == 0:
             on_start(run.baseline())
         run.train(on_report, on_step)
-    with bundle.precision.applied():
+    with bundle.generator.precision.applied():
         return run.finish()
 
 
