@@ -14,27 +14,7 @@ from itportrait.generator import GeneratorConfig, TriPlaneGenerator
 from itportrait.generator.io import load_generator, save_generator
 from itportrait.weights.stored import StorageRecord
 from tests.helpers.mutations import mutations
-from tests.helpers.published import published_pickle
-
-RENDERING = {
-    "superresolution_module": "training.superresolution.SuperresolutionHybrid2X",
-    "depth_resolution": 4,
-    "depth_resolution_importance": 4,
-    "ray_start": 2.25,
-    "ray_end": 3.3,
-    "box_warp": 1,
-}
-INIT = {
-    "z_dim": 8,
-    "c_dim": 25,
-    "w_dim": 8,
-    "img_resolution": 128,
-    "img_channels": 3,
-    "channel_base": 512,
-    "channel_max": 4,
-    "mapping_kwargs": {"num_layers": 2},
-    "rendering_kwargs": RENDERING,
-}
+from tests.helpers.published import INIT, RENDERING, published_pickle
 
 
 @pytest.fixture(scope="module")
