@@ -103,7 +103,8 @@ def paste_back(
         result = photo.copy()
         result[y0:y1, x0:x1] = _pixels(below + mask * (picture.astype(np.float32) - below))
         return result
-    return _paste_head(photo, picture, (x0, y0), crop_box, _checked_head(head, view, box), feather)
+    shown = _checked_head(head, view, box)
+    return _paste_head(photo, _PlacedView(picture, (x0, y0), crop_box, shown, feather))
 
 
 @dataclass(frozen=True)
@@ -143,14 +144,26 @@ class _CropBox:
         )
 
 
-def _paste_head(
-    photo: np.ndarray,
-    picture: np.ndarray,
-    corner: tuple[int, int],
-    crop: _CropBox,
-    head: np.ndarray,
-    feather: float,
-) -> np.ndarray:
+@dataclass(frozen=True)
+class _PlacedView:
+    """A view in its place in the photo, with the head that it shows.
+
+    Args:
+        picture: `[h, w, 3]` uint8: the view, in the photo's pixels.
+        corner: x and y of the picture's upper left pixel in the photo.
+        crop: its place.
+        head: `[n, n]` float32 in [0, 1]: where the view shows the head.
+        feather: see `paste_back`.
+    """
+
+    picture: np.ndarray
+    corner: tuple[int, int]
+    crop: _CropBox
+    head: np.ndarray
+    feather: float
+
+
+def _paste_head(photo: np.ndarray, view: _PlacedView) -> np.ndarray:
     """Paste the head alone: the view in the crop's middle, and its colors on the photo around it.
 
     At each pixel of the head the view's share falls from 1 in the middle to 0 at the crop's end.
@@ -159,14 +172,11 @@ def _paste_head(
 
     Args:
         photo: `[H, W, 3]` uint8.
-        picture: `[h, w, 3]` uint8: the view, in the photo's pixels.
-        corner: x and y of the picture's upper left pixel in the photo.
-        crop: its place.
-        head: `[n, n]` float32 in [0, 1]: where the view shows the head.
-        feather: see `paste_back`.
+        view: in its place.
     """
+    picture, corner, crop = view.picture, view.corner, view.crop
     x0, y0, x1, y1 = crop.around()
-    maps = _solved(photo[y0:y1, x0:x1], (x0, y0), picture, corner, crop, head, feather)
+    maps = _solved(photo[y0:y1, x0:x1], (x0, y0), view)
     us = (np.arange(corner[0], corner[0] + picture.shape[1]) + 0.5 - crop.left) / crop.side
     across = slice(corner[0] - x0, corner[0] - x0 + picture.shape[1])
     scale = maps.shape[0] / (y1 - y0)
@@ -183,31 +193,24 @@ def _paste_head(
         if top < stop:
             down = slice(top - rows.start, stop - rows.start)
             vs = (np.arange(top, stop) + 0.5 - crop.top) / crop.side
-            share = crop.window(us, vs, min(2 * feather, 0.5)) * _sampled(head, us, vs)
+            share = crop.window(us, vs, min(2 * view.feather, 0.5)) * _sampled(view.head, us, vs)
             share = (share * cover[down, across])[..., None]
-            view = picture[top - corner[1] : stop - corner[1]].astype(np.float32)
-            added[down, across] += share * (view - below[down, across] - added[down, across])
+            shown = picture[top - corner[1] : stop - corner[1]].astype(np.float32)
+            added[down, across] += share * (shown - below[down, across] - added[down, across])
         result[rows.start : rows.stop, x0:x1] = _pixels(below + cover[..., None] * added)
     return result
 
 
-def _solved(
-    part: np.ndarray,
-    origin: tuple[int, int],
-    picture: np.ndarray,
-    corner: tuple[int, int],
-    crop: _CropBox,
-    head: np.ndarray,
-    feather: float,
-) -> np.ndarray:
+def _solved(part: np.ndarray, origin: tuple[int, int], view: _PlacedView) -> np.ndarray:
     """Return small maps of a part of the photo, `[h, w, 5]` float32: the change of colors, and
     slope and offset that give the matte from the photo's gray.
 
     Args:
         part: `[H, W, 3]` uint8: what of the photo may show the head.
         origin: x and y of its upper left pixel in the photo.
-        picture, corner, crop, head, feather: see `_paste_head`.
+        view: in its place in the photo.
     """
+    picture, corner, crop = view.picture, view.corner, view.crop
     height, width = part.shape[:2]
     shrink = min(1.0, _GRID / max(height, width))
     size = (max(3, round(shrink * width)), max(3, round(shrink * height)))
@@ -215,14 +218,14 @@ def _solved(
     x = origin[0] + (np.arange(size[0]) + 0.5) * (width / size[0])
     y = origin[1] + (np.arange(size[1]) + 0.5) * (height / size[1])
     us, vs = (x - crop.left) / crop.side, (y - crop.top) / crop.side
-    graph, shown = ColorGraph(small), _sampled(head, us, vs)
+    graph, shown = ColorGraph(small), _sampled(view.head, us, vs)
     places = np.stack(np.meshgrid(us, vs), -1)
     matte = head_matte(graph, shown, crop.window(us, vs, _RIM), places)
     shape = (max(1, round(shrink * picture.shape[1])), max(1, round(shrink * picture.shape[0])))
-    view = np.asarray(Image.fromarray(picture).resize(shape, Image.Resampling.BOX), np.float32)
-    seen = _sampled(view, (x - corner[0]) / picture.shape[1], (y - corner[1]) / picture.shape[0])
+    reduced = np.asarray(Image.fromarray(picture).resize(shape, Image.Resampling.BOX), np.float32)
+    seen = _sampled(reduced, (x - corner[0]) / picture.shape[1], (y - corner[1]) / picture.shape[0])
     # At the outline the view may show its own background: colors come from further in.
-    known = crop.window(us, vs, feather) * shown * np.clip(_SURE * (matte - 1) + 1, 0, 1)
+    known = crop.window(us, vs, view.feather) * shown * np.clip(_SURE * (matte - 1) + 1, 0, 1)
     change = spread_colors(graph, seen - small, known)
     return np.dstack([change, *along_edges(matte, small.mean(-1), _WINDOW)])
 
