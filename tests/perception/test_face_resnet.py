@@ -110,13 +110,13 @@ def test_a_face_is_cut_where_its_points_are_and_black_outside():
     torch.testing.assert_close(cut_face(larger, five), ramp, atol=0.02, rtol=0)
 
 
-@pytest.mark.weights
 @pytest.mark.parametrize("points", [None, torch.zeros(0, 5, 2)])
 def test_no_picture_has_no_numbers(small, points):
     assert cut_face(torch.zeros(0, 3, 64, 64), points).shape == (0, 3, 150, 150)
     assert small[0].embed(torch.zeros(0, 3, 64, 64), points).shape[0] == 0
 
 
+@pytest.mark.weights
 def test_the_numbers_are_those_of_dlib(published):
     golden = json.loads(GOLDEN.read_text())["numbers"]
     assert len(golden) == 10
