@@ -19,7 +19,8 @@ class Views:
 
     Args:
         webp: a WebP of `count` square views from left to right.
-        count: number of views; the first is the input's own view.
+        count: number of views. In a comparison the first is the input's own view; in a reel they go
+            from one side to the other, or from the photo to the style.
     """
 
     webp: bytes
@@ -30,7 +31,8 @@ def encode_views(views: Sequence[np.ndarray], *, side: int = 160, quality: int =
     """Return the views of one portrait side by side, as pages hold them.
 
     Args:
-        views: uint8 `[H, W, 3]`, the input's own view first; one that is not square gets margins.
+        views: uint8 `[H, W, 3]`, in the order in which they are turned through; one that is not
+            square gets margins.
         side: pixels of a view; smaller pictures are not enlarged.
         quality: of the WebP, 0 to 100.
 
