@@ -105,7 +105,7 @@ class DeliveryTask:
     @property
     def marker(self) -> str:
         """Return the URI of the shard's marker."""
-        return uris.join(self.root, COMMITS, f"{self.shard.index:05d}.json")
+        return marker_of(self.root, self.shard.index)
 
     def fingerprint_of(self, commit: Commit) -> str:
         """Return a digest of all that determines the files of a shard of stylized portraits."""
@@ -116,7 +116,17 @@ class DeliveryTask:
 
 def domain_root(recipe: Recipe) -> str:
     """Return the folder of a domain's files."""
-    return uris.join(recipe.output, FOLDER, f"domain={recipe.domain}")
+    return root_of(recipe.output, recipe.domain)
+
+
+def root_of(output: str, domain: str) -> str:
+    """Return the folder of the files of a domain of an output."""
+    return uris.join(output, FOLDER, f"domain={domain}")
+
+
+def marker_of(root: str, shard: int) -> str:
+    """Return the URI of the marker of a shard's files, which lie in `root`."""
+    return uris.join(root, COMMITS, f"{shard:05d}.json")
 
 
 def deliver(task: DeliveryTask) -> Delivery | None:

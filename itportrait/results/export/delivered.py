@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 
 from itportrait.config import fingerprint
 from itportrait.io import uris
-from itportrait.io.commits import COMMITS, Commit
+from itportrait.io.commits import Commit
 from itportrait.io.names import resolve_under
-from itportrait.results.delivery import FOLDER, read_delivery
+from itportrait.results.delivery import marker_of, read_delivery, root_of
 from itportrait.results.export.row import ExportRow
 
 
@@ -26,10 +26,10 @@ class Delivered:
     @property
     def root(self) -> str:
         """Return the folder of the domain's files."""
-        return uris.join(self.output, FOLDER, f"domain={self.domain}")
+        return root_of(self.output, self.domain)
 
     def _marker(self, shard: int) -> str:
-        return uris.join(self.root, COMMITS, f"{shard:05d}.json")
+        return marker_of(self.root, shard)
 
     def digest(self, shards: Sequence[int]) -> str:
         """Return a digest of which files the shards have, and of all that determined them."""
