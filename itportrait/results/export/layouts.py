@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from itportrait.io import uris
+from itportrait.io.stores import patient
 from itportrait.results.export.card import dataset_card
 from itportrait.results.export.index_csv import INDEX, put_index_csv
 from itportrait.results.export.pictures import Picture
@@ -76,8 +77,7 @@ class Layout(ABC):
         Raises:
             OSError: it cannot be read.
         """
-        data = uris.read_bytes(uris.join(self.root, self.part.format(number)))
-        return pq.read_table(io.BytesIO(data), columns=["file"])["file"].to_pylist()
+        return _files_column(uris.join(self.root, self.part.format(number)))
 
     def finish(self, parts: int) -> None:
         """Write what stands beside the parts."""
@@ -183,6 +183,14 @@ class Dataset(Layout):
     def finish(self, parts: int) -> None:
         """Write the card, by which the files are found."""
         self._put(CARD, dataset_card().encode())
+
+
+@patient
+def _files_column(uri: str) -> list[str]:
+    """Return the column `file` of a table, and leave its pictures where they are."""
+    fs, path = uris.open_fs(uri)
+    with fs.open(path, "rb") as file:
+        return pq.read_table(file, columns=["file"])["file"].to_pylist()
 
 
 def _with_picture(picture: Picture) -> dict[str, Any]:
