@@ -9,8 +9,26 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from itportrait.io import uris
-from itportrait.io.commits import Commit, FileEntry, StageTable
+from itportrait.io.commits import COMMITS, Commit, FileEntry, StageTable
 from itportrait.records import Record
+
+_PARTITION, _FORMER = "style=", "domain="
+
+
+def domains_of(root: str) -> list[str]:
+    """Return the names of the domains that have tables below a root, whatever release wrote them.
+
+    Args:
+        root: of all domains, e.g. `OUT/stylized`.
+
+    Returns:
+        The names, sorted.
+    """
+    present = uris.list_names(uris.join(root, COMMITS))
+    former = uris.list_names(root)
+    names = [name.removeprefix(_PARTITION) for name in present if name.startswith(_PARTITION)]
+    names += [name.removeprefix(_FORMER) for name in former if name.startswith(_FORMER)]
+    return sorted(set(names))
 
 
 class DomainTable(StageTable):
@@ -24,7 +42,7 @@ class DomainTable(StageTable):
 
     def __init__(self, root: str, record_type: type[Record], domain: str) -> None:
         super().__init__(root, record_type)
-        self._partition, self._former_folder = f"style={domain}", f"domain={domain}"
+        self._partition, self._former_folder = f"{_PARTITION}{domain}", f"{_FORMER}{domain}"
         self._former = StageTable(uris.join(root, self._former_folder), record_type)
 
     def place(self, kind: str) -> str:

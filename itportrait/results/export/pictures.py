@@ -11,6 +11,7 @@ from itportrait.io.commits import Commit, StageTable
 from itportrait.records import Status
 from itportrait.results.export.delivered import Delivered
 from itportrait.results.export.row import MEASURES, ExportRow
+from itportrait.stages.domain_table import domains_of
 from itportrait.stages.recipe import stage_table
 from itportrait.stages.registry import stage_named
 
@@ -212,9 +213,4 @@ def _styled_rows(
 
 def stylized_domains(output: str) -> list[str]:
     """Return the names of the domains that an output has tables of, sorted."""
-    root = uris.join(output, stage_named(_STYLIZE).folder)
-    present = uris.list_names(uris.join(root, "_commits"))
-    former = uris.list_names(root)
-    names = [name.removeprefix("style=") for name in present if name.startswith("style=")]
-    names += [name.removeprefix("domain=") for name in former if name.startswith("domain=")]
-    return sorted(set(names))
+    return domains_of(uris.join(output, stage_named(_STYLIZE).folder))
