@@ -1,6 +1,6 @@
 """Identity networks: are all pictures of one person nearer to each other than to anybody else's?
 
-    python benchmarks/bm_identity.py photos paintings --model models:dlib-face --model mini
+    python -m benchmarks.bm_identity photos paintings --model models:dlib-face --model mini
 
 Every picture of a face is changed as cameras and files do (blur, JPEG, noise, size, light, gray,
 mirror, turn), aligned as photos are, and embedded; so are photos of drawn people, each from several
