@@ -50,7 +50,7 @@ def record_version(version: BankVersion, target: TrackingTarget) -> None:
     Raises:
         OSError: a file of the version cannot be read.
     """
-    from itportrait.tracking import FINAL, NOTE_TAG, open_tracker, probe_image_key
+    from itportrait.tracking import FINAL, NOTE_TAG, final_image_key, open_tracker, probe_image_key
 
     parent = open_tracker(
         target.uri, target.parent, experiment=target.experiment, spool=target.spool
@@ -72,7 +72,7 @@ def record_version(version: BankVersion, target: TrackingTarget) -> None:
         run.set_tags({"step": str(step)})
         for index, face in enumerate(_faces(version)):
             run.log_image(probe_image_key(index), face, step=step)
-            run.log_image(f"final/face_{index:03d}", face, step=0)
+            run.log_image(final_image_key(index), face, step=0)
 
 
 def _curve(version: BankVersion) -> Iterator[tuple[int, dict[str, float]]]:

@@ -28,19 +28,16 @@ CHAMPION_ON_BANK_PROBE = "champion_on_bank_probe"
 """Group of the figures of the champion that stood before, on that set."""
 OVERALL = "overall"
 """Group of the figures of a method over all its domains."""
-FINAL_CLIP_DIRECTION = "final/clip_direction"
-FINAL_CLIP_IMAGE = "final/clip_image"
-FINAL_IDENTITY = "final/identity"
-FINAL_VIEW_CONSISTENCY = "final/view_consistency"
-FINAL_DEPTH_DISTANCE = "final/depth_distance"
-FINAL_DEPTH_VARIANCE = "final/depth_variance"
-FINAL_DIVERSITY = "final/diversity"
-FINAL_SECONDS = "final/seconds"
 
 
 def probe_image_key(index: int) -> str:
     """Return the key of the index-th probe face: the same in every run, so that they compare."""
     return f"probe/face_{index:03d}"
+
+
+def final_image_key(index: int) -> str:
+    """Return the key of the same face in the style that was kept."""
+    return f"{FINAL}/face_{index:03d}"
 
 
 @dataclass(frozen=True)

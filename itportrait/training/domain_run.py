@@ -4,7 +4,14 @@ from typing import TYPE_CHECKING
 
 from itportrait.bank.version import BankVersion
 from itportrait.io import uris
-from itportrait.tracking import FINAL, RunStatus, Tracker, open_tracker, probe_image_key
+from itportrait.tracking import (
+    FINAL,
+    RunStatus,
+    Tracker,
+    final_image_key,
+    open_tracker,
+    probe_image_key,
+)
 from itportrait.training.domain_job import DomainJob, TrackingTarget
 from itportrait.training.trained_domain import short_params
 
@@ -46,7 +53,7 @@ class DomainRun:
         self.run.log_metrics(finals, step=0)
         self.run.set_tags({"step": str(result.step)})
         for index, pixels in enumerate(result.images):
-            self.run.log_image(f"final/face_{index:03d}", pixels, step=0)
+            self.run.log_image(final_image_key(index), pixels, step=0)
         self.run.finish(RunStatus.FINISHED)
 
     def fail(self) -> None:
