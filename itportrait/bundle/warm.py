@@ -13,6 +13,11 @@ def warm_bundle(uri: str, device: str, precision: PrecisionName = "fp32") -> Bun
     return _kept(uri, device, precision)
 
 
+def precision_used(uri: str, device: str, precision: PrecisionName) -> str:
+    """Return what the generator of a bundle that is kept computes with."""
+    return warm_bundle(uri, device, precision).precision.used
+
+
 # A cache has one entry for each way of writing the same call, so that all calls are written here.
 @lru_cache(maxsize=2)
 def _kept(uri: str, device: str, precision: PrecisionName) -> Bundle:

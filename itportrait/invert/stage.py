@@ -50,6 +50,6 @@ class InvertStage(Stage):
 
     def precision_used(self, recipe: StageSetup) -> str:
         """Return what the generator that `build` has loaded computes with."""
-        from itportrait.bundle.warm import warm_bundle
+        from itportrait.bundle.warm import precision_used
 
-        return warm_bundle(recipe.bundle, recipe.device, recipe.precision).precision.used
+        return precision_used(recipe.bundle, recipe.device, recipe.precision)

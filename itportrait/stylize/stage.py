@@ -48,9 +48,9 @@ class StylizeStage(Stage):
 
     def precision_used(self, recipe: StageSetup) -> str:
         """Return what the generator that `build` has loaded computes with."""
-        from itportrait.bundle.warm import warm_bundle
+        from itportrait.bundle.warm import precision_used
 
-        return warm_bundle(recipe.bundle, recipe.device, recipe.precision).precision.used
+        return precision_used(recipe.bundle, recipe.device, recipe.precision)
 
     def failed_row(
         self, recipe: StageSetup, item: Any, status: Status, error: RecordError
