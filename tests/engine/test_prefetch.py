@@ -138,3 +138,8 @@ class Reserving(StageResources):
 
 def test_tasks_on_a_gpu_that_waited_for_cores_would_leave_it_idle():
     assert run(0.9, 0.5, Reserving).used < 0.85
+
+
+def test_a_task_that_waits_for_no_core_says_its_threads():
+    assert (StageResources(2.0, 0.5).threads, StageResources(0.5, 0.5).threads) == (2, 1)
+    assert StageResources(2.0).threads == 0

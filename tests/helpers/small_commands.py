@@ -7,14 +7,9 @@ from pathlib import Path
 import yaml
 
 from itportrait.mini.samples import write_sample_portraits
-from tests.helpers.small_comparison import REFERENCES, small_comparison
+from tests.helpers.small_comparison import ADAPT, REFERENCES, small_comparison
 from tests.helpers.tiny_folder import write_tiny_bundle
 
-ADAPT = {
-    "pair": {"steps": 2},
-    "probe": {"every": 2, "count": 2, "images": 1},
-    "threshold": {"value": "auto", "auto_steps": 1},
-}
 DOMAIN = {"mode": "text", "prompt": "a zombie", "source_prompt": "a photo of a person"}
 
 

@@ -17,6 +17,11 @@ from itportrait.training.domain_job import training_storage
 from tests.helpers.here import HereBackend
 
 REFERENCES = Path(__file__).parents[2] / "configs" / "references"
+ADAPT = {
+    "pair": {"steps": 2},
+    "probe": {"every": 2, "count": 2, "images": 1},
+    "threshold": {"value": "auto", "auto_steps": 1},
+}
 
 
 def small_comparison(bundle: Path, output: Path, **changes: Any) -> dict[str, Any]:
@@ -34,11 +39,7 @@ def small_comparison(bundle: Path, output: Path, **changes: Any) -> dict[str, An
         },
         "align": {"size": 64},
         "invert": {"steps": 1, "statistics_samples": 64},
-        "adapt": {
-            "pair": {"steps": 2},
-            "probe": {"every": 2, "count": 2, "images": 1},
-            "threshold": {"value": "auto", "auto_steps": 1},
-        },
+        "adapt": ADAPT,
         "measures": {"truth_count": 4, "kid_subsets": 2, "kid_subset_size": 4},
         "adaptation": "tasks",
     }

@@ -1,5 +1,7 @@
 """The tables of a finished job, small: written by the product's own code, without any model."""
 
+from dataclasses import replace
+
 import numpy as np
 
 from itportrait.records import (
@@ -61,16 +63,12 @@ def _aligned(uri, size):
         )
         if "no face" in uri:
             error = RecordError("align", "no_face", "no face found")
-            yield _with(row, status=Status.REJECTED, error=error)
+            yield replace(row, status=Status.REJECTED, error=error)
         elif "copy" in uri:
-            yield _with(row, duplicate_of=uri.replace("copy of ", ""))
+            yield replace(row, duplicate_of=uri.replace("copy of ", ""))
         else:
             camera = {"yaw_rad": 0.1, "pitch_rad": -0.1, "camera": np.ones(25, np.float32)}
-            yield _with(row, pixels=_picture(row.record_id, size), **camera)
-
-
-def _with(row, **values):
-    return type(row)(**{**vars(row), **values})
+            yield replace(row, pixels=_picture(row.record_id, size), **camera)
 
 
 def _inverted(row):

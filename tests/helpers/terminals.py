@@ -256,7 +256,8 @@ class _Quiet:
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
-        self.end()
+        self.began = self.looked = time.monotonic()
+        self.before, self.waited = _waits(pid), dict[str, float]()
 
     def look(self) -> None:
         """Note for how long threads of the process have waited for a core."""
@@ -270,11 +271,9 @@ class _Quiet:
     def end(self) -> tuple[float, float]:
         """Begin anew; return how long it was, and how long without the waiting for a core."""
         now = time.monotonic()
-        if not hasattr(self, "began"):
-            self.began = now
         clock_s = now - self.began
         # Of the thread that waited longest: those that wait at the same time do not add up.
-        own_s = clock_s - min(max(getattr(self, "waited", {}).values(), default=0.0), clock_s)
+        own_s = clock_s - min(max(self.waited.values(), default=0.0), clock_s)
         self.began = self.looked = now
         self.before, self.waited = _waits(self.pid), {}
         return clock_s, own_s

@@ -49,7 +49,7 @@ def test_the_time_that_is_left_is_that_of_the_steps_of_this_run(monkeypatch):
 
 
 @pytest.mark.parametrize("ways", ["worker", "task"])
-def test_who_waits_sees_every_step_of_a_training_and_no_file_is_left(
+def test_who_waits_sees_the_last_step_of_a_training_and_no_file_is_left(
     job, tmp_path, monkeypatch, ways
 ):
     monkeypatch.setattr(progress, "_LOCAL_S", 0.01)

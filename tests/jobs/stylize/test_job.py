@@ -281,8 +281,3 @@ def test_twice_as_many_tasks_as_run_at_once_are_in_flight(place, cores, gpus, sh
     backend.cores, backend.gpus = cores, gpus
     job = StylizeJob(config(place, domains=[]), "model", backend)
     assert job.twice_the_slots([StageResources(*share) for share in shares]) == expected
-
-
-def test_a_task_that_waits_for_no_core_says_its_threads():
-    assert (StageResources(2.0, 0.5).threads, StageResources(0.5, 0.5).threads) == (2, 1)
-    assert StageResources(2.0).threads == 0
