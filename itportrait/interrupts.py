@@ -29,7 +29,8 @@ _PATIENCE_S = 2.0
 """Seconds after the first Ctrl-C in which further ones are the same one."""
 _COMPLETE = "_ITPORTRAIT_COMPLETE"
 """Set where a shell asks for completions (by typer)."""
-_CLEAR, _SHOW_CURSOR = b"\r\x1b[K", b"\x1b[?25h"
+CLEAR, SHOW_CURSOR = "\r\x1b[K", "\x1b[?25h"
+"""What takes the line away in which the cursor stands, and what shows the cursor."""
 _FIRST_S, _EVERY_S = 0.3, 0.5
 
 
@@ -70,7 +71,7 @@ class StartingLine:
         if self._is_shown:
             self._is_shown = False
             with contextlib.suppress(OSError):
-                os.write(2, _CLEAR)
+                os.write(2, CLEAR.encode())
 
 
 _line: StartingLine | None = None
@@ -136,7 +137,7 @@ def _end_at_once(line: str) -> None:
         sys.stdout.flush()
     with contextlib.suppress(OSError):
         if os.isatty(2):  # what moves there has hidden the cursor, and left a line
-            os.write(2, _CLEAR + _SHOW_CURSOR)
+            os.write(2, (CLEAR + SHOW_CURSOR).encode())
         os.write(2, line.encode())
     os._exit(EXIT_STOPPED)
 

@@ -1,7 +1,6 @@
 """`itportrait`: every stage on a folder, in this process, by the same code as the jobs."""
 
 import functools
-import sys
 from collections.abc import Callable
 from typing import Annotated, Any
 
@@ -9,8 +8,8 @@ import typer
 
 import itportrait
 from itportrait.cli import adapt, bank, export, mesh, models, stages, tools
-from itportrait.interrupts import EXIT_STOPPED, Interrupts, raised_interrupts
-from itportrait.jobs.endings import EXIT_USAGE, say_stopped, sentence
+from itportrait.interrupts import Interrupts, raised_interrupts
+from itportrait.jobs.endings import tell_end
 from itportrait.text import show_any_text
 
 app = typer.Typer(
@@ -54,17 +53,10 @@ def plain_errors(command: Callable[..., Any]) -> Callable[..., Any]:
                 return command(*arguments, **options)
         except BrokenPipeError:  # the reader of the output has gone: there is nobody to tell
             raise
-        except KeyboardInterrupt:
-            say_stopped()
-            raise typer.Exit(EXIT_STOPPED) from None
-        except Exception as error:
-            if interrupts.pressed:  # native modules make an error of their own of it
-                say_stopped(error)
-                raise typer.Exit(EXIT_STOPPED) from None
-            if (text := sentence(error)) is None:
+        except (Exception, KeyboardInterrupt) as error:
+            if (code := tell_end(error, interrupts)) is None:
                 raise
-            print(text, file=sys.stderr)
-            raise typer.Exit(EXIT_USAGE) from None
+            raise typer.Exit(code) from None
 
     return wrapped
 

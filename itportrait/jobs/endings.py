@@ -4,7 +4,13 @@ import sys
 from collections.abc import Callable
 
 from itportrait.errors import ItportraitError, LeaseHeldError
-from itportrait.interrupts import EXIT_STOPPED, Interrupts, raised_interrupts
+from itportrait.interrupts import (
+    CLEAR,
+    EXIT_STOPPED,
+    SHOW_CURSOR,
+    Interrupts,
+    raised_interrupts,
+)
 from itportrait.terminal import take_all_away
 from itportrait.text import show_any_text
 
@@ -28,17 +34,29 @@ def run_job(job: Callable[[], int]) -> int:
     except LeaseHeldError as error:
         print(error, file=sys.stderr)
         return EXIT_BUSY
-    except KeyboardInterrupt:
+    except (Exception, KeyboardInterrupt) as error:
+        if (code := tell_end(error, interrupts)) is None:
+            raise
+        return code
+
+
+def tell_end(error: Exception | KeyboardInterrupt, interrupts: Interrupts) -> int | None:
+    """Say in one line why a program ends, and return its exit code; None: nobody foresaw it.
+
+    Args:
+        error: that ends it.
+        interrupts: of the time in which it came.
+    """
+    if isinstance(error, KeyboardInterrupt):
         say_stopped()
         return EXIT_STOPPED
-    except Exception as error:
-        if interrupts.pressed:  # native modules make an error of their own of it
-            say_stopped(error)
-            return EXIT_STOPPED
-        if (text := sentence(error)) is None:
-            raise
-        print(text, file=sys.stderr)
-        return EXIT_USAGE
+    if interrupts.pressed:  # native modules make an error of their own of it
+        say_stopped(error)
+        return EXIT_STOPPED
+    if (text := sentence(error)) is None:
+        return None
+    print(text, file=sys.stderr)
+    return EXIT_USAGE
 
 
 def say_stopped(error: Exception | None = None) -> None:
@@ -49,7 +67,7 @@ def say_stopped(error: Exception | None = None) -> None:
     """
     take_all_away()
     # In place of the ^C that the keys have left; what moved there may have hidden the cursor.
-    start = "\x1b[?25h\r\x1b[K" if sys.stderr.isatty() else ""
+    start = f"{SHOW_CURSOR}{CLEAR}" if sys.stderr.isatty() else ""
     if isinstance(error, ItportraitError):
         print(f"{start}{sentence(error)}", file=sys.stderr)
     print(f"{start}{STOPPED}", file=sys.stderr, flush=True)
