@@ -17,7 +17,7 @@ from skimage import data
 from itportrait.align import AlignConfig, Aligner, cut, estimate_pose, plan_crop
 from itportrait.align.encoder_camera import EncoderCamera
 from itportrait.bundle import Bundle, load_bundle
-from itportrait.io.decoding import decode_photo
+from itportrait.photos.decoding import decode_photo
 from itportrait.records import Source
 
 

@@ -21,7 +21,7 @@ from itportrait.image import encode
 from itportrait.ingest import list_sources
 from itportrait.io import uris
 from itportrait.io.commits import Commit, FileEntry, StageTable
-from itportrait.io.photos import read_source
+from itportrait.photos.files import read_source
 from itportrait.records import AlignedRecord, InvertedRecord, Source, StylizedRecord
 from itportrait.results import delivery
 from itportrait.results.delivery import DeliveryTask, deliver, read_delivery, sweep

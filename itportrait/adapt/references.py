@@ -11,8 +11,8 @@ from torch import Tensor
 from itportrait.adapt.domain import DomainSpec
 from itportrait.errors import InvalidArgumentError, NoInputError
 from itportrait.image import to_tensor
-from itportrait.io.decoding import decode_photo
 from itportrait.io.uris import read_bytes, redact
+from itportrait.photos.decoding import decode_photo
 from itportrait.picture_sets import PictureSet, open_pictures
 
 _ANY_SIZE = 128

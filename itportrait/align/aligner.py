@@ -19,10 +19,10 @@ from itportrait.errors import DecodeError, InvalidArgumentError, RecordRejectedE
 from itportrait.geometry.camera import camera_angles
 from itportrait.geometry.conventions import camera_fault
 from itportrait.geometry.orbit import FFHQ_ORBIT, Orbit
-from itportrait.io.masks import check_aspect, read_mask
-from itportrait.io.photos import Photo, read_photo
 from itportrait.io.uris import redact
 from itportrait.perception.detector import Face, FaceDetector
+from itportrait.photos.files import Photo, read_photo
+from itportrait.photos.masks import check_aspect, read_mask
 from itportrait.records import (
     AlignedRecord,
     RecordError,

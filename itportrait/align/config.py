@@ -6,8 +6,8 @@ from typing import Any, Literal
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
 from itportrait.config import Settings
-from itportrait.io.decoding import MAX_PIXELS
-from itportrait.io.photos import MAX_BYTES
+from itportrait.photos.decoding import MAX_PIXELS
+from itportrait.photos.files import MAX_BYTES
 
 
 class Reason(StrEnum):

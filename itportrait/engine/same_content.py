@@ -8,7 +8,7 @@ from dataclasses import replace
 from itportrait.engine.repeats import NO_PORTRAIT
 from itportrait.io import uris
 from itportrait.io.parquet import Row
-from itportrait.io.photos import read_mask_bytes, read_source
+from itportrait.photos.files import read_mask_bytes, read_source
 from itportrait.records import AlignedRecord, Record, Source, Status, given_parts
 from itportrait.stages.recipe import Recipe
 from itportrait.stages.shards import Item, source_key

@@ -3,9 +3,9 @@
 from itportrait.ingest.cameras import in_eg3d_convention
 from itportrait.ingest.skipped import Skipped
 from itportrait.ingest.sources import Listing, list_sources
-from itportrait.io.decoding import decode_photo
-from itportrait.io.formats import PATTERNS
-from itportrait.io.photos import Photo, read_photo, read_source
+from itportrait.photos.decoding import decode_photo
+from itportrait.photos.files import Photo, read_photo, read_source
+from itportrait.photos.formats import PATTERNS
 
 __all__ = [
     "PATTERNS",

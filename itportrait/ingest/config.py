@@ -5,7 +5,7 @@ from pydantic import Field
 from itportrait.config import Settings
 from itportrait.geometry.conventions import CameraConvention
 from itportrait.ingest.masks import MASK_SUFFIX
-from itportrait.io.formats import PATTERNS
+from itportrait.photos.formats import PATTERNS
 
 
 class IngestConfig(Settings):

@@ -6,7 +6,7 @@ mask only where its photo is beside it; without one it is a picture like any oth
 
 from collections.abc import Collection, Iterable
 
-from itportrait.io.formats import format_of_name
+from itportrait.photos.formats import format_of_name
 
 MASK_SUFFIX = ".mask.png"
 """Ending of the names of masks, in place of the photo's own ending or behind it."""

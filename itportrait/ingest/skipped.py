@@ -3,8 +3,8 @@
 from collections import Counter
 from enum import StrEnum
 
-from itportrait.io.formats import format_of_name
 from itportrait.io.uris import redact
+from itportrait.photos.formats import format_of_name
 
 _NAMES_KEPT = 5
 _SYSTEM = {

@@ -25,7 +25,6 @@ from itportrait.ingest.masks import MASK_SUFFIX, stems_of_photo
 from itportrait.ingest.skipped import Skip, Skipped, reason_of_other
 from itportrait.ingest.tables import list_table
 from itportrait.ingest.walk import Found, found_at, version_of, walk
-from itportrait.io.formats import PATTERNS
 from itportrait.io.uris import (
     is_local,
     local_path,
@@ -36,6 +35,7 @@ from itportrait.io.uris import (
     suffix,
     without_query,
 )
+from itportrait.photos.formats import PATTERNS
 from itportrait.records import Source
 
 _READERS = {

@@ -6,8 +6,8 @@ from typing import Any
 from itportrait.errors import DecodeError, InvalidArgumentError
 from itportrait.ingest.columns import SHAPES, given_columns
 from itportrait.ingest.faults import BAD_COLUMNS, UNLISTED, faulty, reason_of
-from itportrait.io.photo_tables import bytes_column, holds_bytes, open_table
 from itportrait.io.uris import beside, open_fs, redact
+from itportrait.photos.tables import bytes_column, holds_bytes, open_table
 from itportrait.records import Source
 
 MASK = "mask"

@@ -15,7 +15,7 @@ from itportrait.image import encode
 from itportrait.ingest import in_eg3d_convention, list_sources
 from itportrait.ingest.config import IngestConfig
 from itportrait.ingest.faults import DECODE, faulty, reason_of, unlisted
-from itportrait.io.decoding import upright
+from itportrait.photos.decoding import upright
 from itportrait.records import Source
 
 Picture: TypeAlias = str | os.PathLike[str] | bytes | Image.Image | np.ndarray

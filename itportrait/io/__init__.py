@@ -1,1 +1,1 @@
-"""Storage: files by URI, Parquet tables with commits, leases, and pictures of any format."""
+"""Storage: files by URI, Parquet tables with commits, and leases."""

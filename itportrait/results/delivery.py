@@ -19,13 +19,13 @@ from itportrait.documents import build
 from itportrait.errors import InvalidArgumentError
 from itportrait.image import encode
 from itportrait.io import uris
-from itportrait.io.colors import from_srgb, was_converted
 from itportrait.io.commits import COMMITS, Commit, StageTable
-from itportrait.io.decoding import decode_picture
 from itportrait.io.names import check_path, numbers_of, resolve_under
 from itportrait.io.parquet import Row
-from itportrait.io.photos import read_source
 from itportrait.pages.depth import encode_depth
+from itportrait.photos.colors import from_srgb, was_converted
+from itportrait.photos.decoding import decode_picture
+from itportrait.photos.files import read_source
 from itportrait.records import (
     AlignedRecord,
     InvertedRecord,

@@ -18,10 +18,10 @@ from itportrait.errors import ItportraitError
 from itportrait.image import encode
 from itportrait.io import uris
 from itportrait.io.commits import StageTable
-from itportrait.io.photos import read_photo
 from itportrait.pages.contact_sheet import contact_sheet
 from itportrait.pages.gallery import GalleryDomain, GalleryPortrait, render_gallery
 from itportrait.pages.page import tracking_link
+from itportrait.photos.files import read_photo
 from itportrait.records import AlignedRecord, InvertedRecord, Record, Source, Status, StylizedRecord
 from itportrait.results.films import make_films, with_films
 from itportrait.results.standing import Marker

@@ -13,8 +13,8 @@ import numpy as np
 from itportrait.config import fingerprint
 from itportrait.errors import ItportraitError
 from itportrait.io import uris
-from itportrait.io.photos import read_photo
 from itportrait.pages.review import ReviewCase, ReviewGroup, render_review
+from itportrait.photos.files import read_photo
 from itportrait.records import AlignedRecord, Source, Status
 from itportrait.results.standing import Marker
 from itportrait.stages.gate import Gate

@@ -17,8 +17,8 @@ from PIL import Image
 from scipy import ndimage
 
 from itportrait.errors import InvalidArgumentError
-from itportrait.io.colors import profile_of
-from itportrait.io.formats import decoders
+from itportrait.photos.colors import profile_of
+from itportrait.photos.formats import decoders
 from itportrait.stylize.matte import ColorGraph, along_edges, head_matte, spread_colors
 
 _ICC_SPACE = slice(16, 20)

@@ -92,7 +92,7 @@ def reference_images(
 
 def _align_reference(aligner: "Aligner", uri: str, data: bytes) -> "Reference":
     from itportrait.adapt import Reference
-    from itportrait.io.decoding import decode_photo
+    from itportrait.photos.decoding import decode_photo
     from itportrait.records import Source, Status
 
     rows, name = aligner.align(Source(uri=uri, data=data)), uris.redact(uri)

@@ -3,7 +3,7 @@
 from typing import BinaryIO
 
 from itportrait.errors import CheckpointError
-from itportrait.io.formats import format_of_content
+from itportrait.photos.formats import format_of_content
 
 _LONGEST_HEAD = 1024
 _POINTER = b"version https://git-lfs.github.com/spec/"

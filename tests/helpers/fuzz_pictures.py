@@ -19,9 +19,9 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 
 from itportrait.errors import DecodeError
-from itportrait.io.colors import to_srgb, was_converted
-from itportrait.io.decoding import decode_picture
-from itportrait.io.formats import decoders
+from itportrait.photos.colors import to_srgb, was_converted
+from itportrait.photos.decoding import decode_picture
+from itportrait.photos.formats import decoders
 from tests.helpers.icc import SPACES, cmyk_profile, gray_profile, rgb_profile
 from tests.helpers.mutations import mutations
 

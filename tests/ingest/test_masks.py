@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from itportrait.ingest import list_sources, read_source
-from itportrait.io.photos import read_mask_bytes
+from itportrait.photos.files import read_mask_bytes
 from itportrait.stages.shards import source_key
 
 FILES = {

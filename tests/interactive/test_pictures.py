@@ -10,7 +10,7 @@ from itportrait.errors import DecodeError, InvalidArgumentError, NoInputError
 from itportrait.image import encode
 from itportrait.ingest.config import IngestConfig
 from itportrait.interactive.pictures import as_list, content_of, list_pictures
-from itportrait.io.decoding import decode_photo
+from itportrait.photos.decoding import decode_photo
 
 PIXELS = np.arange(48, dtype=np.uint8).reshape(4, 4, 3)
 

@@ -7,9 +7,9 @@ import pytest
 from itportrait.errors import InvalidArgumentError, StoreRefusedError
 from itportrait.ingest import list_sources
 from itportrait.io import uris
-from itportrait.io.photos import read_source
 from itportrait.io.stores import as_os_error
 from itportrait.jobs.endings import EXIT_USAGE, run_job
+from itportrait.photos.files import read_source
 from itportrait.records import Source
 from tests.helpers.bad_servers import answering
 

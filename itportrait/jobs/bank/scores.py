@@ -24,8 +24,8 @@ from itportrait.evaluate import (
 from itportrait.geometry.camera import look_at_camera
 from itportrait.image import decode, resize, to_tensor, to_uint8
 from itportrait.io import uris
-from itportrait.io.decoding import decode_photo
-from itportrait.io.formats import PATTERNS, format_of_name
+from itportrait.photos.decoding import decode_photo
+from itportrait.photos.formats import PATTERNS, format_of_name
 from itportrait.picture_sets.names import drawn_domain, is_drawn
 from itportrait.portraits import ORBIT, sample_people
 from itportrait.styles import read_style

@@ -9,9 +9,9 @@ from types import TracebackType
 from typing import Self
 
 from itportrait.errors import InvalidArgumentError, UnknownNameError
-from itportrait.io.formats import format_of_name
 from itportrait.io.names import DEVICE, FORBIDDEN, INVISIBLE, check_path
 from itportrait.io.uris import suffix, without_query
+from itportrait.photos.formats import format_of_name
 from itportrait.results.export.row import ExportRow
 
 DEFAULT_TEMPLATE = "{stem}-{record_id}-{style}-{view}"

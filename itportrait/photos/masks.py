@@ -10,8 +10,8 @@ import hashlib
 import numpy as np
 
 from itportrait.errors import InvalidArgumentError
-from itportrait.io.decoding import MAX_PIXELS, decode_picture
-from itportrait.io.photos import MAX_BYTES, Mask, read_mask_bytes
+from itportrait.photos.decoding import MAX_PIXELS, decode_picture
+from itportrait.photos.files import MAX_BYTES, Mask, read_mask_bytes
 from itportrait.records import Source
 
 _GRAY = 16

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from itportrait.errors import DecodeError
-from itportrait.io.decoding import decode_picture
+from itportrait.photos.decoding import decode_picture
 from tests.conftest import REPOSITORY
 from tests.helpers.icc import rgb_profile
 

@@ -10,7 +10,7 @@ from PIL import Image
 from PIL.TiffImagePlugin import ImageFileDirectory_v2
 
 from itportrait.errors import DecodeError
-from itportrait.io.decoding import decode_photo
+from itportrait.photos.decoding import decode_photo
 
 WIDTH, HEIGHT = 40, 30
 

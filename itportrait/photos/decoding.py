@@ -15,9 +15,15 @@ from PIL.TiffImagePlugin import TiffImageFile
 
 from itportrait.errors import DecodeError
 from itportrait.io.addresses import redact
-from itportrait.io.colors import Colors, gray_curve, profile_of, to_srgb, was_converted
-from itportrait.io.formats import RAW, PictureFormat, decoders, format_of_content, format_of_name
-from itportrait.io.headers import icon_sizes, without_notes
+from itportrait.photos.colors import Colors, gray_curve, profile_of, to_srgb, was_converted
+from itportrait.photos.formats import (
+    RAW,
+    PictureFormat,
+    decoders,
+    format_of_content,
+    format_of_name,
+)
+from itportrait.photos.headers import icon_sizes, without_notes
 
 MAX_PIXELS = 80_000_000
 """Largest number of pixels that is decoded by default: 240 MB, enough for phones' 50-megapixel

@@ -11,10 +11,10 @@ import numpy as np
 from fsspec.implementations.local import LocalFileSystem
 
 from itportrait.errors import DecodeError, InputFaultError
-from itportrait.io.colors import Colors
-from itportrait.io.decoding import MAX_PIXELS, decode_picture
-from itportrait.io.photo_tables import read_cell
 from itportrait.io.uris import open_fs, redact, store_errors, suffix
+from itportrait.photos.colors import Colors
+from itportrait.photos.decoding import MAX_PIXELS, decode_picture
+from itportrait.photos.tables import read_cell
 from itportrait.records import Source
 
 MAX_BYTES = 256 * 1024**2
@@ -47,7 +47,7 @@ class Photo:
 def read_photo(
     source: Source, *, max_pixels: int = MAX_PIXELS, max_bytes: int = MAX_BYTES
 ) -> Photo:
-    """Read and decode the photo of a source, without its mask (see `itportrait.io.masks`).
+    """Read and decode the photo of a source, without its mask (see `itportrait.photos.masks`).
 
     Raises:
         DecodeError: it is not a picture, damaged, or over a limit; the message says which.

@@ -9,8 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from itportrait.errors import DecodeError
-from itportrait.io.formats import SUFFIXES
 from itportrait.io.uris import open_fs, redact
+from itportrait.photos.formats import SUFFIXES
 
 _FIRST_COLUMNS = ("image", "bytes", "data", "jpg", "jpeg", "png", "webp", "content", "photo")
 # The order matters: of several such columns, the first in this list has always been read.

@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from itportrait.errors import DecodeError
-from itportrait.io.decoding import decode_photo
-from itportrait.io.formats import FORMATS, PATTERNS, SUFFIXES, decoders, format_of_name
-from itportrait.io.photo_tables import bytes_column
+from itportrait.photos.decoding import decode_photo
+from itportrait.photos.formats import FORMATS, PATTERNS, SUFFIXES, decoders, format_of_name
+from itportrait.photos.tables import bytes_column
 
 # What each suffix is written as, and what an encoder may change of a smooth picture.
 OPENED = {
@@ -127,7 +127,7 @@ def test_without_the_plugin_a_photo_says_what_to_install(photo, tmp_path):
     path.write_bytes(encoded(photo, "HEIF"))
     code = (
         "import sys; sys.modules['pillow_heif'] = None\n"  # what Python sees without the package
-        "from itportrait.io.decoding import decode_photo\n"
+        "from itportrait.photos.decoding import decode_photo\n"
         f"decode_photo(open({str(path)!r}, 'rb').read())"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image, ImageCms
 from skimage import data
 
-from itportrait.io.colors import CONVERTED, MAX_PROFILE_BYTES, from_srgb, was_converted
-from itportrait.io.decoding import decode_photo, decode_picture
+from itportrait.photos.colors import CONVERTED, MAX_PROFILE_BYTES, from_srgb, was_converted
+from itportrait.photos.decoding import decode_photo, decode_picture
 from tests.helpers.icc import cmyk_profile, gray_profile, in_space, rgb_profile
 
 WIDE = ("Display P3", "Adobe RGB (1998)", "ProPhoto RGB")

@@ -10,7 +10,7 @@ import pytest
 
 from itportrait.errors import DecodeError, InputFaultError
 from itportrait.image import encode
-from itportrait.io.photos import read_photo, read_source
+from itportrait.photos.files import read_photo, read_source
 from itportrait.records import Source
 
 

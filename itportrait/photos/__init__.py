@@ -1,0 +1,1 @@
+"""Pictures that people bring: their formats, colors, masks and tables, read safely."""
