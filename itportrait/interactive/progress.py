@@ -49,10 +49,8 @@ class NotebookWorking(Working):
     def __init__(self, text: str) -> None:
         super().__init__(text, stream=io.StringIO())
         self._said: list[str] = []
-        self._doing, self._count = text, ""
-        self._began, self._last = time.monotonic(), 0.0
+        self._last = 0.0
         self._handle: Any = None
-        self._drawing = threading.RLock()
         self._over = threading.Event()
         # A copy of the context: the kernel keeps there which cell a thread draws for.
         begin = copy_context().run
@@ -86,20 +84,20 @@ class NotebookWorking(Working):
 
     def now(self, text: str) -> None:
         """Say what is done from here on."""
-        with self._drawing:
-            self._doing, self._count = text, ""
+        with self._lock:
+            super().now(text)
             self._show(at_once=True)
 
     def step(self, done: int, of: int | None, text: str = "") -> None:
         """Say how far it is; see `Working.step`."""
-        with self._drawing:
-            self._count = text or (f"{done}" if of is None else f"{done} of {of}")
+        with self._lock:
+            super().step(done, of, text)
             self._show()
 
     def line(self, text: str) -> None:
         """Say what stays if it is a warning; else it is shown as what is done."""
         stays = text.startswith("warning:")
-        with self._drawing:
+        with self._lock:
             if stays:
                 self._said.append(text)
             self._show(at_once=stays)
@@ -112,12 +110,12 @@ class NotebookWorking(Working):
 
     def _tick(self) -> None:
         while not self._over.wait(_EVERY_S):
-            with self._drawing:
+            with self._lock:
                 self._show()
 
     def _look(self) -> dict[str, str]:
         seconds = time.monotonic() - self._began
-        doing = f"{self._doing}: {self._count}" if self._count else self._doing
+        doing = f"{self._text}: {self._count}" if self._count else self._text
         return {"text/plain": "\n".join([*self._said, f"{doing} ({seconds:.0f} s)"])}
 
     def _update(self, look: dict[str, str]) -> None:
