@@ -4,7 +4,6 @@ import io
 from collections import Counter
 from dataclasses import dataclass, field
 from functools import lru_cache
-from pathlib import PurePosixPath
 from typing import Any
 
 import numpy as np
@@ -205,7 +204,7 @@ def _outcomes(chain: tuple[Recipe, ...], shard: int) -> dict[str, _Outcome]:
         for row in recipe.table().read_columns(commit, columns) if commit else ():
             outcome = found.setdefault(row["record_id"], _Outcome())
             if "uri" in row:
-                outcome.names.append(portrait_name(row["uri"]))
+                outcome.names.append(uris.file_name(row["uri"]))
             outcome.contents.setdefault(recipe.stage, [_plain(row[name]) for name in given])
             if row["status"] != Status.OK:
                 error = row["error"] or {}
@@ -216,11 +215,6 @@ def _outcomes(chain: tuple[Recipe, ...], shard: int) -> dict[str, _Outcome]:
 def _plain(value: Any) -> Any:
     """Return a value of a column for a digest: of vectors, the bytes that tables hold."""
     return np.asarray(value, np.float32).tobytes() if isinstance(value, list) else value
-
-
-def portrait_name(uri: str) -> str:
-    """Return what people know a photo by."""
-    return PurePosixPath(uris.without_query(uri)).name
 
 
 @kept
@@ -247,7 +241,7 @@ def read_portraits(portraits: PortraitSet, shard: int) -> tuple[Portrait, ...]:
     known: list[Portrait] = []
     for code in inverted:
         if (photo := found.get(code.record_id)) is not None:
-            file = portrait_name(photo.uri)
+            file = uris.file_name(photo.uri)
             name = f"{file} {code.record_id}" if file in portraits.twice else file
             known.append(Portrait(name, file, photo, code))
     return tuple(known)

@@ -70,9 +70,14 @@ def beside(uri: str, name: str) -> str:
     return f"{without_query(uri).rpartition('/')[0]}/{name}"
 
 
+def file_name(uri: str) -> str:
+    """Return the last part of a URI's path; a query, which may be a signature, is no part of it."""
+    return without_query(uri).rstrip("/").rpartition("/")[2]
+
+
 def suffix(uri: str) -> str:
     """Return the lower-case ending of a URI's name, with its dot (`.parquet`), or ""."""
-    return posixpath.splitext(without_query(uri).rpartition("/")[2])[1].lower()
+    return posixpath.splitext(file_name(uri))[1].lower()
 
 
 def without_query(uri: str) -> str:

@@ -10,14 +10,16 @@ first try may have won. Credentials come from the environment, and no message or
 
 import contextlib
 import errno
+import io
 import json
 import os
+import shutil
 import time
 import uuid
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
 
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.spec import AbstractFileSystem
@@ -27,6 +29,7 @@ from itportrait.errors import InvalidArgumentError, ItportraitError, OutputError
 from itportrait.io.addresses import (
     absolute,
     beside,
+    file_name,
     is_local,
     is_temporary_copy,
     join,
@@ -53,6 +56,7 @@ __all__ = [
     "beside",
     "create_bytes",
     "exists",
+    "file_name",
     "is_local",
     "is_temporary_copy",
     "join",
@@ -64,6 +68,7 @@ __all__ = [
     "passes",
     "put_bytes",
     "put_bytes_once",
+    "put_file",
     "read_bytes",
     "read_json",
     "read_many",
@@ -127,10 +132,26 @@ def put_bytes_once(uri: str, data: bytes) -> None:
     fs, path = open_fs(uri)
     with writing(uri), store_errors(uri):
         if isinstance(fs, LocalFileSystem):
-            with _local_temporary(path, data) as temporary:
+            with _local_temporary(path, io.BytesIO(data)) as temporary:
                 os.replace(temporary, path)
         else:
             fs.pipe_file(path, data)
+
+
+@patient
+def put_file(uri: str, local: str) -> None:
+    """Write a copy of a local file as `put_bytes` does, with a part of it in memory at a time.
+
+    Raises:
+        OutputError: no space or no permission; names the path.
+    """
+    fs, path = open_fs(uri)
+    with writing(uri), store_errors(uri):
+        if isinstance(fs, LocalFileSystem):
+            with open(local, "rb") as file, _local_temporary(path, file) as temporary:
+                os.replace(temporary, path)
+        else:
+            fs.put_file(local, path)
 
 
 def create_bytes(uri: str, data: bytes) -> None:
@@ -144,14 +165,14 @@ def create_bytes(uri: str, data: bytes) -> None:
     with writing(uri), store_errors(uri):
         if isinstance(fs, LocalFileSystem):
             # A link appears whole or not at all, which `open(path, "xb")` does not promise.
-            with _local_temporary(path, data) as temporary:
+            with _local_temporary(path, io.BytesIO(data)) as temporary:
                 os.link(temporary, path)
         else:
             fs.pipe_file(path, data, mode="create")
 
 
 @contextlib.contextmanager
-def _local_temporary(path: str, data: bytes) -> Iterator[Path]:
+def _local_temporary(path: str, source: BinaryIO) -> Iterator[Path]:
     target = Path(path)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -160,7 +181,7 @@ def _local_temporary(path: str, data: bytes) -> Iterator[Path]:
     temporary = target.parent / f".{target.name}.{uuid.uuid4().hex[:8]}.tmp"
     try:
         with temporary.open("wb") as file:
-            file.write(data)
+            shutil.copyfileobj(source, file)
             file.flush()
             os.fsync(file.fileno())
         yield temporary

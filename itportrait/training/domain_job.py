@@ -175,18 +175,13 @@ class DomainJob:
 def domain_note(spec: Mapping[str, Any]) -> str:
     """Return the description of a domain's run, Markdown, without credentials of its references."""
     prompt = f" by the words *{spec['prompt']}*" if spec.get("prompt") else ""
-    references = [_file_name(str(uri)) for uri in spec.get("references") or ()]
+    references = [uris.file_name(uris.redact(str(uri))) for uri in spec.get("references") or ()]
     pictures = f" by the pictures {', '.join(references)}" if references else ""
     guides = " and".join(part for part in (prompt, pictures) if part)
     return (
         f"Style domain **{spec.get('name', '')}**, guided{guides or ' by a set of pictures'}, "
         f"adapted by `{spec.get('method', '')}`."
     )
-
-
-def _file_name(uri: str) -> str:
-    """Return the last part of a URI's path; a query, which may be a signature, is no part of it."""
-    return uris.redact(uris.without_query(uri)).rstrip("/").rsplit("/", 1)[-1]
 
 
 def read_references(spec: DomainSpec) -> tuple[bytes, ...]:

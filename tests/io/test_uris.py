@@ -321,3 +321,29 @@ def test_json_is_valid_text():
     data = uris.to_json({"input": "caf\udce9", "list": ["\udcff", 1], "emoji": "\U0001f469"})
     assert json.loads(data) == {"input": r"caf\xe9", "list": [r"\xff", 1], "emoji": "\U0001f469"}
     assert b"udc" not in data.replace(b"\\udc69", b"")
+
+
+@pytest.mark.parametrize(
+    ("uri", "name"),
+    [
+        ("https://host/photos/ann.png?X-Amz-Signature=a/b", "ann.png"),
+        ("/photos/what?.png", "what?.png"),
+        ("s3://bucket/photos/", "photos"),
+        ("ann.png", "ann.png"),
+    ],
+)
+def test_file_name(uri, name):
+    assert uris.file_name(uri) == name
+
+
+@pytest.mark.parametrize("root", ["", "memory://put-file"])
+def test_a_file_is_put_whole_or_not_at_all(root, tmp_path):
+    (source := tmp_path / "source").write_bytes(b"first")
+    uri = uris.join(root or str(tmp_path), "folder/copy")
+    uris.put_file(uri, str(source))
+    source.write_bytes(b"second")
+    uris.put_file(uri, str(source))
+    assert uris.read_bytes(uri) == b"second"
+    assert uris.list_names(uris.join(root or str(tmp_path), "folder")) == ["copy"]
+    with pytest.raises(OutputError):
+        uris.put_file(uris.join(uri, "below-a-file") if not root else "/proc/no/copy", str(source))
