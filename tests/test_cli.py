@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 
 import itportrait
 from itportrait.bank.store import Bank, BankVersion
+from itportrait.bundle.model_id import read_model_id
 from itportrait.cli import app
 from itportrait.published.registry import MODELS
 from tests.helpers.small_wheels import WHEEL, get_small_faces
@@ -25,7 +26,12 @@ CONSOLE_SCRIPT = "import sys; from itportrait.cli import app; sys.exit(app())"
 def bank(tmp_path):
     styles = Bank(str(tmp_path / "bank"))
     for version, identity in (("v1", 0.7), ("v2", 0.8)):
-        card = BankVersion(domain="bronze", version=version, metrics={"identity": identity})
+        card = BankVersion(
+            domain="bronze",
+            version=version,
+            base_model_id=read_model_id("mini"),
+            metrics={"identity": identity},
+        )
         styles.publish(card, {"adapter.safetensors": b"1"})
     return styles
 
@@ -57,7 +63,9 @@ def test_every_command_of_the_design_is_there():
 
 
 def test_bank_list_show_promote_rollback_prune(bank):
-    assert "0.800" in call("bank", "list", bank.uri)
+    listed = call("bank", "list", bank.uri)
+    assert "0.800" in listed
+    assert read_model_id("mini") in listed
     assert json.loads(call("bank", "show", bank.uri, "bronze"))["version"] == "v2"
     card = json.loads(call("bank", "show", bank.uri, "bronze", "--version", "v1"))
     assert (card["metrics"], card["versions"]) == ({"identity": 0.7}, ["v1", "v2"])
@@ -93,6 +101,9 @@ def test_names_are_completed(bank, tmp_path):
         "jojogan+styleclip",
     ]
     assert completed(f"itportrait stylize --bank {bank.uri} --domains clown,b") == ["clown,bronze"]
+    bank.publish(BankVersion(domain="bust", version="v1", base_model_id="others"), {})
+    assert completed(f"itportrait stylize --bank {bank.uri} --domains b") == ["bronze"]
+    assert completed(f"itportrait bank show {bank.uri} b") == ["bronze", "bust"]
     assert completed(f"itportrait bank promote {bank.uri} bronze v") == ["v1", "v2"]
     assert completed(f"itportrait bank show {tmp_path}/none b") == []
 

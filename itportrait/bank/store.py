@@ -76,8 +76,16 @@ class Bank:
 
     def domains(self) -> list[str]:
         """Return the names of all domains that have a champion, sorted."""
+        return sorted(self.bases())
+
+    def bases(self) -> dict[str, str]:
+        """Return the base model's id of the champion of every domain that has one, by name."""
         found = self.index()["domains"]
-        return sorted(name for name, entry in found.items() if entry["champion"])
+        return {
+            name: entry["versions"][entry["champion"]]["base_model_id"]
+            for name, entry in sorted(found.items())
+            if entry["champion"]
+        }
 
     def champion(self, domain: str) -> BankVersion:
         """Return the champion of a domain.

@@ -26,7 +26,7 @@ Version = Annotated[
 
 
 def list_domains(bank: BankPlace, json_: Json = False) -> None:
-    """List the domains with their champions and scores."""
+    """List the domains with their champions, of which base model these are, and scores."""
     with Working("bank list"):
         from itportrait.bank.store import Bank
 
@@ -36,12 +36,13 @@ def list_domains(bank: BankPlace, json_: Json = False) -> None:
         return
     rows = []
     for name, entry in sorted(index.items()):
-        metrics = entry["versions"].get(entry["champion"], {}).get("metrics", {})
-        scores = [metrics.get(key) for key in _SCORES]
+        champion = entry["versions"].get(entry["champion"], {})
+        scores = [champion.get("metrics", {}).get(key) for key in _SCORES]
         shown = ["-" if score is None else f"{score:.3f}" for score in scores]
-        rows.append([name, entry["champion"] or "-", str(len(entry["versions"])), *shown])
-    columns = ("domain", "champion", "versions", *_SCORES)
-    make_console().print(make_table(columns, rows, texts=2))
+        base, count = champion.get("base_model_id") or "-", str(len(entry["versions"]))
+        rows.append([name, entry["champion"] or "-", base, count, *shown])
+    columns = ("domain", "champion", "base model", "versions", *_SCORES)
+    make_console().print(make_table(columns, rows, texts=3))
 
 
 def show(

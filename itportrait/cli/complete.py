@@ -7,9 +7,12 @@ never fails.
 import os
 from collections.abc import Iterable
 from glob import escape, glob
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from itportrait.bank.store import Bank
 
 
 def methods(incomplete: str) -> list[str]:
@@ -60,17 +63,27 @@ def versions(context: typer.Context, incomplete: str) -> list[str]:
 
 def _domains(params: dict[str, Any]) -> list[str]:
     from itportrait.bank.store import Bank
-    from itportrait.jobs.ready_made import ready_made_bank
 
     found = _configured(params.get("config"))
     place = params.get("bank") or f"{params.get('output') or params.get('out') or '.'}/bank"
     try:
-        found |= set(Bank(place).index()["domains"])
         if "out" in params or "output" in params:  # commands that also take ready-made ones
-            found |= set(ready_made_bank(params.get("bundle") or "mini").domains())
+            found |= _fitting(Bank(place), params.get("bundle") or "mini")
+        else:
+            found |= set(Bank(place).index()["domains"])
     except Exception:  # a shell shows no error while somebody types
         return sorted(found)
     return sorted(found)
+
+
+def _fitting(bank: "Bank", bundle: str) -> set[str]:
+    """Return the domains of a bank, and of a bundle, that are of the bundle's models."""
+    from itportrait.bundle.model_id import remembered_model_id
+    from itportrait.jobs.ready_made import ready_made_bank
+
+    bases = [*bank.bases().items(), *ready_made_bank(bundle).bases().items()]
+    model_id = remembered_model_id(bundle) if bases else ""
+    return {name for name, base in bases if base == model_id}
 
 
 def _configured(config: str | None) -> set[str]:

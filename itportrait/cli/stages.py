@@ -117,9 +117,9 @@ def stylize(
         styles, names = Bank(job.bank), [name for name in domains.split(",") if name]
         if bank or not names:  # without a bank, the domains that come with the models remain
             styles.existing()
-        names = names or _all_domains(styles)
-        versions = [find_champion(name, styles, job.bundle) for name in names]
         model_id = load_bundle(job.bundle).model_id
+        names = names or _all_domains(styles, model_id, working)
+        versions = [find_champion(name, styles, job.bundle) for name in names]
         last = job.stages[-1]
         for recipe in [job.recipe(last, model_id, device=device, version=v) for v in versions]:
             _run_stage(recipe, committed_shards(recipe), working)
@@ -136,11 +136,13 @@ def evaluate(
     """Score the champions of a bank on the fixed probe set."""
     with Working("evaluate: starting") as working:
         from itportrait.bank.store import Bank
+        from itportrait.bundle.model_id import read_model_id
         from itportrait.jobs.bank.scores import score_job
 
         device = device_of(device)
         styles, found = Bank(bank).existing(), {}
-        names = [name for name in domains.split(",") if name] or _all_domains(styles)
+        names = [name for name in domains.split(",") if name]
+        names = names or _all_domains(styles, read_model_id(bundle), working)
         for done, version in enumerate([styles.champion(name) for name in names]):
             working.now(f"evaluate {version.domain}")
             working.step(done, len(names))
@@ -170,20 +172,26 @@ def _score_job(version: "BankVersion", bundle: str, truth: str) -> "ScoreJob":
     )
 
 
-def _all_domains(bank: "Bank") -> list[str]:
-    """Return the names of a bank's domains with a champion.
+def _all_domains(bank: "Bank", model_id: str, working: Working) -> list[str]:
+    """Return the names of a bank's domains with a champion of the models; say which have another.
 
     Raises:
         NoInputError: there is none.
     """
     from itportrait.io import uris
+    from itportrait.jobs.ready_made import split_by_base
 
-    names = bank.domains()
+    names, others = split_by_base(bank, model_id)
     if not names:
+        what = f"no champion in the bank {uris.redact(bank.uri)}"
         raise NoInputError(
-            f"no champion in the bank {uris.redact(bank.uri)}; see `itportrait bank list`, and "
-            "make a candidate champion with `itportrait bank promote`"
+            f"{what} fits; {others}"
+            if others
+            else f"{what}; see `itportrait bank list`, and make a candidate champion with "
+            "`itportrait bank promote`"
         )
+    if others:
+        working.line(others)
     return names
 
 

@@ -10,6 +10,7 @@ from typing import Any
 from rich.table import Table
 
 import itportrait
+from itportrait.bundle.model_id import bundle_key
 from itportrait.comparison.aggregate import portrait_rows, score_rows
 from itportrait.comparison.config import ComparisonConfig
 from itportrait.comparison.portraits import PortraitSet
@@ -23,7 +24,6 @@ from itportrait.comparison.tables import (
 )
 from itportrait.config import fingerprint
 from itportrait.io import uris
-from itportrait.jobs.model_id import bundle_key
 from itportrait.records import Status
 from itportrait.terminal import make_table
 from itportrait.tracking import Backlog

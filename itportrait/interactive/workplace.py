@@ -20,7 +20,12 @@ from itportrait.errors import ItportraitError, UnknownNameError
 from itportrait.interactive.domain import Domain
 from itportrait.io import uris
 from itportrait.io.lease import Lease
-from itportrait.jobs.ready_made import find_champion, ready_made_bank
+from itportrait.jobs.ready_made import (
+    find_champion,
+    ready_made,
+    ready_made_bank,
+    ready_made_domains,
+)
 from itportrait.jobs.stylize.config import JobConfig, load_job
 from itportrait.records import Record
 from itportrait.stages.recipe import Recipe
@@ -208,13 +213,13 @@ class Workplace:
         )
 
     def _champion(self, name: str) -> BankVersion:
-        ready, known = ready_made_bank(self.job.bundle), {*self.job.domain_names()} - {name}
+        bundle, known = self.job.bundle, {*self.job.domain_names()} - {name}
         if not self.has_bank and not self.bank.exists():
-            if name in ready.domains():
-                return ready.champion(name)
-            raise UnknownNameError("domain", name, sorted({*known, *ready.domains()}))
+            if name in ready_made_bank(bundle).domains():
+                return ready_made(name, bundle)
+            raise UnknownNameError("domain", name, sorted({*known, *ready_made_domains(bundle)}))
         try:
-            return find_champion(name, self.bank, self.job.bundle)
+            return find_champion(name, self.bank, bundle)
         except UnknownNameError as error:
             raise UnknownNameError("domain", name, sorted({*error.known, *known})) from None
 

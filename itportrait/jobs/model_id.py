@@ -3,13 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-import itportrait
-from itportrait.bundle.places import MODEL_FILE, bundle_folder
-from itportrait.config import fingerprint
+from itportrait.bundle.model_id import bundle_key
 from itportrait.execution.errands import run_patiently
 from itportrait.execution.executor import Call, Executor
 from itportrait.invert.config import InvertConfig
-from itportrait.io import uris
 
 
 def find_model_id(
@@ -48,15 +45,6 @@ def require_bundle(bundle: str) -> None:
         from itportrait.bundle import load_bundle
 
         load_bundle(bundle)
-
-
-def bundle_key(bundle: str) -> str | None:
-    """Return a digest of a bundle's `model.json`, or None where it cannot be read."""
-    try:
-        data = uris.read_bytes(uris.join(bundle_folder(bundle), MODEL_FILE))
-    except OSError:
-        return None
-    return fingerprint(bundle, itportrait.__version__, data)
 
 
 def _load_id(bundle: str, invert: InvertConfig) -> str:

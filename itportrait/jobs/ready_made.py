@@ -5,8 +5,9 @@ import io
 from collections.abc import Iterator
 
 from itportrait.bank.store import Bank, BankVersion
+from itportrait.bundle.model_id import read_model_id
 from itportrait.bundle.places import bundle_folder
-from itportrait.errors import UnknownNameError
+from itportrait.errors import InvalidArgumentError, UnknownNameError
 from itportrait.image import decode
 from itportrait.io import uris
 from itportrait.training.domain_job import TrackingTarget, domain_note
@@ -25,18 +26,63 @@ def find_champion(domain: str, bank: Bank, bundle: str) -> BankVersion:
 
     Raises:
         UnknownNameError: neither has it; lists all names that either has.
-        InvalidArgumentError: the bank has candidates of it alone, and the bundle has none.
+        InvalidArgumentError: the bank has candidates of it alone, and the bundle has none; or it
+            came with the bundle when that had other models.
         NoInputError: there is no such bank, and the domain does not come with the bundle.
     """
-    ready = ready_made_bank(bundle)
-    if domain not in bank.domains() and domain in ready.domains():
-        return ready.champion(domain)
+    if domain not in bank.domains() and domain in ready_made_bank(bundle).domains():
+        return ready_made(domain, bundle)
     try:
         return bank.champion(domain)
     except UnknownNameError as error:
         bank.existing()
-        known = {*error.known, *ready.domains()}
+        known = {*error.known, *ready_made_domains(bundle)}
         raise UnknownNameError("domain", domain, sorted(known)) from None
+
+
+def ready_made_domains(bundle: str) -> list[str]:
+    """Return the names of the domains that come with a bundle and fit its models, sorted.
+
+    A bundle that was changed keeps the folder of those that fitted it before.
+    """
+    bases = ready_made_bank(bundle).bases()
+    model_id = read_model_id(bundle) if bases else ""
+    return [name for name, base in bases.items() if base == model_id]
+
+
+def ready_made(domain: str, bundle: str) -> BankVersion:
+    """Return the champion of a domain that comes with a bundle.
+
+    Raises:
+        UnknownNameError: none of that name comes with it.
+        InvalidArgumentError: it is of other models than the bundle has now.
+    """
+    version = ready_made_bank(bundle).champion(domain)
+    model_id = read_model_id(bundle)
+    if version.base_model_id != model_id:
+        raise InvalidArgumentError(
+            f"domain {domain!r}, which came ready-made with {uris.redact(bundle)},",
+            expected=f"of its models, {model_id}",
+            actual=f"one of {version.base_model_id}, which it had before",
+            remedy="adapt it anew on this bundle, or use one with the former models",
+        )
+    return version
+
+
+def split_by_base(bank: Bank, model_id: str) -> tuple[list[str], str]:
+    """Part the domains of a bank that have a champion.
+
+    Args:
+        bank: any bank.
+        model_id: of the models on which they shall be used.
+
+    Returns:
+        Names of those that fit the models, and a sentence on the others; "" where there are none.
+    """
+    bases = bank.bases()
+    others = [f"{name} (of {base})" for name, base in bases.items() if base != model_id]
+    said = f"left out, since the models are {model_id}: {', '.join(others)}" if others else ""
+    return [name for name, base in bases.items() if base == model_id], said
 
 
 def is_ready_made(version: BankVersion, bundle: str) -> bool:

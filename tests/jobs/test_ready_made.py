@@ -1,7 +1,9 @@
 """Domains that come with a bundle: found by name, copied into the user's bank, tracked."""
 
+import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +16,9 @@ from itportrait.jobs.ready_made import (
     find_champion,
     is_ready_made,
     ready_made_bank,
+    ready_made_domains,
     record_version,
+    split_by_base,
 )
 from itportrait.styles import WeightStyle
 from itportrait.training.domain_job import TrackingTarget
@@ -66,6 +70,31 @@ def test_a_bank_that_is_not_there_is_said_before_its_domains(tmp_path):
     with pytest.raises(NoInputError, match=r"no bank at \S*/bnak: bank.json is missing"):
         find_champion("bronze", bank, "mini")
     assert not (tmp_path / "bnak").exists()
+
+
+def test_what_came_with_other_models_is_not_offered_and_says_so(tmp_path, shipped):
+    """As after `itportrait models use` in the bundle's own folder: another model.json."""
+    folder = tmp_path / "bundle"
+    shutil.copytree(ready_made_bank("mini").uri, folder / "bank")
+    content = json.loads(Path(bundle_folder("mini"), "model.json").read_text())
+    (folder / "model.json").write_text(json.dumps(content))
+    bank = Bank(str(tmp_path / "bank"))
+    assert ready_made_domains("mini") == ready_made_domains(str(folder)) == ["clown"]
+    assert find_champion("clown", bank, str(folder)).version == shipped.version
+    (folder / "model.json").write_text(json.dumps({**content, "name": "other"}))
+    assert ready_made_domains(str(folder)) == []
+    with pytest.raises(InvalidArgumentError, match=r"'clown', which came .* models, other-.*anew"):
+        find_champion("clown", bank, str(folder))
+    bank.publish(replace(shipped, domain="own", base_model_id="other-1"), {})
+    with pytest.raises(UnknownNameError, match=r"unknown domain 'clwn'; known: own"):
+        find_champion("clwn", bank, str(folder))
+    bank.adopt(shipped)
+    own, others = split_by_base(bank, "other-1")
+    assert (own, others) == (
+        ["own"],
+        f"left out, since the models are other-1: clown (of {shipped.base_model_id})",
+    )
+    assert split_by_base(Bank(str(tmp_path / "none")), "other-1") == ([], "")
 
 
 def test_adopted_version_is_the_same_to_the_bit(tmp_path, shipped):

@@ -6,10 +6,11 @@ import platform
 from typing import Any
 
 import itportrait
+from itportrait.bundle.model_id import bundle_key
 from itportrait.engine.totals import cost_of
 from itportrait.execution.executor import Executor
 from itportrait.io import uris
-from itportrait.jobs.model_id import bundle_key, find_model_id
+from itportrait.jobs.model_id import find_model_id
 from itportrait.jobs.stylize.config import JobConfig
 from itportrait.jobs.stylize.job import StylizeJob
 from itportrait.pages.report import render_report
