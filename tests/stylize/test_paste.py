@@ -105,41 +105,41 @@ def test_color_profile_goes_along_where_the_values_are_still_in_it():
 
 HAIR, SKIN, WALL, CLOTH = (90, 60, 40), (220, 180, 160), (150, 160, 175), (40, 90, 60)
 STYLED_HAIR, STYLED_SKIN, STYLED_WALL = (190, 40, 40), (240, 240, 250), (60, 200, 90)
-CROP = np.array([90, 80, 120])
+CROP, SIDE = np.array([90, 80, 120]), 300
 
 
-def person(hair, skin, wall, cloth=CLOTH, side=300):
+def person(hair, skin, wall, cloth=CLOTH):
     """Draw a head of hair with a face, on a neck, before a shaded wall, with some grain."""
-    y, x = np.mgrid[:side, :side]
-    pixels = np.empty((side, side, 3))
+    y, x = np.mgrid[:SIDE, :SIDE]
+    pixels = np.empty((SIDE, SIDE, 3))
     pixels[:] = wall
-    pixels += (0.06 * (x - side / 2) + 0.04 * (y - side / 2))[..., None]
+    pixels += (0.06 * (x - SIDE / 2) + 0.04 * (y - SIDE / 2))[..., None]
     pixels[(y > 235) & (np.abs(x - 150) < 95)] = cloth
     pixels[(y > 170) & (y <= 240) & (np.abs(x - 150) < 24)] = skin
     pixels[((x - 150) / 58) ** 2 + ((y - 120) / 72) ** 2 < 1] = hair
     pixels[((x - 150) / 40) ** 2 + ((y - 140) / 50) ** 2 < 1] = skin
-    grain = np.random.default_rng(1).normal(0, 2, (side, side, 1))
+    grain = np.random.default_rng(1).normal(0, 2, (SIDE, SIDE, 1))
     return (pixels + grain).clip(0, 255).round().astype(np.uint8)
 
 
-def pasted_person(head=None, **options):
+def pasted_person():
     """Return a photo, and it with a styled view, whose head's hair ends above the crop."""
     photo = person(HAIR, SKIN, WALL)
     left, top, side = CROP
     styled = person(STYLED_HAIR, STYLED_SKIN, STYLED_WALL, cloth=(20, 20, 20))
     view = styled[top : top + side, left : left + side]
-    head = np.ones((16, 16), np.float32) if head is None else head
-    return photo, paste_back(photo, np.ascontiguousarray(view), CROP, head=head, **options)
+    head = np.ones((16, 16), np.float32)
+    return photo, paste_back(photo, np.ascontiguousarray(view), CROP, head=head)
 
 
-def box_step(photo, made, crop, feather=0.15):
+def box_step(photo, made):
     """Return the largest jump of the change of colors across the crop's upper border and sides, in
     levels, among those pieces of it that have one color on both sides in the photo.
 
     The lower border crosses the neck, where the change fades past it."""
-    left, top, side = map(int, crop)
+    left, top, side = map(int, CROP)
     change, plain = made.astype(float) - photo, photo.astype(float)
-    depth, width, piece = int(feather * side), 6, 8
+    depth, width, piece = int(0.15 * side), 6, 8
     inner, outer = slice(depth, depth + width), slice(-width, 0)
     steps = []
     for start in range(0, side - piece, piece):
@@ -169,12 +169,12 @@ def mean(picture, part):
 def test_no_box_shows_where_the_view_has_another_background_and_the_hair_goes_on():
     """The render says that all of the crop is head, as it does of photos unlike those it knows."""
     photo, made = pasted_person()
-    assert box_step(photo, made, CROP) < 25
+    assert box_step(photo, made) < 25
     left, top, side = CROP
     window = np.zeros((300, 300, 1))
     window[top + 18 : top + side - 18, left + 18 : left + side - 18] = 1
     boxed = photo + window * (np.array(STYLED_HAIR) - np.array(HAIR))
-    assert box_step(photo, boxed, CROP) > 60
+    assert box_step(photo, boxed) > 60
 
 
 def test_hair_past_the_crop_has_the_colors_of_the_style_and_its_own_texture():
