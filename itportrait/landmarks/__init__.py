@@ -1,0 +1,1 @@
+"""Dense landmarks of faces, by networks that others publish."""
