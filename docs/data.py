@@ -69,6 +69,18 @@ the tables of a domain in `OUT/stylized/domain=NAME/`. They are read and resumed
 what is computed again is written to the new place. Tables that an earlier release began and this
 one went on with have files of fewer columns: `union_by_name=true` (duckdb),
 `missing_columns="insert"` (polars) and `pq.read_table(…, schema=…)` read them as one.
+
+No command moves what release 0.1 wrote, because nothing of the program needs it and one line reads
+it: the first three of these also where this release went on with the output, and so at both places,
+the last where it did not.
+
+```python
+old = "OUT/stylized/**/records/**/*.parquet"
+pl.read_parquet(old, missing_columns="insert", hive_partitioning=False)
+pq.read_table(glob.glob(old, recursive=True), partitioning=None)
+datasets.load_dataset("parquet", data_files=old, split="train")
+duckdb.sql("SELECT * FROM 'OUT/stylized/domain=*/records/*.parquet'")
+```
 """
 EXPORT = """\
 ## Exports

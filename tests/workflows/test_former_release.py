@@ -1,10 +1,14 @@
 """What release 0.1 left behind is read, resumed and served by today's program."""
 
+import glob
 import json
 import shutil
 from pathlib import Path
 
+import duckdb
 import numpy as np
+import polars
+import pyarrow.parquet as pq
 import pytest
 
 from itportrait.adapt import Adapter
@@ -14,6 +18,7 @@ from itportrait.image import encode
 from itportrait.io import uris
 from itportrait.io.commits import StageTable, read_committed
 from itportrait.records import AlignedRecord, InvertedRecord, Status, StylizedRecord
+from tests.conftest import REPOSITORY
 from tests.helpers.former_release import run_job
 from tests.helpers.object_store import object_store, upload
 
@@ -47,6 +52,35 @@ def test_rows_are_read_with_their_pictures(folder, kind):
     assert len(good) == 3
     assert len(rows) == (4 if kind is AlignedRecord else 3)
     assert all(row.pixels is not None and len(row.pixels) for row in good)
+
+
+def lines_for_former_tables():
+    """Return the expressions of docs/data.md, each with the folder's name as `OUT`."""
+    page = (REPOSITORY / "docs" / "data.md").read_text()
+    block = page.partition('old = "OUT')[2].partition("```")[0]
+    return ('old = "OUT' + block).splitlines()
+
+
+@pytest.mark.parametrize("went_on", [False, True])
+@pytest.mark.parametrize("kind", ["records", "pixels"])
+def test_one_line_reads_the_tables_of_all_domains(kind, went_on, tmp_path, monkeypatch):
+    """Also where one domain was computed again, so that its files lie at the place of today."""
+    import datasets
+
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", str(tmp_path / "cache"))
+    shutil.copytree(RELEASE / "out", tmp_path / "OUT")
+    table = tmp_path / "OUT" / "stylized"
+    if went_on:
+        for name in ("records", "pixels"):
+            (table / name).mkdir()
+            (table / "domain=zombie" / name).rename(table / name / "style=zombie")
+    first, *lines = [line.replace("records", kind) for line in lines_for_former_tables()]
+    monkeypatch.chdir(tmp_path)
+    names = {"datasets": datasets, "duckdb": duckdb, "glob": glob, "pl": polars, "pq": pq}
+    exec(first, names)
+    counts = [len(eval(line, names)) for line in lines[: 3 if went_on else 4]]
+    assert len(lines) == 4
+    assert {*counts} == {6 if kind == "records" else 12}
 
 
 def test_bank_is_read():
