@@ -26,14 +26,15 @@ from pathlib import Path
 import pyarrow.parquet as pq
 from safetensors.torch import load_file
 
+from tests.helpers.same_outputs import DRAWN_NAME, TIMES
 from tests.helpers.small_commands import SmallCommands
 from tests.helpers.terminals import OnTerminal
 
 ROOT = Path(__file__).parents[1]
 SEEN = re.compile(r"stopped; nothing was begun|the same command goes on|stopped while it ended")
 NOISE = re.compile(r"Traceback|Error|[Ee]xception|[Ww]arning|WARN|\(pid=|^\s+File ")
-PART = re.compile(r"(?<=part-\d{5})-[0-9a-f]{8}")
-VOLATILE = ("seconds", "created", "input_key")
+VOLATILE = TIMES | {"input_key"}
+"""Columns that another folder or another run changes."""
 GRACE_S = 10.0
 """Seconds after the end of a program in which its last processes may end."""
 ENDED_S = 1.5
@@ -224,7 +225,7 @@ def results(root: Path) -> dict[str, str]:
             found[name] = _digest({k: v.tolist() for k, v in load_file(path).items()})
         elif path.suffix == ".parquet":
             rows = pq.ParquetFile(path).read().to_pylist()
-            found[PART.sub("", name)] = _digest([_plain(row, str(root)) for row in rows])
+            found[DRAWN_NAME.sub("*", name)] = _digest([_plain(row, str(root)) for row in rows])
     return found
 
 
@@ -235,7 +236,7 @@ def _digest(content: object) -> str:
 def _plain(value: object, root: str) -> object:
     if isinstance(value, dict):
         items = value.items()
-        return {k: _plain(v, root) for k, v in items if not any(x in k for x in VOLATILE)}
+        return {k: _plain(v, root) for k, v in items if k not in VOLATILE}
     if isinstance(value, list):
         return [_plain(each, root) for each in value]
     if isinstance(value, str):
