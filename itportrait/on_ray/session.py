@@ -2,19 +2,24 @@
 machine."""
 
 import contextlib
+import inspect
 import logging
 import os
 import re
 import secrets
 import signal
+import socket
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import ray
+import ray._private.parameter as ray_parameter
+import ray._private.services as services
 import ray._private.utils as ray_utils
+import ray._raylet as raylet
 from ray._private import auto_init_hook
 from ray._raylet import Config  # pyright: ignore[reportAttributeAccessIssue]  (not in its stub)
 
@@ -23,7 +28,12 @@ from itportrait.errors import InvalidArgumentError, ItportraitError
 from itportrait.terminal import Working, take_all_away
 from itportrait.text import shown
 
+logger = logging.getLogger(__name__)
+
 _STARTS = 4
+_IN_FILE = "dashboard_agent_listen_port"
+_HELPERS = ("metrics_agent_port", "metrics_export_port", _IN_FILE, "runtime_env_agent_port")
+"""Ports of programs that Ray starts beside each node, for which it waits 15 s if it knows none."""
 _PLAIN_PATH = re.compile(r"/[A-Za-z0-9._/+=-]{0,34}")
 
 
@@ -43,16 +53,27 @@ def ray_session(address: str | None = None, *, num_cpus: int | None = None) -> I
         yield
         return
     try:
-        with Working("starting Ray"), _own_sigterm(), _utf8_surroundings():
-            connect(address, num_cpus=num_cpus)
+        with Working("starting Ray") as working, _own_sigterm(), _utf8_surroundings():
+            connect(address, num_cpus=num_cpus, say=working.line)
         yield
     finally:
         with Working("ending Ray"):
             ray.shutdown()
 
 
-def connect(address: str | None = None, *, num_cpus: int | None = None) -> None:
-    """Initialize Ray; see `ray_session`."""
+def connect(
+    address: str | None = None,
+    *,
+    num_cpus: int | None = None,
+    say: Callable[[str], None] = logger.warning,
+) -> None:
+    """Initialize Ray; see `ray_session`.
+
+    Args:
+        address: see `ray_session`.
+        num_cpus: see `ray_session`.
+        say: told of every try that failed.
+    """
     if address is None and os.environ.get("RAY_ADDRESS"):
         address = "auto"
     quiet()
@@ -65,7 +86,7 @@ def connect(address: str | None = None, *, num_cpus: int | None = None) -> None:
         _choose_temporary_folder()
         # No node of one machine is taken away; the watcher is a process of its own a training.
         os.environ.setdefault("RAY_TRAIN_ENABLE_PREEMPTION_WATCHER", "0")
-        _start_embedded(num_cpus=num_cpus, include_dashboard=False, **common)
+        _start_embedded(say, num_cpus=num_cpus, include_dashboard=False, **common)
         return
     try:
         ray.init(address=address, **common)
@@ -95,21 +116,62 @@ def _utf8_surroundings() -> Iterator[None]:
         os.chdir(here)
 
 
-def _start_embedded(**options: Any) -> None:
-    """Start Ray here; its own limit of 30 s for the start is too short on a busy machine."""
+def _start_embedded(say: Callable[[str], None], **options: Any) -> None:
+    """Start Ray here; its own limits for the start are too short on a busy machine.
+
+    Above all the 15 s that it gives its helpers to say on which ports they listen: they are Python
+    programs that import much, the first time after an installation without compiled files, too.
+    From the second try on they are told their ports, and nobody waits for them.
+
+    Args:
+        say: told of every try that failed.
+        options: of `ray.init`.
+    """
     for attempt in range(_STARTS):
         try:
-            # address="local" and not None: a stale cluster file would point at a head long dead.
-            ray.init(address="local", _node_ip_address="127.0.0.1", **options)
+            with contextlib.nullcontext() if attempt == 0 else _told_ports():
+                # address="local" and not None: a stale cluster file would name a head long dead.
+                ray.init(address="local", _node_ip_address="127.0.0.1", **options)
             return
         except Exception as error:
             ray.shutdown()
+            reason = str(error).strip()[:200]
             if attempt == _STARTS - 1:
-                reason = str(error).strip()[:200]
                 raise ItportraitError(
                     f"an embedded Ray did not start in {_STARTS} tries: {reason}; "
                     "the machine may be too busy: look at `uptime`, and try again"
                 ) from error
+            say(f"Ray did not start, as on a busy machine; try {attempt + 2} of {_STARTS}")
+
+
+@contextlib.contextmanager
+def _told_ports() -> Iterator[None]:
+    """Let Ray start with ports for its helpers that are free now, if it can be told of them all."""
+    write_port = getattr(raylet, "persist_port", None)
+    if write_port is None:  # a version that does not wait for files of ports
+        yield
+        return
+    with contextlib.ExitStack() as opened:
+        # All are held until the last is drawn, so that no two are the same.
+        sockets = [opened.enter_context(socket.socket()) for _ in _HELPERS]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        ports = [each.getsockname()[1] for each in sockets]
+    told = dict(zip(_HELPERS, ports, strict=True))
+    plain, start = ray_parameter.RayParams, services.start_raylet
+
+    def start_told(*args: Any, **given: Any) -> Any:
+        # The node is told three of them; the fourth it reads from a file that the helper writes.
+        about = inspect.signature(start).bind(*args, **given).arguments
+        write_port(about["session_dir"], about["node_id"], _IN_FILE, told[_IN_FILE])
+        return start(*args, **given)
+
+    ray_parameter.RayParams = lambda *args, **given: plain(*args, **{**given, **told})
+    services.start_raylet = start_told
+    try:
+        yield
+    finally:
+        ray_parameter.RayParams, services.start_raylet = plain, start
 
 
 def quiet() -> None:
@@ -122,6 +184,9 @@ def quiet() -> None:
         # A worker that takes longer to start is killed and started anew: on a machine busy
         # otherwise, for ever. The default is 60 s.
         "RAY_worker_register_timeout_seconds": "180",
+        # How long its parts wait for one another at the start; the default is 30 s.
+        "RAY_gcs_server_port_wait_time_s": "120",
+        "RAY_agent_register_timeout_ms": "180000",
     }.items():
         os.environ.setdefault(name, value)
     logging.getLogger("ray").setLevel(logging.ERROR)

@@ -76,6 +76,30 @@ def test_ray_starts_with_bytes_in_folder_and_command_line(tmp_path):
     assert done.stdout.splitlines() == expected, done.stderr[-3000:]
 
 
+@pytest.mark.slow
+def test_ray_starts_although_its_helpers_take_longer_than_it_waits_for_them(tmp_path):
+    """As on a busy machine, where they need more than its 15 s to import what they need."""
+    late = "import sys, time\nif any('agent' in text for text in sys.orig_argv): time.sleep(17)\n"
+    (tmp_path / "sitecustomize.py").write_text(late)
+    code = (
+        "from itportrait.execution.executor import Call\n"
+        "from itportrait.on_ray.session import ray_session\n"
+        "from itportrait.on_ray.tasks import RayExecutor\n"
+        "with ray_session(num_cpus=1):\n"
+        "    ray = RayExecutor()\n"
+        "    print(ray.result(ray.submit(Call(function=abs, args=(-1,)))))\n"
+    )
+    path = os.pathsep.join([str(tmp_path), str(REPOSITORY)])
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONPATH": path},
+        capture_output=True,
+        text=True,
+    )
+    assert done.stdout == "1\n", done.stderr[-3000:]
+    assert "Ray did not start, as on a busy machine; try 2 of 4" in done.stderr
+
+
 def give_back(name, fail=False):
     """Return the name, or raise an error that holds it."""
     if fail:
