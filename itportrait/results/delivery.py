@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from itportrait.stylize import Stylizer
 
 FOLDER, STAGE = "deliverables", "deliver"
-DELIVERABLES_VERSION = 4
+DELIVERABLES_VERSION = 5
 """Version of the code that makes the files; it is raised when the files change."""
 
 

@@ -194,6 +194,33 @@ def test_the_background_stays():
     np.testing.assert_array_equal(made[far], photo[far])
 
 
+def lit_face(hair, skin, wall):
+    """Draw a face in the middle of much hair, with a little grain; return the face's ellipse too:
+    1 on its outline, more outside."""
+    y, x = np.mgrid[:SIDE, :SIDE]
+    face = ((x - 150) / 26) ** 2 + ((y - 140) / 34) ** 2
+    pixels = np.empty((SIDE, SIDE, 3))
+    pixels[:] = wall
+    pixels[np.hypot(x - 150, y - 130) < 62] = hair
+    pixels[face < 1] = skin
+    pixels[y > 188] = CLOTH
+    grain = np.random.default_rng(1).normal(0, 0.7, (SIDE, SIDE, 1))
+    return (pixels + grain).clip(0, 255).round().astype(np.uint8), face
+
+
+def test_no_cloud_of_color_lies_around_a_face_whose_hair_is_as_dark_as_the_wall():
+    """Nothing parts hair from wall in the photo: only the face, which has an edge, changes."""
+    dark = (18, 16, 14)
+    photo, face = lit_face(dark, SKIN, dark)
+    styled, _ = lit_face(STYLED_HAIR, STYLED_SKIN, STYLED_WALL)
+    left, top, side = CROP
+    view = np.ascontiguousarray(styled[top : top + side, left : left + side])
+    made = paste_back(photo, view, CROP, head=np.ones((16, 16), np.float32))
+    change = np.abs(made.astype(int) - photo).max(-1)
+    assert change[:165][face[:165] > 2].max() < 12  # 172, and 13 in the mean, with hair and wall
+    np.testing.assert_allclose(made[face < 0.5].mean(0), STYLED_SKIN, atol=6)
+
+
 def test_a_face_at_the_photo_s_edge_has_no_seam_there():
     photo, _ = pasted_person()
     part = np.ascontiguousarray(photo[95:, 105:])
