@@ -15,7 +15,12 @@ from itportrait.weights import safe_pickle
 from itportrait.weights.limits import Limits
 from itportrait.weights.mistaken import refuse_mistaken
 from itportrait.weights.pickle_machine import Record, describe
-from itportrait.weights.safe_pickle import ModuleRecord, NestedStorageRecord, TensorRecord
+from itportrait.weights.safe_pickle import (
+    ModuleRecord,
+    NestedStorageRecord,
+    ScriptRecord,
+    TensorRecord,
+)
 from itportrait.weights.safetensors import open_safetensors
 from itportrait.weights.stored import StoredTensor, cut_tensor
 from itportrait.weights.torch_files import (
@@ -59,6 +64,8 @@ class StoredCheckpoint:
     """Plain attributes of the object, such as `neural_rendering_resolution`."""
     plane_axes: StoredTensor | None = None
     """`[3, 3, 3]` axes of the renderer's planes, where the file has them."""
+    is_script: bool = False
+    """Whether the file is an archive of TorchScript, whose code stays unread."""
 
     def read(self) -> Checkpoint:
         """Read the tensors; once, and within `open_checkpoint`.
@@ -174,6 +181,7 @@ def _checkpoint_of(module: ModuleRecord, limits: Limits) -> StoredCheckpoint:
         plane_axes=_to_stored(axes, "plane_axes", limits)
         if isinstance(axes, TensorRecord)
         else None,
+        is_script=isinstance(module, ScriptRecord),
     )
 
 
@@ -198,6 +206,8 @@ class _Walk:
             raise CheckpointError("modules contain each other")
         label = prefix or module.name
         state = _mapping(module.state, f"the state of module {label}")
+        if isinstance(module, ScriptRecord):
+            state = _as_module(state)
         transient = state.get("_non_persistent_buffers_set")
         transient = transient if type(transient) in (set, frozenset) else ()
         for group in ("_parameters", "_buffers"):
@@ -215,6 +225,15 @@ class _Walk:
         if self._left < 0:
             raise CheckpointError(f"its modules have more than {_MOST_PARTS} parts")
         return parts.items()
+
+
+def _as_module(state: dict[Any, Any]) -> dict[Any, Any]:
+    """Sort what a module of TorchScript has into what an ordinary one keeps apart."""
+    kinds = {"_buffers": TensorRecord, "_modules": ScriptRecord}
+    return {
+        group: {name: value for name, value in state.items() if isinstance(value, kind)}
+        for group, kind in kinds.items()
+    }
 
 
 def _mapping(value: Any, what: str) -> dict[Any, Any]:

@@ -32,6 +32,12 @@ class ModuleRecord(Record):
         self.state = state
 
 
+class ScriptRecord(ModuleRecord):
+    """A module of TorchScript: `state` has its parameters, buffers and modules side by side."""
+
+    __slots__ = ()
+
+
 class TensorRecord(Record):
     """A tensor: `args` are storage record, offset, size, stride."""
 
@@ -84,6 +90,10 @@ def _persistent(name: str, args: tuple[Any, ...]) -> ModuleRecord:
 
 def _module(name: str, args: tuple[Any, ...]) -> ModuleRecord:
     return ModuleRecord(name, args)
+
+
+def _script(name: str, args: tuple[Any, ...]) -> ScriptRecord:
+    return ScriptRecord(name, args)
 
 
 def _tensor(name: str, args: tuple[Any, ...]) -> TensorRecord:
@@ -166,6 +176,8 @@ _CALLS: dict[tuple[str, str], Callable[[str, tuple[Any, ...]], Any]] = {
     ("torch.nn.modules.linear", "Identity"): _module,
 }
 
+SCRIPT = "__torch__"
+"""Package of the classes in an archive of TorchScript."""
 _PLAIN_NAMES = (*DTYPES, "float64", "float32", "float16", "bfloat16", "int64", "int32", "uint8")
 """Names in `torch` that are data: types of storages and of tensors."""
 
@@ -180,6 +192,8 @@ def find_record(module: str, name: str) -> Record:
     answer = _CALLS.get((module, name))
     if answer is not None:
         return _Name(f"{module}.{name}", answer)
+    if module.partition(".")[0] == SCRIPT:  # a class by the archive's own code, which stays there
+        return _Name(f"{module}.{name}", _script)
     if module == "torch" and (name in _PLAIN_NAMES or name == "bool"):
         return Record(name)
     full = f"{module}.{name}"

@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 
 from itportrait.errors import CheckpointError, MissingModelError, UnsafeCheckpointError
 from itportrait.weights import safe_pickle
-from itportrait.weights.checkpoints import read_checkpoint
+from itportrait.weights.checkpoints import open_checkpoint, read_checkpoint
 from tests.helpers.published import published_pickle, to_persistent
 
 
@@ -131,6 +131,31 @@ def test_torch_file_of_a_module(tmp_path, network):
     with to_persistent(network) as persistent:
         torch.save({"G_ema": persistent}, tmp_path / "x.pt")
     assert_same(read_checkpoint(tmp_path / "x.pt").state, network)
+
+
+@pytest.mark.parametrize("traced", [False, True])
+def test_an_archive_of_torchscript_is_data(tmp_path, traced):
+    class Scaled(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.ReLU())
+            self.inner[0].weight.data = self.inner[0].weight.data.half().float()
+            self.register_buffer("scale", torch.ones(2).half())
+
+        def forward(self, x):
+            return self.inner(x) * self.scale
+
+    torch.manual_seed(0)
+    model = Scaled().eval()
+    script = torch.jit.trace(model, torch.ones(1, 3)) if traced else torch.jit.script(model)
+    script.save(tmp_path / "x.pt")
+    with open_checkpoint(tmp_path / "x.pt") as stored:
+        assert stored.is_script
+        state = stored.read().state
+    expected = model.state_dict()
+    assert state.keys() == expected.keys()
+    assert all(torch.equal(state[name], value) for name, value in expected.items())
+    assert all(state[name].dtype == value.dtype for name, value in expected.items())
 
 
 def test_safetensors(tmp_path, network):
