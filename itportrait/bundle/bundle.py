@@ -22,6 +22,7 @@ from itportrait.generator.precision import Precision, PrecisionName
 from itportrait.geometry.orbit import Orbit
 from itportrait.io import uris
 from itportrait.io.names import resolve_local, resolve_under
+from itportrait.published.store import SCHEME, is_published
 from itportrait.published.store import resolve as find_published
 
 # Perception models bring open_clip and torchvision, seconds of import: on first use only.
@@ -192,6 +193,11 @@ class Bundle:
     def _load_clip(self, item: ClipSpec) -> "ImageTextModel":
         from itportrait.perception.clip import ImageTextModel
 
+        if is_published(item.path):
+            from itportrait.published.imported import find_imported
+
+            path = find_imported(item.path.removeprefix(SCHEME), item.values or "")
+            return ImageTextModel.load(item.name, path)
         path = self._find(item.path)
         if item.kind == "mini":
             if path is None:

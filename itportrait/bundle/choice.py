@@ -2,6 +2,7 @@
 
 import logging
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,14 @@ from itportrait.documents import MOST_BYTES
 from itportrait.errors import InvalidArgumentError, OutputError
 from itportrait.generator.io import MODEL_FILE
 from itportrait.io import uris
-from itportrait.published.registry import PublishedModel
+from itportrait.published.registry import QUICK, OpenClipModel, PublishedModel
 from itportrait.published.store import SCHEME, find_weights
 
 logger = logging.getLogger(__name__)
 
 
 def use_models(
-    bundle: str, models: list[PublishedModel], output: str | Path | None = None
+    bundle: str, models: Sequence[PublishedModel], output: str | Path | None = None
 ) -> BundleSpec:
     """Write a bundle that names published networks, which this machine must have.
 
@@ -41,7 +42,7 @@ def use_models(
         if model.slot == "landmarks":
             raise InvalidArgumentError(
                 "a network for a bundle",
-                expected="one of identity or perceptual distance",
+                expected="one of identity, perceptual distance, or pictures and texts",
                 actual=f"{model.name}, which is used by {model.used_by}",
             )
         find_weights(model.name)
@@ -60,10 +61,14 @@ def use_models(
             remedy=f"name another folder, or change that bundle itself with --bundle {folder}",
         )
     content: dict[str, Any] = loaded.spec.model_dump(mode="json")
+    perception = content["perception"]
     for model in models:
-        content["perception"][f"{model.slot}_path"] = f"{SCHEME}{model.name}"
+        if isinstance(model, OpenClipModel):
+            perception["clips"] = _with_clip(perception["clips"], model)
+            continue
+        perception[f"{model.slot}_path"] = f"{SCHEME}{model.name}"
         if model.slot == "perceptual":
-            content["perception"]["perceptual"] = "lpips_vgg"
+            perception["perceptual"] = "lpips_vgg"
     spec = BundleSpec.parse(content, source=str(folder / MODEL_FILE))
     try:
         if is_copy:
@@ -76,7 +81,25 @@ def use_models(
     return spec
 
 
-def cautions_for(bundle: str, models: list[PublishedModel]) -> list[str]:
+def _with_clip(clips: list[dict[str, Any]], model: OpenClipModel) -> list[dict[str, Any]]:
+    """Return image-text models with one more, in place of the one that it is a kind of.
+
+    It takes the place, and the weight, of the model of the same tower; embedded ones give way.
+    """
+    from itportrait.published.imported import values_of
+
+    tower = model.tower
+    entry = {"kind": "open_clip", "name": model.architecture, "path": f"{SCHEME}{model.name}"}
+    entry["values"] = values_of(model)
+    kept = [clip for clip in clips if clip["kind"] != "mini"]
+    for index, clip in enumerate(kept):
+        if clip["name"] in (tower, f"{tower}{QUICK}"):
+            weight = {key: clip[key] for key in ("weight",) if key in clip}
+            return [*kept[:index], entry | weight, *kept[index + 1 :]]
+    return [*kept, entry]
+
+
+def cautions_for(bundle: str, models: Sequence[PublishedModel]) -> list[str]:
     """Return what somebody should know who lets a bundle judge by other networks, as sentences.
 
     Args:

