@@ -1,5 +1,6 @@
 """Perceptual distances: features of a small network of ours, or LPIPS with VGG."""
 
+import warnings
 from pathlib import Path
 
 import torch
@@ -110,7 +111,9 @@ class LpipsModel(nn.Module):
         import lpips
 
         # pnet_rand keeps torchvision from downloading; the linear weights are inside the package.
-        self.lpips = lpips.LPIPS(net="vgg", pnet_rand=True, verbose=False)
+        with warnings.catch_warnings():  # the package calls torchvision as it was called before
+            warnings.simplefilter("ignore", UserWarning)
+            self.lpips = lpips.LPIPS(net="vgg", pnet_rand=True, verbose=False)
         self._load_vgg(path)
         self.eval().requires_grad_(False)
 
