@@ -91,6 +91,25 @@ picture of a tar file as `KEY.json` (`webdataset`), or beside the column `image`
 `FOLDER/data/train-*.parquet` (`datasets`).
 """
 
+SIZES = """\
+## How large films and surfaces are
+
+Of one portrait in one style, by the embedded family (renders of 128 pixels, films of 3 seconds and
+48 frames, strength and `from_NAME` of 36), in MB: the smallest and the largest of the demo's three
+styles, and of the 27 films in its gallery. A family of 512 pixels shows 16 times as many; how large
+its files are has not been measured.
+
+| file | MB |
+| --- | --- |
+| `gallery/turntable_NAME.mp4` | 0.03 to 0.06; 1.1 for all nine portraits in three styles |
+| `gallery/index.html`, with every view, and frames to turn portraits | 2.6 for the same; 0.1 each |
+| `deliverables/…/turntable.mp4`, `.webp` | 0.03 to 0.05, 0.07 to 0.12 |
+| `deliverables/…/strength.mp4`, `.webp` | 0.02 to 0.03, 0.05 to 0.08 |
+| `deliverables/…/from_NAME.mp4` | 0.01 to 0.03 |
+| `deliverables/…/depth.png` | 0.002 |
+| `deliverables/…/mesh.glb`, `.ply`, `.obj` (160 a side) | 4.1 to 4.5, 4.2 to 4.7, 15 to 16 |
+"""
+
 
 def rows_of(schema: pa.Schema, meanings: dict[str, str]) -> str:
     """Return a Markdown table of the columns of a schema.
@@ -134,6 +153,7 @@ def page() -> str:
     fields = "\n".join(f"| `{name}` | {_cell(said[name])} |" for name in said)
     head = "## _commits\n\nA JSON file a shard, which names the files that count.\n\n"
     parts.append(f"{head}| key | meaning |\n| --- | --- |\n{fields}\n")
+    parts.append(SIZES)
     return "\n".join(parts)
 
 
