@@ -214,6 +214,21 @@ def test_native_layers_that_double_the_size_are_whole_at_every_edge(size, thread
         assert_close(got, want.float(), 2e-5)
 
 
+@pytest.mark.parametrize("size", [(128, 64), (9, 7)])  # two runs of pixels, and no whole one
+def test_layers_of_points_have_gradients_of_any_order(size):
+    x, weight = randn(2, 3, *size), randn(5, 3, 1, 1, seed=1)
+    found = []
+    for dtype, backend in ((torch.float32, "scaled"), (torch.float64, "reference")):
+        values = [v.to(dtype).requires_grad_() for v in (x, weight, randn(2, 3, seed=2))]
+        bias = randn(5, seed=3, dtype=dtype)
+        y = modulated_conv2d(*values, bias=bias, demodulate=False, slope=1.0, backend=backend)
+        first = torch.autograd.grad(y.square().mean(), values, create_graph=True)
+        second = torch.autograd.grad(sum(g.square().sum() for g in first), values)
+        found.append([y, *first, *second])
+    for got, want in zip(*found, strict=True):
+        assert_close(got, want.float())
+
+
 @pytest.mark.parametrize("up", [1, 2])
 @pytest.mark.parametrize(("batch", "size"), [(0, (8, 8)), (1, (0, 8)), (1, (8, 0))])
 def test_native_layers_refuse_nothing(up, batch, size):

@@ -1,6 +1,7 @@
 // A synthesis layer with 3 x 3 weights, whole: styles, convolution, scale, noise, bias, activation.
 
 #include "doubled.h"
+#include "doubled_weights.h"
 
 using namespace winograd;
 
@@ -30,7 +31,7 @@ extern "C" void modulated_conv_forward(const float* x, const float* styles, cons
                                        int64_t height, int64_t width, int64_t inputs,
                                        int64_t outputs, int64_t noises, float slope, float gain,
                                        float clamp, int64_t threads) {
-  const Picture in{const_cast<float*>(x), height, width, inputs, 1};
+  const Picture in{const_cast<float*>(x), height, width, inputs};
   const int64_t across = smooth ? 2 * width : width, plane = (smooth ? 2 * height : height) * across;
   expect_writes(out, batch * plane * outputs);
   const auto finish = [=](int64_t n, int64_t y, int64_t x, int64_t o, Vector value, int64_t) {
@@ -102,7 +103,7 @@ extern "C" void modulated_conv_backward_input(const float* grad_z, const float* 
                                               int64_t threads) {
   const int64_t side = smooth ? 2 : 1;
   if (grad_x) expect_writes(grad_x, batch * height * width * inputs);
-  const Picture grad{const_cast<float*>(grad_z), side * height, side * width, outputs, 1};
+  const Picture grad{const_cast<float*>(grad_z), side * height, side * width, outputs};
   std::vector<float> sums((threads > 1 ? threads : 1) * batch * inputs, 0.0f);
   float* all = sums.data();
   const auto finish = [=](int64_t n, int64_t y, int64_t column, int64_t i, Vector value,
@@ -119,12 +120,17 @@ extern "C" void modulated_conv_backward_input(const float* grad_z, const float* 
   for (size_t k = 0; k < sums.size(); ++k) grad_styles[k % (batch * inputs)] += sums[k];
 }
 
-// x, styles and grad_z -> gradients of the taps [9][I][phases * O].
+// x, styles and grad_z -> gradients of the taps [9][I][O].
 extern "C" void modulated_conv_backward_taps(const float* x, const float* styles,
-                                             const float* grad_z, float* grad_taps, int64_t batch,
-                                             int64_t height, int64_t width, int64_t inputs,
-                                             int64_t outputs, int64_t phases, int64_t threads) {
-  const Picture in{const_cast<float*>(x), height, width, inputs, 1};
-  const Picture out{const_cast<float*>(grad_z), height, width, outputs, phases};
-  sum_outer(in, styles, out, grad_taps, batch, threads);
+                                             const float* grad_z, const float* smooth,
+                                             float* grad_taps, int64_t batch, int64_t height,
+                                             int64_t width, int64_t inputs, int64_t outputs,
+                                             int64_t threads) {
+  const int64_t side = smooth ? 2 : 1;
+  const Picture in{const_cast<float*>(x), height, width, inputs};
+  const Picture out{const_cast<float*>(grad_z), side * height, side * width, outputs};
+  if (smooth)
+    doubled::sum_doubled(in, styles, out, smooth, grad_taps, batch, threads);
+  else
+    sum_outer(in, styles, out, grad_taps, batch, threads);
 }

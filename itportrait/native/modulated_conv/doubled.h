@@ -220,7 +220,7 @@ struct ForwardStrips {
         [&](int64_t row, int64_t column, int i, int j, int64_t c) {
           const int64_t y = SIDE * (strip.top + row) - 1 + i, x = SIDE * column - 1 + j;
           if (y < 0 || y >= in.height || x < 0 || x >= in.width) return splat(0);
-          return load(in.at(strip.n, y, x, 0) + c) * load(factors + strip.n * in.channels + c);
+          return load(in.at(strip.n, y, x) + c) * load(factors + strip.n * in.channels + c);
         },
         [&](int64_t row, int64_t column, int64_t c, const Vector* out) {
           for (int i = 0; i < 4; ++i)
@@ -278,7 +278,7 @@ struct BackwardStrips {
     const float* rows[2 * FILTER - 1];
     for (int64_t i = 0; i < 2 * FILTER - 1; ++i) {
       const int64_t y = 4 * top - 1 + i;
-      rows[i] = y < 0 || y >= grad.height ? nothing.data() : grad.at(n, y, 0, 0);
+      rows[i] = y < 0 || y >= grad.height ? nothing.data() : grad.at(n, y, 0);
     }
     smooth_rows(rows, grad.width, grad.channels, turned, 2, width,
                 [&](int64_t r, int64_t x, int64_t c, Vector value) {

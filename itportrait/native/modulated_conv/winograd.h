@@ -94,17 +94,12 @@ inline void transform_gradient(const Vector* in, Vector* out, int step) {
   out[2 * step] = (sum2 - sum1) * (1.0f / 6) + in[5 * step];
 }
 
-// A picture whose pixels may be interleaved: with 4 phases, phase (a, b) of pixel (y, x) is pixel
-// (2 y + a, 2 x + b) of memory, and the picture has `phases * channels` channels, phase by phase.
 struct Picture {
   float* data;
-  int64_t height, width, channels, phases;
+  int64_t height, width, channels;
 
-  int64_t depth() const { return phases * channels; }
-  float* at(int64_t n, int64_t y, int64_t x, int64_t phase) const {
-    const int64_t pixel = phases == 1 ? (n * height + y) * width + x
-                                      : ((n * height + y) * 2 + phase / 2) * 2 * width + 2 * x + phase % 2;
-    return data + pixel * channels;
+  float* at(int64_t n, int64_t y, int64_t x) const {
+    return data + ((n * height + y) * width + x) * channels;
   }
 };
 
@@ -191,11 +186,11 @@ struct Layout {
   int64_t at(int64_t r, int64_t c) const { return r * row + c / LANES * panel; }
 };
 
-// The patches of `count` tiles of a picture that is not interleaved, transformed: out [36], each
-// `rows * depth` values in a layout; rows past the tiles are zero.
+// The patches of `count` tiles, transformed: out [36], each `rows * depth` values in a layout; rows
+// past the tiles are zero.
 inline void gather_patches(const Picture& in, const Tiles& tiles, int64_t first, int64_t count,
                            int64_t rows, const float* factors, float* out, const Layout& layout) {
-  const int64_t depth = in.depth();
+  const int64_t depth = in.channels;
   for (int64_t r = 0; r < rows; ++r) {
     if (r >= count) {
       for (int64_t p = 0; p < PLACES; ++p)
@@ -211,7 +206,7 @@ inline void gather_patches(const Picture& in, const Tiles& tiles, int64_t first,
         for (int j = 0; j < PATCH; ++j) {
           const int64_t y = place.y - 1 + i, x = place.x - 1 + j;
           const bool inside = y >= 0 && y < in.height && x >= 0 && x < in.width;
-          d[i * PATCH + j] = inside ? load(in.at(place.n, y, x, 0) + c) * factor : splat(0);
+          d[i * PATCH + j] = inside ? load(in.at(place.n, y, x) + c) * factor : splat(0);
         }
       for (int j = 0; j < PATCH; ++j) transform_patch(d + j, half + j, PATCH);
       for (int i = 0; i < PATCH; ++i) transform_patch(half + PATCH * i, d + PATCH * i, 1);
@@ -224,24 +219,23 @@ inline void gather_patches(const Picture& in, const Tiles& tiles, int64_t first,
 // The tiles of gradients, transformed: out [36][depth / LANES][rows][LANES].
 inline void gather_tiles(const Picture& in, const Tiles& tiles, int64_t first, int64_t count,
                          int64_t rows, float* out) {
-  const int64_t depth = in.depth();
+  const int64_t depth = in.channels;
   const Layout layout = Layout::of_panels(rows);
   for (int64_t r = 0; r < count; ++r) {
     const Place place(tiles, first + r);
-    for (int64_t phase = 0; phase < in.phases; ++phase)
-      for (int64_t c = 0; c < in.channels; c += LANES) {
-        Vector d[TILE * TILE], half[PATCH * TILE], all[PLACES];
-        for (int i = 0; i < TILE; ++i)
-          for (int j = 0; j < TILE; ++j) {
-            const bool inside = place.y + i < in.height && place.x + j < in.width;
-            d[i * TILE + j] =
-                inside ? load(in.at(place.n, place.y + i, place.x + j, phase) + c) : splat(0);
-          }
-        for (int j = 0; j < TILE; ++j) transform_tile(d + j, half + j, TILE);
-        for (int i = 0; i < PATCH; ++i) transform_tile(half + TILE * i, all + PATCH * i, 1);
-        for (int64_t p = 0; p < PLACES; ++p)
-          store(out + p * rows * depth + layout.at(r, phase * in.channels + c), all[p]);
-      }
+    for (int64_t c = 0; c < depth; c += LANES) {
+      Vector d[TILE * TILE], half[PATCH * TILE], all[PLACES];
+      for (int i = 0; i < TILE; ++i)
+        for (int j = 0; j < TILE; ++j) {
+          const bool inside = place.y + i < in.height && place.x + j < in.width;
+          d[i * TILE + j] =
+              inside ? load(in.at(place.n, place.y + i, place.x + j) + c) : splat(0);
+        }
+      for (int j = 0; j < TILE; ++j) transform_tile(d + j, half + j, TILE);
+      for (int i = 0; i < PATCH; ++i) transform_tile(half + TILE * i, all + PATCH * i, 1);
+      for (int64_t p = 0; p < PLACES; ++p)
+        store(out + p * rows * depth + layout.at(r, c), all[p]);
+    }
   }
 }
 
@@ -281,7 +275,7 @@ template <int VECTORS, typename Finish>
 void convolve_units(const Picture& in, const float* factors, const float* packed, int64_t columns,
                     int64_t batch, int64_t threads, Finish finish) {
   const Tiles tiles(batch, in.height, in.width);
-  const int64_t depth = in.depth(), rows = rows_of(depth), unit = VECTORS * LANES;
+  const int64_t depth = in.channels, rows = rows_of(depth), unit = VECTORS * LANES;
   const int64_t chunks = (tiles.count + rows - 1) / rows;
   parallel(chunks, threads, [=](int64_t begin, int64_t end, int64_t thread) {
     std::vector<float> patches(PLACES * rows * depth), products(PLACES * rows * unit);
@@ -356,12 +350,12 @@ constexpr int64_t SUMMED = 8;  // rows that `accumulate` takes
 // of so many tiles fit into the first one.
 constexpr int64_t SUMMED_TILES = 144;
 
-// Sums at place p of SUMMED channels of `in` from i, and a unit of `out` from o, over `count` tiles in
-// panels.
-inline void sum_block(const float* patches, const float* grads, int64_t depth, int64_t columns,
-                      int64_t count, int64_t p, int64_t i, int64_t o, float* sums, int64_t step) {
-  const float* left = patches + (p * depth + i / LANES * LANES) * count + i % LANES;
-  const float* right = grads + (p * columns + o) * count;
+// Sums at one place of SUMMED channels of the patches from i, and a unit of `columns` from o, over
+// `count` tiles in panels.
+inline void sum_block(const float* patches, const float* grads, int64_t columns, int64_t count,
+                      int64_t i, int64_t o, float* sums, int64_t step) {
+  const float* left = patches + i / LANES * LANES * count + i % LANES;
+  const float* right = grads + o * count;
   if (unit_of(columns) == LANES)
     accumulate<1>(left, right, count * LANES, count, sums, step);
   else
@@ -371,7 +365,7 @@ inline void sum_block(const float* patches, const float* grads, int64_t depth, i
 // `sum_outer` of a picture of few tiles: sums of a block of channels stay in the first cache.
 inline void sum_few(const Picture& in, const float* factors, const Picture& out, const Tiles& tiles,
                     float* grad_taps, int64_t threads) {
-  const int64_t depth = in.depth(), columns = out.depth(), unit = unit_of(columns);
+  const int64_t depth = in.channels, columns = out.channels, unit = unit_of(columns);
   const int64_t count = tiles.count;
   std::vector<float> patches(PLACES * count * depth), grads(PLACES * count * columns);
   gather_patches(in, tiles, 0, count, count, factors, patches.data(), Layout::of_panels(count));
@@ -382,8 +376,8 @@ inline void sum_few(const Picture& in, const float* factors, const Picture& out,
       for (int64_t i = 0; i < depth; i += SUMMED) {
         std::fill(sums.begin(), sums.end(), 0.0f);
         for (int64_t p = 0; p < PLACES; ++p)
-          sum_block(patches.data(), grads.data(), depth, columns, count, p, i, o,
-                    sums.data() + p * SUMMED * unit, unit);
+          sum_block(patches.data() + p * depth * count, grads.data() + p * columns * count, columns,
+                    count, i, o, sums.data() + p * SUMMED * unit, unit);
         for (int64_t k = 0; k < SUMMED; ++k)
           for (int64_t v = 0; v < unit; v += LANES)
             unpack_taps(sums.data() + k * unit + v, SUMMED * unit,
@@ -397,7 +391,7 @@ inline void sum_outer(const Picture& in, const float* factors, const Picture& ou
                       int64_t batch, int64_t threads) {
   const Tiles tiles(batch, in.height, in.width);
   if (tiles.count <= SUMMED_TILES) return sum_few(in, factors, out, tiles, grad_taps, threads);
-  const int64_t depth = in.depth(), columns = out.depth(), unit = unit_of(columns);
+  const int64_t depth = in.channels, columns = out.channels, unit = unit_of(columns);
   const int64_t rows = SUMMED_TILES, chunks = (tiles.count + rows - 1) / rows;
   const int64_t workers = threads < 1 ? 1 : (threads < chunks ? threads : chunks);
   const int64_t size = PLACES * depth * columns;
@@ -415,8 +409,8 @@ inline void sum_outer(const Picture& in, const float* factors, const Picture& ou
       for (int64_t p = 0; p < PLACES; ++p)
         for (int64_t o = 0; o < columns; o += unit)
           for (int64_t i = 0; i < depth; i += SUMMED)
-            sum_block(patches.data(), grads.data(), depth, columns, count, p, i, o,
-                      own.data() + (p * depth + i) * columns + o, columns);
+            sum_block(patches.data() + p * depth * count, grads.data() + p * columns * count,
+                      columns, count, i, o, own.data() + (p * depth + i) * columns + o, columns);
     }
   });
   for (int64_t w = 1; w < workers; ++w)

@@ -9,7 +9,6 @@ layer's input and output alone.
 
 import ctypes
 from functools import cache
-from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -83,13 +82,6 @@ def refusal(tensors: list[Tensor]) -> str:
     return f"takes at least {least} tiles of 4 x 4 pixels, got {tiles}" if tiles < least else ""
 
 
-def weight_gradient(taps: Tensor, mix: Tensor | None, outputs: int) -> Tensor:
-    """Return the gradient of weights `[O, I, 3, 3]` from that of taps `[9, I, phases * O]`."""
-    grad = taps.unflatten(2, (-1, outputs)).permute(3, 1, 2, 0)  # [O, I, phases, 9]
-    grad = grad[:, :, 0] if mix is None else grad.flatten(2) @ mix.flatten(0, 1)
-    return grad.unflatten(2, (3, 3))
-
-
 def _doubles(tensors: list[Tensor]) -> bool:
     """Return whether there is a filter among the arguments, which alone tell layers that double.
 
@@ -97,24 +89,6 @@ def _doubles(tensors: list[Tensor]) -> bool:
     """
     x, more = tensors[0], tensors[4:]
     return len(more) == 2 or [each.shape for each in more] == [(4, 4)] != [x.shape[2:]]
-
-
-@cache
-def _phases(smooth: tuple[float, ...]) -> Tensor:
-    """Return how each tap of each of the four phases is made of 3 x 3 weights, `[4, 9, 9]`.
-
-    The filter's values are those of its rows, one after the other.
-
-    A transposed convolution of stride 2 followed by the filter is, for the output pixels of one
-    phase (a, b), one 3 x 3 convolution of the input.
-    """
-    filtered = torch.tensor(smooth).view(4, 4)
-    out = torch.zeros(2, 2, 3, 3, 3, 3)
-    for a, b, t, u, k, m in product(*[range(2)] * 2, *[range(3)] * 4):
-        row, column = k - a + 1 + 2 * (t - 1), m - b + 1 + 2 * (u - 1)
-        if 0 <= row < 4 and 0 <= column < 4:
-            out[a, b, t, u, k, m] = filtered[row, column]
-    return out.view(4, 9, 9)
 
 
 class _Layer(torch.autograd.Function):
@@ -167,13 +141,11 @@ class _Layer(torch.autograd.Function):
                 *_pointers(grad_z, packed, smooth, x, styles, grad_x, grad_styles), *sizes, threads
             )
         if needs_weight:
-            mix = None if smooth is None else _phases(tuple(smooth.flatten().tolist()))
-            phases = 1 if mix is None else 4
-            grad_taps = x.new_empty(9, x.shape[3], phases * len(weight))
+            grad_taps = x.new_empty(9, x.shape[3], len(weight))
             _library().modulated_conv_backward_taps(
-                *_pointers(x, styles, grad_z, grad_taps), *sizes, phases, threads
+                *_pointers(x, styles, grad_z, smooth, grad_taps), *sizes, threads
             )
-            grad_weight = weight_gradient(grad_taps, mix, len(weight))
+            grad_weight = grad_taps.permute(2, 1, 0).unflatten(2, (3, 3))
         grad_x = None if grad_x is None else grad_x.permute(0, 3, 1, 2)
         return grad_x, grad_weight, None, grad_styles, *grads, None, None, None
 
@@ -222,7 +194,7 @@ def _library() -> ctypes.CDLL:
         ("forward", 8, 6, 3),
         ("activation", 9, 4, 3),
         ("backward_input", 7, 5, 0),
-        ("backward_taps", 4, 6, 0),
+        ("backward_taps", 5, 5, 0),
     ):
         function = getattr(library, f"modulated_conv_{name}")
         function.argtypes = [
