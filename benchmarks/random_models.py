@@ -9,6 +9,7 @@ from torch.nn import functional as F
 from itportrait.bundle.spec import CameraPrior
 from itportrait.generator import TriPlaneGenerator, ffhq512_config, mini_config
 from itportrait.perception.encoder import EncoderModel
+from itportrait.perception.rectified import run_rectified
 from itportrait.perception.trunk import ConvTrunk
 
 GENERATORS = {"ffhq512": ffhq512_config, "mini": mini_config}
@@ -52,10 +53,14 @@ class RandomVgg(nn.Module):
 
     Args:
         stages: channels and number of convolutions of each.
+        plain: whether it runs layer by layer by the library, and not as the product runs VGG.
     """
 
-    def __init__(self, stages: tuple[tuple[int, int], ...] = VGG_STAGES) -> None:
+    def __init__(
+        self, stages: tuple[tuple[int, int], ...] = VGG_STAGES, *, plain: bool = False
+    ) -> None:
         super().__init__()
+        self.sizes, self.plain = stages, plain
         self.stages, channels = nn.ModuleList(), 3
         for width, count in stages:
             layers: list[nn.Module] = [] if channels == 3 else [nn.MaxPool2d(2)]
@@ -68,7 +73,8 @@ class RandomVgg(nn.Module):
         """Return the map of each stage."""
         maps: list[Tensor] = []
         for stage in self.stages:
-            image = stage(image)
+            assert isinstance(stage, nn.Sequential)
+            image = stage(image) if self.plain else run_rectified(stage, image)
             maps.append(image)
         return maps
 

@@ -2,7 +2,8 @@
 
 The reference is the same step with the published sequence of operations in the generators and one
 picture after the other, whose gradients add up: all pictures of a step of stage 2 at once would
-take over 23 GB. Networks that guide the steps have the published sizes and are the same in both.
+take over 23 GB. Networks that guide the steps have the published sizes and the same weights in
+both; the reference runs them layer by layer by the library.
 """
 
 from collections.abc import Callable, Iterator
@@ -99,10 +100,15 @@ def _method(bundle: Any, mode: str, codes: int, views: int, state: Any = None) -
 
 
 def published_bundle(bundle: SimpleNamespace) -> SimpleNamespace:
-    """Return a bundle whose generator has the same weights and the published sequence."""
-    generator = PublishedGenerator(bundle.generator.config).eval().requires_grad_(False)
-    generator.load_state_dict(bundle.generator.state_dict())
-    return SimpleNamespace(**(vars(bundle) | {"generator": generator.to(bundle.generator.device)}))
+    """Return a bundle of the same weights: the published sequence, and the library's layers."""
+    plain = {
+        "generator": PublishedGenerator(bundle.generator.config),
+        "perceptual": RandomVgg(bundle.perceptual.sizes, plain=True),
+    }
+    for name, model in plain.items():
+        model.load_state_dict(getattr(bundle, name).state_dict())
+        model.eval().requires_grad_(False).to(bundle.generator.device)
+    return SimpleNamespace(**(vars(bundle) | plain))
 
 
 def quick_bundle(device: str) -> SimpleNamespace:

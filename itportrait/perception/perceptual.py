@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from itportrait.errors import CheckpointError, InvalidArgumentError, MissingModelError
 from itportrait.image import resize
 from itportrait.perception.files import kind_of
+from itportrait.perception.rectified import run_rectified
 from itportrait.perception.trunk import ConvTrunk, TrunkNetwork, check_image
 from itportrait.weights.checkpoints import open_checkpoint
 from itportrait.weights.networks import copy_weights, find_misfits
@@ -133,12 +134,22 @@ class LpipsModel(nn.Module):
     def distance(self, a: Tensor, b: Tensor, *, size: int = 256) -> Tensor:
         """Compare pictures pairwise, both resized to `size`; see `PerceptualModel.distance`."""
         check_pair(a, b)
-        return self.lpips(resize(a, size), resize(b, size)).flatten()
+        import lpips
+
+        layers = zip(
+            self.lpips.lins, self.features(a, size=size), self.features(b, size=size), strict=True
+        )
+        unit = lpips.normalize_tensor
+        parts = [head((unit(x) - unit(y)).square()).mean((1, 2, 3)) for head, x, y in layers]
+        return torch.stack(parts).sum(0)
 
     def features(self, image: Tensor, *, size: int = 256) -> list[Tensor]:
         """Return the feature maps of `[N, 3, H, W]` in [-1, 1]; keep them for a fixed target."""
         check_image(image)
-        return list(self.lpips.net(self.lpips.scaling_layer(resize(image, size))))
+        net, maps = self.lpips.net, [self.lpips.scaling_layer(resize(image, size))]
+        for part in (net.slice1, net.slice2, net.slice3, net.slice4, net.slice5):
+            maps.append(run_rectified(part, maps[-1]))
+        return maps[1:]
 
     def embed(self, image: Tensor, *, size: int = 256) -> Tensor:
         """Return pooled features `[N, 1024]` of the last two VGG stages."""

@@ -19,6 +19,7 @@ from torch.nn import functional as F
 from itportrait.image import resize
 from itportrait.perception.files import read_network
 from itportrait.perception.perceptual import LpipsModel, check_pair
+from itportrait.perception.rectified import convolve_rectified
 from itportrait.perception.trunk import check_image
 
 KIND = "shift-tolerant-vgg"
@@ -60,7 +61,7 @@ class BlurredVgg(nn.Module):
         for number, stage in enumerate(self.stages):
             x = pool_blurred(x) if number else x
             for convolution in stage:  # pyright: ignore[reportGeneralTypeIssues]
-                x = F.relu(convolution(x))
+                x = convolve_rectified(x, convolution)
             features.append(x)
         return features
 

@@ -13,6 +13,7 @@ from itportrait.errors import (
     MissingModelError,
     UnknownNameError,
 )
+from itportrait.image import resize
 from itportrait.perception.clip import ImageTextModel
 from itportrait.perception.encoder import MAX_ANGLE, EncoderModel
 from itportrait.perception.identity import (
@@ -202,6 +203,9 @@ def test_lpips_with_local_weights_compares(tmp_path, image):
         assert model.distance(image, image, size=32).abs().max() == 0
         assert (model.distance(image, -image, size=32) > 0).all()
         assert model.embed(image, size=32).shape == (3, 1024)
+        a, b = resize(image, 32), resize(-image, 32)
+        expected = model.lpips(a, b).flatten()
+        assert torch.allclose(model.distance(a, b, size=32), expected, rtol=1e-4, atol=0)
     torch.save({"features.0.weight": torch.zeros(1)}, tmp_path / "vgg.pth")
     with pytest.raises(CheckpointError, match="VGG-16"):
         LpipsModel(tmp_path / "vgg.pth")

@@ -60,7 +60,8 @@ extern "C" void modulated_conv_activation(const float* y, const float* grad, con
   std::vector<float> sums(workers * 2 * rows, 0.0f);  // one part a thread, added in order
   float* all = sums.data();
   expect_writes(grad_z, batch * pixels * outputs);
-  const float above = 1 / gain, below = 1 / (gain * slope);
+  // Where the slope is 0, what an output was before the activation is lost, and has no gradient.
+  const float above = 1 / gain, below = slope ? 1 / (gain * slope) : 0;
   parallel(batch * pixels, threads, [=](int64_t begin, int64_t end, int64_t thread) {
     float *biases = all + thread * 2 * rows, *scales = biases + rows;
     for (int64_t m = begin; m < end; ++m) {

@@ -19,6 +19,7 @@ from torch.autograd.function import once_differentiable
 from itportrait import native
 from itportrait.errors import InvalidArgumentError
 from itportrait.ops.dispatch import admit_cpu_float32
+from itportrait.ops.large_pages import empty_in_large_pages
 from itportrait.ops.loader import open_library
 from itportrait.ops.modulated_conv.demodulation import demodulation
 
@@ -178,7 +179,7 @@ def pack(weight: Tensor, up: int, *, turned: bool) -> Tensor:
         turned: whether for the way back, from outputs to inputs.
     """
     outputs, inputs = weight.shape[:2]
-    packed = weight.new_empty((36 if up == 1 else 16) * outputs * inputs)
+    packed = empty_in_large_pages(((36 if up == 1 else 16) * outputs * inputs,), weight)
     _library().modulated_conv_pack(
         *_pointers(weight, packed), outputs, inputs, up, turned, torch.get_num_threads()
     )
