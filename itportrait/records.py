@@ -121,7 +121,17 @@ class AlignedRecord(Record):
     """Pitch of the camera, in radians: 0 level; positive moves the camera down, below the face."""
     pose_confident: bool | None = None
     """Whether the estimated yaw is at most `align.confident_yaw_deg`; beyond it five points are not
-    enough."""
+    enough. For a camera from dense points: whether its standard deviations are at most
+    `align.confident_std_deg`."""
+    camera_source: str | None = None
+    """Where the camera comes from: `given` with the input, `five` points, `dense` points, or the
+    `encoder`. Absent in rows of earlier releases."""
+    yaw_std_rad: float | None = field(default=None, metadata=read_later())
+    """Standard deviation of `yaw_rad`, in radians; absent unless the camera is from dense
+    points."""
+    pitch_std_rad: float | None = field(default=None, metadata=read_later())
+    """Standard deviation of `pitch_rad`, in radians; absent unless the camera is from dense
+    points."""
     face_px: float | None = None
     """Mean of the face box's sides, in pixels of the photo."""
     sharpness: float | None = None

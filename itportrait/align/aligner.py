@@ -10,6 +10,7 @@ import torch
 
 from itportrait.align.config import AlignConfig, Reason
 from itportrait.align.crop import TRAINED, CropPlan, cut, plan_crop, plan_given
+from itportrait.align.dense import DenseCamera
 from itportrait.align.encoder_camera import EncoderCamera
 from itportrait.align.mask import cut_mask, hidden_share
 from itportrait.align.pose import estimate_pose, label_from_pose
@@ -48,6 +49,8 @@ class Aligner:
         config: sizes and thresholds.
         detector: finds faces; not asked where the source brings a crop and a camera along.
         encoder_camera: reads cameras that it confirms; without it they come from the five points.
+        dense_camera: estimates cameras from dense points and the five; without it they come from
+            the five alone.
         orbit: of the generator's family: estimated cameras stand on it, and those that come with a
             source are held against it.
         ray_range: returns the depths between which the generator samples rays
@@ -60,26 +63,30 @@ class Aligner:
         config: AlignConfig,
         detector: FaceDetector,
         encoder_camera: EncoderCamera | None = None,
+        dense_camera: DenseCamera | None = None,
         orbit: Orbit = FFHQ_ORBIT,
         ray_range: Callable[[], tuple[float, float] | None] = lambda: None,
     ) -> None:
         self.config, self.detector, self.encoder_camera = config, detector, encoder_camera
-        self.orbit, self.ray_range = orbit, ray_range
+        self.dense_camera, self.orbit, self.ray_range = dense_camera, orbit, ray_range
 
     @classmethod
     def of_bundle(cls, config: AlignConfig, bundle: Bundle) -> Self:
-        """Return the aligner on a bundle's detector, and its encoder where `config` asks for it.
+        """Return the aligner on a bundle's detector, and other networks where `config` asks for
+        them.
 
         Raises:
-            MissingModelError: the encoder is asked for and the bundle has none.
+            MissingModelError: the encoder is asked for and the bundle has none, or dense points and
+                this machine lacks their network.
         """
         limit = config.encoder_camera_distance
         encoder_camera = EncoderCamera(bundle, limit) if limit else None
+        dense = DenseCamera.load(config.dense_face) if config.camera_points == "dense" else None
 
         def ray_range() -> tuple[float, float] | None:
             return bundle.generator.ray_range
 
-        return cls(config, bundle.detector, encoder_camera, bundle.orbit, ray_range)
+        return cls(config, bundle.detector, encoder_camera, dense, bundle.orbit, ray_range)
 
     def align(self, source: Source, *, raise_storage_errors: bool = False) -> list[AlignedRecord]:
         """Return one record, or with `faces: all` one per face; bad data gives rows, not errors.
@@ -222,14 +229,15 @@ class Aligner:
                 plan = plan_crop(points, photo.width, photo.height)
             else:
                 raise InvalidArgumentError("crop", expected="given with a camera", actual=None)
-            confident, is_given = True, camera is not None
+            is_given = camera is not None
+            fields = _camera_fields(camera, "given", confident=True)
             if camera is None and points is not None:
-                camera, confident = self._camera(points, plan)
+                fields = self._estimate(photo, points, plan)
             if crop is None and (self.config.crop_scale, *self.config.crop_shift) != (1, 0, 0):
                 # After the camera: its estimate rests on the distance that EG3D's crop implies.
                 plan = plan.adjusted(self.config.crop_scale, self.config.crop_shift)
             row = dataclasses.replace(row, **self._measure(face, points, plan))
-            row = dataclasses.replace(row, **_camera_fields(camera, confident))
+            row = dataclasses.replace(row, **fields)
             self._check_size(row)
             pixels = cut(photo.pixels, plan)
             if not is_given:
@@ -261,15 +269,24 @@ class Aligner:
             "crop": crop.astype(np.float32),
         }
 
-    def _camera(self, points: np.ndarray, plan: CropPlan) -> tuple[np.ndarray, bool]:
-        pose = estimate_pose(plan.to_crop(points))
+    def _estimate(self, photo: Photo, points: np.ndarray, plan: CropPlan) -> dict:
+        """Return the camera's fields as the points tell them."""
+        five = plan.to_crop(points)
+        dense = self.dense_camera and self.dense_camera.estimate(photo.pixels, plan, five)
+        if dense is not None:
+            deviations = {"yaw_std_rad": dense.yaw_std_rad, "pitch_std_rad": dense.pitch_std_rad}
+            confident = np.degrees(max(deviations.values())) <= self.config.confident_std_deg
+            camera = label_from_pose(dense.angles, orbit=self.orbit)
+            return _camera_fields(camera, "dense", confident=bool(confident)) | deviations
+        pose = estimate_pose(five)
         confident = abs(np.degrees(pose.angles[1])) <= self.config.confident_yaw_deg
-        return label_from_pose(pose.angles, orbit=self.orbit), bool(confident)
+        camera = label_from_pose(pose.angles, orbit=self.orbit)
+        return _camera_fields(camera, "five", confident=bool(confident))
 
     def _read_camera(self, pixels: np.ndarray) -> dict:
         """Return the camera's fields as the encoder tells them; none where nothing confirms it."""
         camera = None if self.encoder_camera is None else self.encoder_camera.read(pixels)
-        return {} if camera is None else _camera_fields(camera, confident=True)
+        return {} if camera is None else _camera_fields(camera, "encoder", confident=True)
 
     def _check_size(self, row: AlignedRecord) -> None:
         config = self.config
@@ -348,7 +365,7 @@ def _center_within(face: Face, crop: np.ndarray) -> bool:
     return bool((center >= crop[:2]).all() and (center <= crop[:2] + crop[2]).all())
 
 
-def _camera_fields(camera: np.ndarray | None, confident: bool) -> dict:
+def _camera_fields(camera: np.ndarray | None, source: str, *, confident: bool) -> dict:
     if camera is None:
         return {}
     yaw, pitch = camera_angles(torch.from_numpy(camera)[None])
@@ -357,6 +374,9 @@ def _camera_fields(camera: np.ndarray | None, confident: bool) -> dict:
         "yaw_rad": float(yaw),
         "pitch_rad": float(pitch),
         "pose_confident": confident,
+        "camera_source": source,
+        "yaw_std_rad": None,
+        "pitch_std_rad": None,
     }
 
 

@@ -92,6 +92,16 @@ class AlignConfig(Settings):
     of the five points. The distance is between the crop and the encoder's portrait, rendered from
     the encoder's camera. 0 never asks the encoder. It serves pictures of the kind that the bundle's
     family was trained on."""
+    camera_points: Literal["five", "dense"] = "five"
+    """Points that a face's camera is estimated from: `five`, or `dense`, the five and those of
+    MediaPipe's face mesh, which this machine must have (`itportrait models get face-mesh`). The
+    crop follows from the five in both cases."""
+    dense_face: Literal["photos", "drawn"] = "photos"
+    """Mean face that dense points are laid on: that of people in photos, or that of drawn people
+    such as `itportrait sample-portraits` writes."""
+    confident_std_deg: float = Field(default=5, gt=0)
+    """Largest standard deviation of yaw and pitch, in degrees, at which `pose_confident` is true
+    for a camera from dense points."""
     max_pixels: int = Field(default=MAX_PIXELS, gt=0)
     """Photos with more pixels fail with the reason `decode`, before memory is taken for them."""
     max_bytes: int = Field(default=MAX_BYTES, gt=0)
@@ -109,6 +119,9 @@ class AlignConfig(Settings):
             "max_covered": 1,
             "max_hidden": 0.9,
             "encoder_camera_distance": 0,
+            "camera_points": "five",
+            "dense_face": "photos",
+            "confident_std_deg": 5,
         }.items():
             if data.get(name) == default:
                 del data[name]

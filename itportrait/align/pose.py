@@ -17,7 +17,7 @@ from itportrait.align.crop import FACE_POINTS
 from itportrait.geometry.camera import make_intrinsics, pack_camera
 from itportrait.geometry.orbit import FFHQ_ORBIT, Orbit
 
-_FOCAL = FFHQ_ORBIT.focal
+FOCAL = FFHQ_ORBIT.focal
 """Focal length with which the mean face below was fitted to crops. It belongs to the crop, which is
 the same for every generator, and so does the distance: only the pose leaves `estimate_pose`."""
 FACE_SCALE = 0.27
@@ -90,6 +90,13 @@ def label_from_pose(
     return pack_camera(torch.from_numpy(cam2world)[None], make_intrinsics(focal))[0].numpy()
 
 
+def angle_residuals(angles: np.ndarray) -> np.ndarray:
+    """Return `[3]` residuals of a pose's angles under their priors."""
+    ratios = angles / np.radians(ANGLE_SIGMA_DEG)
+    ratios[1:] = np.sign(ratios[1:]) * np.sqrt(np.log1p(ratios[1:] ** 2))
+    return ratios
+
+
 def estimate_pose(points: np.ndarray) -> Pose:
     """Fit the mean face to five points of a crop.
 
@@ -100,18 +107,16 @@ def estimate_pose(points: np.ndarray) -> Pose:
         The pose under the priors above.
     """
     world = FACE_SCALE * FACE_POINTS + FACE_OFFSET
-    sigma = np.radians(ANGLE_SIGMA_DEG)
 
     def errors(guess: np.ndarray) -> np.ndarray:
         # x right, y up, z towards the camera, in the camera's frame.
         seen = world @ rotation_of(guess[:3]) - guess[3:]
-        u = 0.5 - _FOCAL * seen[:, 0] / seen[:, 2]
-        v = 0.5 + _FOCAL * seen[:, 1] / seen[:, 2]
+        u = 0.5 - FOCAL * seen[:, 0] / seen[:, 2]
+        v = 0.5 + FOCAL * seen[:, 1] / seen[:, 2]
         return np.concatenate([u - points[:, 0], v - points[:, 1]])
 
     def residuals(guess: np.ndarray) -> np.ndarray:
-        angles = guess[:3] / sigma
-        angles[1:] = np.sign(angles[1:]) * np.sqrt(np.log1p(angles[1:] ** 2))
+        angles = angle_residuals(guess[:3])
         distance = (np.linalg.norm(guess[3:]) - DISTANCE_PRIOR[0]) / DISTANCE_PRIOR[1]
         return np.concatenate([errors(guess) / POINT_SIGMA, angles, [distance]])
 

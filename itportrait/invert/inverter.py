@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from itportrait.errors import InvalidArgumentError, ItportraitError, RecordRejectedError
 from itportrait.geometry.camera import camera_angles
 from itportrait.image import resize, to_tensor, to_uint8
+from itportrait.invert.camera import EXPECTED_ERROR
 from itportrait.invert.config import LOW_QUALITY, InvertConfig
 from itportrait.invert.methods import INVERSIONS
 from itportrait.invert.objective import where_seen
@@ -104,10 +106,11 @@ class Inverter:
             raise InvalidArgumentError("camera", expected="finite numbers", actual=numbers(camera))
         size, device = self.generator.image_resolution, self.generator.device
         image = resize(image[None], size).to(device)
+        view = Target(image, camera[None].to(device), camera_std=_camera_std(record, device))
         if mask is None:
-            return Target(image, camera[None].to(device))
+            return view
         shown = torch.tensor(mask, dtype=torch.float32)[None, None] / 255
-        return Target(image, camera[None].to(device), resize(shown, size).clamp(0, 1).to(device))
+        return replace(view, mask=resize(shown, size).clamp(0, 1).to(device))
 
     def _invert_batch(
         self, records: list[AlignedRecord], portraits: Target
@@ -186,11 +189,25 @@ def _together(targets: list[Target]) -> Target:
     mask = None
     if any(target.mask is not None for target in targets):
         mask = torch.cat([target.shown for target in targets])
-    return Target(
-        torch.cat([target.image for target in targets]),
-        torch.cat([target.camera for target in targets]),
-        mask,
-    )
+    cameras = torch.cat([target.camera for target in targets])
+    std = None
+    if any(target.camera_std is not None for target in targets):
+        usual = cameras.new_tensor(EXPECTED_ERROR[:2])[None]
+        std = torch.cat([usual if t.camera_std is None else t.camera_std for t in targets])
+    images = torch.cat([target.image for target in targets])
+    return Target(images, cameras, mask, camera_std=std)
+
+
+def _camera_std(record: AlignedRecord, device: torch.device) -> Tensor | None:
+    """Return `[1, 2]` the standard deviations of yaw and pitch; None where they are not known."""
+    if record.yaw_std_rad is None or record.pitch_std_rad is None:
+        return None
+    std = torch.tensor([[record.yaw_std_rad, record.pitch_std_rad]], device=device)
+    if not bool((torch.isfinite(std) & (std > 0)).all()):
+        raise InvalidArgumentError(
+            "record", expected="standard deviations above 0", actual=numbers(std)
+        )
+    return std
 
 
 def _row(record: AlignedRecord, solution: Solution) -> InvertedRecord:

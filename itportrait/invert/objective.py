@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from itportrait.generator.generator import Rendering
 from itportrait.geometry.camera import mirror_camera
 from itportrait.image import resize
-from itportrait.invert.camera import correct_camera
+from itportrait.invert.camera import EXPECTED_ERROR, correct_camera
 from itportrait.invert.mirror import in_light_of
 from itportrait.invert.problem import Target
 from itportrait.invert.settings import LossWeights
@@ -122,6 +122,13 @@ class Objective:
                 cameras[number] = mirror_camera(cameras[0])
         return cameras
 
+    def _surprise(self, correction: Tensor) -> Tensor:
+        """Return corrections in standard deviations, where those of yaw and pitch are known."""
+        if (std := self.portraits.camera_std) is None:
+            return correction
+        usual = correction.new_tensor(EXPECTED_ERROR[:2])
+        return torch.cat([correction[:, :2] * (usual / std), correction[:, 2:]], dim=1)
+
     def keep(self, rows: Tensor) -> None:
         """Keep the portraits of index tensor `rows`."""
         for view in self.views:
@@ -148,7 +155,7 @@ class Objective:
         loss = weights.prior * center.square().flatten(1).mean(1)
         loss = loss + weights.spread * (u - center).square().flatten(1).mean(1)
         if correction is not None:
-            loss = loss + weights.camera * correction.square().mean(1)
+            loss = loss + weights.camera * self._surprise(correction).square().mean(1)
         return loss
 
 

@@ -25,6 +25,8 @@ class Target:
             cells along each side in which the view takes the render's mean color, since light is
             not mirrored. The camera of such a view is the mirrored one of the first target, and
             what lies behind the head is not compared.
+        camera_std: `[N, 2]` standard deviations of the camera's yaw and pitch, in radians; None
+            where the aligner does not know them: then `EXPECTED_ERROR`.
     """
 
     image: Tensor
@@ -32,6 +34,7 @@ class Target:
     mask: Tensor | None = None
     weight: Tensor | None = None
     light_cells: int | None = None
+    camera_std: Tensor | None = None
 
     @property
     def shown(self) -> Tensor:
@@ -46,6 +49,7 @@ class Target:
             mask=None if self.mask is None else self.mask[rows],
             weight=None if self.weight is None else self.weight[rows],
             light_cells=self.light_cells,
+            camera_std=None if self.camera_std is None else self.camera_std[rows],
         )
 
 
@@ -71,7 +75,7 @@ class Problem:
         if not self.targets:
             raise InvalidArgumentError("targets", expected="the portrait's view", actual="none")
         for number, target in enumerate(self.targets):
-            parts = (target.image, target.camera, target.mask, target.weight)
+            parts = (target.image, target.camera, target.mask, target.weight, target.camera_std)
             counts = [len(part) for part in parts if part is not None]
             if any(count != len(self.keys) for count in counts):
                 raise InvalidArgumentError(

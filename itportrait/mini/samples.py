@@ -90,7 +90,7 @@ def draw_photo(person: Person, seed: int, size: int = 512) -> Photo:
     x = rng.uniform(share / 2, 1 - share / 2)
     # never more than one crop's half below the crop: there the drawn torso ends
     y = rng.uniform(max(share / 2, 1 - share), 1 - share / 2)
-    portrait = render_portrait(person, _wide_camera(camera, share, x, y), size)
+    portrait = render_portrait(person, wide_camera(camera, share, x, y), size)
     crop = ((x - share / 2) * size, (y - share / 2) * size, share * size)
     return Photo(portrait, camera[0], crop)
 
@@ -137,7 +137,7 @@ def _write_photos(out: str, people: list[Person], seed: int, size: int) -> Itera
         }
 
 
-def _wide_camera(camera: Tensor, share: float, x: float, y: float) -> Tensor:
+def wide_camera(camera: Tensor, share: float, x: float, y: float) -> Tensor:
     """Return the camera of a photo whose window of side `share` about (x, y) is the crop."""
     cam2world, intrinsics = unpack_camera(camera)
     wide = intrinsics.clone()

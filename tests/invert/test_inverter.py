@@ -52,6 +52,26 @@ def test_own_pictures_come_back(bundle, portraits):
         assert psnr(again, target)[0] == pytest.approx(row.psnr, abs=0.05)
 
 
+def test_a_camera_that_is_known_well_stays_where_it_is(bundle, portraits):
+    """Corrections of a portrait follow its own uncertainty, whatever the batch it comes in."""
+    turned = torch.tensor([[1.5, 0, 0, 0, 0, 0]])
+    off = [
+        replace(p, camera=correct_camera(torch.from_numpy(p.camera)[None], turned)[0].numpy())
+        for p in portraits
+    ]
+    start = camera_angles(torch.from_numpy(off[0].camera)[None])[0]
+    sure = replace(off[0], yaw_std_rad=math.radians(0.2), pitch_std_rad=math.radians(0.2))
+    settings = {"steps": 25, "weights": {"camera": 1e-4}}
+    alone, mixed = make(bundle, **settings).invert([sure]), make(bundle, **settings)
+    together, plain = mixed.invert([sure, *off[1:]]), make(bundle, **settings).invert(off)
+    assert abs(alone[0].yaw_rad - start) < abs(plain[0].yaw_rad - start) / 2
+    np.testing.assert_allclose(alone[0].camera, together[0].camera, atol=1e-4)
+    np.testing.assert_allclose(together[1].camera, plain[1].camera, atol=1e-4)
+    (bad,) = mixed.invert([replace(portraits[0], yaw_std_rad=0.0, pitch_std_rad=0.1)])
+    assert bad.status is Status.FAILED
+    assert "standard deviations above 0" in bad.error.message
+
+
 def test_w_plus_fits_better_than_w_and_w_has_equal_rows(bundle, portraits):
     loose = make(bundle, w_share=0.2).invert(portraits)
     tight = make(bundle, method="w").invert(portraits)

@@ -7,6 +7,7 @@ from itportrait.errors import InvalidArgumentError
 from itportrait.generator.whitened import WhitenedSpace
 from itportrait.geometry.camera import frontal_camera, look_at_camera
 from itportrait.invert import InvertConfig, LossWeights, Problem, Target
+from itportrait.invert.camera import EXPECTED_ERROR
 from itportrait.invert.objective import Objective, PictureLoss
 from itportrait.invert.optimize import BatchOptimizer
 from itportrait.metrics import psnr
@@ -114,6 +115,22 @@ def test_only_the_portraits_own_camera_is_refined(bundle, scene):
     moved = objective.cameras(torch.full((2, 6), 0.5))
     assert not torch.equal(moved[0], front)
     assert moved[1] is side
+
+
+def test_a_camera_is_held_as_surely_as_it_is_known(bundle, scene):
+    _, (front, _), (first, _) = scene
+    weights = LossWeights(prior=0, spread=0, camera=1)
+    correction = torch.ones(2, 6)
+    usual = torch.tensor(EXPECTED_ERROR[:2])
+
+    def penalty(std):
+        target = Target(first.image, front, camera_std=std)
+        return Objective(weights, bundle, [target]).plausibility(torch.zeros(2, 4, 8), correction)
+
+    assert penalty(None).tolist() == penalty(usual.expand(2, 2)).tolist() == [1, 1]
+    std = torch.stack([usual / 2, usual * 2])
+    assert penalty(std).tolist() == pytest.approx([(4 * 2 + 4) / 6, (0.25 * 2 + 4) / 6])
+    assert Target(first.image, front, camera_std=std).keep(torch.tensor([1])).camera_std is not None
 
 
 def test_targets_that_do_not_fit_are_refused_by_name(scene):
