@@ -12,10 +12,14 @@ are kept. A larger budget trains networks further that had used up a smaller one
 Exit codes: 0 done; 2 the call, the weights or the storage are wrong; 130 stopped by Ctrl-C.
 """
 
+if __name__ == "__main__":  # first of all: from here on Ctrl-C is one line
+    from itportrait.interrupts import end_quietly
+
+    end_quietly(shown="pretrain_mini is starting:")
+
 import argparse
 import logging
 import os
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -30,6 +34,7 @@ from itportrait.card.faces import measure_aligner
 from itportrait.card.inversion import choose_people, measure_inversion
 from itportrait.card.models import evaluate
 from itportrait.card.report import table, write_card, write_report
+from itportrait.interrupts import run_program, starting_ends
 from itportrait.invert import InvertConfig, Inverter
 from itportrait.jobs.endings import run_job
 from itportrait.portraits import HELD_OUT_SEED, TRAIN_SEED, sample_people
@@ -44,7 +49,9 @@ from itportrait.pretrain.training.run import (
     finish_bundle,
     train,
 )
+from itportrait.terminal import Working
 
+logger = logging.getLogger(f"{itportrait.__name__}.pretrain_mini")
 RUNS = Path(os.environ.get("ITPORTRAIT_RUNS", "runs"))
 WEIGHTS = Path(itportrait.__file__).parent / "mini" / "weights"
 ALIGN = AlignConfig(
@@ -95,13 +102,37 @@ def parse_arguments() -> argparse.Namespace:
 
 def main() -> int:
     """Remake the family and return the exit code."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S")
     arguments = parse_arguments()
-    return run_job(lambda: pretrain(arguments))
+    starting_ends()
+    return run_job(lambda: run(arguments))
 
 
-def pretrain(arguments: argparse.Namespace) -> int:
-    """Draw -> train each -> export -> report."""
+def run(arguments: argparse.Namespace) -> int:
+    """Remake the family, say meanwhile how far that is, and print its figures."""
+    with Working("pretrain: starting") as working:
+        package = logging.getLogger(itportrait.__name__)  # others talk of every model they open
+        package.addHandler(_Lines(working))
+        package.setLevel(logging.INFO)
+        figures = pretrain(arguments, working)
+    print(table(figures))
+    return 0
+
+
+class _Lines(logging.Handler):
+    """Writes log lines above the line that moves."""
+
+    def __init__(self, working: Working) -> None:
+        super().__init__()
+        self.working = working
+        self.setFormatter(logging.Formatter("%(asctime)s %(message)s", "%H:%M:%S"))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write a line that stays."""
+        self.working.line(self.format(record))
+
+
+def pretrain(arguments: argparse.Namespace, working: Working) -> dict[str, Any]:
+    """Draw -> train each -> export -> report; return the figures."""
     device = str(torch_device(arguments.device, argument="--device"))
     paths = Paths(arguments.data, arguments.runs, arguments.weights, arguments.start)
     start = time.monotonic()
@@ -111,15 +142,19 @@ def pretrain(arguments: argparse.Namespace) -> int:
         held_out_people=arguments.held_out_people,
     )
     held_out = {name: spec for name, spec in specs.items() if name.endswith("val")}
-    draw(paths, held_out if arguments.measure_only else specs, workers=arguments.workers)
+    wanted = held_out if arguments.measure_only else specs
+    working.now("drawing portraits")
+    draw(paths, wanted, workers=arguments.workers, progress=working.step)
 
     budgets = {} if arguments.measure_only else share_out(arguments)
     for name, minutes in budgets.items():
-        logging.info("training %s for %.1f minutes", name, minutes)
+        logger.info("training %s for %.1f minutes", name, minutes)
+        working.now(f"training {name}")
         loop = LoopConfig(minutes=minutes, seed=arguments.seed)
-        train(name, paths, loop, device=device)
+        train(name, paths, loop, device=device, show=lambda share: _show_share(working, share))
         finish_bundle(paths)
 
+    working.now("measuring the family")
     figures = measure(paths, people=specs["photo-val"].people)
     extra = {
         "budget_minutes": budgets,
@@ -141,8 +176,12 @@ def pretrain(arguments: argparse.Namespace) -> int:
             budget=", ".join(f"{name} {value:.0f} min" for name, value in budgets.items()),
             license=LICENSE,
         )
-    print(table(figures))
-    return 0
+    return figures
+
+
+def _show_share(working: Working, share: float) -> None:
+    percent = min(round(100 * share), 100)
+    working.step(percent, 100, f"{percent}% of its time")
 
 
 def share_out(arguments: argparse.Namespace) -> dict[str, float]:
@@ -168,4 +207,4 @@ def measure(paths: Paths, *, people: int) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_program(main)

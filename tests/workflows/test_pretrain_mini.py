@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import subprocess
 import sys
 from hashlib import sha256
 from pathlib import Path
@@ -14,6 +13,7 @@ from itportrait.bundle import load_bundle
 from itportrait.card.report import BARS
 from itportrait.pretrain.training.run import CLIPS, LICENSE
 from tests.conftest import REPOSITORY
+from tests.helpers.terminals import run_watched
 
 SIZES = {"people": 30, "styled-people": 4, "held-out-people": 4}
 
@@ -23,7 +23,7 @@ def pretrain(folder: Path, *more: str, budget: float = 0.25) -> str:
     command += [f"--{name}={count}" for name, count in SIZES.items()]
     command += [f"--data={folder / 'data'}", f"--runs={folder / 'runs'}"]
     command += [f"--weights={folder / 'weights'}", f"--budget-minutes={budget}", *more]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    done = run_watched(command)
     assert done.returncode == 0, done.stderr[-3000:]
     return done.stdout
 

@@ -9,6 +9,7 @@ import json
 import logging
 import math
 import time
+from collections.abc import Callable
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
@@ -72,11 +73,14 @@ class TrainingLoop:
             return self.step / max(self.config.steps, 1)
         return self.seconds / max((self.config.minutes or 0.0) * 60, 1e-9)
 
-    def run(self, *, stop_after: int | None = None) -> dict[str, float]:
+    def run(
+        self, *, stop_after: int | None = None, show: Callable[[float], None] | None = None
+    ) -> dict[str, float]:
         """Train until the budget is spent; return the last validation.
 
         Args:
             stop_after: stop early after that many steps of this call, with a checkpoint.
+            show: called after each step with the share of the budget that is spent.
         """
         saved = reported = time.monotonic()
         first = self.step
@@ -87,6 +91,8 @@ class TrainingLoop:
             self._track(losses)
             now = time.monotonic()
             self.seconds += now - start
+            if show is not None:
+                show(self.progress)
             if now - reported > self.config.report_s:
                 self.report()
                 reported = time.monotonic()

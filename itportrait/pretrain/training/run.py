@@ -83,22 +83,49 @@ def dataset_specs(
     }
 
 
-def draw(paths: Paths, specs: dict[str, DatasetSpec], *, workers: int) -> None:
-    """Draw the shards that are missing; a folder that is complete costs nothing."""
+def draw(
+    paths: Paths,
+    specs: dict[str, DatasetSpec],
+    *,
+    workers: int,
+    progress: Callable[[int, int], None] | None = None,
+) -> None:
+    """Draw the shards that are missing; a folder that is complete costs nothing.
+
+    Args:
+        paths: where.
+        specs: datasets by name.
+        workers: number of processes.
+        progress: called after each shard with (shards done, shards in all) of its dataset.
+    """
     for name, spec in specs.items():
         logger.info("drawing %s: %d portraits", name, spec.rows)
-        draw_dataset(paths.data / name, spec, workers=workers)
+        draw_dataset(paths.data / name, spec, workers=workers, progress=progress)
 
 
-def train(name: str, paths: Paths, loop: LoopConfig, *, device: str = "cpu") -> None:
+def train(
+    name: str,
+    paths: Paths,
+    loop: LoopConfig,
+    *,
+    device: str = "cpu",
+    show: Callable[[float], None] | None = None,
+) -> None:
     """Train one of `NETWORKS` within a budget, and export it.
+
+    Args:
+        name: of the network.
+        paths: where to read and write.
+        loop: its budget.
+        device: to train on.
+        show: called after each step with the share of the budget that is spent.
 
     Raises:
         MissingModelError: a network that it is built on is not exported yet.
     """
     torch.manual_seed(loop.seed)
     task = NETWORKS[name].task(paths, loop.seed, device)
-    TrainingLoop(task, loop, paths.runs / name).run()
+    TrainingLoop(task, loop, paths.runs / name).run(show=show)
     paths.weights.mkdir(parents=True, exist_ok=True)
     task.export(paths.weights)
 
