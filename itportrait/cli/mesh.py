@@ -56,7 +56,7 @@ def export_mesh(
         from itportrait.io import uris
         from itportrait.jobs.ready_made import find_champion
         from itportrait.jobs.stylize.config import load_job
-        from itportrait.pages import MeshOptions, encode_mesh, extract_mesh
+        from itportrait.meshes import MeshOptions, encode_mesh, extract_mesh
         from itportrait.styles import Codes, PreparedGenerator
         from itportrait.stylize.stage import build_stylizer
 

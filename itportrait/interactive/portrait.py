@@ -186,7 +186,7 @@ class Portrait:
             NoDensityError: the domain's style makes pictures alone.
             UnknownNameError: it is stylized in no such domain.
         """
-        from itportrait.pages.mesh import MeshOptions, extract_mesh
+        from itportrait.meshes import MeshOptions, extract_mesh
 
         surface = extract_mesh(self._bound(domain), MeshOptions(resolution=resolution))
         surface.vertex_normals  # noqa: B018  (kept in the mesh, so that viewers shade it smoothly)

@@ -378,13 +378,13 @@ def _film(frames: Callable[[], Any], kind: str) -> bytes:
 def _surface(
     stylizer: "Stylizer", portrait: _Portrait, domain: str, resolution: int
 ) -> "trimesh.Trimesh":
-    from itportrait.pages.mesh import MeshOptions, extract_mesh
+    from itportrait.meshes import MeshOptions, extract_mesh
 
     bound = stylizer.bind(portrait.code, domain, fitted=portrait.styled.fitted)
     return extract_mesh(bound, MeshOptions(resolution=resolution))
 
 
 def _mesh(surface: Callable[[], Any], kind: str) -> bytes:
-    from itportrait.pages.mesh import encode_mesh
+    from itportrait.meshes import encode_mesh
 
     return encode_mesh(surface(), kind)

@@ -14,7 +14,7 @@ from itportrait.generator.config import GeneratorConfig
 from itportrait.generator.generator import TriPlaneGenerator
 from itportrait.geometry.camera import frontal_camera, look_at_camera
 from itportrait.geometry.rays import camera_rays
-from itportrait.pages import MeshOptions, extract_mesh
+from itportrait.meshes import MeshOptions, extract_mesh
 from itportrait.styles import Codes, PreparedGenerator
 from tests.helpers.tiny_family import tiny_generator
 

@@ -20,9 +20,9 @@ from itportrait.bank.store import Bank
 from itportrait.image import decode
 from itportrait.io.commits import read_committed
 from itportrait.jobs.ready_made import ready_made_bank
+from itportrait.meshes import decode_mesh
 from itportrait.mini.samples import write_sample_portraits
 from itportrait.pages import decode_depth
-from itportrait.pages.mesh import decode_mesh
 from itportrait.photos.decoding import decode_photo
 from itportrait.records import AlignedRecord, StylizedRecord
 from itportrait.styles import WeightStyle

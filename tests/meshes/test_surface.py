@@ -6,8 +6,7 @@ import torch
 
 from itportrait.errors import InvalidArgumentError
 from itportrait.geometry.camera import frontal_camera
-from itportrait.pages import EmptyMeshError, MeshOptions, encode_mesh, extract_mesh
-from itportrait.pages.mesh import decode_mesh
+from itportrait.meshes import EmptyMeshError, MeshOptions, decode_mesh, encode_mesh, extract_mesh
 from itportrait.styles import BoundStyle, Codes, NoDensityError, Volume
 
 RADIUS, CENTER = 0.3, torch.tensor([0.05, -0.04, 0.02])
