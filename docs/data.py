@@ -107,7 +107,8 @@ its files are has not been measured.
 | `deliverables/…/strength.mp4`, `.webp` | 0.02 to 0.03, 0.05 to 0.08 |
 | `deliverables/…/from_NAME.mp4` | 0.01 to 0.03 |
 | `deliverables/…/depth.png` | 0.002 |
-| `deliverables/…/mesh.glb`, `.ply`, `.obj` (160 a side) | 4.1 to 4.5, 4.2 to 4.7, 15 to 16 |
+| `mesh.glb` with a texture, there or in `gallery`; pages hold the latter | 0.56 to 0.59 |
+| `mesh.glb` without, `.ply`, `.obj` (160 a side) | 4.1 to 4.5, 4.2 to 4.7, 15 to 16 |
 """
 
 

@@ -197,6 +197,17 @@ def test_align_counts_what_is_no_input(tmp_path):
         (("align", "{tmp}", "{tmp}/out", "--set", "align.sise=3"), "unknown key 'sise'; known:"),
         (("invert", "{tmp}/out"), "run `itportrait align` first"),
         (("export-mesh", "{tmp}/out", "a", "--to", "m.stl"), "a .glb, .ply or .obj file"),
+        (("export-mesh", "{tmp}/out", "a", "--colors", "red"), "must be texture or vertices"),
+        (
+            ("export-mesh", "{tmp}/out", "a", "--to", "m.ply", "--colors", "texture"),
+            "--colors must be vertices for a .ply file, since .glb alone holds a texture",
+        ),
+        (("export-mesh", "{tmp}/out", "a", "--texture-size", "9"), "0, or 64 to 8192 pixels, got"),
+        (
+            ("export-mesh", "{tmp}/out", "a", "--colors", "vertices", "--texture-size", "512"),
+            "--texture-size must be 0 without a texture, got 512",
+        ),
+        (("export-mesh", "{tmp}/out", "a", "--triangles", "9"), "must be 0, or 100 or more, got 9"),
         (("align", "{tmp}/held", "{tmp}/out", "--device", "gpu"), "auto, cpu, cuda or cuda:N"),
         (("align", "{tmp}/held", "{tmp}/out", "--device", "cuda:99"), "one of this machine"),
         (("invert", "{tmp}/out", "--device", "gpu"), "auto, cpu, cuda or cuda:N"),
@@ -243,6 +254,11 @@ def test_photos_to_codes_and_a_mesh_without_ray(tmp_path):
     text = call("export-mesh", out, "portrait-00001", "--to", mesh, "--resolution", "48")
     assert "triangles" in text
     assert len(trimesh.load(mesh).faces) > 100
+    painted, few = f"{tmp_path}/head.glb", ["--triangles", "500", "--texture-size", "256"]
+    call("export-mesh", out, "portrait-00001", "--to", painted, "--resolution", "48", *few)
+    found = trimesh.load_mesh(painted)
+    assert 300 < len(found.faces) <= 500
+    assert found.visual.material.baseColorTexture.size == (256, 256)
 
 
 @pytest.mark.slow

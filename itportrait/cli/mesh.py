@@ -16,6 +16,7 @@ from itportrait.cli.options import (
     output_of,
 )
 from itportrait.errors import InvalidArgumentError, NoInputError
+from itportrait.meshes.limits import FEWEST_TRIANGLES, LARGEST_TEXTURE, SMALLEST_TEXTURE
 from itportrait.terminal import Working
 
 if TYPE_CHECKING:
@@ -40,23 +41,42 @@ def export_mesh(
     ] = "",
     bank: Annotated[str, typer.Option("--bank", help="Style bank of the domain.")] = "",
     resolution: Annotated[int, typer.Option(help="Grid points along each side.")] = 160,
+    colors: Annotated[
+        str,
+        typer.Option(
+            help="texture (painted from renders; .glb alone) or vertices; default: texture in a "
+            ".glb file, vertices in others."
+        ),
+    ] = "",
+    texture_size: Annotated[
+        int,
+        typer.Option(help="Side of the texture, 64 to 8192 pixels; 0: 4 times that of a render."),
+    ] = 0,
+    triangles: Annotated[
+        int | None,
+        typer.Option(
+            help="Most triangles, 100 or more; 0: all. Default: 20000 with a texture, else all.",
+            show_default=False,
+        ),
+    ] = None,
     config: Config = "",
     set_: Set = None,
     bundle: Bundle = "",
     device: Device = "auto",
 ) -> None:
-    """Write the colored mesh of one inverted portrait of OUT."""
+    """Write the mesh of one inverted portrait of OUT, with a texture or colored vertices."""
     if output and not record:  # the only argument beside --output is the portrait
         out, record = "", out
     out = output_of(out, output)
     kind = _check(to, record, resolution)
+    textured = _check_colors(kind, colors, texture_size, triangles)
     with Working("export-mesh: starting") as working:
         from itportrait.bank.store import Bank
         from itportrait.bundle.warm import warm_bundle
         from itportrait.io import uris
         from itportrait.jobs.ready_made import find_champion
         from itportrait.jobs.stylize.config import load_job
-        from itportrait.meshes import MeshOptions, encode_mesh, extract_mesh
+        from itportrait.meshes import MeshColors, MeshOptions, encode_mesh, make_mesh
         from itportrait.styles import Codes, PreparedGenerator
         from itportrait.stylize.stage import build_stylizer
 
@@ -75,7 +95,9 @@ def export_mesh(
             recipe = job.recipe(last, models.model_id, device=device, version=version)
             bound = build_stylizer(recipe).bind(code, domain)
         working.now(f"export-mesh {record}")
-        mesh = extract_mesh(bound, MeshOptions(resolution=resolution))
+        options = MeshOptions(resolution=resolution, triangles=triangles)
+        look: MeshColors = "texture" if textured else "vertices"
+        mesh = make_mesh(bound, models.orbit, look, options, texture_size=texture_size)
         uris.put_bytes(to, encode_mesh(mesh, kind))
     print(f"{to}: {len(mesh.vertices)} vertices, {len(mesh.faces)} triangles")
 
@@ -94,6 +116,38 @@ def _check(to: str, record: str, resolution: int) -> str:
     if resolution < 2:
         raise InvalidArgumentError("--resolution", expected="2 or more", actual=resolution)
     return kind
+
+
+def _check_colors(kind: str, colors: str, texture_size: int, triangles: int | None) -> bool:
+    """Return whether the mesh gets a texture, if what was given can be had together.
+
+    Raises:
+        InvalidArgumentError: names what cannot.
+    """
+    if colors not in ("", "texture", "vertices"):
+        raise InvalidArgumentError("--colors", expected="texture or vertices", actual=repr(colors))
+    if colors == "texture" and kind != "glb":
+        raise InvalidArgumentError(
+            "--colors",
+            expected=f"vertices for a .{kind} file, since .glb alone holds a texture",
+            actual="texture",
+        )
+    textured = kind == "glb" and colors != "vertices"
+    if texture_size and not textured:
+        raise InvalidArgumentError(
+            "--texture-size", expected="0 without a texture", actual=texture_size
+        )
+    if texture_size and not SMALLEST_TEXTURE <= texture_size <= LARGEST_TEXTURE:
+        raise InvalidArgumentError(
+            "--texture-size",
+            expected=f"0, or {SMALLEST_TEXTURE} to {LARGEST_TEXTURE} pixels",
+            actual=texture_size,
+        )
+    if triangles is not None and triangles != 0 and triangles < FEWEST_TRIANGLES:
+        raise InvalidArgumentError(
+            "--triangles", expected=f"0, or {FEWEST_TRIANGLES} or more", actual=triangles
+        )
+    return textured
 
 
 def _find_code(recipe: "Recipe", record: str) -> "InvertedRecord":

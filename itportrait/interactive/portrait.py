@@ -19,6 +19,7 @@ from itportrait.stages.recipe import Recipe
 if TYPE_CHECKING:
     import trimesh
 
+    from itportrait.meshes import MeshColors
     from itportrait.styles import BoundStyle
     from itportrait.stylize import Stylizer
 
@@ -174,21 +175,33 @@ class Portrait:
         shown, fps = film_rate(made)
         return Film(shown, fps=fps)
 
-    def mesh(self, domain: str | None = None, *, resolution: int = 160) -> "trimesh.Trimesh":
+    def mesh(
+        self,
+        domain: str | None = None,
+        *,
+        resolution: int = 160,
+        colors: "MeshColors" = "vertices",
+    ) -> "trimesh.Trimesh":
         """Return the colored surface; `mesh.export("head.glb")` writes it, also as PLY or OBJ.
 
         Args:
             domain: name of a domain; None: as photographed.
             resolution: samples along each side of the cube around the head.
+            colors: the scene's own at the `vertices`, or a `texture` that is painted from renders;
+                `itportrait.meshes.encode_mesh` writes a GLB whose texture needs no lights.
 
         Raises:
             NoPortraitError: there is no portrait, or none in this domain; says why.
             NoDensityError: the domain's style makes pictures alone.
             UnknownNameError: it is stylized in no such domain.
+            InvalidArgumentError: `colors` is neither.
         """
-        from itportrait.meshes import MeshOptions, extract_mesh
+        from itportrait.meshes import MeshOptions, make_mesh
 
-        surface = extract_mesh(self._bound(domain), MeshOptions(resolution=resolution))
+        if colors not in ("vertices", "texture"):
+            raise InvalidArgumentError("colors", expected="vertices or texture", actual=colors)
+        orbit, options = self._tables.work.bundle.orbit, MeshOptions(resolution=resolution)
+        surface = make_mesh(self._bound(domain), orbit, colors, options)
         surface.vertex_normals  # noqa: B018  (kept in the mesh, so that viewers shade it smoothly)
         return surface
 

@@ -1,6 +1,5 @@
 """From a portrait's density field to a colored mesh, in world units, y up, the face towards +z."""
 
-import io
 import math
 from dataclasses import dataclass
 
@@ -12,8 +11,6 @@ from trimesh.visual import ColorVisuals
 
 from itportrait.errors import InvalidArgumentError, ItportraitError
 from itportrait.styles import BoundStyle, NoDensityError, Volume
-
-MESH_KINDS = ("glb", "ply", "obj")
 
 
 class EmptyMeshError(ItportraitError):
@@ -29,12 +26,15 @@ class MeshOptions:
         density_level: density (per world unit) of the surface; about the value at which light is
             half absorbed within 7 % of the head's depth.
         largest_only: keep the largest connected piece and drop floaters.
+        triangles: most triangles of the mesh, which is simplified if it has more; 0 keeps all;
+            None: all, or 20,000 of a mesh with a texture.
         chunk: points asked at once.
     """
 
     resolution: int = 160
     density_level: float = 10.0
     largest_only: bool = True
+    triangles: int | None = None
     chunk: int = 1 << 17
 
 
@@ -64,7 +64,7 @@ def density_grid(
 
 @torch.no_grad()
 def extract_mesh(portrait: BoundStyle, options: MeshOptions | None = None) -> trimesh.Trimesh:
-    """Extract the surface of a portrait.
+    """Extract the surface of a portrait, with the scene's color at every vertex.
 
     Args:
         portrait: one portrait, bound to a style.
@@ -80,6 +80,22 @@ def extract_mesh(portrait: BoundStyle, options: MeshOptions | None = None) -> tr
         InvalidArgumentError: more than one portrait.
     """
     options = options or MeshOptions()
+    mesh, volume = find_surface(portrait, options)
+    points = torch.as_tensor(np.asarray(mesh.vertices), dtype=torch.float32)
+    points = points.to(portrait.codes.device).clamp(-volume.side / 2, volume.side / 2)[None]
+    colors = [portrait.density(part)[1][0, :, :3] for part in points.split(options.chunk, 1)]
+    rgb = torch.cat(colors).clamp(0, 1).mul(255).round().to(torch.uint8).cpu().numpy()
+    alpha = np.full((len(rgb), 1), 255, np.uint8)
+    mesh.visual = ColorVisuals(mesh, vertex_colors=np.hstack([rgb, alpha]))
+    return mesh
+
+
+@torch.no_grad()
+def find_surface(portrait: BoundStyle, options: MeshOptions) -> tuple[trimesh.Trimesh, Volume]:
+    """Return the surface of a portrait without colors, and the cube that it was found in.
+
+    Arguments and errors are those of `extract_mesh`.
+    """
     if len(portrait.codes) != 1:
         raise InvalidArgumentError("portrait", expected="one portrait", actual=len(portrait.codes))
     volume = portrait.volume
@@ -96,31 +112,9 @@ def extract_mesh(portrait: BoundStyle, options: MeshOptions | None = None) -> tr
     mesh = trimesh.Trimesh(vertices - box / 2 - step, faces, process=False)
     if options.largest_only:
         mesh = _largest(mesh)
-    points = torch.as_tensor(np.asarray(mesh.vertices), dtype=torch.float32)
-    points = points.to(portrait.codes.device).clamp(-box / 2, box / 2)[None]
-    colors = [portrait.density(part)[1][0, :, :3] for part in points.split(options.chunk, 1)]
-    rgb = torch.cat(colors).clamp(0, 1).mul(255).round().to(torch.uint8).cpu().numpy()
-    alpha = np.full((len(rgb), 1), 255, np.uint8)
-    mesh.visual = ColorVisuals(mesh, vertex_colors=np.hstack([rgb, alpha]))
-    return mesh
-
-
-def encode_mesh(mesh: trimesh.Trimesh, kind: str = "glb") -> bytes:
-    """Encode a mesh as `glb`, `ply` or `obj` (colors after the coordinates of each `v` line).
-
-    Raises:
-        InvalidArgumentError: another kind.
-    """
-    if kind not in MESH_KINDS:
-        raise InvalidArgumentError("kind", expected=f"one of {', '.join(MESH_KINDS)}", actual=kind)
-    mesh.vertex_normals  # noqa: B018  (computed here, so that viewers shade smoothly)
-    data = mesh.export(file_type=kind)
-    return data.encode() if isinstance(data, str) else bytes(data)
-
-
-def decode_mesh(data: bytes, kind: str) -> trimesh.Trimesh:
-    """Read back what `encode_mesh` wrote."""
-    return trimesh.load_mesh(io.BytesIO(data), file_type=kind, process=False)
+    if options.triangles and len(mesh.faces) > options.triangles:
+        mesh = mesh.simplify_quadric_decimation(face_count=options.triangles)
+    return mesh, volume
 
 
 def _level(grid: np.ndarray, volume: Volume, density: float) -> float:

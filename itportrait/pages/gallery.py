@@ -11,6 +11,7 @@ from itportrait.errors import InvalidArgumentError
 from itportrait.pages.legend import SHOWN, legend, term
 from itportrait.pages.page import picture_tag, render_page, status_chips, template
 from itportrait.pages.reel import reel, reel_views
+from itportrait.pages.viewer import mesh_viewer, viewer_script
 from itportrait.pages.views import Views
 from itportrait.records import AlignedRecord, InvertedRecord, Record, Status, StylizedRecord
 
@@ -29,6 +30,8 @@ class GalleryPortrait:
             portrait turns through its views.
         ways: frames from the photo to the style by domain, where there are any.
         films: address of the turntable's file by domain, relative to the page.
+        meshes: address of the mesh's file, relative to the page, and its content by domain: a GLB
+            with a texture, which turns on the page.
         unlike: distance from what the models draw, where it is beyond what they know; None within.
     """
 
@@ -40,6 +43,7 @@ class GalleryPortrait:
     turns: Mapping[str, Views] = field(default_factory=dict)
     ways: Mapping[str, Views] = field(default_factory=dict)
     films: Mapping[str, str] = field(default_factory=dict)
+    meshes: Mapping[str, tuple[str, bytes]] = field(default_factory=dict)
     unlike: float | None = None
 
     def last(self) -> Record:
@@ -117,6 +121,8 @@ def render_gallery(
         cards = "".join(_lost(portrait, max_side) for portrait in lost)
         sections.append(f'<h2>Not stylized, and why</h2><div class="lost">{cards}</div>')
     sections.append(f"<script>{template('reel.js')}</script>")
+    if any(portrait.meshes for portrait in good):
+        sections.append(viewer_script())
     return render_page(
         title=title,
         links=links,
@@ -206,7 +212,7 @@ def _style(portrait: GalleryPortrait, domain: str, views: Sequence[str], side: i
 
 
 def _reels(portrait: GalleryPortrait, domain: str, row: StylizedRecord) -> list[str]:
-    """Return what moves: the turning head, and the way from the photo to the style."""
+    """Return what moves: the turning head, the way from the photo to the style, and the mesh."""
     made, name = [], f"{portrait.name}, {domain}"
     turn = portrait.turns.get(domain)
     if turn is None and len(row.pixels) > 2:
@@ -218,6 +224,10 @@ def _reels(portrait: GalleryPortrait, domain: str, row: StylizedRecord) -> list[
     way = portrait.ways.get(domain)
     if way is not None:
         made.append(reel(way, f"{name}, from photo to style", "photo to style", start=1.0))
+    if domain in portrait.meshes:
+        address, glb = portrait.meshes[domain]
+        link = f'<a href="{html.escape(address, quote=True)}">mesh</a>'
+        made.append(mesh_viewer(glb, f"{name}, mesh", f"turn it · {link}"))
     return made
 
 

@@ -14,6 +14,9 @@ class PublishConfig(Settings):
     turntables: int | None = Field(default=None, ge=0)
     """Number of portraits of the gallery that get a turntable video in every domain, of at least 3
     seconds, and turn through its frames on the page; None means all that it shows."""
+    meshes: int = Field(default=0, ge=0)
+    """Number of portraits of the gallery whose mesh, with a texture, turns on the page in every
+    domain; each of them makes it about a megabyte larger."""
     review: int = Field(default=6, ge=0)
     """Number of portraits that the review page shows for each reason, the worst first; 0 makes no
     such page."""

@@ -43,6 +43,7 @@ from itportrait.text import restored
 if TYPE_CHECKING:
     import trimesh
 
+    from itportrait.meshes import MeshColors
     from itportrait.stylize import Stylizer
 
 FOLDER, STAGE = "deliverables", "deliver"
@@ -319,9 +320,13 @@ def _makers(task: DeliveryTask, portrait: _Portrait) -> Iterator[tuple[str, Call
             yield f"{name}.{kind}", partial(_film, kept, kind)
     if config.depth:
         yield "depth.png", lambda: encode_depth(stylizer.depth_map(code, domain, fitted=fitted))
-    surface = _Once(partial(_surface, stylizer, portrait, domain, config.mesh_resolution))
+    bare, painted = (
+        _Once(partial(_surface, stylizer, portrait, domain, config.mesh_resolution, colors))
+        for colors in ("vertices", "texture")
+    )
     for kind in config.mesh:
-        yield f"mesh.{kind}", partial(_mesh, surface, kind)
+        textured = kind == "glb" and config.mesh_texture
+        yield f"mesh.{kind}", partial(_mesh, painted if textured else bare, kind)
 
 
 class _Once:
@@ -376,12 +381,16 @@ def _film(frames: Callable[[], Any], kind: str) -> bytes:
 
 
 def _surface(
-    stylizer: "Stylizer", portrait: _Portrait, domain: str, resolution: int
+    stylizer: "Stylizer",
+    portrait: _Portrait,
+    domain: str,
+    resolution: int,
+    colors: "MeshColors",
 ) -> "trimesh.Trimesh":
-    from itportrait.meshes import MeshOptions, extract_mesh
+    from itportrait.meshes import MeshOptions, make_mesh
 
     bound = stylizer.bind(portrait.code, domain, fitted=portrait.styled.fitted)
-    return extract_mesh(bound, MeshOptions(resolution=resolution))
+    return make_mesh(bound, stylizer.bundle.orbit, colors, MeshOptions(resolution=resolution))
 
 
 def _mesh(surface: Callable[[], Any], kind: str) -> bytes:

@@ -1,4 +1,4 @@
-"""The last step of the main job: gallery, contact sheet and turntables."""
+"""The last step of the main job: gallery, contact sheet, turntables and meshes that turn."""
 
 import json
 import logging
@@ -24,6 +24,7 @@ from itportrait.pages.page import tracking_link
 from itportrait.photos.files import read_photo
 from itportrait.records import AlignedRecord, InvertedRecord, Record, Source, Status, StylizedRecord
 from itportrait.results.films import make_films, with_films
+from itportrait.results.meshes import make_meshes, with_meshes
 from itportrait.results.standing import Marker
 from itportrait.stages.recipe import Recipe
 from itportrait.text import restored
@@ -45,6 +46,7 @@ class GalleryJob:
         portraits: how many at most.
         turntables: how many of them get a film and turn through its frames, in every domain; None:
             all.
+        meshes: how many of them have a mesh that turns, in every domain that has a density.
         review: whether there is a review page to link to.
         tracking: URI of the tracking service, without secrets.
         counts: inputs by status, for the heading.
@@ -57,6 +59,7 @@ class GalleryJob:
     stylize: tuple[Recipe, ...]
     portraits: int
     turntables: int | None
+    meshes: int = 0
     review: bool = True
     tracking: str = ""
     counts: dict[str, int] = field(default_factory=dict)
@@ -68,6 +71,8 @@ class GalleryJob:
         """Return a digest of all that determines the files."""
         recipes = [recipe.fingerprint for recipe in (*self.chain, *self.stylize)]
         shown = [self.portraits, self.turntables, self.review, self.tracking, self.counts]
+        if self.meshes:  # galleries without, as of earlier releases, are the same as ever
+            shown.append(self.meshes)
         return fingerprint(GALLERY_VERSION, recipes, shown, self.inputs)
 
     @property
@@ -95,7 +100,9 @@ def make_gallery(job: GalleryJob) -> list[str]:
         uris.put_bytes(uris.join(job.output, FOLDER, film.name), film.data)
         films.append(replace(film, data=b""))
     portraits = [with_films(portrait, films) for portrait in portraits]
-    files = {}
+    meshes = list(make_meshes(job.stylize, turning[: job.meshes]))
+    portraits = [with_meshes(portrait, meshes) for portrait in portraits]
+    files = {mesh.name: mesh.data for mesh in meshes}
     files["index.html"] = _page(job, portraits, versions, sheet=bool(turning)).encode()
     if turning:
         files["contact_sheet.png"] = _sheet(job, turning)

@@ -43,6 +43,9 @@ class DeliverablesConfig(Settings):
     """Write `mesh.*`: the colored surface."""
     mesh_resolution: int = Field(default=160, ge=16)
     """Number of samples along each side of the mesh's cube."""
+    mesh_texture: bool = True
+    """Whether `mesh.glb` has a texture that is painted from renders, four times their side; if not,
+    and in other files, the colors are those of the scene at the vertices."""
     strength: tuple[Film, ...] = ()
     """Write `strength.*`: a film from the base generator to the domain at the stage's strength."""
     between: tuple[Film, ...] = ()

@@ -34,6 +34,7 @@ class Browser:
         self._in, here_out = os.pipe()
         self._timeout_s = timeout_s
         command = [find_chromium(), "--headless=new", "--no-sandbox", "--disable-gpu"]
+        command += ["--enable-unsafe-swiftshader"]  # WebGL without a GPU, for pages of our own
         command += ["--no-first-run", "--disable-dev-shm-usage", "--hide-scrollbars"]
         command += [f"--user-data-dir={profile}", "--remote-debugging-pipe", "about:blank"]
         # Chromium reads commands from descriptor 3 and writes answers to descriptor 4.
@@ -68,7 +69,7 @@ class Browser:
                 return answer["result"]
 
     def open(self, path, width, height=900, dark=False):
-        """Open a file in a window of the given size and wait until it is loaded."""
+        """Open a file, or an address, in a window of some size and wait until it is loaded."""
         self.complaints.clear()
         self.send(
             "Emulation.setDeviceMetricsOverride",
@@ -79,7 +80,7 @@ class Browser:
         )
         scheme = {"name": "prefers-color-scheme", "value": "dark" if dark else "light"}
         self.send("Emulation.setEmulatedMedia", features=[scheme])
-        self.send("Page.navigate", url=f"file://{path}")
+        self.send("Page.navigate", url=path if "://" in str(path) else f"file://{path}")
         until = time.monotonic() + self._timeout_s
         while (
             self.run("document.readyState") != "complete"

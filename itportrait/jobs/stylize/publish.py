@@ -33,6 +33,7 @@ def publish_pages(job: StylizeJob) -> str | None:
     gallery = GalleryJob(
         portraits=settings.portraits,
         turntables=settings.turntables,
+        meshes=settings.meshes,
         review=settings.review > 0,
         tracking=uris.redact(job.config.tracking.uri),
         counts=job.final_counts(),

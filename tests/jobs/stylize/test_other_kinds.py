@@ -1,5 +1,6 @@
 """Styles of kinds that the package does not have, from a bank through everything that takes one."""
 
+import base64
 import json
 from dataclasses import replace
 from pathlib import Path
@@ -135,9 +136,17 @@ def test_the_gallery_shows_every_kind(run):
         stylize=tuple(recipes[name] for name in KINDS),
         portraits=2,
         turntables=1,
+        meshes=1,
     )
     files = make_gallery(shown)
     assert {f"turntable_{name}.mp4" for name in KINDS} < set(files)
+    meshes = {name for name in files if name.endswith(".glb")}
+    assert meshes == {"mesh_weights.glb", "mesh_latent.glb"}  # the third has no density
+    page = Path(job.output, "gallery", "index.html").read_text()
+    assert page.count('<figure class="mesh">') == 2
+    for name in meshes:
+        data = Path(job.output, "gallery", name).read_bytes()
+        assert base64.b64encode(data).decode() in page
 
 
 def test_files_that_a_kind_cannot_give_are_lines_of_their_own(run):
