@@ -11,7 +11,7 @@ from itportrait.pages.gallery import GalleryPortrait
 from itportrait.pages.reel import reel_views
 from itportrait.pages.video import encode_mp4, film_rate
 from itportrait.pages.views import Views
-from itportrait.records import Status, StylizedRecord
+from itportrait.records import InvertedRecord, Status, StylizedRecord
 from itportrait.stages.recipe import Recipe
 from itportrait.stylize import Stylizer
 from itportrait.stylize.stage import build_stylizer
@@ -45,22 +45,40 @@ class Film:
 def make_films(recipes: Sequence[Recipe], portraits: Sequence[GalleryPortrait]) -> Iterator[Film]:
     """Render the films of these portraits in every domain, one after the other."""
     for recipe in recipes:
-        for number, portrait in enumerate(portraits):
-            styled = portrait.stylized.get(recipe.domain)
-            if styled is None or styled.status is not Status.OK or portrait.inverted is None:
-                continue
-            stylizer = build_stylizer(recipe)
-            frames = stylizer.turntable(portrait.inverted, recipe.domain, fitted=styled.fitted)
-            suffix = f"+{number}" if number else ""  # no domain has such a sign in its name
-            shown, fps = film_rate(frames)
-            yield Film(
-                name=f"turntable_{recipe.domain}{suffix}.mp4",
-                record_id=portrait.aligned.record_id,
-                domain=recipe.domain,
-                data=encode_mp4(shown, fps=fps),
-                turn=reel_views([*half_turn(frames)]),
-                way=_way(stylizer, portrait, styled),
-            )
+        shown = [*_shown(recipe.domain, portraits)]
+        stylizer = build_stylizer(recipe)
+        for start in range(0, len(shown), stylizer.config.batch_size):
+            part = shown[start : start + stylizer.config.batch_size]
+            for each, way in zip(part, _ways(stylizer, part), strict=True):
+                frames = stylizer.turntable(each.code, recipe.domain, fitted=each.styled.fitted)
+                played, fps = film_rate(frames)
+                yield Film(
+                    name=f"turntable_{recipe.domain}{each.suffix}.mp4",
+                    record_id=each.code.record_id,
+                    domain=recipe.domain,
+                    data=encode_mp4(played, fps=fps),
+                    turn=reel_views([*half_turn(frames)]),
+                    way=way,
+                )
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """One portrait that a domain could draw."""
+
+    suffix: str
+    photo: np.ndarray | None
+    code: InvertedRecord
+    styled: StylizedRecord
+
+
+def _shown(domain: str, portraits: Sequence[GalleryPortrait]) -> Iterator[_Shown]:
+    for number, portrait in enumerate(portraits):
+        styled = portrait.stylized.get(domain)
+        if styled is None or styled.status is not Status.OK or portrait.inverted is None:
+            continue
+        suffix = f"+{number}" if number else ""  # no domain has such a sign in its name
+        yield _Shown(suffix, portrait.aligned.pixels, portrait.inverted, styled)
 
 
 def with_films(portrait: GalleryPortrait, films: Sequence[Film]) -> GalleryPortrait:
@@ -83,14 +101,29 @@ def half_turn(frames: np.ndarray) -> np.ndarray:
     return frames[np.arange(-quarter, quarter + 1) % len(frames)]
 
 
-def _way(stylizer: Stylizer, portrait: GalleryPortrait, styled: StylizedRecord) -> Views | None:
-    code = portrait.inverted
-    assert code is not None  # `make_films` skips such portraits
+def _ways(stylizer: Stylizer, shown: Sequence[_Shown]) -> list[Views | None]:
+    """Render the ways to a style as one batch: each point on it is prepared once for all.
+
+    Where that fails as a whole, each portrait has its own try.
+    """
+    domain = shown[0].styled.domain
+    fitted = [each.styled.fitted for each in shown]
+    known = [data for data in fitted if data is not None]
     try:
-        frames = stylizer.interpolate(code, None, styled.domain, _WAY, fitted=styled.fitted)
+        films = stylizer.interpolate_all(
+            [each.code for each in shown],
+            None,
+            domain,
+            _WAY,
+            fitted=known if len(known) == len(shown) else None,
+        )
     except ItportraitError as error:
+        if len(shown) > 1:
+            return [way for each in shown for way in _ways(stylizer, [each])]
         # Styles of some kinds have no degrees.
-        log.info("no way from the photo to %s in the gallery: %s", styled.domain, error)
-        return None
-    photo = portrait.aligned.pixels
-    return reel_views([*frames] if photo is None else [photo, *frames])
+        log.info("no way from the photo to %s in the gallery: %s", domain, error)
+        return [None]
+    return [
+        reel_views([*film] if each.photo is None else [each.photo, *film])
+        for each, film in zip(shown, films, strict=True)
+    ]

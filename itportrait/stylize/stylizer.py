@@ -188,7 +188,6 @@ class Stylizer:
         )
         return render_frames(self.bind(record, domain, fitted=fitted), cameras)
 
-    @torch.no_grad()
     def interpolate(
         self,
         record: InvertedRecord,
@@ -198,21 +197,39 @@ class Stylizer:
         *,
         fitted: bytes | None = None,
     ) -> np.ndarray:
-        """Render a portrait on the way from one domain to another, in its own view.
+        """Render a portrait on the way from one domain to another; see `interpolate_all`.
+
+        Returns:
+            `[frames, S, S, 3]` uint8.
+        """
+        known = None if fitted is None else [fitted]
+        return self.interpolate_all([record], first, second, frames, fitted=known)[0]
+
+    @torch.no_grad()
+    def interpolate_all(
+        self,
+        records: Sequence[InvertedRecord],
+        first: str | None,
+        second: str,
+        frames: int,
+        *,
+        fitted: Sequence[bytes] | None = None,
+    ) -> np.ndarray:
+        """Render portraits on the way from one domain to another, each in its own view.
 
         The way is that of `prepare_blend`, which for styles of weights is straight: the base plus
         (1 - t) times the first plus t times the second.
 
         Args:
-            record: with a code and a camera.
+            records: N portraits with a code and a camera; they are rendered as one batch.
             first: where it starts; None is the base generator.
             second: where it ends.
             frames: number of frames, both ends included.
-            fitted: what the second domain's style has fitted to the portrait; it serves where the
+            fitted: what the second domain's style has fitted to each portrait; it serves where the
                 first is the base generator.
 
         Returns:
-            `[frames, S, S, 3]` uint8.
+            `[N, frames, S, S, 3]` uint8.
 
         Raises:
             UnknownNameError: no such domain.
@@ -220,8 +237,8 @@ class Stylizer:
                 be blended.
         """
         ends = [self.style(name) for name in (first, second) if name is not None]
-        codes = Codes.of([record], self.generator)
-        known = None if first is not None or fitted is None else (fitted,)
+        codes = Codes.of(records, self.generator)
+        known = None if first is not None else fitted
         pictures: list[np.ndarray] = []
         for t in map(float, torch.linspace(0, 1, frames)):
             shares = [t] if first is None else [1 - t, t]
@@ -229,8 +246,8 @@ class Stylizer:
             bound = prepare_blend(self.generator, parts).bind(codes, fitted=known)
             if first is None:  # what one style has fitted to a portrait serves all its strengths
                 known = bound.fitted
-            pictures.append(to_uint8(bound.render(codes.cameras).final_image)[0])
-        return np.stack(pictures)
+            pictures.append(to_uint8(bound.render(codes.cameras).final_image))
+        return np.stack(pictures, axis=1)
 
     @torch.no_grad()
     def depth_map(

@@ -190,6 +190,14 @@ def test_interpolation_runs_from_one_domain_to_the_other(bundle, rows):
     assert to_tensor(from_base[-1]).shape == (3, 32, 32)
 
 
+def test_portraits_go_their_ways_together_as_each_alone(bundle, rows):
+    stylizer = make(bundle, views_deg=[])
+    together = stylizer.interpolate_all(rows[1], None, "blue", 3).astype(int)
+    assert together.shape[:2] == (len(rows[1]), 3)
+    for record, film in zip(rows[1], together, strict=True):
+        assert np.abs(film - stylizer.interpolate(record, None, "blue", 3)).max() <= 1
+
+
 def test_the_head_is_found_from_far_away(bundle, rows):
     rendering = bundle.generator.config.rendering.model_dump()
     rays = {"ray_start": "auto", "ray_end": "auto", "depth_resolution": 32}
