@@ -21,10 +21,18 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
-    """Let one of several processes run all tests that use Ray, so that one Ray is started."""
+    """Divide the tests among several processes.
+
+    One of them runs all tests that use Ray, so that one Ray is started. Slow tests of a file stay
+    together: they share what is prepared, and some go on where the one before has ended. Whole
+    jobs, which take longest, come first, so that none is left over at the end for one process.
+    """
     for item in items:
         if "ray_cluster" in item.fixturenames:
             item.add_marker(pytest.mark.xdist_group("ray"))
+        elif item.get_closest_marker("slow") and not item.get_closest_marker("xdist_group"):
+            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
+    items.sort(key=lambda item: not item.nodeid.startswith("tests/workflows/"))
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -42,9 +42,18 @@ COMMANDS = (
     *(f"models {name}" for name in MODELS),
     *OTHERS,
 )
-"""Those that run here, in an order in which they can run."""
+"""Those that run here."""
 REFUSED = {"bank rollback", "models path", "models get", "models use"}
 """Those that are called in vain: no champion before this one, and no network of others here."""
+NEEDS = {
+    "invert": ("align",),
+    "stylize": ("invert", "adapt"),
+    "evaluate": ("adapt",),
+    **{f"bank {name}": ("adapt",) for name in BANK},
+    "export": ("stylize",),
+    "export-mesh": ("stylize",),
+}
+"""Commands by those that come before, since they read what those have written."""
 
 
 @pytest.fixture(scope="module")
@@ -98,17 +107,32 @@ def test_every_command_is_watched():
         assert "run_watched(" in (REPOSITORY / "tests" / "workflows" / file).read_text()
 
 
+@pytest.fixture(scope="module")
+def watch(place):
+    """A function that runs a command on a terminal, once, after those that it needs."""
+    done: set[str] = set()
+
+    def run(name: str) -> None:
+        for needed in NEEDS.get(name, ()):
+            run(needed)
+        if name in done:
+            return
+        runs = {"ITPORTRAIT_RUNS": f"{place.root}/runs", "PYTHONPATH": str(REPOSITORY)}
+        command = [sys.executable, "-m", "itportrait", *arguments(name, place)]
+        with OnTerminal(command, runs, place.root) as program:
+            program.wait(120)
+        assert program.code == (2 if name in REFUSED else 0), program.lines
+        assert "Traceback" not in "\n".join(program.lines)
+        check_silence(program)
+        done.add(name)
+
+    return run
+
+
 @pytest.mark.slow
-@pytest.mark.xdist_group("silence")
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_command_is_never_silent_for_long(place, name):
-    runs = {"ITPORTRAIT_RUNS": f"{place.root}/runs", "PYTHONPATH": str(REPOSITORY)}
-    command = [sys.executable, "-m", "itportrait", *arguments(name, place)]
-    with OnTerminal(command, runs, place.root) as program:
-        program.wait(120)
-    assert program.code == (2 if name in REFUSED else 0), program.lines
-    assert "Traceback" not in "\n".join(program.lines)
-    check_silence(program)
+def test_a_command_is_never_silent_for_long(watch, name):
+    watch(name)
 
 
 @pytest.mark.parametrize("waits", ["time.sleep(1.2)", "while time.process_time() < 1.5: pass"])

@@ -18,6 +18,7 @@ from tests.conftest import REPOSITORY
 from tests.helpers.local_cluster import LocalCluster
 from tests.helpers.tables import read_styled
 
+pytestmark = [pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(900)]
 PHOTOS = 6
 CONFIG = """
 bundle: mini
@@ -99,8 +100,6 @@ def commits(place) -> dict[str, bytes]:
     return {str(path): path.read_bytes() for path in (place / "out").rglob("_commits/**/*.json")}
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(900)
 def test_what_runs_is_the_checkout_that_was_submitted(cluster, client, submit):
     script = "import itportrait; print(itportrait.__file__)"
     name = submit("where", "python", "-c", script)
@@ -136,8 +135,6 @@ def wait_until(condition, cluster, client, name: str, *, timeout_s: float = 300)
         time.sleep(0.05)
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(900)
 def test_stopped_job_ends_at_once_and_keeps_what_it_committed(cluster, client, submit, place):
     name = submit("first", *workflow(place, "clown"))
     wait_until(lambda: len(commits(place)) >= 3, cluster, client, name)
@@ -150,8 +147,6 @@ def test_stopped_job_ends_at_once_and_keeps_what_it_committed(cluster, client, s
     assert before.items() <= commits(place).items()
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(900)
 def test_submitted_again_it_goes_on_to_the_end(cluster, client, submit, place):
     before = commits(place)
     assert 3 <= len(before) < 3 * PHOTOS
@@ -167,8 +162,6 @@ def test_submitted_again_it_goes_on_to_the_end(cluster, client, submit, place):
     assert sum(stage["shards_kept"] for stage in stages.values()) == len(before)
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(900)
 def test_job_that_adapts_a_domain_is_stopped_as_quickly(cluster, client, submit, place):
     before = commits(place)
     name = submit("third", *workflow(place, "zombie"))
@@ -178,8 +171,6 @@ def test_job_that_adapts_a_domain_is_stopped_as_quickly(cluster, client, submit,
     assert before.items() <= commits(place).items()
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(900)
 def test_an_output_in_the_temporary_copy_is_refused(cluster, client, submit, place):
     command = workflow(place, "clown")
     command[command.index("--output") + 1] = "runs/out"
@@ -190,8 +181,6 @@ def test_an_output_in_the_temporary_copy_is_refused(cluster, client, submit, pla
     assert "Traceback" not in log
 
 
-@pytest.mark.slow
-@pytest.mark.timeout(900)
 def test_reference_pictures_of_the_checkout_reach_the_workers(cluster, client, submit, place):
     """Each node unpacks the checkout elsewhere: the driver's path is none of the workers'."""
     command = ["python", "workflows/stylize_dataset.py", "--address", "auto"]
