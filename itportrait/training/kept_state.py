@@ -58,7 +58,11 @@ class KeptState:
 
         file = io.BytesIO()
         torch.save(state, file)
-        uris.put_bytes(self._file, file.getvalue())
+        self.put(file.getvalue())
+
+    def put(self, data: bytes) -> None:
+        """Keep the file of a state, as `torch.save` writes it."""
+        uris.put_bytes(self._file, data)
 
     def remove(self) -> None:
         """Remove what is kept, if there is any: the adaptation's version is published."""

@@ -13,7 +13,7 @@ from itportrait.io import uris
 from itportrait.styles import read_style
 from itportrait.styles.names import STYLE_FILE
 from itportrait.training.domain_job import DomainJob
-from itportrait.training.in_task import adapt_in_task
+from itportrait.training.in_task import adapt_in_task, train_in_task
 from itportrait.training.interrupted import STATE
 
 
@@ -29,7 +29,13 @@ def job(base):
     )
 
 
-def test_a_lost_process_costs_the_steps_since_the_last_probe(job, tmp_path, monkeypatch):
+def as_a_worker(job, storage, device):
+    """Train in a task as a worker of Ray Train would."""
+    return train_in_task(job, storage, device, 600.0)
+
+
+@pytest.mark.parametrize("adapt", [adapt_in_task, as_a_worker])
+def test_a_lost_process_costs_the_steps_since_the_last_probe(adapt, job, tmp_path, monkeypatch):
     steps, step = [], ItportraitMethod.step
 
     def counted(method, index):
@@ -40,9 +46,9 @@ def test_a_lost_process_costs_the_steps_since_the_last_probe(job, tmp_path, monk
 
     monkeypatch.setattr(ItportraitMethod, "step", counted)
     with pytest.raises(RuntimeError, match="lost"):
-        adapt_in_task(job, str(tmp_path), "cpu")
+        adapt(job, str(tmp_path), "cpu")
     assert (tmp_path / job.run_name / STATE).exists()
-    resumed = adapt_in_task(job, str(tmp_path), "cpu")
+    resumed = adapt(job, str(tmp_path), "cpu")
     assert steps == [0, 1, 2, 3, 2, 3, 4]
 
     whole = adapt_in_task(job, str(tmp_path / "another"), "cpu")

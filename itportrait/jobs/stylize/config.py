@@ -97,6 +97,10 @@ class JobConfig(LayeredSettings):
     """What an adapted domain must reach to become champion of the bank."""
     stylize: StylizeConfig = StylizeConfig()
     """How codes become stylized views."""
+    adaptation: Literal["ray_train", "tasks"] = "ray_train"
+    """What runs the adaptations. `ray_train` may have several workers, and starts processes of its
+    own for every adaptation. `tasks` adapts in one process whose models stay loaded: for small
+    models. Both go on from the last probed step."""
     train: TrainConfig = TrainConfig()
     """Workers, retries and time limit of the adaptations."""
     pixels: OutputConfig = OutputConfig()
@@ -139,6 +143,12 @@ class JobConfig(LayeredSettings):
                 raise ValueError(f"invert.methods: {error}") from None
             others = self.invert.model_copy(update={"method": name, "tune": "auto"})
             INVERSIONS.get(name).check(others)
+        return self
+
+    @model_validator(mode="after")
+    def _tasks_have_one_worker(self) -> Self:
+        if self.adaptation == "tasks" and self.train.num_workers > 1:
+            raise ValueError("adaptation: expected ray_train where train.num_workers is over 1")
         return self
 
     @model_validator(mode="after")

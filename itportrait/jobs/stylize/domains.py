@@ -18,9 +18,10 @@ from itportrait.jobs.stylize.job_tracking import JobTracking
 from itportrait.stages.recipe import Recipe
 from itportrait.training.domain_job import DomainJob, training_storage
 from itportrait.training.domain_run import record_verdict
-from itportrait.training.pool import TrainingPool
+from itportrait.training.in_task import train_in_task
+from itportrait.training.pool import TrainingPool, gpus_per_worker
 from itportrait.training.progress import TrainingState, watched
-from itportrait.training.trained_domain import publish_trained
+from itportrait.training.trained_domain import TrainedDomain, publish_trained
 from itportrait.training.vetting import refuse_warnings, vet_jobs
 
 
@@ -148,12 +149,27 @@ class JobDomains:
         storage = training_storage(self.config.bank)
         job = replace(job, warnings=tuple(self.warnings[job.spec.name]))
         with watched(job, storage, show):
-            trained = self.backend.train(job, self.config.train, storage=storage)
+            trained = self._trained(job, storage)
         domain.progress = "publishing"
         version = publish_trained(trained, self.bank, self.config.gate, storage=storage)
         self.warnings[job.spec.name] = version.warnings
         self.tracking.record(version, record_verdict)
         return self.recipe_of(version)
+
+    def _trained(self, job: DomainJob, storage: str) -> TrainedDomain:
+        train = self.config.train
+        if self.config.adaptation == "ray_train":
+            return self.backend.train(job, train, storage=storage)
+        gpus = min(gpus_per_worker(train, self.backend.gpus), 1.0)
+        call = Call(
+            function=train_in_task,
+            args=(job, storage, "cuda" if gpus else "cpu", train.deadline_s),
+            name=f"adapt {job.spec.name}",
+            num_cpus=train.cpus_per_worker,
+            num_gpus=gpus,
+            timeout_s=train.deadline_s,
+        )
+        return run_patiently(self.backend.executor(), call)
 
     @cached_property
     def _pool(self) -> TrainingPool:

@@ -107,6 +107,19 @@ def test_photos_to_stylized_portraits_and_a_second_run_that_finds_all_done(place
     assert pages == {path.name: path.stat().st_mtime_ns for path in (out / "gallery").iterdir()}
 
 
+def test_an_adaptation_in_a_task_is_published_and_leaves_no_state(place, tmp_path):
+    places = {"output": str(tmp_path / "out"), "bank": str(tmp_path / "bank")}
+    changes = {"adaptation": "tasks", "publish": {"portraits": 0}, "gate": {"floors": {}}}
+    job, backend, _ = run(config(place, **changes, **places))
+    job.raise_failed_domains()
+    assert backend.trained == []
+    assert job.final_counts() == {"ok": 2, "rejected": 0, "failed": 1}
+    assert Bank(places["bank"]).champion("zombie").spec["prompt"] == "a zombie"
+    assert not list((tmp_path / "bank" / "_training").iterdir())
+    with pytest.raises(InvalidArgumentError, match="ray_train where train"):
+        config(place, adaptation="tasks", train={"num_workers": 2})
+
+
 def test_a_bank_that_is_begun_is_said_before_anything_is_made(place, tmp_path):
     """A place that is mistyped looks like a bank that does not stand yet."""
     bank = str(tmp_path / "bnak")
