@@ -29,10 +29,11 @@ crop, in shares of its side, at which it is as large as that; and the share of i
 where hair may be."""
 _LOW, _HIGH = 0.35, 0.65
 """Between these the matte rises from 0 to 1."""
-_JUMP, _UNCLEAR, _RETREATS = 0.12, 0.4, 6
+_JUMP, _UNCLEAR, _RETREATS, _LEAST = 0.12, 0.4, 6, 0.3
 """Slope of the values, a pixel, from which the outline follows an edge of the photo; the share of
 the outline without one from which the head is sought further in (0.22 at most in photos where hair
-and wall differ, 0.6 in a dark painting); and how often at most."""
+and wall differ, 0.6 in a dark painting); how often at most; and the share of the head that is left
+at least: a photo without any edge would lose it all."""
 _COLOR_TRUST = 0.05
 """How strongly colors hold to the view where it counts."""
 _KNOWN = 1e-7
@@ -101,7 +102,7 @@ def head_matte(
     # Of a finer grid each pixel says less, so that what is said reaches equally far.
     spacing = float(places[0, 1, 0] - places[0, 0, 0])
     said, trust = shown * inside, _TRUST * (spacing / _SPACING) ** 2 * trust
-    values = graph.spread(said, trust)
+    values = whole = graph.spread(said, trust)
     # Dark hair before a dark wall: no edge parts them, and the color of a style would lie as a
     # cloud on both. What is neither head nor background is taken for none, until an edge is met.
     for _ in range(_RETREATS):
@@ -110,12 +111,17 @@ def head_matte(
         between = (values > _LOW) & (values < _HIGH)
         said, trust = np.where(between, 0, said), np.where(between, 1, trust)
         values = graph.spread(said, trust)
-    return _rise(values)
+    left = _is_head(values).sum() >= _LEAST * _is_head(whole).sum()
+    return _rise(values if left else whole)
+
+
+def _is_head(values: np.ndarray) -> np.ndarray:
+    return values > (_LOW + _HIGH) / 2
 
 
 def _share_without_edge(values: np.ndarray) -> float:
     """Return the share of the head's outline at which the values do not jump, in [0, 1]."""
-    head = values > (_LOW + _HIGH) / 2
+    head = _is_head(values)
     outline = head & np.logical_not(ndimage.binary_erosion(head, border_value=1))
     down, across = np.gradient(values)
     return float((np.hypot(down, across)[outline] < _JUMP).mean()) if outline.any() else 0.0
