@@ -26,7 +26,7 @@ test: $(STAMP)  ## the test suite without the slow tests, in two processes
 	$(BIN)/python -m pytest -m "not slow" -n 2 --dist loadgroup
 
 test-slow: $(STAMP)  ## the slow tests: jobs that are killed, clusters that lose nodes, 512 px goldens
-	$(BIN)/python -m pytest -m "slow and not alone" -n 2 --dist loadgroup --no-loadscope-reorder
+	$(BIN)/python -m pytest -m "slow and not alone" -n 2 --dist loadfile --no-loadscope-reorder
 	$(BIN)/python -m pytest -m "slow and alone"
 
 test-other: $(STAMP)  ## a part of the fast tests on another Python, 3.12 to 3.14, where there is one

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -21,18 +22,34 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items):
+    """Put whole jobs first, which take longest: none is left over at the end for one process."""
+    items.sort(key=lambda item: not item.nodeid.startswith("tests/workflows/"))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
     """Divide the tests among several processes.
 
-    One of them runs all tests that use Ray, so that one Ray is started. Slow tests of a file stay
-    together: they share what is prepared, and some go on where the one before has ended. Whole
-    jobs, which take longest, come first, so that none is left over at the end for one process.
+    One of them runs all files that use the shared Ray, so that one Ray is started. With `--dist
+    loadfile` other files stay together as well: their slow tests share what is prepared, and some
+    go on where the one before has ended.
     """
-    for item in items:
-        if "ray_cluster" in item.fixturenames:
-            item.add_marker(pytest.mark.xdist_group("ray"))
-        elif item.get_closest_marker("slow") and not item.get_closest_marker("xdist_group"):
-            item.add_marker(pytest.mark.xdist_group(item.nodeid.partition("::")[0]))
-    items.sort(key=lambda item: not item.nodeid.startswith("tests/workflows/"))
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Divided(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.partition("::")[0]
+            if _uses_ray(file):
+                return "ray"
+            return file if whole_files else nodeid
+
+    whole_files = config.getvalue("dist") == "loadfile"
+    return Divided(config, log)
+
+
+@cache
+def _uses_ray(file: str) -> bool:
+    return "ray_cluster" in (REPOSITORY / file).read_text()
 
 
 @pytest.fixture(autouse=True, scope="session")
