@@ -10,7 +10,7 @@ from itportrait.io.lease import Lease
 from itportrait.jobs.endings import EXIT_FAILED, sentence
 from itportrait.jobs.stylize.config import JobConfig, load_job
 from itportrait.jobs.stylize.domains import check_domains
-from itportrait.jobs.stylize.job import StylizeJob
+from itportrait.jobs.stylize.job import StylizeJob, list_photos
 from itportrait.jobs.stylize.publish import deliver_files, publish_pages
 from itportrait.jobs.stylize.run_report import known_model_id, write_run
 from itportrait.jobs.stylize.summary import print_summary
@@ -34,6 +34,7 @@ def run(call: StylizeCall, working: Working) -> int:
         bundle=call.bundle,
     )
     check_domains(config)
+    list_photos(config)  # where there are none, nothing is started
     with stop_on_sigterm(), ray_session(call.address, num_cpus=config.resources.num_cpus):
         working.now("looking at models and domains")
         job = prepare(config, call)

@@ -15,7 +15,7 @@ from itportrait.engine.progress import Progress
 from itportrait.engine.totals import Totals
 from itportrait.engine.window import WindowLimits
 from itportrait.errors import ItportraitError
-from itportrait.ingest import Skipped, in_eg3d_convention, list_sources
+from itportrait.ingest import Listing, Skipped, in_eg3d_convention, list_sources
 from itportrait.io import uris
 from itportrait.io.lease import Lease
 from itportrait.jobs.backend import Backend
@@ -28,6 +28,16 @@ from itportrait.training.vetting import said_of
 
 _SHARE_OF_GPU = 0.5
 """GPUs of a task unless the settings say otherwise: one computes while another reads or writes."""
+
+
+def list_photos(config: JobConfig) -> Listing:
+    """Look for the first of a job's inputs, and return the stream of all.
+
+    Raises:
+        ItportraitError: nothing was found; names the URI and the patterns tried.
+    """
+    ingest = config.ingest
+    return list_sources(config.input, patterns=ingest.patterns, mask_suffix=ingest.mask_suffix)
 
 
 @dataclass
@@ -76,12 +86,9 @@ class StylizeJob:
         Raises:
             ItportraitError: nothing was found; names the URI and the patterns tried.
         """
-        ingest = self.config.ingest
-        listing = list_sources(
-            self.config.input, patterns=ingest.patterns, mask_suffix=ingest.mask_suffix
-        )
+        listing = list_photos(self.config)
         self.skipped = listing.skipped
-        sources = in_eg3d_convention(listing, ingest.camera_convention)
+        sources = in_eg3d_convention(listing, self.config.ingest.camera_convention)
         return iter_shards(sources, self.config.shard_size())
 
     def pipeline(self, progress: Progress | None = None, lease: Lease | None = None) -> Pipeline:
