@@ -80,7 +80,11 @@ class RandomVgg(nn.Module):
 
     def distance(self, a: Tensor, b: Tensor) -> Tensor:
         """Return `[N]`."""
-        pairs = zip(self.features(a), self.features(b), strict=True)
+        return self.compare(self.features(a), self.features(b))
+
+    def compare(self, a: list[Tensor], b: list[Tensor]) -> Tensor:
+        """Return `[N]` by features."""
+        pairs = zip(a, b, strict=True)
         maps = [(F.normalize(x, dim=1) - F.normalize(y, dim=1)).square() for x, y in pairs]
         return torch.stack([each.mean((1, 2, 3)) for each in maps]).sum(0)
 

@@ -16,7 +16,6 @@ from itportrait.invert.mirror import in_light_of
 from itportrait.invert.problem import Target
 from itportrait.invert.settings import LossWeights
 from itportrait.metrics import weighted_mean
-from itportrait.perception.perceptual import PerceptualModel, feature_distance
 
 if TYPE_CHECKING:
     from itportrait.bundle import Bundle
@@ -78,20 +77,18 @@ class PictureLoss:
         return (where_seen(image_raw, image, mask) - image).abs().flatten(1).mean(1)
 
     def _distance(self, image: Tensor) -> Tensor:
-        model = self.bundle.perceptual
-        if self._features is None or not isinstance(model, PerceptualModel):
-            return model.distance(image, self.target.image)
-        return feature_distance(model.features(image), self._features)
+        if self._features is None:
+            return self.bundle.perceptual.distance(image, self.target.image)
+        return self.bundle.perceptual.compare(
+            self.bundle.perceptual.features(image), self._features
+        )
 
     @torch.no_grad()
     def _target_features(self) -> list[Tensor] | None:
-        """Return the view's features where the network can keep them (LPIPS' package cannot)."""
-        model = self.bundle.perceptual
-        if not self.weights.perceptual or not isinstance(model, PerceptualModel):
+        """Return the view's features, or None where it follows the light of each render."""
+        if not self.weights.perceptual or self.target.light_cells is not None:
             return None
-        if self.target.light_cells is not None:  # what it is compared with follows each render
-            return None
-        return model.features(self.target.image)
+        return self.bundle.perceptual.features(self.target.image)
 
 
 class Objective:

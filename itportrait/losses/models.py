@@ -20,10 +20,14 @@ class ImageText(Protocol):
 
 
 class Perceptual(Protocol):
-    """A distance of pictures as people see it."""
+    """A distance of pictures as people see it, by features of a network."""
 
-    def distance(self, a: Tensor, b: Tensor) -> Tensor:
-        """Return `[N]` of two batches `[N, 3, H, W]` in [-1, 1]; differentiable."""
+    def features(self, image: Tensor) -> list[Tensor]:
+        """Return maps `[N, C, h, w]` of `[N, 3, H, W]` in [-1, 1]; differentiable."""
+        ...
+
+    def compare(self, a: list[Tensor], b: list[Tensor]) -> Tensor:
+        """Return the distances `[N]` of two batches by their features; differentiable."""
         ...
 
 

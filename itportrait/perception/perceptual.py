@@ -72,7 +72,11 @@ class PerceptualModel(TrunkNetwork):
             InvalidArgumentError: wrong shapes.
         """
         check_pair(a, b)
-        return feature_distance(self.features(a), self.features(b))
+        return self.compare(self.features(a), self.features(b))
+
+    def compare(self, a: list[Tensor], b: list[Tensor]) -> Tensor:
+        """Return `distance` `[N]` of two batches by their feature maps."""
+        return feature_distance(a, b)
 
     def embed(self, image: Tensor) -> Tensor:
         """Return pooled features `[N, D]`, for kernel distances between sets of pictures (KID)."""
@@ -134,12 +138,13 @@ class LpipsModel(nn.Module):
     def distance(self, a: Tensor, b: Tensor, *, size: int = 256) -> Tensor:
         """Compare pictures pairwise, both resized to `size`; see `PerceptualModel.distance`."""
         check_pair(a, b)
-        import lpips
+        return self.compare(self.features(a, size=size), self.features(b, size=size))
 
-        layers = zip(
-            self.lpips.lins, self.features(a, size=size), self.features(b, size=size), strict=True
-        )
-        unit = lpips.normalize_tensor
+    def compare(self, a: list[Tensor], b: list[Tensor]) -> Tensor:
+        """Return `distance` `[N]` of two batches by their feature maps."""
+        from lpips import normalize_tensor as unit
+
+        layers = zip(self.lpips.lins, a, b, strict=True)
         parts = [head((unit(x) - unit(y)).square()).mean((1, 2, 3)) for head, x, y in layers]
         return torch.stack(parts).sum(0)
 

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from itportrait.image import resize
 from itportrait.perception.files import read_network
-from itportrait.perception.perceptual import LpipsModel, check_pair
+from itportrait.perception.perceptual import LpipsModel
 from itportrait.perception.rectified import convolve_rectified
 from itportrait.perception.trunk import check_image
 
@@ -103,15 +103,17 @@ class ShiftTolerantModel(LpipsModel):
 
     def distance(self, a: Tensor, b: Tensor, *, size: int = _SIZE) -> Tensor:
         """Compare pictures pairwise, both resized to `size`; see `PerceptualModel.distance`."""
-        check_pair(a, b)
-        first, second = self.features(a, size=size), self.features(b, size=size)
+        return super().distance(a, b, size=size)
+
+    def compare(self, a: list[Tensor], b: list[Tensor]) -> Tensor:
+        """Return `distance` `[N]` of two batches by their feature maps."""
         parts = [
             (F.normalize(x, dim=1, eps=1e-6) - F.normalize(y, dim=1, eps=1e-6))
             .square()
             .mul(head[:, None, None])
             .sum(1)
             .mean((1, 2))
-            for x, y, head in zip(first, second, self.network.heads, strict=True)
+            for x, y, head in zip(a, b, self.network.heads, strict=True)
         ]
         return torch.stack(parts).sum(0)
 

@@ -44,8 +44,12 @@ class MeanColor(nn.Module):
     def embed(self, image):
         return self.encode_image(image)
 
-    def distance(self, a, b):
-        return (a - b).abs().mean((1, 2, 3))
+    def features(self, image):
+        self.seen = getattr(self, "seen", 0) + len(image)
+        return [image]
+
+    def compare(self, a, b):
+        return (a[0] - b[0]).abs().mean((1, 2, 3))
 
 
 def plain(*color: float, size: int = 4) -> torch.Tensor:
@@ -143,6 +147,25 @@ class TestPictures:
         loss = PerceptualLoss(MeanColor(), size=4)
         assert float(loss(checker, torch.zeros(1, 3, 4, 4))) == pytest.approx(0.0)
         assert float(PerceptualLoss(MeanColor(), size=8)(checker, -checker)) == pytest.approx(2.0)
+
+    def test_perceptual_looks_once_at_a_target_that_stays(self):
+        model, image, target = MeanColor(), plain(0.5, 0.0, 0.0), plain(0.0, 0.0, 0.0)
+        loss = PerceptualLoss(model)
+        both = image.repeat(2, 1, 1, 1)
+        for _ in range(3):  # a new view of the same picture each time, as a method makes it
+            value = loss(both, target.expand(2, -1, -1, -1))
+        assert model.seen == 3 * 2 + 1
+        torch.testing.assert_close(value, torch.full((2,), 0.5 / 3))
+        target += 1  # another picture at the same place
+        torch.testing.assert_close(loss(image, target), torch.tensor([0.5 / 3 + 2 / 3]))
+        for number in range(20):
+            loss(image, plain(0.1 * number, 0.0, 0.0))
+        assert len(loss._kept) <= 8
+
+    def test_perceptual_passes_gradients_to_a_target_that_is_trained(self):
+        target = plain(0.0, 0.0, 0.0).requires_grad_()
+        PerceptualLoss(MeanColor())(plain(0.5, 0.0, 0.0), target).sum().backward()
+        assert float(target.grad.abs().sum()) > 0
 
     def test_perceptual_refuses_other_shapes(self):
         with pytest.raises(InvalidArgumentError, match="target"):
