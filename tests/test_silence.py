@@ -30,6 +30,7 @@ OTHERS = (
     "export",
     "export-mesh",
     "import-eg3d",
+    "import-open-clip",
     "sample-portraits",
     "demo-inputs",
     "demo",
@@ -43,7 +44,7 @@ COMMANDS = (
     *OTHERS,
 )
 """Those that run here."""
-REFUSED = {"bank rollback", "models path", "models get", "models use"}
+REFUSED = {"bank rollback", "import-open-clip", "models path", "models get", "models use"}
 """Those that are called in vain: no champion before this one, and no network of others here."""
 NEEDS = {
     "invert": ("align",),
@@ -84,6 +85,7 @@ def arguments(name: str, place: SmallCommands) -> list[str]:
         "export": ["export", f"{root}/out", f"{root}/exported"],
         "export-mesh": ["export-mesh", f"{root}/out", "portrait-00000", *mesh],
         "import-eg3d": ["import-eg3d", f"{root}/face.pkl", "--output", f"{root}/imported"],
+        "import-open-clip": ["import-open-clip", f"{root}/face.pkl"],
         "sample-portraits": ["sample-portraits", f"{root}/drawn", "--count", "1", "--size", "64"],
         "demo-inputs": ["demo-inputs", f"{root}/inputs", "--count", "1"],
         "demo": ["demo", "--domains", "clown", "--dry-run", "--mlflow", "none"],

@@ -217,7 +217,8 @@ def _be_shell(
         if pid == 0:
             os.setpgid(0, 0)
             os.tcsetpgrp(0, os.getpid())
-            signal.signal(signal.SIGTTOU, signal.SIG_DFL)
+            for each in (signal.SIGTTOU, signal.SIGINT):  # in the background, Ctrl-C is ignored
+                signal.signal(each, signal.SIG_DFL)
             if results is not None:
                 os.dup2(os.open(results, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644), 1)
             os.chdir(cwd or ".")

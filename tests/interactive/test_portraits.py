@@ -128,7 +128,7 @@ def test_films_and_meshes_are_saved(styled, tmp_path):
         film.save(tmp_path / "turn.gif")
     assert film._repr_html_().startswith("<video ")
     styled[3].mesh(resolution=16).export(tmp_path / "head.ply")
-    with pytest.raises(InvalidArgumentError, match="colors must be vertices or texture, got 'x'"):
+    with pytest.raises(InvalidArgumentError, match="colors must be vertices or texture, got x"):
         styled[3].mesh(colors="x")
     assert (tmp_path / "head.ply").stat().st_size > 0
 

@@ -48,7 +48,7 @@ def test_command_line_goes_over_the_file():
     ("override", "message"),
     [
         ("ingest.shard=7", "unknown key 'shard'; known: camera_convention, mask_suffix, patterns"),
-        ("nothing=1", "unknown key 'nothing'; known: adapt, align"),
+        ("nothing=1", "unknown key 'nothing'; known: adapt, adaptation, align"),
         ("invert.steps=many", "invert.steps: Input should be a valid integer"),
         ("domains=[{name: a, mode: text}]", "needs a prompt"),
         ("domains=[a, a]", "a named more than once"),
