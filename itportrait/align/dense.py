@@ -32,7 +32,8 @@ _ROOM = 1.25
 """Side of the picture that the network is shown a part of, in crops: a face may fill the crop."""
 _FACE = 1.06
 """Side of what the network is shown first, in crops; it looks again about the points found."""
-_LEAST_PRESENCE = 0.5
+LEAST_PRESENCE = 0.5
+"""Presence below which the mesh is not that of a face."""
 _STEP = 1e-4
 """Step of the numeric derivatives, in radians."""
 
@@ -95,7 +96,7 @@ class DenseCamera:
         roll = float(np.arctan2(eyes[1], eyes[0]))
         start = Region(float(middle[0]), float(middle[1]), _FACE / room, roll)
         mesh = self.mesh.find(cut(pixels, wide), start)
-        if mesh.presence < _LEAST_PRESENCE:
+        if mesh.presence < LEAST_PRESENCE:
             return None
         return mesh.points * room + [*corner, 0]
 

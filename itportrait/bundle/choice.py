@@ -39,7 +39,7 @@ def use_models(
         OutputError: the folder cannot be written.
     """
     for model in models:
-        if model.slot == "landmarks":
+        if model.slot in ("landmarks", "irises"):
             raise InvalidArgumentError(
                 "a network for a bundle",
                 expected="one of identity, perceptual distance, or pictures and texts",

@@ -93,8 +93,7 @@ class FaceMesh:
         Raises:
             InvalidArgumentError: the picture is no square.
         """
-        if pixels.ndim != 3 or pixels.shape[0] != pixels.shape[1] or pixels.shape[2] != 3:
-            raise InvalidArgumentError("pixels", expected="[S, S, 3]", actual=list(pixels.shape))
+        check_square(pixels)
         picture = torch.tensor(pixels).permute(2, 0, 1)[None] / 255
         points, presence = self._look(picture, region)
         for _ in range(_PASSES - 1):
@@ -110,6 +109,16 @@ class FaceMesh:
         places = local[:, :2] @ axes.T + (region.x, region.y)
         points = np.concatenate([places, region.side * local[:, 2:]], axis=1)
         return points, float(torch.sigmoid(logit))
+
+
+def check_square(pixels: np.ndarray) -> None:
+    """Check that a picture is a square in color.
+
+    Raises:
+        InvalidArgumentError: it has another shape than `[S, S, 3]`.
+    """
+    if pixels.ndim != 3 or pixels.shape[0] != pixels.shape[1] or pixels.shape[2] != 3:
+        raise InvalidArgumentError("pixels", expected="[S, S, 3]", actual=list(pixels.shape))
 
 
 def region_of(points: np.ndarray) -> Region:

@@ -9,7 +9,7 @@ from itportrait.errors import UnknownNameError
 
 LANDMARKS_SETTING = "align.camera_points: dense"
 """What a configuration says to use dense landmarks."""
-Slot = Literal["identity", "perceptual", "landmarks", "clips"]
+Slot = Literal["identity", "perceptual", "landmarks", "irises", "clips"]
 QUICK = "-quickgelu"
 """End of the names of open_clip's architectures with OpenAI's activation."""
 
@@ -34,6 +34,8 @@ class PublishedModel:
         """What uses the network, in words."""
         if self.slot == "landmarks":
             return f"`itportrait align` and jobs with {LANDMARKS_SETTING}"
+        if self.slot == "irises":
+            return "Python programs, by `itportrait.align.points.FacePoints`"
         kind = "an image-text" if self.slot == "clips" else f"the {self.slot}"
         return f"{kind} model of bundles that name models:{self.name}"
 
@@ -127,14 +129,14 @@ def _stlpips(source: Path, target: Path) -> None:
 
 
 def _of_mediapipe(
-    name: str, what: str, note: str, member: str, sha256: str, size: int
+    slot: Slot, *, name: str, what: str, note: str, member: str, sha256: str, size: int
 ) -> WheelModel:
     """Return a network of MediaPipe's wheel. It is an archive of data here, so one for all
     machines."""
     return WheelModel(
         name=name,
         what=what,
-        slot="landmarks",
+        slot=slot,
         license="Apache-2.0",
         note=note,
         project="mediapipe",
@@ -213,6 +215,7 @@ _KNOWN: tuple[WheelModel | OpenClipModel, ...] = (
         convert=_stlpips,
     ),
     _of_mediapipe(
+        "landmarks",
         name="face-mesh",
         what="MediaPipe's face mesh: 468 points of a face",
         note="Made by Google from photos of faces. The wheel holds programs for Linux; only this "
@@ -222,6 +225,7 @@ _KNOWN: tuple[WheelModel | OpenClipModel, ...] = (
         size=1_242_398,
     ),
     _of_mediapipe(
+        "irises",
         name="face-iris",
         what="MediaPipe's iris: 5 points of each iris, to the points of face-mesh",
         note="Made by Google from photos of eyes. The wheel is that of face-mesh.",

@@ -60,6 +60,8 @@ def test_a_bundle_is_changed_in_its_own_folder(folder, faces):
 def test_a_network_that_no_bundle_names_says_who_uses_it(folder):
     with pytest.raises(InvalidArgumentError, match=r"face-mesh, which is used by .*camera_points"):
         use_models(str(folder), [MODELS["face-mesh"]])
+    with pytest.raises(InvalidArgumentError, match=r"face-iris, which is used by .*FacePoints"):
+        use_models(str(folder), [MODELS["face-iris"]])
 
 
 def test_the_bundle_of_somebody_else_is_not_overwritten(folder, faces, tmp_path):
