@@ -99,10 +99,12 @@ def _covered(
     a, b, c = (corners[faces, corner] for corner in range(3))
     at = np.stack([column + 0.5, row + 0.5], -1)
     area = _cross(b - a, c - a)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        second, third = _cross(at - a, c - a) / area, _cross(b - a, at - a) / area
+    flat = area == 0  # a triangle that is seen from its edge
+    second, third = (
+        _cross(u, v) / np.where(flat, 1, area) for u, v in ((at - a, c - a), (b - a, at - a))
+    )
     weights = np.stack([1 - second - third, second, third], -1)
-    inside = (area != 0) & (weights >= margin).all(-1)
+    inside = ~flat & (weights >= margin).all(-1)
     return (row * side + column)[inside], faces[inside], weights[inside]
 
 
