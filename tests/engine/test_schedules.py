@@ -231,6 +231,7 @@ TestSchedules = Schedules.TestCase
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)  # six minutes of a core that it may have to share
 def test_a_thousand_schedules_more():
     from hypothesis.stateful import run_state_machine_as_test
 
