@@ -65,13 +65,13 @@ def ray_cluster(tmp_path_factory):
     """A Ray of two cores that all tests share (`address="local"`: never a stale one)."""
     import ray
 
-    from itportrait.on_ray.session import connect
+    from itportrait.on_ray.session import connect, end
 
     os.environ["PYTHONPATH"] = str(REPOSITORY)
     # A developer's own Ray saves its start: ITPORTRAIT_TEST_RAY=127.0.0.1:6379
     connect(os.environ.get("ITPORTRAIT_TEST_RAY"), num_cpus=2)
     yield ray
-    ray.shutdown()
+    end()
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ import ray
 import ray._private.parameter as ray_parameter
 import ray._private.services as services
 import ray._private.utils as ray_utils
+import ray._private.worker as ray_worker
 import ray._raylet as raylet
 from ray._private import auto_init_hook
 from ray._raylet import Config  # pyright: ignore[reportAttributeAccessIssue]  (not in its stub)
@@ -31,6 +32,8 @@ from itportrait.text import shown
 logger = logging.getLogger(__name__)
 
 _STARTS = 4
+_PATIENCE_S = 60.0
+"""Seconds that a Ray may take to end."""
 _IN_FILE = "dashboard_agent_listen_port"
 _HELPERS = ("metrics_agent_port", "metrics_export_port", _IN_FILE, "runtime_env_agent_port")
 """Ports of programs that Ray starts beside each node, for which it waits 15 s if it knows none."""
@@ -58,7 +61,28 @@ def ray_session(address: str | None = None, *, num_cpus: int | None = None) -> I
         yield
     finally:
         with Working("ending Ray"):
-            ray.shutdown()
+            end()
+
+
+def end(patience_s: float = _PATIENCE_S) -> None:
+    """Shut Ray down. Parts of an embedded one that do not answer are ended, since Ray waits for
+    them without a limit.
+
+    Args:
+        patience_s: seconds after which they are.
+    """
+    node = ray_worker._global_node
+    if node is None:
+        ray.shutdown()
+        return
+    options = {"check_alive": False, "allow_graceful": False}
+    watch = threading.Timer(patience_s, node.kill_all_processes, kwargs=options)
+    watch.daemon = True
+    watch.start()
+    try:
+        ray.shutdown()
+    finally:
+        watch.cancel()
 
 
 def connect(
@@ -134,7 +158,7 @@ def _start_embedded(say: Callable[[str], None], **options: Any) -> None:
                 ray.init(address="local", _node_ip_address="127.0.0.1", **options)
             return
         except Exception as error:
-            ray.shutdown()
+            end()
             reason = str(error).strip()[:200]
             if attempt == _STARTS - 1:
                 raise ItportraitError(

@@ -105,3 +105,27 @@ def give_back(name, fail=False):
     if fail:
         raise FileNotFoundError(2, f"no {name}")
     return name
+
+
+@pytest.mark.slow
+def test_a_ray_that_does_not_answer_is_ended(tmp_path):
+    code = """
+import os, signal
+import psutil
+from itportrait.on_ray import session
+
+session.connect(num_cpus=1)
+parts = [
+    part
+    for part in psutil.Process().children(recursive=True)
+    if part.name() in ("gcs_server", "raylet")  # what stands beside them ends by itself, later
+]
+(head,) = [part for part in parts if part.name() == "gcs_server"]
+os.kill(head.pid, signal.SIGSTOP)
+session.end(patience_s=3)
+print("ended", [part.pid for part in psutil.wait_procs(parts, timeout=30)[1]])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=REPOSITORY, capture_output=True, text=True, timeout=300
+    )
+    assert done.stdout.strip().endswith("ended []"), done.stdout + done.stderr[-2000:]

@@ -78,6 +78,7 @@ def folder(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(2400)
 def test_the_page_of_published_weights_does_what_it_says(folder, capsys):
     spent = []
     for command in [*commands_of("From files to a bundle"), *commands_of("Try it small")]:
