@@ -48,10 +48,10 @@ def test_nine_domains_at_once_in_a_new_database(ray_cluster, tmp_path):
     uri = f"sqlite:///{tmp_path}/100%? #1/mlflow.db"
     tracking = JobTracking(TrackingConfig(uri=uri), RayExecutor(), parent="stylize_dataset")
     train_all(ray_cluster, tracking, DOMAINS)
-    for _ in range(5):  # on a busy machine another process may still be sending: the next job waits
+    for _ in range(9):  # on a busy machine some events wait for the next job, which sends them
         if not tracking.backlog:
             break
-        assert "another process is sending" in str(tracking.backlog)
+        assert tracking.backlog.lost == 0
         tracking = JobTracking(TrackingConfig(uri=uri), RayExecutor(), parent="stylize_dataset")
         tracking.close()
     assert not tracking.backlog, str(tracking.backlog)
