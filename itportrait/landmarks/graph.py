@@ -9,8 +9,9 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
+import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -123,6 +124,41 @@ class GraphNetwork(nn.Module):
 
     def _value(self, name: str, found: Mapping[str, Tensor]) -> Tensor:
         return found[name] if name in found else getattr(self, self._places[name])
+
+
+class SquareNetwork:
+    """What a network tells of a square part of a picture; the base of those of this package.
+
+    Args:
+        network: from pictures `[N, 3, S, S]` in [0, 1] to rows of `outputs` numbers each.
+
+    Raises:
+        CheckpointError: the network is another one.
+    """
+
+    what: ClassVar[str]
+    """What the network is, for an error."""
+    outputs: ClassVar[tuple[int, ...]]
+    """How many numbers each of its outputs has for a picture."""
+
+    def __init__(self, network: GraphNetwork) -> None:
+        self.network = network.eval()
+        rows, columns = network.plan.size
+        with torch.no_grad():
+            shapes = [tuple(out.shape) for out in network(torch.zeros(1, 3, rows, columns))]
+        if rows != columns or shapes != [(1, count) for count in self.outputs]:
+            raise CheckpointError(f"is not {self.what}: gives {shapes}")
+        self.size = rows
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a converted file.
+
+        Raises:
+            MissingModelError: no such file.
+            CheckpointError: the file does not hold this network.
+        """
+        return cls(GraphNetwork.load(path))
 
 
 def write_graph(plan: GraphPlan, weights: Mapping[str, Tensor], path: str | Path) -> None:

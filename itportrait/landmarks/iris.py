@@ -13,15 +13,12 @@ a head that leans is shown like one that does not. Numbers of points and what be
 are those of MediaPipe's face landmarks with attention.
 """
 
-from pathlib import Path
-from typing import Self
-
 import numpy as np
 import torch
 from torch import Tensor
 
-from itportrait.errors import CheckpointError, InvalidArgumentError
-from itportrait.landmarks.graph import GraphNetwork
+from itportrait.errors import InvalidArgumentError
+from itportrait.landmarks.graph import SquareNetwork
 from itportrait.landmarks.mesh import POINTS, Region, check_square, show, turn
 
 IRIS_POINTS = 5
@@ -61,7 +58,7 @@ _MIRRORED = (0, 3, 2, 1, 4)
 """Order of an iris that was seen in a mirror."""
 
 
-class FaceIris:
+class FaceIris(SquareNetwork):
     """Finds the irises of a face whose mesh is known.
 
     Args:
@@ -71,24 +68,8 @@ class FaceIris:
         CheckpointError: the network is another one.
     """
 
-    def __init__(self, network: GraphNetwork) -> None:
-        self.network = network.eval()
-        rows, columns = network.plan.size
-        with torch.no_grad():
-            shapes = [tuple(out.shape) for out in network(torch.zeros(1, 3, rows, columns))]
-        if rows != columns or shapes != [(1, 3 * len(CONTOURS[0])), (1, 3 * IRIS_POINTS)]:
-            raise CheckpointError(f"is not a network of irises: gives {shapes}")
-        self.size = rows
-
-    @classmethod
-    def load(cls, path: str | Path) -> Self:
-        """Read a converted file.
-
-        Raises:
-            MissingModelError: no such file.
-            CheckpointError: the file does not hold this network.
-        """
-        return cls(GraphNetwork.load(path))
+    what = "a network of irises"
+    outputs = (3 * len(CONTOURS[0]), 3 * IRIS_POINTS)
 
     @torch.no_grad()
     def find(self, pixels: np.ndarray, points: np.ndarray) -> np.ndarray:

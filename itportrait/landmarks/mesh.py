@@ -8,16 +8,14 @@ half again as large as the box of its points, turned so that the eyes are level,
 """
 
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Self
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from itportrait.errors import CheckpointError, InvalidArgumentError
-from itportrait.landmarks.graph import GraphNetwork
+from itportrait.errors import InvalidArgumentError
+from itportrait.landmarks.graph import SquareNetwork
 
 POINTS = 468
 """Number of points."""
@@ -53,7 +51,7 @@ class Mesh:
     """Whether there is a face in what the network was shown, 0 to 1."""
 
 
-class FaceMesh:
+class FaceMesh(SquareNetwork):
     """Finds the points of one face in a square picture.
 
     Args:
@@ -63,24 +61,8 @@ class FaceMesh:
         CheckpointError: the network is another one.
     """
 
-    def __init__(self, network: GraphNetwork) -> None:
-        self.network = network.eval()
-        rows, columns = network.plan.size
-        with torch.no_grad():
-            shapes = [tuple(out.shape) for out in network(torch.zeros(1, 3, rows, columns))]
-        if rows != columns or shapes != [(1, 3 * POINTS), (1, 1)]:
-            raise CheckpointError(f"is not a face mesh: gives {shapes}")
-        self.size = rows
-
-    @classmethod
-    def load(cls, path: str | Path) -> Self:
-        """Read a converted file.
-
-        Raises:
-            MissingModelError: no such file.
-            CheckpointError: the file does not hold this network.
-        """
-        return cls(GraphNetwork.load(path))
+    what = "a face mesh"
+    outputs = (3 * POINTS, 1)
 
     @torch.no_grad()
     def find(self, pixels: np.ndarray, region: Region) -> Mesh:
