@@ -1,7 +1,7 @@
 """The production recipe from import to gallery, as docs/published-weights.md shows it.
 
-The files have the layouts and sizes of the published ones, and random numbers in them. What the
-page says of seconds and memory is what this prints: `pytest -s` on a machine of two idle cores.
+The files have the layouts and sizes of the published ones, and random numbers in them. The page's
+seconds and memory were printed by `pytest -s` on two cores that had other work too.
 """
 
 import os
