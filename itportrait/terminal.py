@@ -183,19 +183,21 @@ class Working:
             self._task = self._new_task(text)
             self._below()
 
-    def step(self, done: int, of: int | None, text: str = "") -> None:
+    def step(self, done: int, of: int | None, text: str = "", within: str = "") -> None:
         """Say how far it is.
 
         Args:
             done: units done.
             of: units in all; None where that is not known.
             text: shown in place of the numbers.
+            within: how far the next unit is, shown behind them; "" for nothing.
         """
         with self._lock:
             if of is None and self._total is not None:
                 self.now(self._text)
             self._total = of
-            self._count = text or (f"{done}" if of is None else f"{done} of {of}")
+            count = text or (f"{done}" if of is None else f"{done} of {of}")
+            self._count = f"{count}, {within}" if within else count
             self._bar.update(self._task, completed=done, total=of, count=self._count)
 
     def beside(self, name: str, text: str, share: float | None = None) -> None:

@@ -18,6 +18,7 @@ from itportrait.bundle.model_id import read_model_id
 from itportrait.cli import app
 from itportrait.published.registry import MODELS
 from tests.helpers.small_clips import NAME, QUICK, know_small_clips, small_clip
+from tests.helpers.small_comparison import ADAPT
 from tests.helpers.small_wheels import WHEEL, get_small_faces
 from tests.helpers.tiny_folder import write_tiny_bundle
 
@@ -233,6 +234,19 @@ def test_errors_are_one_line(bank, tmp_path, arguments, message):
     assert message.format(tmp=tmp_path, held=held.uri) in " ".join(output.split())
     assert "Traceback" not in output
     assert sorted(tmp_path.rglob("*")) == before  # a call that is refused creates nothing
+
+
+def test_adapt_warns_of_unknown_words_before_the_work_and_refuses_them_if_asked(base, tmp_path):
+    options = ["adapt", "odd", "--bank", f"{tmp_path}/bank", "--bundle", str(base), "--steps", "1"]
+    options += ["--prompt", "a qwzx flibber", "--set", f"adapt={json.dumps(ADAPT)}"]
+    refused = " ".join(call(*options, "--strict", code=2).split())
+    assert "--strict must be domains without a warning, got domain 'odd': unknown words" in refused
+    assert "'qwzx', 'flibber' of the prompt" in refused
+    assert list(tmp_path.iterdir()) == []
+    lines = call(*options).splitlines()
+    kinds = [line.partition(":")[0] for line in lines]
+    assert "'qwzx', 'flibber'" in lines[kinds.index("warning")]
+    assert kinds.index("warning") < kinds.index("step 1")
 
 
 @pytest.mark.slow

@@ -38,6 +38,14 @@ def test_only_lines_are_written_where_nobody_watches(capsys):
     assert capsys.readouterr().err == f"{ODD}\n"
 
 
+def test_how_far_the_next_unit_is_stands_behind_the_numbers():
+    working = Working("inverting", stream=io.StringIO())
+    working.step(0, 4, within="step 3 of at most 9")
+    assert working.said() == "[00:00] inverting: 0 of 4, step 3 of at most 9"
+    working.step(2, 4)
+    assert working.said() == "[00:00] inverting: 2 of 4"
+
+
 def test_where_nobody_watches_a_line_now_and_then_says_how_far_it_is():
     stream = io.StringIO()
     with Working("building", stream=stream, every_s=0.2) as working:

@@ -12,6 +12,7 @@ from itportrait.records import AlignedRecord, Record, RecordError, Source, Statu
 from itportrait.stages.gate import Gate, lower_is_worse
 from itportrait.stages.setup import StageSetup
 from itportrait.stages.stage import Stage, StageFunction
+from itportrait.stages.within import tell_items
 
 _READ_PAUSES_S = (0.2, 1.0, 3.0)
 """Between tries to read one photo from storage that fails now and then."""
@@ -67,7 +68,11 @@ class AlignStage(Stage):
             return list(aligner.align(source))  # a row that says so
 
         def align(sources: Sequence[Source]) -> list[list[Record]]:
-            return [align_one(source) for source in sources]
+            rows: list[list[Record]] = []
+            for source in sources:
+                rows.append(align_one(source))
+                tell_items(len(rows))
+            return rows
 
         return align
 

@@ -212,11 +212,14 @@ def _run_stage(recipe: "Recipe", shards: "Iterable[Shard]", working: Working) ->
             f"{commit.failed} failed{', kept from an earlier run' if kept else ''}"
         )
 
+    def within(items: int, text: str) -> None:
+        working.step(done + items, inputs, within=text)
+
     working.now(recipe.name)
     working.step(done, inputs)
     shards = started(shards)  # before the lease: where there are none, nothing is created
     with Lease(recipe.output, what=f"itportrait {recipe.name}"):
-        totals = run_stage(recipe, shards, show, working.line)
+        totals = run_stage(recipe, shards, show, working.line, within)
     _print_totals(recipe.name, totals)
 
 

@@ -15,6 +15,7 @@ from itportrait.stages.items import UpstreamDamagedError, digest_of_inputs
 from itportrait.stages.recipe import Recipe
 from itportrait.stages.registry import CHAIN
 from itportrait.stages.shards import Shard
+from itportrait.stages.within import Listener, told_to
 
 
 def run_stage(
@@ -22,6 +23,7 @@ def run_stage(
     shards: Iterable[Shard],
     on_commit: Callable[[Commit, bool], None] = lambda commit, kept: None,
     on_event: Callable[[str], None] = lambda text: None,
+    on_progress: Listener = lambda items, text: None,
 ) -> StageTotals:
     """Bring shards of one stage to their committed state, one after the other.
 
@@ -35,6 +37,7 @@ def run_stage(
         shards: with their sources for a stage that takes photos; their numbers alone otherwise.
         on_commit: called after each, with whether it was computed by an earlier run.
         on_event: called with a sentence for people about a retry, a split, a quarantine.
+        on_progress: called while a shard is computed, with how far it is.
 
     Raises:
         ItportraitError: what no retry can mend; everything committed so far stays.
@@ -62,8 +65,9 @@ def run_stage(
         copy_from = () if recipe.takes_photos else repeats.sources(recipe, shard.index)
         standing[shard.index] = recipe.table().read_commit(shard.index)
         window.add(recipe, shard, *_extent(recipe, shard), copy_from)
-        while len(window):
-            window.step()
+        with told_to(on_progress):
+            while len(window):
+                window.step()
     end_searches(recipe)
     return totals
 

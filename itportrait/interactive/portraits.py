@@ -30,8 +30,6 @@ from itportrait.training.vetting import vet_jobs
 if TYPE_CHECKING:
     import pandas as pd
 
-    from itportrait.io.commits import Commit
-
 
 _TILE = 128
 """Side of a picture of a sheet, in pixels."""
@@ -219,34 +217,15 @@ class Portraits(Sequence[Portrait]):
 
     def _align(self, shards: Iterator[Shard], working: Working) -> list[int]:
         """Bring pictures to the align stage's table; return the numbers of their shards."""
-        numbers: list[int] = []
-        recipe, done = self._tables.align, 0
-
-        def show(commit: "Commit") -> None:
-            nonlocal done
-            numbers.append(commit.shard)
-            done += commit.inputs
-            working.step(done, None)
-
-        working.now(recipe.name)
-        self._tables.work.run(recipe, shards, working, show)
-        return numbers
+        return self._tables.work.run(self._tables.align, shards, working, None)
 
     def _run(self, recipe: Recipe, working: Working) -> None:
         """Bring a stage's table to what the stage before has of these pictures."""
         former = self._tables.invert if recipe.previous == InvertStage.name else self._tables.align
         commits = self._tables.work.commits(former, self._shards)
         numbers = [number for number, commit in commits.items() if commit.rows_ok]
-        of, done = sum(commit.rows_ok for commit in commits.values()), 0
-
-        def show(commit: "Commit") -> None:
-            nonlocal done
-            done += commit.inputs
-            working.step(done, of)
-
-        working.now(recipe.name)
-        working.step(0, of)
-        self._tables.work.run(recipe, (Shard(n, ()) for n in sorted(numbers)), working, show)
+        of = sum(commit.rows_ok for commit in commits.values())
+        self._tables.work.run(recipe, (Shard(n, ()) for n in sorted(numbers)), working, of)
 
     def _vetted(
         self, found: Sequence[BankVersion | DomainJob], working: Working

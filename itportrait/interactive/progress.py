@@ -88,10 +88,10 @@ class NotebookWorking(Working):
             super().now(text)
             self._show(at_once=True)
 
-    def step(self, done: int, of: int | None, text: str = "") -> None:
+    def step(self, done: int, of: int | None, text: str = "", within: str = "") -> None:
         """Say how far it is; see `Working.step`."""
         with self._lock:
-            super().step(done, of, text)
+            super().step(done, of, text, within)
             self._show()
 
     def line(self, text: str) -> None:

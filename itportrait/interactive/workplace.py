@@ -8,7 +8,7 @@ import shutil
 import tempfile
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -107,24 +107,37 @@ class Workplace:
         recipe: Recipe,
         shards: Iterable[Shard],
         working: Working,
-        show: Callable[["Commit"], None],
-    ) -> None:
+        of: int | None,
+    ) -> list[int]:
         """Bring shards of a stage to their committed state, under the lease of the tables.
 
         Args:
             recipe: of the stage.
             shards: with their inputs, or numbers of those that the stage before has committed.
-            working: says what is retried or split.
-            show: called with every commit.
+            working: shows how far it is, and what is retried or split.
+            of: number of inputs in all; None where that is not known.
+
+        Returns:
+            The numbers of the shards, in their order.
         """
+        numbers, done = list[int](), 0
 
         def committed(commit: "Commit", kept: bool) -> None:
+            nonlocal done
             self._made[recipe, commit.shard] = commit.fingerprint
-            show(commit)
+            numbers.append(commit.shard)
+            done += commit.inputs
+            working.step(done, of)
 
+        def within(items: int, text: str) -> None:
+            working.step(done + items, of, within=text)
+
+        working.now(recipe.name)
+        working.step(done, of)
         shards = started(shards)
         with Lease(self.job.output, what="Portraits"):
-            run_stage(recipe, shards, committed, working.line)
+            run_stage(recipe, shards, committed, working.line, within)
+        return numbers
 
     def commits(self, recipe: Recipe, shards: Sequence[int]) -> dict[int, "Commit"]:
         """Return the commits of shards that were made here; others have none.

@@ -20,6 +20,7 @@ from itportrait.invert.rows import numbers
 from itportrait.invert.target import target_of
 from itportrait.metrics import identity, psnr
 from itportrait.records import AlignedRecord, InvertedRecord, RecordError, Status
+from itportrait.stages.within import tell_items
 from itportrait.styles import Codes, PreparedGenerator
 
 if TYPE_CHECKING:
@@ -84,6 +85,7 @@ class Inverter:
                 [record for _, record, _ in part], _together([target for _, _, target in part])
             )
             results.update(zip((position for position, *_ in part), rows, strict=True))
+            tell_items(len(results))
         return [results[position] for position in range(len(records))]
 
     def _target(self, record: AlignedRecord) -> Target:

@@ -2,7 +2,7 @@
 
 import time
 from abc import ABC, abstractmethod
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import torch
 from torch import Tensor
@@ -10,6 +10,7 @@ from torch import Tensor
 from itportrait.invert.objective import finite_rows
 from itportrait.invert.problem import Solution
 from itportrait.invert.rows import RowAdam, RowSchedule, places
+from itportrait.stages.within import tell_step
 
 
 class Kept(Protocol):
@@ -29,6 +30,9 @@ class RowLoop(ABC):
         schedule: when a portrait's optimization ends.
         device: of the tensors.
     """
+
+    kind: ClassVar[str] = "step"
+    """What people call a step of it."""
 
     def __init__(
         self, keys: tuple[str, ...], adam: RowAdam, schedule: RowSchedule, device: torch.device
@@ -66,6 +70,7 @@ class RowLoop(ABC):
             for row in self.index:
                 self.seconds[row] += share
             self._leave(self.schedule.advance(), broken)
+            tell_step(self.schedule.step, self.schedule.steps, self.kind)
         return [solution for solution in self.solutions if solution is not None]
 
     def descend(self, loss: Tensor, tied: str = "") -> Tensor:

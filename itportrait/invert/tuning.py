@@ -105,6 +105,8 @@ class Tuner(RowLoop):
         views: further views of the portraits, of which every step looks at one.
     """
 
+    kind = "step of tuning"
+
     def __init__(
         self,
         problem: Problem,

@@ -18,6 +18,7 @@ from itportrait.geometry.camera import camera_angles, look_at_camera, unpack_cam
 from itportrait.image import to_uint8
 from itportrait.metrics import StyleTarget
 from itportrait.records import AlignedRecord, InvertedRecord, RecordError, Status, StylizedRecord
+from itportrait.stages.within import tell_items
 from itportrait.styles import (
     BoundStyle,
     Codes,
@@ -159,6 +160,7 @@ class Stylizer:
             part = ready[start : start + self.config.batch_size]
             made = self._batch([pair for _, pair in part], domain, prepared)
             rows.update(zip((position for position, _ in part), made, strict=True))
+            tell_items(len(rows))
         return [rows[position] for position in range(len(inverted))]
 
     def turntable(

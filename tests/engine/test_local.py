@@ -6,9 +6,11 @@ from dataclasses import replace
 import pytest
 from fsspec.implementations.local import LocalFileSystem
 
+from itportrait.align.config import AlignConfig
 from itportrait.engine.local import committed_shards, run_stage
 from itportrait.errors import ItportraitError
 from itportrait.io import uris
+from itportrait.stages.recipe import Recipe
 from tests.engine.fake_engine import shards_of
 from tests.engine.fake_stages import chain, computed
 
@@ -69,6 +71,20 @@ def test_what_lacks_memory_is_a_row_and_the_rest_goes_on_at_once(photos, tmp_pat
     assert said[0].startswith("align, shard 0: it ran out of memory; looking for the record")
     again = run_stage(replace(align, retry_failed=True), [shard])
     assert (again.ok, again.failed) == (15, 1)
+
+
+def test_how_far_a_shard_is_is_said_while_it_is_computed(photos, tmp_path):
+    settings = AlignConfig(size=64).model_dump_json()
+    recipe = Recipe(stage="align", output=str(tmp_path / "out"), config=settings, bundle="mini")
+    heard: list[object] = []
+    shards = shards_of(photos("a.png", "b.png", "c.png"), 2)
+    run_stage(
+        recipe,
+        shards,
+        on_commit=lambda commit, kept: heard.append(f"shard {commit.shard}"),
+        on_progress=lambda items, text: heard.append((items, text)),
+    )
+    assert heard == [(1, ""), (2, ""), "shard 0", (1, ""), "shard 1"]
 
 
 def test_a_shard_of_one_record_that_lacks_memory_is_a_row(photos, tmp_path, log):

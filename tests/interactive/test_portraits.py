@@ -17,6 +17,7 @@ from itportrait.jobs.stylize.config import load_job
 from itportrait.jobs.stylize.job import StylizeJob
 from itportrait.mini.samples import write_sample_portraits
 from itportrait.records import StylizedRecord
+from itportrait.terminal import Working
 from tests.helpers.here import HereBackend
 from tests.helpers.tables import read_styled
 
@@ -77,6 +78,21 @@ def test_the_rows_are_those_of_the_job_with_the_same_settings(styled, photos, ba
         assert made
     (row, _) = read_styled(tmp_path / "out", "zombie", pixels=True)
     assert np.array_equal(np.asarray(styled[2].view("zombie")), row.pixels[0])
+
+
+def test_steps_are_shown_while_portraits_are_inverted(photos, place, monkeypatch):
+    shown: list[str] = []
+
+    class Looking(Working):
+        def step(self, *given, **named):
+            super().step(*given, **named)
+            shown.append(self.said()[len("[00:00] ") :])
+
+    monkeypatch.setattr(portraits, "shown_working", lambda text, wanted: Looking(text))
+    Portraits(str(photos), **place)
+    inverting = [text for text in shown if text.startswith("invert: ")]
+    assert inverting[:2] == ["invert: 0 of 2", "invert: 0 of 2, step 1 of at most 1"]
+    assert inverting[-1] == "invert: 2 of 2"
 
 
 def test_a_bad_picture_says_why_and_the_others_go_on(styled):

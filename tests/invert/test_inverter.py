@@ -18,6 +18,7 @@ from itportrait.invert.optimize import BatchOptimizer
 from itportrait.invert.tuning import TuningConfig
 from itportrait.metrics import psnr
 from itportrait.records import RecordError, Status
+from itportrait.stages.within import told_to
 from tests.helpers.tiny_family import own_samples, tiny_bundle
 
 
@@ -155,6 +156,17 @@ def test_plateau_ends_a_portrait(bundle, portraits):
     rows = make(bundle, steps=200, **settings).invert(portraits)
     # The W phase of 10, a plateau soon after, and the ramp of a quarter of the bound.
     assert all(10 + 50 < row.steps < 150 for row in rows)
+
+
+def test_steps_and_portraits_are_told_while_they_are_worked_on(bundle, portraits):
+    heard: list[tuple[int, str]] = []
+    broken = replace(portraits[0], camera=None)
+    inverter = make(bundle, steps=3, batch_size=2)
+    with told_to(lambda *said: heard.append(said)):
+        inverter.invert([broken, *portraits])
+    steps = [f"step {step} of at most 3" for step in (1, 2, 3)]
+    first, second = [(0, text) for text in steps], [(3, text) for text in steps]
+    assert heard == [*first, (3, ""), *second, (4, "")]
 
 
 def test_one_bad_camera_fails_one_row_alone(bundle, portraits):

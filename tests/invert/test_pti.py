@@ -18,6 +18,7 @@ from itportrait.invert.tuning import Tuner, TuningConfig
 from itportrait.invert.w_plus import WPlusInversion
 from itportrait.metrics import psnr
 from itportrait.records import Status
+from itportrait.stages.within import told_to
 from itportrait.styles import Codes, PreparedGenerator, WeightDelta
 from tests.helpers.tiny_family import own_samples, tiny_bundle, tiny_generator
 
@@ -185,6 +186,15 @@ def test_checks_do_not_depend_on_batch_mates(bundle, portraits):
     assert steps == [row.steps for row in alone]
     assert min(steps) < 20 + 12 < max(steps)
     assert max(steps) == 20 + 24
+
+
+def test_steps_of_tuning_are_told_apart_from_those_of_the_code(bundle, portraits):
+    heard: list[str] = []
+    inverter = make(bundle, options={**TUNED, "steps": 2}, steps=1)
+    with told_to(lambda done, text: heard.append(text)):
+        inverter.invert(portraits[:1])
+    tuning = [f"step of tuning {step} of at most 2" for step in (1, 2)]
+    assert heard == ["step 1 of at most 1", *tuning, ""]
 
 
 def test_none_ends_early_unless_asked(bundle, portraits):

@@ -12,6 +12,7 @@ from itportrait.config import is_section
 from itportrait.editing.styleclip.config import OptimizationTerms
 from itportrait.errors import CheckpointError, InvalidArgumentError
 from itportrait.invert.rows import RowAdam, RowSchedule
+from itportrait.stages.within import tell_step
 from itportrait.styles import BoundStyle, Codes, PortraitStyle, PreparedGenerator, PreparedStyle
 from itportrait.styles.file import StyleFile
 
@@ -145,6 +146,7 @@ def _fit(style: OptimizedStyle, full: PreparedStyle, codes: Codes) -> Tensor:
         (gradient,) = torch.autograd.grad(loss, ws)
         optimizer.step({_CODE: gradient}, schedule.factor())
         schedule.advance()
+        tell_step(schedule.step, terms.steps)
     return optimizer.values[_CODE].detach() - start
 
 
