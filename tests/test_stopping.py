@@ -7,9 +7,11 @@ results of the rerun with those of a run that nobody disturbed.
 
 import sys
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from benchmarks.bm_interrupts import EndedTooSoonError, Series
+from benchmarks.bm_interrupts import EndedTooSoonError, Series, results
 from tests.helpers.small_commands import SmallCommands
 from tests.helpers.terminals import OnTerminal
 
@@ -35,6 +37,35 @@ def test_a_program_that_takes_no_notice_of_ctrl_c_is_a_fault(tmp_path):
     faults = stop_once_ready("print('ready', flush=True); time.sleep(60)", tmp_path)
     assert faults[0] == "code -2"
     assert "not one line" in faults
+
+
+def test_where_it_ends_too_soon_the_same_part_of_its_time_is_tried(tmp_path, capsys):
+    line = "stopped; nothing was begun, and the same command starts again"
+    code = f"""import os, signal, sys, time
+def end(*_):
+    print({line!r}, flush=True)
+    os._exit(130)
+signal.signal(signal.SIGINT, end)
+time.sleep(2.5)"""
+    series = OfCode(code, tmp_path, seed=10, lasts_s=30.0, goes_on=False)
+    assert [*series.run(1)] == [0]
+    assert "ended with code 0" in capsys.readouterr().out
+
+
+def test_results_are_the_same_but_for_times_and_what_says_other_things_differs(tmp_path):
+    def written(name, **changes):
+        row = {"metric": "identity", "value": 0.5, "portrait_seconds": 1.0} | changes
+        times = {"metric": "adapt_seconds", "value": changes.get("portrait_seconds", 1.0)}
+        root = tmp_path / name
+        for folder in (root, root / "mlartifacts" / name):
+            folder.mkdir(parents=True)
+            pq.write_table(pa.Table.from_pylist([row, times]), folder / "part.parquet")
+        return results(root)
+
+    first = written("first")
+    assert first.keys() == {"part.parquet"}
+    assert written("slower", portrait_seconds=3.0) == first
+    assert written("other", value=0.6) != first
 
 
 @pytest.mark.slow
