@@ -34,8 +34,9 @@ from tests.helpers.terminals import OnTerminal
 ROOT = Path(__file__).parents[1]
 SEEN = re.compile(r"stopped; nothing was begun|the same command goes on|stopped while it ended")
 NOISE = re.compile(r"Traceback|Error|[Ee]xception|[Ww]arning|WARN|\(pid=|^\s+File ")
-VOLATILE = TIMES | {"input_key", "portrait_seconds", "adapt_seconds"}
-"""Columns that another folder or another run changes, and measures that are times."""
+VOLATILE = TIMES | {"input_key", "portrait_seconds", "adapt_seconds", "style_bytes"}
+"""Columns that another folder or another run changes, and measures that are times; a style's file
+says in its header how many seconds it took, so that its size depends on the digits of them."""
 GRACE_S = 10.0
 """Seconds after the end of a program in which its last processes may end."""
 ENDED_S = 1.5
