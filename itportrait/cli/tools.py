@@ -41,13 +41,21 @@ def sample_portraits(
     count: Annotated[int, typer.Option(help="Photos, one person each.")] = 8,
     seed: Annotated[int, typer.Option(min=0, help="Of people and cameras.")] = 0,
     size: Annotated[int, typer.Option(help="Pixels along each side.")] = 512,
+    covered: Annotated[
+        str, typer.Option(help="Put something before every face (cup or hand), with masks.")
+    ] = "",
 ) -> None:
     """Draw procedural portraits as unaligned photos, with truth.parquet beside them."""
     out = output_of(out, output)
     with Working("sample-portraits"):
+        from itportrait.errors import UnknownNameError
+        from itportrait.mini.occluders import OCCLUDERS
         from itportrait.mini.samples import write_sample_portraits
 
-        photos = write_sample_portraits(out, count, seed, size)
+        if covered and covered not in OCCLUDERS:
+            raise UnknownNameError("occluder", covered, list(OCCLUDERS))
+        before = covered or None
+        photos = write_sample_portraits(out, count, seed, size, covered=before)  # type: ignore[arg-type]
     print(f"{len(photos)} photos in {out}")
 
 

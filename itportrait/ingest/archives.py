@@ -14,11 +14,12 @@ from typing import Any
 from itportrait.errors import InvalidArgumentError, NoInputError
 from itportrait.ingest.columns import given_columns
 from itportrait.ingest.faults import BAD_COLUMNS, DECODE, STORAGE, UNLISTED, faulty
-from itportrait.ingest.masks import MASK_SUFFIX, stem_of_mask
+from itportrait.ingest.masks import stem_of_mask
 from itportrait.ingest.skipped import Skip, Skipped, reason_of_other, reason_to_pass
 from itportrait.ingest.tar_headers import Damage, NotTarError, tar_headers
 from itportrait.io.uris import open_fs, redact
 from itportrait.photos.formats import format_of_name
+from itportrait.photos.masks import MASK_SUFFIX
 from itportrait.records import Source
 
 _JSON_BYTES = 2**20

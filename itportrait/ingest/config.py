@@ -4,8 +4,8 @@ from pydantic import Field
 
 from itportrait.config import Settings
 from itportrait.geometry.conventions import CameraConvention
-from itportrait.ingest.masks import MASK_SUFFIX
 from itportrait.photos.formats import PATTERNS
+from itportrait.photos.masks import MASK_SUFFIX
 
 
 class IngestConfig(Settings):

@@ -8,9 +8,6 @@ from collections.abc import Collection, Iterable
 
 from itportrait.photos.formats import format_of_name
 
-MASK_SUFFIX = ".mask.png"
-"""Ending of the names of masks, in place of the photo's own ending or behind it."""
-
 
 def stem_of_mask(name: str, suffix: str) -> str:
     """Return a mask's name without the ending of masks, or "" where the name has another ending."""

@@ -21,7 +21,7 @@ from itportrait.ingest.archives import list_archive
 from itportrait.ingest.braces import expand_braces, standing_folder
 from itportrait.ingest.faults import STORAGE, faulty, reason_of, sentence_of, unlisted
 from itportrait.ingest.lists import list_lines
-from itportrait.ingest.masks import MASK_SUFFIX, stems_of_photo
+from itportrait.ingest.masks import stems_of_photo
 from itportrait.ingest.skipped import Skip, Skipped, reason_of_other
 from itportrait.ingest.tables import list_table
 from itportrait.ingest.walk import Found, found_at, version_of, walk
@@ -36,6 +36,7 @@ from itportrait.io.uris import (
     without_query,
 )
 from itportrait.photos.formats import PATTERNS
+from itportrait.photos.masks import MASK_SUFFIX
 from itportrait.records import Source
 
 _READERS = {

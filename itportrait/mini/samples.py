@@ -11,6 +11,9 @@ should recover is known exactly. `truth.parquet` has one row for each photo:
     latent     list<float>     [64] the person, see `itportrait.portraits.prior`
     attributes string          JSON of `itportrait.mini.captions.attributes`
     depth      binary          16-bit gray PNG of the photo's size; `decode_depth` reads its levels
+
+Where something is before the faces, a mask lies beside each photo (`NAME.mask.png`), white where
+the portrait is seen; the truth is of the portrait without it.
 """
 
 import io
@@ -30,6 +33,8 @@ from itportrait.geometry.camera import look_at_camera, pack_camera, unpack_camer
 from itportrait.image import encode
 from itportrait.io.uris import join, put_bytes
 from itportrait.mini.captions import attributes
+from itportrait.mini.occluders import Occluder, cover
+from itportrait.photos.masks import MASK_SUFFIX
 from itportrait.portraits import ORBIT, Person, Portrait, render_portrait, sample_people
 from itportrait.portraits.stored_depth import encode_depth
 
@@ -95,7 +100,9 @@ def draw_photo(person: Person, seed: int, size: int = 512) -> Photo:
     return Photo(portrait, camera[0], crop)
 
 
-def write_sample_portraits(out: str, count: int, seed: int, size: int = 512) -> list[str]:
+def write_sample_portraits(
+    out: str, count: int, seed: int, size: int = 512, *, covered: Occluder | None = None
+) -> list[str]:
     """Write photos of sampled people and `truth.parquet` beside them.
 
     Args:
@@ -103,28 +110,35 @@ def write_sample_portraits(out: str, count: int, seed: int, size: int = 512) -> 
         count: number of photos, each of another person.
         seed: seed of people and photos; `HELD_OUT_SEED` gives people that no network has seen.
         size: pixels along each side.
+        covered: what is before every face; a mask is then written beside each photo.
 
     Returns:
         The URIs of the photos.
 
     Raises:
-        InvalidArgumentError: `count` is below 1, or `size` too small.
+        InvalidArgumentError: `count` is below 1, `size` too small, or no such occluder.
         OutputError: the folder cannot be written.
     """
     if count < 1:
         raise InvalidArgumentError("count", expected="at least 1", actual=count)
-    rows = list(_write_photos(out, sample_people(count, seed), seed, size))
+    rows = list(_write_photos(out, sample_people(count, seed), seed, size, covered))
     sink = io.BytesIO()
     pq.write_table(pa.Table.from_pylist(rows, schema=_SCHEMA), sink, compression="zstd")
     put_bytes(join(out, "truth.parquet"), sink.getvalue())
     return [join(out, row["uri"]) for row in rows]
 
 
-def _write_photos(out: str, people: list[Person], seed: int, size: int) -> Iterator[dict]:
+def _write_photos(
+    out: str, people: list[Person], seed: int, size: int, covered: Occluder | None
+) -> Iterator[dict]:
     for person in people:
         photo = draw_photo(person, seed, size)
-        name = f"portrait-{person.index:05d}.png"
-        put_bytes(join(out, name), encode(photo.portrait.image))
+        name, image = f"portrait-{person.index:05d}.png", photo.portrait.image
+        if covered is not None:
+            hidden = cover(photo.portrait, person, covered, seed)
+            image = hidden.image
+            put_bytes(join(out, name.removesuffix(".png") + MASK_SUFFIX), encode(hidden.mask))
+        put_bytes(join(out, name), encode(image))
         yield {
             "uri": name,
             "person": person.index,

@@ -14,6 +14,8 @@ from itportrait.photos.decoding import MAX_PIXELS, decode_picture
 from itportrait.photos.files import MAX_BYTES, Mask, read_mask_bytes
 from itportrait.records import Source
 
+MASK_SUFFIX = ".mask.png"
+"""Ending of the names of masks, in place of the photo's own ending or behind it."""
 _GRAY = 16
 """Largest difference of the channels of a gray pixel; JPEG makes grays slightly colored."""
 _WHITE = 128
