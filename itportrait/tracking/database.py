@@ -295,5 +295,6 @@ def _upgrade(copy: Path, path: Path, revision: str) -> None:
 
 
 def silence_mlflow() -> None:
-    """Keep MLflow from logging with a traceback what it also raises."""
+    """Keep MLflow from logging with a traceback what it also raises, and from telling its steps."""
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+    logging.getLogger("mlflow.pyfunc").setLevel(logging.WARNING)

@@ -105,13 +105,14 @@ def test_what_is_not_there_is_refused(registry):
     assert registry.versions("none") == {}
 
 
-def test_a_model_is_logged_with_signature_and_example_and_without_a_warning(
+def test_a_model_is_logged_with_signature_and_example_and_without_a_word(
     registry, here, client, caplog, capfd, recwarn
 ):
     registry.claim(CARD.name, "runs/bank", description="what it is")
     with caplog.at_level("WARNING"):
         number = registry.register(CARD)
         registry.set_alias(CARD.name, "champion", number)
+        assert "pyfunc" not in capfd.readouterr().err
         model = here.pyfunc.load_model("models:/bank-bronze@champion")
     assert [record.getMessage() for record in caplog.records] == []
     assert "warning" not in capfd.readouterr().err.lower()
