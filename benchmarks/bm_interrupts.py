@@ -6,10 +6,11 @@ Every command runs on a terminal of its own, small (`tests/helpers/small_command
 end and then, in a new folder each time, until a moment that is drawn from one of as many equal
 parts of that time, from its very start on. There Ctrl-C is pressed. Printed for each: when, the
 seconds until the program had ended, what is new on the screen; and every fault: a program that
-takes no notice of it, another exit code than 130, more than one line or one that says no way on,
-processes that are left, a rerun that does not end well, that computes anew what was committed, or
-whose results differ from those of the run that nobody disturbed. Where a program ends before its
-moment, because the machine is less busy by now, the same part of the time that it took is tried.
+takes no notice of it, or only after 15 s, another exit code than 130, more than one line or one
+that says no way on, processes that are left, a rerun that does not end well, that computes anew
+what was committed, or whose results differ from those of the run that nobody disturbed. Where a
+program ends before its moment, because the machine is less busy by now, the same part of the time
+that it took is tried.
 Ends with 1 if there was any fault.
 """
 
@@ -39,6 +40,8 @@ VOLATILE = TIMES | {"input_key", "portrait_seconds", "adapt_seconds", "style_byt
 says in its header how many seconds it took, so that its size depends on the digits of them."""
 GRACE_S = 10.0
 """Seconds after the end of a program in which its last processes may end."""
+PROMPT_S = 15.0
+"""Seconds after Ctrl-C in which a program has ended, on a machine with other work too."""
 ENDED_S = 1.5
 """Seconds after Ctrl-C in which a program may end with code 0, because it was ending by itself."""
 
@@ -179,6 +182,7 @@ class Series:
             faults += ["it took no notice of Ctrl-C"] if ended_s > ENDED_S else []
         else:
             faults += [f"code {code}"] if code != 130 else []
+            faults += [f"it ended after {ended_s:.0f} s"] if ended_s > PROMPT_S else []
             faults += [] if sum(bool(SEEN.search(line)) for line in new) == 1 else ["not one line"]
             faults += [] if new and SEEN.search(new[-1]) else ["it is not the last line"]
             faults += [f"it shows {line!r}" for line in new if NOISE.search(line)]

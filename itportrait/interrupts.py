@@ -23,6 +23,8 @@ EXIT_LOST = 74
 _STARTING = "stopped; nothing was begun, and the same command starts again\n"
 _ENDING = "stopped while it ended; what is committed stays\n"
 _IMPATIENT = "stopped at once; what is committed stays, and the same command goes on\n"
+_AWAKE_EVERY_S = 0.5
+"""Seconds between two looks at whether Ctrl-C would still end a wait."""
 _MADE_WITHIN_S = 10.0
 """Seconds after Ctrl-C in which an error may be made of it."""
 _PATIENCE_S = 2.0
@@ -209,10 +211,24 @@ def raised_interrupts() -> Iterator[Interrupts]:
     if threading.current_thread() is not threading.main_thread():
         yield interrupts
         return
+    ended = threading.Event()
+    threading.Thread(target=_end_waits, args=(ended,), name="interrupts", daemon=True).start()
     former_hook, sys.unraisablehook = sys.unraisablehook, interrupts.come_again
     former = signal.signal(signal.SIGINT, interrupts)
     try:
         yield interrupts
     finally:
+        ended.set()
         sys.unraisablehook = former_hook
         signal.signal(signal.SIGINT, _Ending(_ENDING) if isinstance(former, _Ending) else former)
+
+
+def _end_waits(ended: threading.Event) -> None:
+    """Keep Ctrl-C ending what the main thread waits for, whatever libraries set meanwhile.
+
+    Polars, which Ray Train imports where it is installed, answers SIGINT before Python does, and
+    has the system go on with a wait that was interrupted (SA_RESTART). Python would then hear of it
+    only when the wait is over, which may be minutes later.
+    """
+    while not ended.wait(_AWAKE_EVERY_S):
+        signal.siginterrupt(signal.SIGINT, True)

@@ -261,3 +261,23 @@ subprocess.Popen([sys.executable, "-S", "-c", "import time; time.sleep(60)"], {h
     assert [text.partition(" ")[2] for text in left.values()] == [
         "-S -c import time; time.sleep(60)"
     ]
+
+
+@pytest.mark.parametrize("library", ["signal.siginterrupt(signal.SIGINT, False)", "import polars"])
+def test_a_library_that_lets_waits_go_on_does_not_keep_ctrl_c_from_ending_one(library):
+    code = f"""
+import signal, threading, time
+from itportrait.jobs.endings import run_job
+def job():
+    threading.Thread(target=elsewhere, daemon=True).start()
+    threading.Event().wait()
+def elsewhere():
+    {library}
+    time.sleep(1.5)
+    print("ready", flush=True)
+raise SystemExit(run_job(job))
+"""
+    done, shown = on_a_terminal(code, until=b"ready")
+    assert done == EXIT_STOPPED
+    assert b"stopped; what is committed stays" in shown
+    assert b"Traceback" not in shown
