@@ -198,6 +198,7 @@ def test_align_counts_what_is_no_input(tmp_path):
         (("align", "{tmp}", "{tmp}/out", "--set", "align.sise=3"), "unknown key 'sise'; known:"),
         (("invert", "{tmp}/out"), "run `itportrait align` first"),
         (("export-mesh", "{tmp}/out", "a", "--to", "m.stl"), "a .glb, .ply or .obj file"),
+        (("export-mesh", "{tmp}/nowhere", "a"), "no inverted portraits in"),
         (("export-mesh", "{tmp}/out", "a", "--colors", "red"), "must be texture or vertices"),
         (
             ("export-mesh", "{tmp}/out", "a", "--to", "m.ply", "--colors", "texture"),

@@ -162,6 +162,11 @@ def _find_code(recipe: "Recipe", record: str) -> "InvertedRecord":
 
     aligned, inverted = recipe.upstream(AlignedRecord), recipe.upstream(InvertedRecord)
     found: dict[str, tuple[InvertedRecord, str]] = {}
+    if not inverted.shards():
+        raise NoInputError(
+            f"no inverted portraits in {recipe.output}; make them with `itportrait align INPUT "
+            f"{recipe.output}` and `itportrait invert {recipe.output}`, or name another output"
+        )
     for commit in inverted.commits():
         photos = aligned.read_commit(commit.shard)
         rows = aligned.read_rows(photos, pixels=False) if photos else []

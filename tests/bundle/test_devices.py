@@ -7,7 +7,7 @@ from itportrait.bundle.devices import torch_device
 from itportrait.errors import InvalidArgumentError
 
 
-@pytest.mark.parametrize("name", ["gpu", "cuda:x", "mps", "", "cpu:cuda"])
+@pytest.mark.parametrize("name", ["gpu", "cuda:x", "mps", "", "cpu:cuda", "cpu:1"])
 def test_a_device_that_is_none_is_refused_with_the_names_that_are(name):
     with pytest.raises(InvalidArgumentError, match="--device must be auto, cpu, cuda or cuda:N"):
         torch_device(name, argument="--device")
