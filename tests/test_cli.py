@@ -214,6 +214,16 @@ def test_align_counts_what_is_no_input(tmp_path):
         (("align", "{tmp}/held", "{tmp}/out", "--device", "cuda:99"), "one of this machine"),
         (("invert", "{tmp}/out", "--device", "gpu"), "auto, cpu, cuda or cuda:N"),
         (("evaluate", "--bank", "{bank}", "--device", "gpu"), "auto, cpu, cuda or cuda:N"),
+        (("adapt", "clay", "--bank", "{tmp}/new"), "--prompt, --reference, --pictures must be at"),
+        (("adapt", "clay", "--bank", "{tmp}/new", "--prompt", " "), "got none"),
+        (
+            ("adapt", "clay", "--bank", "{tmp}/face.png", "--prompt", "clay"),
+            "bank must be a folder that can be written to, got {tmp}/face.png: {tmp}/face.png is a",
+        ),
+        (
+            ("adapt", "clay", "--bank", "/proc/zb", "--prompt", "clay"),
+            "/proc takes no new folder",
+        ),
         (("adapt", "b/d", "--bank", "{tmp}/new", "--prompt", "clay"), "got 'b/d'"),
         (
             ("adapt", "clay", "--bank", "{tmp}/new", "--prompt", "clay", "--device", "gpu"),

@@ -66,9 +66,14 @@ class Bank:
         return self
 
     def beginning(self) -> str:
-        """Return what to tell people before something is published here; "" where a bank stands."""
+        """Return what to tell people before something is published here; "" where a bank stands.
+
+        Raises:
+            InvalidArgumentError: no bank can be begun here.
+        """
         if self.exists():
             return ""
+        uris.check_place(self.uri, "bank")
         return (
             f"no bank at {uris.redact(self.uri)} yet: one is begun there; if the place is "
             "mistyped, stop, and give --bank again"

@@ -52,12 +52,19 @@ def adapt(
     with Working(f"adapt {name}: starting") as working:
         from itportrait.bank.store import Bank
         from itportrait.bundle import load_bundle
+        from itportrait.errors import InvalidArgumentError
         from itportrait.jobs.stylize.config import load_job
         from itportrait.training.domain_job import DomainJob
         from itportrait.training.here import publish_here
         from itportrait.training.kept_state import KeptState
         from itportrait.training.vetting import refuse_warnings, vet_jobs
 
+        if not (prompt.strip() or reference or pictures):
+            raise InvalidArgumentError(
+                "--prompt, --reference, --pictures",
+                expected="at least one of them, which says what portraits become",
+                actual="none",
+            )
         device = device_of(device)
         job = load_job(config or None, set_, required=(), bank=bank, bundle=bundle)
         asked = {"source_prompt": source_prompt, "steps": steps, "method": method}

@@ -14,6 +14,7 @@ import io
 import json
 import os
 import shutil
+import tempfile
 import time
 import uuid
 from collections.abc import Iterable, Iterator
@@ -189,6 +190,39 @@ def _local_temporary(path: str, source: BinaryIO) -> Iterator[Path]:
         raise OSError(errno.EAGAIN, f"{temporary} was removed by another process") from None
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def check_place(uri: str, argument: str) -> None:
+    """Check that a local folder can be made, or written into, before work whose result goes there.
+
+    Nothing of it stays. Other storage is not tried: it answers at the first write.
+
+    Args:
+        uri: of the folder, which need not exist.
+        argument: what the user calls it.
+
+    Raises:
+        InvalidArgumentError: it is a file or below one, or nothing can be written there.
+    """
+    if not is_local(uri):
+        return
+    place = Path(local_path(uri)).absolute()
+    while not (place.exists() or place == place.parent):
+        place = place.parent
+    problem = "" if place.is_dir() else f"{place} is a file"
+    if not problem:
+        try:
+            with tempfile.TemporaryDirectory(prefix=".itportrait-", dir=place):
+                pass
+        except OSError as error:
+            problem = f"{place} takes no new folder ({error.strerror})"
+    if problem:
+        raise InvalidArgumentError(
+            argument,
+            expected="a folder that can be written to",
+            actual=f"{redact(uri)}: {problem}",
+            remedy="name another folder",
+        )
 
 
 def remove_unfinished(uri: str) -> None:
