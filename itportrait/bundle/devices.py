@@ -22,11 +22,7 @@ def torch_device(name: str | torch.device, *, argument: str = "device") -> torch
         device = torch.device(name)
     except (RuntimeError, ValueError):
         device = None
-    if (
-        device is None
-        or device.type not in ("cpu", "cuda")
-        or (device.type == "cpu" and device.index is not None)
-    ):
+    if device is None or not (device.type == "cuda" or str(device) == "cpu"):
         raise InvalidArgumentError(
             argument,
             expected="auto, cpu, cuda or cuda:N",
