@@ -38,7 +38,13 @@ class Covered:
 
 @dataclass
 class _Solid:
-    """What is drawn: a height `[S, S]` over the picture, in eye distances, and a color."""
+    """What is drawn.
+
+    Attributes:
+        height: `[S, S]` over the picture, in eye distances.
+        inside: `[S, S]` in [0, 1], share of each pixel that it covers.
+        color: `[S, S, 3]` sRGB in [0, 1], before it is lit.
+    """
 
     height: np.ndarray
     inside: np.ndarray
@@ -77,8 +83,8 @@ class _Places:
     """Where a face lies in a picture.
 
     Attributes:
-        x: `[S, S]` pixels to the right of the mouth, in eye distances, along the line of the eyes.
-        y: `[S, S]` the same, downward across it.
+        x: `[S, S]`, how far pixels lie to the right of the mouth across the face, in eye distances.
+        y: `[S, S]`, how far they lie below it along the face, in eye distances.
         unit: pixels of an eye distance.
     """
 
@@ -109,7 +115,7 @@ class _Places:
 
 
 def _cup(places: _Places, rng: np.random.Generator) -> _Solid:
-    """Return a cup before the mouth, with a handle on one side and two bands."""
+    """Return a cup before the mouth, with a handle on one side and a band around it."""
     radius, tall = rng.uniform(0.42, 0.55), rng.uniform(0.9, 1.15)
     side = rng.choice((-1, 1))
     x, y = places.turned(rng.uniform(-0.15, 0.15), rng.uniform(-0.15, 0.15), -0.12)
