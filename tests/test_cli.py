@@ -214,6 +214,7 @@ def test_align_counts_what_is_no_input(tmp_path):
         (("align", "{tmp}/held", "{tmp}/out", "--device", "cuda:99"), "one of this machine"),
         (("invert", "{tmp}/out", "--device", "gpu"), "auto, cpu, cuda or cuda:N"),
         (("evaluate", "--bank", "{bank}", "--device", "gpu"), "auto, cpu, cuda or cuda:N"),
+        (("sample-portraits", "{tmp}/new", "--covered", "hat"), "'hat'; known: cup, hand"),
         (("adapt", "clay", "--bank", "{tmp}/new"), "--prompt, --reference, --pictures must be at"),
         (("adapt", "clay", "--bank", "{tmp}/new", "--prompt", " "), "got none"),
         (
