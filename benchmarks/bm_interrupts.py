@@ -10,8 +10,7 @@ takes no notice of it, or only after 15 s, another exit code than 130, more than
 that says no way on, processes that are left, a rerun that does not end well, that computes anew
 what was committed, or whose results differ from those of the run that nobody disturbed. Where a
 program ends before its moment, because the machine is less busy by now, the same part of the time
-that it took is tried.
-Ends with 1 if there was any fault.
+that it took is tried. Ends with 1 if there was any fault.
 """
 
 import argparse
