@@ -170,6 +170,15 @@ def test_align_counts_what_is_no_input(tmp_path):
             ("bank", "register", "{tmp}/none", "--mlflow", "sqlite:///{tmp}/none/m.db"),
             "no bank at {tmp}/none",
         ),
+        (("bank", "register", "{tmp}/none"), "no bank at {tmp}/none"),
+        (("bank", "register", "{held}"), "got none; give the one that the bank was built with"),
+        (("bank", "show", "{held}", "clown"), "unknown domain 'clown'; known: faint"),
+        (("bank", "promote", "{held}", "clown", "v1"), "unknown domain 'clown'; known: faint"),
+        (
+            ("bank", "show", "{held}", "faint"),
+            "see one by `itportrait bank show {held} faint --version v1`, and make it champion "
+            "by `itportrait bank promote {held} faint v1`",
+        ),
         (("stylize", "{tmp}/out", "--bank", "{tmp}/none"), "`itportrait bank list BANK`"),
         (("stylize", "{tmp}/out", "--bank", "{tmp}/none", "--domains", "clown"), "no bank at"),
         (("stylize", "{tmp}/out"), "no bank at {tmp}/out/bank"),

@@ -41,12 +41,12 @@ class Bank:
         self.uri = uri
 
     def index(self) -> dict[str, Any]:
-        """Return the index: `domains` -> name -> champion, former champions, versions."""
-        return self._read_index(resolve_under(self.uri, INDEX)) or {
-            "schema": _SCHEMA,
-            "generation": -1,
-            "domains": {},
-        }
+        """Return the index: `domains` -> name -> champion, former champions, versions.
+
+        A bank whose bank.json was lost is read from the newest of `_index`, of which bank.json is a
+        copy; the next change writes it again.
+        """
+        return self._shown() or self._newest()[1]
 
     def exists(self) -> bool:
         """Return whether anything has been published here."""
@@ -101,13 +101,15 @@ class Bank:
         """
         entry = self.index()["domains"].get(domain)
         if not entry or not entry["versions"]:
-            raise UnknownNameError("domain", domain, self.domains())
+            raise UnknownNameError("domain", domain, list(self.index()["domains"]))
         if not entry["champion"]:
+            bank, names = uris.redact(self.uri), _in_order(entry)
             raise InvalidArgumentError(
-                f"domain {domain!r} of the bank {uris.redact(self.uri)}",
+                f"domain {domain!r} of the bank {bank}",
                 expected="one with a champion",
-                actual=f"candidates alone ({', '.join(_in_order(entry))})",
-                remedy="see their cards, and make one champion with `itportrait bank promote`",
+                actual=f"candidates alone ({', '.join(names)})",
+                remedy=f"see one by `itportrait bank show {bank} {domain} --version {names[-1]}`, "
+                f"and make it champion by `itportrait bank promote {bank} {domain} {names[-1]}`",
             )
         return self.read(domain, entry["champion"])
 
@@ -304,10 +306,12 @@ class Bank:
     def _newest(self) -> tuple[int, dict[str, Any]]:
         # A writer killed before it wrote bank.json leaves a newer index here: it counts.
         number = max(self._numbers(), default=-1)
-        if number < 0:
-            data = self.index()
-            return data["generation"], data
-        return number, self._read_index(self._generation(number)) or self.index()
+        newest = self._read_index(self._generation(number)) if number >= 0 else None
+        data = newest or self._shown() or {"schema": _SCHEMA, "generation": -1, "domains": {}}
+        return (data["generation"] if number < 0 else number), data
+
+    def _shown(self) -> dict[str, Any] | None:
+        return self._read_index(resolve_under(self.uri, INDEX))
 
     def _read_index(self, uri: str) -> dict[str, Any] | None:
         data = uris.read_json(uri)

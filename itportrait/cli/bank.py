@@ -92,13 +92,19 @@ def rollback(bank: BankPlace, domain: Domain, mlflow: Mlflow = "none") -> None:
 
 def register(bank: BankPlace, mlflow: Mlflow = "none") -> None:
     """Send MLflow what it missed while it was down: points that wait, versions, champions."""
-    if mlflow in ("", "none"):
-        raise InvalidArgumentError("--mlflow", expected="a tracking URI", actual=repr(mlflow))
     with Working("bank register") as working:
         from itportrait.bank.store import Bank
         from itportrait.tracking import replay_spool
 
         domains = list(Bank(bank).existing().index()["domains"])
+        if mlflow in ("", "none"):
+            raise InvalidArgumentError(
+                "--mlflow",
+                expected="the tracking URI of the service that is to know the bank",
+                actual="none",
+                remedy="give the one that the bank was built with, such as http://host:port or "
+                "sqlite:///runs/mlflow.db, here or in $MLFLOW_TRACKING_URI",
+            )
         working.now("bank register: sending what waits")
         backlog = replay_spool(mlflow, patience_s=3600.0)
         if backlog:

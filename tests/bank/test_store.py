@@ -125,6 +125,20 @@ def test_writer_killed_before_bank_json_is_made_up_for(bank):
     assert bank.versions("bronze") == ["v1", "v2", "v3"]
 
 
+def test_a_bank_that_lost_bank_json_is_read_whole(bank):
+    """The index is a copy of the newest of `_index`: no reader takes the bank for an empty one."""
+    publish(bank, version="v1")
+    publish(bank, version="v2")
+    whole, shown = bank.index(), uris.join(bank.uri, "bank.json")
+    uris.remove(shown)
+    assert bank.existing().index() == whole
+    assert (bank.champion("bronze").version, bank.versions("bronze")) == ("v2", ["v1", "v2"])
+    assert (bank.find("bronze", "fp-v1").version, bank.domains()) == ("v1", ["bronze"])
+    assert not uris.exists(shown)  # who only reads writes nothing
+    assert bank.prune("bronze", keep=0) == []  # champion and predecessor
+    assert uris.read_json(shown)["domains"] == whole["domains"]
+
+
 @pytest.mark.parametrize("generation", [-5, 10**18])
 def test_an_index_whose_number_has_no_next_is_not_changed_in_vain(tmp_path, generation):
     bank = Bank(str(tmp_path / "bank"))
