@@ -8,8 +8,8 @@ from typing import Any, ClassVar, Self, TypeGuard
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
-from itportrait.errors import InvalidArgumentError, UnknownNameError
-from itportrait.yaml_lines import read_yaml
+from itportrait.errors import InvalidArgumentError, InvalidSettingsError, UnknownNameError, valid
+from itportrait.yaml_lines import pydantic_problems, read_yaml
 
 
 def refuse_unknown_keys(data: Iterable[Any], known: Collection[str]) -> None:
@@ -50,18 +50,17 @@ class Settings(BaseModel):
         """Build from plain data, with all errors at once.
 
         Raises:
-            InvalidArgumentError: names every offending key, and what was expected of it.
+            InvalidSettingsError: names every offending key, and what was expected of it.
         """
         try:
             return cls.model_validate(data)
         except ValidationError as error:
-            lines = [
-                f"{'.'.join(str(part) for part in item['loc']) or cls.__name__}: "
-                f"{item['msg'].removeprefix('Value error, ')}"
-                for item in error.errors()
+            problems = [
+                f"{'.'.join(map(str, path))}: {text}" if path else text
+                for path, text in pydantic_problems(error)
             ]
-            raise InvalidArgumentError(
-                source, expected=f"a valid {cls.__name__}", actual="; ".join(lines)
+            raise InvalidSettingsError(
+                source, expected=valid(cls), actual="; ".join(problems)
             ) from None
 
     @classmethod
@@ -82,8 +81,11 @@ class Settings(BaseModel):
 def apply_overrides(data: dict[str, Any], overrides: list[str]) -> dict[str, Any]:
     """Return a copy of `data` with dotted `key=value` items set; the keys are checked by `parse`.
 
+    Where a list holds sections with a `name`, such as the domains of a job, the name is the key.
+
     Raises:
-        InvalidArgumentError: an item is not of the form `key=value`, or its path crosses a scalar.
+        InvalidArgumentError: an item is not of the form `key=value`, its path crosses a scalar, or
+            names no section of a list.
     """
     result = json.loads(json.dumps(data))
     for item in overrides:
@@ -97,14 +99,33 @@ def apply_overrides(data: dict[str, Any], overrides: list[str]) -> dict[str, Any
             )
         node = result
         *parents, leaf = path.split(".")
-        for name in parents:
-            node = node.setdefault(name, {})
-            if not isinstance(node, dict):
-                raise InvalidArgumentError(
-                    "--set", expected=f"a section at {name!r}", actual=repr(item)
-                )
+        for above, name in zip(["", *parents], parents, strict=False):
+            node = _inner(node, name, above, item)
+        if not isinstance(node, dict):
+            raise _no_section(parents[-1], item)
         node[leaf] = read_yaml(value, source=f"--set {path}")
     return result
+
+
+def _inner(node: Any, name: str, above: str, item: str) -> Any:
+    """Return what stands under a name: in a section, or in a list of sections that have names."""
+    if is_section(node):
+        return node.setdefault(name, {})
+    if not isinstance(node, list):
+        raise _no_section(above, item)
+    named = {str(one["name"]): one for one in node if is_section(one) and "name" in one}
+    if name not in named:
+        raise InvalidArgumentError(
+            "--set",
+            expected=f"one of {', '.join(sorted(named)) or 'no specifications'} below {above!r}",
+            actual=repr(item),
+            remedy="a name alone, without a specification here, has no settings",
+        )
+    return named[name]
+
+
+def _no_section(name: str, item: str) -> InvalidArgumentError:
+    return InvalidArgumentError("--set", expected=f"a section at {name!r}", actual=repr(item))
 
 
 def merge(base: Mapping[str, Any], patch: Mapping[str, Any]) -> dict[str, Any]:

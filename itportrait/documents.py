@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from itportrait.errors import InvalidArgumentError
+from itportrait.errors import InvalidArgumentError, valid
 
 T = TypeVar("T")
 
@@ -84,9 +84,7 @@ def build(kind: type[T], content: Any, source: str) -> T:
     except ValidationError as error:
         items = error.errors(include_url=False, include_context=False, include_input=False)
         shown = [f"{_place(item['loc'])}: {item['msg']}" for item in items[:3]]
-        raise InvalidArgumentError(
-            source, expected=f"a valid {kind.__name__}", actual="; ".join(shown)
-        ) from None
+        raise InvalidArgumentError(source, expected=valid(kind), actual="; ".join(shown)) from None
 
 
 def _place(parts: tuple[int | str, ...]) -> str:

@@ -1,5 +1,8 @@
 """All errors that are raised on purpose: what was expected, what came, and what to do about it."""
 
+import difflib
+import re
+
 
 class ItportraitError(Exception):
     """Base of all errors raised on purpose by this package."""
@@ -27,6 +30,15 @@ def _rebuild_invalid_argument(cls, argument, expected, actual, remedy):
     return cls(argument, expected=expected, actual=actual, remedy=remedy)
 
 
+class InvalidSettingsError(InvalidArgumentError):
+    """Settings are not valid; `actual` names every offending key, and what was expected of it."""
+
+    @property
+    def within(self) -> str:
+        """What the errors of settings that hold these say: where, and what is wrong there."""
+        return f"{self.argument}: {self.actual}"
+
+
 class UnknownNameError(ItportraitError, KeyError):
     """A name (method, domain, key, model) is not known: lists the known ones."""
 
@@ -35,7 +47,10 @@ class UnknownNameError(ItportraitError, KeyError):
         super().__init__(kind, name, self.known)
 
     def __str__(self) -> str:
-        return f"unknown {self.kind} {self.name!r}; known: {', '.join(self.known) or 'none'}"
+        known = ", ".join(self.known) or "none"
+        near = difflib.get_close_matches(str(self.name), self.known, n=1)
+        meant = f"; perhaps {near[0]!r} is meant" if near else ""
+        return f"unknown {self.kind} {self.name!r}; known: {known}{meant}"
 
 
 class RecordRejectedError(ItportraitError):
@@ -88,3 +103,18 @@ class StoreRefusedError(ItportraitError, PermissionError):
 
 class LeaseHeldError(ItportraitError):
     """Another job holds the output: says who, since when, and how its lease ends."""
+
+
+def valid(kind: type) -> str:
+    """Return what errors call the valid content of a class: its name as words for a user.
+
+    Args:
+        kind: `JobConfig` gives "valid job settings", `DomainSpec` "a valid domain specification",
+            `_Index` "a valid index".
+    """
+    *words, last = re.findall(r"[A-Z]+(?![a-z])|[A-Z]?[a-z0-9]+", kind.__name__)
+    words = [word.lower() for word in words]
+    if last in ("Config", "Settings"):
+        return " ".join(["valid", *words, "settings"])
+    last = "specification" if last == "Spec" else last.lower()
+    return " ".join(["a valid", *words, last])

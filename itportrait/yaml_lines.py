@@ -14,7 +14,7 @@ import yaml
 from pydantic import ValidationError
 
 from itportrait.documents import DEEPEST, find_problem
-from itportrait.errors import InvalidArgumentError
+from itportrait.errors import InvalidArgumentError, InvalidSettingsError
 
 Path = tuple[str | int, ...]
 
@@ -23,6 +23,7 @@ MOST_BYTES = 1 << 20
 _MOST_VALUES = 100_000
 """Largest number of values of a document with all its aliases put in place."""
 _LONGEST_NUMBER = 64
+_LONGEST_SHOWN = 40
 _MERGE = "tag:yaml.org,2002:merge"
 _TAGS = frozenset(
     f"tag:yaml.org,2002:{kind}"
@@ -222,7 +223,20 @@ def _walk(
 
 
 def pydantic_problems(error: ValidationError) -> list[tuple[Path, str]]:
-    """Return path and message of every item of a validation error."""
-    return [
-        (tuple(item["loc"]), item["msg"].removeprefix("Value error, ")) for item in error.errors()
-    ]
+    """Return path and message of every item of a validation error.
+
+    The library's own messages say what is expected; a plain value that came is added to them.
+    """
+    return [(tuple(item["loc"]), _message(item)) for item in error.errors()]
+
+
+def _message(item: Any) -> str:
+    cause = item.get("ctx", {}).get("error")
+    if isinstance(cause, InvalidSettingsError):
+        return cause.within
+    text, came = item["msg"].removeprefix("Value error, "), item["input"]
+    plain = isinstance(came, int | float) or (isinstance(came, str) and len(came) <= _LONGEST_SHOWN)
+    # A longer text, or one with an address, could hold what is to be kept secret.
+    if item["type"] == "value_error" or not plain or "@" in str(came):
+        return text
+    return f"{text}, got {came!r}"

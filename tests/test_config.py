@@ -33,6 +33,29 @@ def test_override_through_a_scalar_is_refused():
         apply_overrides({"name": "b"}, ["name.x=1"])
 
 
+def test_override_reaches_a_section_of_a_list_by_its_name():
+    data = {"parts": [{"name": "a", "size": 1}, {"name": "b"}]}
+    assert apply_overrides(data, ["parts.b.size=7"])["parts"][1] == {"name": "b", "size": 7}
+    with pytest.raises(InvalidArgumentError, match=r"one of a, b below 'parts', got 'parts.c.size"):
+        apply_overrides(data, ["parts.c.size=7"])
+    with pytest.raises(InvalidArgumentError, match="section at 'b'"):
+        apply_overrides({"b": [1]}, ["b.size=7"])
+
+
+def test_the_key_that_was_meant_is_named():
+    with pytest.raises(InvalidArgumentError, match="known: inner, name; perhaps 'inner' is meant"):
+        Outer.parse({"iner": {}})
+
+
+def test_a_plain_value_is_shown_and_what_may_hold_a_secret_is_not():
+    with pytest.raises(
+        InvalidArgumentError, match=r"inner.size: Input .* valid integer.*, got 2.5"
+    ):
+        Outer.parse({"inner": {"size": 2.5}})
+    with pytest.raises(InvalidArgumentError, match=r"^((?!secret).)*$"):
+        Outer.parse({"inner": {"size": "user:secret@host"}})
+
+
 def test_unknown_key_lists_the_known_ones():
     with pytest.raises(InvalidArgumentError, match="unknown key 'sise'; known: size"):
         Outer.parse({"inner": {"sise": 1}})
@@ -43,7 +66,7 @@ def test_all_errors_come_at_once():
         Outer.parse({"name": 3, "inner": {"size": "many"}}, source="demo.yaml")
     assert "name: " in str(caught.value)
     assert "inner.size: " in str(caught.value)
-    assert str(caught.value).startswith("demo.yaml must be a valid Outer")
+    assert str(caught.value).startswith("demo.yaml must be a valid outer, got name: ")
 
 
 def test_load_reads_yaml_and_overrides(tmp_path):

@@ -83,7 +83,7 @@ def test_build_checks_every_type_and_leaves_newer_keys_out():
         ({"name": "x"}, "parts: Field required"),
         ({"name": "x", "parts": {"a": {"size": "many"}}}, "parts.a.size"),
     ):
-        with pytest.raises(InvalidArgumentError, match="must be a valid Whole") as caught:
+        with pytest.raises(InvalidArgumentError, match="must be a valid whole, got") as caught:
             build(Whole, bad, "y")
         assert said in str(caught.value)
     with pytest.raises(InvalidArgumentError, match="a JSON object, got a list"):

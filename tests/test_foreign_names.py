@@ -296,7 +296,7 @@ def test_a_card_must_be_that_of_its_folder(tmp_path):
         ("fingerprint", "other", "must be 'f', as the index says, got 'other'"),
         ("base_model_id", "other", "as the index says, got 'other'"),
         ("references", ["../../x"], "must be a relative path inside its own folder"),
-        ("spec", "text", "must be a valid BankVersion, got spec"),
+        ("spec", "text", "must be a valid bank version, got spec"),
         ("spec", {"prompt": ["a", "b"]}, r"spec of .*prompt: Input should be a valid string"),
         ("info", {"training": {"psnr": "high"}}, r"info of .*training.psnr: Input should be"),
     ):

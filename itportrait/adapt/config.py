@@ -29,10 +29,7 @@ class AdaptConfig(ItportraitConfig):
             METHODS.validated(name)
             if config_of(name) is ItportraitConfig:
                 raise ValueError(f"methods.{name}: its settings stand directly under `adapt`")
-            try:
-                config_of(name).parse(self.given_to(name), source=f"methods.{name}")
-            except InvalidArgumentError as error:
-                raise ValueError(str(error)) from None
+            config_of(name).parse(self.given_to(name), source=f"methods.{name}")
         return self
 
     @model_serializer(mode="wrap")
@@ -95,7 +92,7 @@ def resolve(spec: DomainSpec, config: AdaptConfig) -> MethodConfig:
             if not is_section(inner):
                 raise InvalidArgumentError(
                     source,
-                    expected=f"a section of {kind.__name__} at {name!r}",
+                    expected=f"settings of method {spec.method!r} with a section {name!r}",
                     actual=repr(key),
                 )
             node = inner

@@ -18,7 +18,7 @@ class _Specification:
 
 
 @dataclass(frozen=True)
-class _About:
+class _Description:
     """The part of a card's further data that is used."""
 
     step: int | None = None
@@ -32,7 +32,7 @@ class _About:
 def check_card(specification: dict[str, Any], about: dict[str, Any], source: str) -> None:
     """Refuse a card whose specification or further data are of other types than they should be."""
     build(_Specification, specification, f"spec of {source}")
-    build(_About, about, f"info of {source}")
+    build(_Description, about, f"info of {source}")
 
 
 @dataclass(frozen=True)

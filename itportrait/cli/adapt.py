@@ -65,6 +65,8 @@ def adapt(
                 expected="at least one of them, which says what portraits become",
                 actual="none",
             )
+        if steps is not None and steps < 1:
+            raise InvalidArgumentError("--steps", expected="1 or more", actual=steps)
         device = device_of(device)
         job = load_job(config or None, set_, required=(), bank=bank, bundle=bundle)
         asked = {"source_prompt": source_prompt, "steps": steps, "method": method}

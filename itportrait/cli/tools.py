@@ -39,7 +39,7 @@ def sample_portraits(
     out: Out = "",
     output: Annotated[str, typer.Option(help="Folder or URI of the photos.")] = "",
     count: Annotated[int, typer.Option(help="Photos, one person each.")] = 8,
-    seed: Annotated[int, typer.Option(min=0, help="Of people and cameras.")] = 0,
+    seed: Annotated[int, typer.Option(help="Of people and cameras, 0 or more.")] = 0,
     size: Annotated[int, typer.Option(help="Pixels along each side.")] = 512,
     covered: Annotated[
         str, typer.Option(help="Put something before every face (cup or hand), with masks.")
@@ -48,12 +48,14 @@ def sample_portraits(
     """Draw procedural portraits as unaligned photos, with truth.parquet beside them."""
     out = output_of(out, output)
     with Working("sample-portraits"):
-        from itportrait.errors import UnknownNameError
+        from itportrait.errors import InvalidArgumentError, UnknownNameError
         from itportrait.mini.occluders import OCCLUDERS
         from itportrait.mini.samples import write_sample_portraits
 
         if covered and covered not in OCCLUDERS:
             raise UnknownNameError("occluder", covered, list(OCCLUDERS))
+        if seed < 0:
+            raise InvalidArgumentError("--seed", expected="0 or more", actual=seed)
         before = covered or None
         photos = write_sample_portraits(out, count, seed, size, covered=before)  # type: ignore[arg-type]
     print(f"{len(photos)} photos in {out}")

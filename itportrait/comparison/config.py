@@ -11,6 +11,7 @@ from itportrait.adapt.methods import METHODS, config_of
 from itportrait.align.config import AlignConfig
 from itportrait.bundle.places import MINI, absolute_bundle
 from itportrait.config import Settings, merge
+from itportrait.configuration.blame import read_naming_set
 from itportrait.configuration.layers import LayeredSettings
 from itportrait.configuration.laying import lay
 from itportrait.configuration.places import refuse_temporary
@@ -84,6 +85,16 @@ class DomainSettings(Settings):
     """Upper bound of the optimization steps, unless a variant has its own."""
     train: str = "synthesis_sr"
     """Preset of the layers that are trained; see `DomainSpec.train`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _modes_are_of_methods(cls, data: Any) -> Any:
+        if isinstance(data, dict) and "mode" in data:
+            raise ValueError(
+                "a domain of a comparison has no mode: leave it out, or give it to a method, as "
+                f"`methods: {{itportrait: {{mode: {data['mode']}}}}}`"
+            )
+        return data
 
     @model_validator(mode="after")
     def _is_described(self) -> Self:
@@ -234,15 +245,20 @@ def load_comparison(
             be lost with the job.
     """
     path = find_config(path)
-    layers = lay(
-        ComparisonConfig,
-        read_mapping(path),
-        overrides or [],
-        bundle_key="base",
-        of_domains=DomainSettings.model_fields,
-        options={"output": output} if output else {},
-    )
-    config = parse_comparison(layers.merged(), source=path).laid_from(layers)
+    file = read_mapping(path)
+
+    def read(items: list[str]) -> ComparisonConfig:
+        layers = lay(
+            ComparisonConfig,
+            file,
+            items,
+            bundle_key="base",
+            of_domains=DomainSettings.model_fields,
+            options={"output": output} if output else {},
+        )
+        return parse_comparison(layers.merged(), source=path).laid_from(layers)
+
+    config = read_naming_set(read, overrides or [], path)
     if not config.output:
         raise InvalidArgumentError(
             "--output",
@@ -267,6 +283,12 @@ def parse_comparison(data: dict[str, Any], *, source: str = "comparison") -> Com
     if not isinstance(defaults, dict):
         raise InvalidArgumentError(
             f"defaults of {source}", expected="a mapping", actual=type(defaults).__name__
+        )
+    if isinstance(domains, list):
+        raise InvalidArgumentError(
+            f"domains of {source}",
+            expected="a mapping by name, as\n  domains:\n    bronze: {prompt: a bronze bust}\n",
+            actual="a list",
         )
     if isinstance(domains, dict):
         data["domains"] = {

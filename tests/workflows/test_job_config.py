@@ -52,14 +52,14 @@ def test_command_line_goes_over_the_file():
         ("invert.steps=many", "invert.steps: Input should be a valid integer"),
         ("domains=[{name: a, mode: text}]", "needs a prompt"),
         ("domains=[a, a]", "a named more than once"),
-        ("domains=a", "expected a list"),
+        ("domains=a", "domains: expected names of the bank's domains and specifications, as ["),
         (
             "invert.method=ptii",
             "invert.method: unknown inversion method 'ptii'; known: encoder, hyper",
         ),
         (
             "invert.methods.w.rank=4",
-            "invert.methods.w must be a valid Settings, got Settings: unknown",
+            "got invert.methods.w: unknown key 'rank'; known: none",
         ),
         ("invert.methods.pti.rnk=4", "unknown key 'rnk'; known: check_every"),
         ("invert.methods.ptii.rank=4", "invert.methods: unknown inversion method 'ptii'"),
@@ -74,7 +74,7 @@ def test_command_line_goes_over_the_file():
         ("domains=[{name: a, mode: text, prompt: b, train: most}]", "'most'; known: all"),
         (
             "domains=[{name: a, mode: text, prompt: b, options: {threshold.kind: hrad}}]",
-            "options of domain 'a' must be a valid ItportraitConfig, got threshold.kind: unknown",
+            "got options of domain 'a': threshold.kind: unknown",
         ),
         ("publish.deliverables.mesh=[stl]", "publish.deliverables.mesh.0: Input should be 'glb'"),
     ],
@@ -83,6 +83,41 @@ def test_bad_values_are_named(override, message):
     with pytest.raises(InvalidArgumentError) as error:
         load_job(DEMO, [override])
     assert message in str(error.value)
+
+
+def test_the_item_of_set_is_named_that_is_wrong(tmp_path):
+    for items, said in (
+        (["adapt.lead=x", "invert.steps=9"], "--set adapt.lead=x must be valid job settings, got "),
+        (["domains.zombie.steps=0"], "domain 'zombie': steps: Input should be greater than or eq"),
+        (["domains.zombie.stesp=9"], "perhaps 'steps' is meant"),
+    ):
+        with pytest.raises(InvalidArgumentError) as error:
+            load_job(DEMO, items)
+        text = str(error.value)
+        assert text.startswith(f"--set {items[0]} must be valid job settings, got ")
+        assert said in text
+        assert "demo.yaml" not in text
+    own = tmp_path / "own.yaml"
+    own.write_text("invert: {steps: 0}")
+    with pytest.raises(
+        InvalidArgumentError, match=rf"{own} with --set align.size=-1 must be valid"
+    ):
+        load_job(str(own), ["align.size=-1", "invert.seed=3"])
+    with pytest.raises(InvalidArgumentError, match=f"^{own} must be valid job settings"):
+        load_job(str(own), ["invert.seed=3"])
+
+
+def test_domains_stand_in_a_list_or_by_name_and_set_reaches_both(tmp_path):
+    own = tmp_path / "own.yaml"
+    spec = "mode: text, prompt: a bust"
+    for text in (f"[{{name: bust, {spec}}}]", f"{{bust: {{{spec}}}}}"):
+        own.write_text(f"{{input: in, output: out, domains: {text}}}")
+        config = load_job(str(own), ["domains.bust.steps=3"])
+        assert config.specifications()["bust"].steps == 3
+        assert config.settings_from["domains.bust.steps"] == "command line"
+        assert config.settings_from["domains.bust.prompt"] == "file"
+    with pytest.raises(InvalidArgumentError, match="leave `name` out below it"):
+        load_job(str(own), ["domains.bust.name=head"])
 
 
 def test_missing_places_and_files_are_named(tmp_path):

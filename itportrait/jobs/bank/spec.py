@@ -12,6 +12,7 @@ from itportrait.align.config import AlignConfig
 from itportrait.bank.gate import GateConfig
 from itportrait.bundle.places import MINI
 from itportrait.config import merge
+from itportrait.configuration.blame import read_naming_set
 from itportrait.configuration.layers import LayeredSettings, Layers
 from itportrait.configuration.laying import lay
 from itportrait.configuration.shipped import find_config
@@ -29,6 +30,10 @@ from itportrait.yaml_lines import (
     pydantic_problems,
 )
 
+MAPPING_OF_DOMAINS = """a mapping of at least one domain by name, as
+  domains:
+    bronze: {mode: text, prompt: a bronze bust}"""
+"""What errors expect under `domains` of a bank."""
 YamlPath = tuple[str | int, ...]
 
 
@@ -129,11 +134,19 @@ def parse_bank_spec(
 ) -> BankSpec:
     """Validate the text of a specification; see `load_bank_spec`."""
     document = load_yaml(text, source=source)
+
+    def read(items: list[str]) -> BankSpec:
+        return _parse(document, items, source, folder)
+
+    return read_naming_set(read, overrides or [], source)
+
+
+def _parse(document: Document, overrides: list[str], source: str, folder: str) -> BankSpec:
     if not isinstance(document.data, dict):
         kind = type(document.data).__name__
         raise SpecError(source, [Problem(1, "", f"expected a YAML mapping, got {kind}")])
     problems = list(document.duplicates)
-    layers = _layers(document.data, overrides or [], folder)
+    layers = _layers(document.data, overrides, folder)
     data = layers.merged()
     defaults, domains = data.pop("defaults", None) or {}, data.pop("domains", None)
     shared = _shared_settings(data, document, problems)
@@ -144,7 +157,8 @@ def parse_bank_spec(
     validated = {}
     if not isinstance(domains, dict) or not domains:
         line = document.line(("domains",))
-        problems.append(Problem(line, "domains", "expected a mapping of at least one domain"))
+        came = {list: "a list", dict: "an empty one"}.get(type(domains), repr(domains))
+        problems.append(Problem(line, "domains", f"expected {MAPPING_OF_DOMAINS}\n  got {came}"))
     else:
         for name, body in domains.items():
             domain = _domain(str(name), body, defaults, document, problems)

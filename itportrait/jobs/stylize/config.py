@@ -12,7 +12,8 @@ from itportrait.bank.gate import FloorsConfig
 from itportrait.bank.version import BankVersion
 from itportrait.bundle.places import MINI, absolute_bundle
 from itportrait.config import Settings, merge, refuse_unknown_keys
-from itportrait.configuration.layers import LayeredSettings
+from itportrait.configuration.blame import read_naming_set
+from itportrait.configuration.layers import LayeredSettings, Layers
 from itportrait.configuration.laying import lay
 from itportrait.configuration.places import refuse_temporary
 from itportrait.configuration.shipped import find_config
@@ -79,7 +80,8 @@ class JobConfig(LayeredSettings):
     """Settings that lie under those of every domain that is specified here."""
     domains: tuple[str | DomainSpec, ...] = ()
     """Style domains. A name means the champion of that name in the bank. A specification is adapted
-    before the photos are stylized, unless the bank holds it already."""
+    before the photos are stylized, unless the bank holds it already. Instead of a list, a mapping
+    of specifications by name, as in the file of a bank."""
     ingest: IngestConfig = IngestConfig()
     """How inputs are found and cut into shards."""
     stages: tuple[str, ...] = CHAIN
@@ -122,8 +124,13 @@ class JobConfig(LayeredSettings):
     @classmethod
     def _parse_domains(cls, value: Any, info: ValidationInfo) -> Any:
         # Not left to the union: its errors would tell of the branch that nobody meant.
+        if isinstance(value, dict):  # by name, as in the file of a bank
+            value = [_named(name, given) for name, given in value.items()]
         if not isinstance(value, list | tuple):
-            raise ValueError("expected a list of names and specifications")
+            raise ValueError(
+                "expected names of the bank's domains and specifications, as [zombie, {name: "
+                f"bronze, mode: text, prompt: a bronze bust}}], got {value!r}"
+            )
         defaults = info.data.get("defaults", {})
         return tuple(_domain(given, index, defaults) for index, given in enumerate(value))
 
@@ -275,6 +282,15 @@ def _which(domain: dict[str, Any], index: int) -> str:
     return f"domain {name!r}" if name else f"domains.{index}"
 
 
+def _named(name: str, given: Any) -> dict[str, Any]:
+    """Return a specification that stands below its name."""
+    if not isinstance(given, dict):
+        raise ValueError(f"expected a specification below {name!r}, got {given!r}")
+    if "name" in given:
+        raise ValueError(f"the key {name!r} is the name of its domain: leave `name` out below it")
+    return {"name": name, **given}
+
+
 def _domain(given: Any, index: int, defaults: dict[str, Any]) -> str | DomainSpec:
     """Return a name, or a specification with the defaults under it; one that is whole stays."""
     if isinstance(given, dict):
@@ -313,15 +329,21 @@ def load_job(
             would be lost with the job.
     """
     path = find_config(path) if path else None
-    layers = lay(
-        JobConfig,
-        read_mapping(path) if path else {},
-        overrides or [],
-        bundle_key="bundle",
-        of_domains=_OF_DOMAINS,
-        options={name: value for name, value in given.items() if value},
-    )
-    config = JobConfig.parse(layers.merged(), source=path or "configuration")
+    source, file = path or "configuration", read_mapping(path) if path else {}
+    options = {name: value for name, value in given.items() if value}
+
+    def read(items: list[str]) -> tuple[Layers, JobConfig]:
+        layers = lay(
+            JobConfig,
+            file,
+            items,
+            bundle_key="bundle",
+            of_domains=_OF_DOMAINS,
+            options=options,
+        )
+        return layers, JobConfig.parse(layers.merged(), source=source)
+
+    layers, config = read_naming_set(read, overrides or [], source)
     if domains is not None:
         layers = replace(layers, command_line={**layers.command_line, "domains": domains})
         known = config.specifications()

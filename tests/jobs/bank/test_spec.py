@@ -118,6 +118,12 @@ EXPECTED = [
 ]
 
 
+def test_an_item_of_set_that_is_wrong_is_named_without_a_line_of_the_file():
+    with pytest.raises(SpecError, match=r"^--set domains.bronze.steps=0 must be a valid") as caught:
+        parse_bank_spec(GOOD, ["domains.bronze.steps=0", "defaults.seed=3"], source="bank.yaml")
+    assert [problem.line for problem in caught.value.problems] == [0]
+
+
 def test_every_error_is_named_with_its_line():
     found = problems_of(BAD)
     for line, words in EXPECTED:
