@@ -238,6 +238,10 @@ def test_align_counts_what_is_no_input(tmp_path):
             ("adapt", "clay", "--bank", "{tmp}/new", "--prompt", "clay", "--steps", "-4"),
             "--steps must be 1 or more, got -4",
         ),
+        (
+            ("adapt", "clay", "--bank", "{tmp}/new", "--prompt", "clay", "--method", "jojogan"),
+            "method 'jojogan' must be one or several --reference, got --prompt; give",
+        ),
         (("adapt", "b/d", "--bank", "{tmp}/new", "--prompt", "clay"), "got 'b/d'"),
         (
             ("adapt", "clay", "--bank", "{tmp}/new", "--prompt", "clay", "--device", "gpu"),

@@ -8,7 +8,16 @@ import typer
 
 from itportrait.cli import complete
 from itportrait.cli.options import BankUri, Bundle, Config, Device, Set, device_of, print_mapping
+from itportrait.errors import InvalidArgumentError
 from itportrait.terminal import Working
+
+_OPTIONS = {
+    "text": "--prompt",
+    "image": "one --reference",
+    "images": "several --reference",
+    "set": "--pictures",
+}
+"""What may guide a method, by the options that give it."""
 
 if TYPE_CHECKING:
     from itportrait.adapt import DomainSpec
@@ -52,7 +61,6 @@ def adapt(
     with Working(f"adapt {name}: starting") as working:
         from itportrait.bank.store import Bank
         from itportrait.bundle import load_bundle
-        from itportrait.errors import InvalidArgumentError
         from itportrait.jobs.stylize.config import load_job
         from itportrait.training.domain_job import DomainJob
         from itportrait.training.here import publish_here
@@ -71,6 +79,7 @@ def adapt(
         job = load_job(config or None, set_, required=(), bank=bank, bundle=bundle)
         asked = {"source_prompt": source_prompt, "steps": steps, "method": method}
         spec = _spec(job.defaults, name, prompt, reference or [], pictures, asked)
+        _check_guides(spec)
         task = DomainJob.of(
             spec,
             bundle=job.bundle,
@@ -98,6 +107,36 @@ def adapt(
     if kept:
         state += "; kept: the bank holds this very domain already, and nothing was to do"
     print_mapping(f"{name} {version.version}, {state}", version.metrics)
+
+
+def _check_guides(spec: "DomainSpec") -> None:
+    """Refuse what the method cannot be guided by, in the words of this command's options.
+
+    Raises:
+        UnknownNameError: no such method.
+        InvalidArgumentError: names the options that the method takes.
+    """
+    from itportrait.adapt.methods import config_of
+
+    kind = config_of(spec.method)
+    if spec.mode in kind.modes and spec.inputs <= kind.accepts:
+        return
+    pictures = [text for name, text in _OPTIONS.items() if name != "text" and name in kind.accepts]
+    if {"image", "images"} <= kind.accepts:
+        pictures = ["one or several --reference", *pictures[2:]]
+    takes = {
+        "text": [_OPTIONS["text"]],
+        "image": pictures,
+        "image_text": [f"{_OPTIONS['text']} with {text}" for text in pictures],
+    }
+    raise InvalidArgumentError(
+        f"what guides method {spec.method!r}",
+        expected=" or ".join(
+            text for mode, each in takes.items() if mode in kind.modes for text in each
+        ),
+        actual=" with ".join(text for name, text in _OPTIONS.items() if name in spec.inputs),
+        remedy="give these options alone, or choose another --method",
+    )
 
 
 def _spec(
