@@ -222,6 +222,26 @@ def test_align_counts_what_is_no_input(tmp_path):
         (("align", "{tmp}/held", "{tmp}/out", "--device", "gpu"), "auto, cpu, cuda or cuda:N"),
         (("align", "{tmp}/held", "{tmp}/out", "--device", "cuda:99"), "one of this machine"),
         (("invert", "{tmp}/out", "--device", "gpu"), "auto, cpu, cuda or cuda:N"),
+        (
+            ("evaluate", "--bank", "{bank}", "--truth", "{tmp}/none"),
+            "truth: there is no folder {tmp}/none; check the path",
+        ),
+        (
+            ("evaluate", "--bank", "{bank}", "--truth", "{held}"),
+            " more) directly in {held}; give a folder of aligned ones",
+        ),
+        (
+            ("adapt", "a", "--bank", "{tmp}/new", "--pictures", "{tmp}/no", "--method", "dr3d"),
+            "got {tmp}/no, which is not there; check the path",
+        ),
+        (
+            ("adapt", "a", "--bank", "{tmp}/new", "--reference", "{tmp}"),
+            "reference {tmp} of domain 'a' cannot be read: it is a folder; give a picture",
+        ),
+        (
+            ("adapt", "a", "--bank", "{tmp}/new", "--prompt", "a", "--config", "{tmp}/face.png"),
+            "configuration {tmp}/face.png cannot be read: its bytes are no text; give a YAML file",
+        ),
         (("evaluate", "--bank", "{bank}", "--device", "gpu"), "auto, cpu, cuda or cuda:N"),
         (("sample-portraits", "{tmp}/new", "--covered", "hat"), "'hat'; known: cup, hand"),
         (("adapt", "clay", "--bank", "{tmp}/new"), "--prompt, --reference, --pictures must be at"),

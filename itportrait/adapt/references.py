@@ -11,7 +11,7 @@ from torch import Tensor
 from itportrait.adapt.domain import DomainSpec
 from itportrait.errors import InvalidArgumentError, NoInputError
 from itportrait.image import to_tensor
-from itportrait.io.uris import read_bytes, redact
+from itportrait.io.uris import read_bytes, redact, why_unread
 from itportrait.photos.decoding import decode_photo
 from itportrait.picture_sets import PictureSet, open_pictures
 
@@ -75,7 +75,7 @@ def load_references(uris: Sequence[str]) -> list[Reference]:
             data = read_bytes(uri)
         except (OSError, ValueError, ImportError) as error:
             raise NoInputError(
-                f"reference image {redact(uri)} cannot be read: {redact(str(error))}"
+                f"reference image {redact(uri)} cannot be read: {why_unread(error)}"
             ) from error
         references.append(Reference(decode_photo(data), None, uri))
     return references

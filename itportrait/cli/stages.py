@@ -137,8 +137,11 @@ def evaluate(
     with Working("evaluate: starting") as working:
         from itportrait.bank.store import Bank
         from itportrait.bundle.model_id import read_model_id
-        from itportrait.jobs.bank.scores import score_job
+        from itportrait.jobs.bank.scores import score_job, truth_files
+        from itportrait.picture_sets.names import is_drawn
 
+        if truth and not is_drawn(truth):
+            truth_files(truth)  # before the models are loaded
         device = device_of(device)
         styles, found = Bank(bank).existing(), {}
         names = [name for name in domains.split(",") if name]

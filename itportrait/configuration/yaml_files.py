@@ -23,8 +23,10 @@ def read_mapping(path: str) -> dict[str, Any]:
     try:
         text = uris.read_bytes(path, most=MOST_BYTES + 1).decode()
     except (OSError, UnicodeDecodeError) as error:
-        reason = uris.redact(str(error))
-        raise NoInputError(f"configuration {uris.redact(path)} cannot be read: {reason}") from error
+        raise NoInputError(
+            f"configuration {uris.redact(path)} cannot be read: {uris.why_unread(error)}; give a "
+            "YAML file, or the name of a shipped one"
+        ) from error
     # Unquoted, {runs} would be a mapping to YAML; the mark is a word wherever it stands.
     parsed = read_yaml(text.replace(RUNS, _RUNS_MARK), source=uris.redact(path))
     data = _with_runs(parsed, runs_folder()) or {}

@@ -118,6 +118,5 @@ class Domain:
         except (OSError, DecodeError) as error:
             name = uris.redact(name_of(picture, index, "reference"))
             raise NoInputError(
-                f"reference {name} of domain {self.name!r} cannot be read: "
-                f"{uris.redact(str(error))}"
+                f"reference {name} of domain {self.name!r} cannot be read: {uris.why_unread(error)}"
             ) from error

@@ -246,6 +246,17 @@ def read_bytes(uri: str, *, most: int | None = None) -> bytes:
         raise
 
 
+def why_unread(error: Exception) -> str:
+    """Return why a file could not be read, in words, without credentials."""
+    if isinstance(error, UnicodeDecodeError):
+        return "its bytes are no text"
+    if isinstance(error, IsADirectoryError):
+        return "it is a folder"
+    if isinstance(error, FileNotFoundError) and error.__cause__ is None:
+        return "there is no such file"
+    return redact(" ".join(str(error).split()))
+
+
 def read_json(uri: str) -> dict[str, Any] | None:
     """Return the content of a JSON file, an object, or None if there is no such file.
 

@@ -15,6 +15,7 @@ import torch
 from itportrait.config import fingerprint
 from itportrait.errors import DecodeError, NoInputError
 from itportrait.image import decode
+from itportrait.io import uris
 from itportrait.io.commits import Commit, StageTable
 from itportrait.io.uris import redact
 from itportrait.learning.seeds import step_rng
@@ -154,6 +155,11 @@ def _nothing(uri: str, found: bool, left_out: dict[str, int]) -> str:
         return (
             f"pictures: expected aligned pictures in {place}, got none ({counts}); its records say "
             "why, and `itportrait align` takes other settings (--set align.min_confidence=0.5)"
+        )
+    if not uris.exists(uri):
+        return (
+            f"pictures: expected an aligned table (the folder `aligned` of an output), got "
+            f"{place}, which is not there; check the path"
         )
     return (
         f"pictures: expected an aligned table (the folder `aligned` of an output), got {place}, "

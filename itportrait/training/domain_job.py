@@ -197,7 +197,7 @@ def read_references(spec: DomainSpec) -> tuple[bytes, ...]:
         except OSError as error:
             raise NoInputError(
                 f"reference {uris.redact(uri)} of domain {spec.name!r} cannot be read: "
-                f"{uris.redact(str(error))}"
+                f"{uris.why_unread(error)}; give a picture"
             ) from error
     return tuple(contents)
 

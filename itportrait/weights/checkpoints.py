@@ -112,7 +112,10 @@ def open_checkpoint(path: str | Path) -> Iterator[StoredCheckpoint]:
     """
     path = Path(path)
     if not os.path.isfile(path):  # also of names that no system can hold
-        raise MissingModelError(f"no checkpoint at {path}")
+        found = "it is a folder" if os.path.isdir(path) else "there is no such file"
+        raise MissingModelError(
+            f"no checkpoint at {path}: {found} (expected a .pkl, .pt or .safetensors)"
+        )
     with fence(path), path.open("rb") as file:
         yield _find_generator(*_read(path, file))
 

@@ -1,5 +1,6 @@
 """Files that were given as weights by mistake: they are told by their first bytes."""
 
+import os
 from typing import BinaryIO
 
 from itportrait.errors import CheckpointError
@@ -37,12 +38,22 @@ def refuse_mistaken(file: BinaryIO) -> None:
     """
     at = file.tell()
     head = file.read(_LONGEST_HEAD)
+    kind = _kind_of(head) or ("a text" if _is_text(file, head) else "")
     file.seek(at)
-    kind = _kind_of(head)
     if kind:
         raise CheckpointError(
             f"this is {kind}, no file of weights (expected a .pkl, .pt or .safetensors)"
         )
+
+
+def _is_text(file: BinaryIO, head: bytes) -> bool:
+    """Tell whether a file is written text; so may an old pickle be, whose last sign is a dot."""
+    file.seek(-1, os.SEEK_END)
+    if b"\n" not in head.rstrip() and b" " not in head:  # one word is a damaged pickle
+        return False
+    words = head.decode("utf-8", "ignore")
+    whole = len(words.encode()) > len(head) - 4  # a letter may be cut at the end
+    return whole and all(c.isprintable() or c.isspace() for c in words) and file.read(1) != b"."
 
 
 def _kind_of(head: bytes) -> str:

@@ -134,9 +134,9 @@ def test_damaged_and_mistaken_files_are_refused_in_a_sentence(tmp_path):
     torch.save({"state_dict": {"visual.conv1.weight": subprocess.Popen}}, file)
     with pytest.raises(UnsafeCheckpointError, match="nothing was executed"):
         import_open_clip(file, NAME)
-    for absent in (tmp_path / "absent.pt", tmp_path):
-        with pytest.raises(MissingModelError, match="no checkpoint at"):
-            import_open_clip(absent, NAME)
+    for absent, why in (("absent.pt", "there is no such file"), ("", "it is a folder")):
+        with pytest.raises(MissingModelError, match=f"no checkpoint at .*: {why} .expected a .pkl"):
+            import_open_clip(tmp_path / absent, NAME)
     assert state_of(MODELS[NAME]) == "absent"
 
 

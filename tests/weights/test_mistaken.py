@@ -23,6 +23,7 @@ MISTAKEN = {
     "an empty file": b"",
     "a web page": b"\n<!DOCTYPE html><html>404</html>",
     "a pointer of Git LFS": b"version https://git-lfs.github.com/spec/v1\noid sha256:1\nsize 3\n",
+    "a text": "adapt: {steps: 3}  # ä\n".encode(),
     "a gzip archive": b"\x1f\x8b\x08\0",
     "a Parquet table": b"PAR1" + bytes(20),
 }

@@ -33,6 +33,7 @@ from itportrait.styles import read_style
 if TYPE_CHECKING:
     from itportrait.generator import Generator
 
+_PATTERNS_SHOWN = 6
 _TRUTH_SEED = 90_001
 """Seed of the people in procedural truth, who are others than those of training data and
 references."""
@@ -191,11 +192,18 @@ def truth_files(truth: str) -> list[str]:
     """Return the URIs of the pictures in a folder of true pictures.
 
     Raises:
-        NoInputError: it holds none.
+        NoInputError: it is not there, or holds none.
     """
+    place = uris.redact(truth)
+    if not uris.exists(truth):
+        raise NoInputError(f"truth: there is no folder {place}; check the path, or name mini:NAME")
     names = [name for name in uris.list_names(truth) if format_of_name(name) is not None]
     if not names:
-        raise NoInputError(f"truth: no pictures ({' '.join(PATTERNS)}) in {uris.redact(truth)}")
+        shown = " ".join(PATTERNS[:_PATTERNS_SHOWN])
+        raise NoInputError(
+            f"truth: no pictures ({shown} and {len(PATTERNS) - _PATTERNS_SHOWN} more) directly in "
+            f"{place}; give a folder of aligned ones"
+        )
     return [uris.join(truth, name) for name in names]
 
 

@@ -123,7 +123,9 @@ def load_bank_spec(path: str | Path, overrides: list[str] | None = None) -> Bank
         text = uris.read_bytes(source, most=MOST_BYTES + 1).decode()
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidArgumentError(
-            "--config", expected="a readable YAML file", actual=f"{uris.redact(source)} ({error})"
+            "--config",
+            expected="a readable YAML file",
+            actual=f"{uris.redact(source)} ({uris.why_unread(error)})",
         ) from None
     folder = source.rpartition("/")[0] if "/" in source else "."
     return parse_bank_spec(text, overrides or [], source=source, folder=folder)

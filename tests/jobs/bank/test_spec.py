@@ -156,8 +156,12 @@ def test_text_that_is_no_mapping_is_refused():
 
 
 def test_missing_file_is_named(tmp_path):
-    with pytest.raises(InvalidArgumentError, match=r"--config.*absent\.yaml"):
-        load_bank_spec(tmp_path / "absent.yaml")
+    for path, why in (
+        ("absent.yaml", r"absent\.yaml \(there is no such file\)"),
+        ("", "it is a folder"),
+    ):
+        with pytest.raises(InvalidArgumentError, match=rf"--config.*{why}"):
+            load_bank_spec(tmp_path / path)
 
 
 def test_merge_replaces_lists_and_merges_mappings_at_every_depth():
