@@ -23,7 +23,7 @@ from itportrait.geometry.orbit import FFHQ_ORBIT, Orbit
 from itportrait.io.uris import redact
 from itportrait.perception.detector import Face, FaceDetector
 from itportrait.photos.files import Photo, read_photo
-from itportrait.photos.masks import check_aspect, read_mask
+from itportrait.photos.masks import check_aspect, mask_hint, read_mask
 from itportrait.records import (
     AlignedRecord,
     RecordError,
@@ -381,7 +381,9 @@ def _camera_fields(camera: np.ndarray | None, source: str, *, confident: bool) -
 
 
 def _reject(row: AlignedRecord, rejection: RecordRejectedError) -> AlignedRecord:
-    error = RecordError(STAGE, str(rejection.reason), rejection.message)
+    hint = mask_hint(row.uri) if rejection.reason == Reason.NO_FACE else ""
+    message = "; ".join([rejection.message, *([hint] if hint else [])])
+    error = RecordError(STAGE, str(rejection.reason), message)
     return dataclasses.replace(row, status=Status.REJECTED, error=error)
 
 

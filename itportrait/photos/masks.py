@@ -6,6 +6,7 @@ own, and then has the photo's aspect, in any size.
 """
 
 import hashlib
+import re
 
 import numpy as np
 
@@ -16,10 +17,25 @@ from itportrait.records import Source
 
 MASK_SUFFIX = ".mask.png"
 """Ending of the names of masks, in place of the photo's own ending or behind it."""
+_LIKE_A_MASK = re.compile(r"(^|[._ -])mask([._ -]?\d+)?\.\w+$", re.IGNORECASE)
 _GRAY = 16
 """Largest difference of the channels of a gray pixel; JPEG makes grays slightly colored."""
 _WHITE = 128
 """Smallest value of the brightest pixel of a mask that shows anything at all."""
+
+
+def mask_hint(uri: str) -> str:
+    """Return how masks are named, for a picture taken as a photo that is named like one; else "".
+
+    Args:
+        uri: of the picture.
+    """
+    if not _LIKE_A_MASK.search(uri.rpartition("/")[2]):
+        return ""
+    return (
+        "its name is like that of a mask: the mask of NAME.jpg stands beside it as NAME.jpg"
+        f"{MASK_SUFFIX} or NAME{MASK_SUFFIX} (ingest.mask_suffix)"
+    )
 
 
 def read_mask(

@@ -119,6 +119,16 @@ def test_rolled_head_keeps_its_roll(aligner, photo, expected):
     assert abs(turned) == pytest.approx(35, abs=6)
 
 
+@pytest.mark.parametrize("name", ["jpg.mask.jpg", "orphan.mask.png", "face_MASK.png", "masked.png"])
+def test_what_is_named_like_a_mask_and_was_taken_for_a_photo_is_told_how_masks_are_named(
+    aligner, name
+):
+    (row,) = aligner.align(source(Image.new("L", (256, 256), 255), uri=f"/photos/{name}"))
+    assert row.error.type == "no_face"
+    hinted = "NAME.jpg.mask.png or NAME.mask.png" in row.error.message
+    assert hinted == (name != "masked.png")
+
+
 @pytest.mark.parametrize("name", ["coffee", "flat", "upside_down", "tiny", "cut"])
 def test_photos_without_a_face_are_rejected(aligner, photo, name):
     image = {
