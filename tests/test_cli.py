@@ -16,6 +16,8 @@ import itportrait
 from itportrait.bank.store import Bank, BankVersion
 from itportrait.bundle.model_id import read_model_id
 from itportrait.cli import app
+from itportrait.cli.mesh import find_style
+from itportrait.errors import InvalidArgumentError, ItportraitError
 from itportrait.published.registry import MODELS
 from tests.helpers.small_clips import NAME, QUICK, know_small_clips, small_clip
 from tests.helpers.small_comparison import ADAPT
@@ -92,6 +94,28 @@ def test_a_bank_is_listed_whole_and_versions_by_a_part_of_their_names(tmp_path):
             json.loads(call("bank", "show", styles.uri, domain, "--version", part))["version"]
             == name
         )
+
+
+def test_a_mesh_is_made_in_the_version_that_the_job_recorded(bank, tmp_path):
+    held, out = Bank(str(tmp_path / "held")), tmp_path / "out"
+    held.publish(BankVersion(domain="faint", version="v1"), {}, promote=False)
+
+    def found(domain: str, given: str = "") -> str:
+        place = given or f"{out}/bank"
+        return find_style(domain, place, "mini", str(out), bool(given)).version
+
+    with pytest.raises(InvalidArgumentError, match="candidates alone"):
+        found("faint", held.uri)
+    out.mkdir()
+    for styles, domain in ((held, "faint"), (bank, "bronze")):
+        run = {"config": {"bank": styles.uri}, "domains": {domain: {"version": "v1"}}}
+        (out / "run.json").write_text(json.dumps(run))
+        assert found(domain) == "v1"
+    assert found("bronze", bank.uri) == "v2"
+    (out / "run.json").write_text(json.dumps({"domains": {"faint": {"version": "v1"}}}))
+    assert found("faint", held.uri) == "v1"
+    with pytest.raises(ItportraitError, match="no bank at"):
+        found("faint")
 
 
 def test_names_are_completed(bank, tmp_path):

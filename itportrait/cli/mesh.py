@@ -15,11 +15,12 @@ from itportrait.cli.options import (
     device_of,
     output_of,
 )
-from itportrait.errors import InvalidArgumentError, NoInputError
+from itportrait.errors import InvalidArgumentError, ItportraitError, NoInputError
 from itportrait.meshes.limits import FEWEST_TRIANGLES, LARGEST_TEXTURE, SMALLEST_TEXTURE
 from itportrait.terminal import Working
 
 if TYPE_CHECKING:
+    from itportrait.bank.version import BankVersion
     from itportrait.records import InvertedRecord
     from itportrait.stages.recipe import Recipe
 
@@ -39,7 +40,9 @@ def export_mesh(
             help="Style domain; default: as photographed.", autocompletion=complete.domains
         ),
     ] = "",
-    bank: Annotated[str, typer.Option("--bank", help="Style bank of the domain.")] = "",
+    bank: Annotated[
+        str, typer.Option("--bank", help="Style bank of the domain; default: as OUT was stylized.")
+    ] = "",
     resolution: Annotated[int, typer.Option(help="Grid points along each side.")] = 160,
     colors: Annotated[
         str,
@@ -74,7 +77,6 @@ def export_mesh(
         from itportrait.bank.store import Bank
         from itportrait.bundle.warm import warm_bundle
         from itportrait.io import uris
-        from itportrait.jobs.ready_made import find_champion
         from itportrait.jobs.stylize.config import load_job
         from itportrait.meshes import MeshColors, MeshOptions, encode_mesh, make_mesh
         from itportrait.styles import Codes, PreparedGenerator
@@ -86,7 +88,8 @@ def export_mesh(
         )
         if bank:
             Bank(job.bank).existing()
-        version = find_champion(domain, Bank(job.bank), job.bundle) if domain else None
+        given = bool(bank or config)
+        version = find_style(domain, job.bank, job.bundle, job.output, given) if domain else None
         models = warm_bundle(job.bundle, device)
         last = job.stages[-1]
         code = _find_code(job.recipe(last, models.model_id), record)
@@ -148,6 +151,41 @@ def _check_colors(kind: str, colors: str, texture_size: int, triangles: int | No
             "--triangles", expected=f"0, or {FEWEST_TRIANGLES} or more", actual=triangles
         )
     return textured
+
+
+def find_style(domain: str, bank: str, bundle: str, output: str, given: bool) -> "BankVersion":
+    """Return the version of a domain that a mesh is made in.
+
+    A bank that is given is asked for its champion, which may be newer than the pictures of the
+    output; what it has only as a candidate, and any domain where none is given, is the version that
+    the output's job recorded.
+
+    Args:
+        domain: its name.
+        bank: URI of the bank of the call.
+        bundle: URI of the models.
+        output: of the job.
+        given: whether the bank was named, or is that of a configuration.
+
+    Raises:
+        ItportraitError: neither is there; what `find_champion` says.
+    """
+    from itportrait.bank.store import Bank
+    from itportrait.io import uris
+    from itportrait.jobs.ready_made import find_champion
+
+    run = uris.read_json(uris.join(output, "run.json")) or {}
+    version = run.get("domains", {}).get(domain, {}).get("version")
+    place = bank if given else run.get("config", {}).get("bank") or bank
+    recorded = Bank(place)
+    if version not in recorded.versions(domain):
+        return find_champion(domain, Bank(bank), bundle)
+    if not given:
+        return recorded.read(domain, version)
+    try:
+        return find_champion(domain, Bank(bank), bundle)
+    except ItportraitError:  # a candidate alone
+        return recorded.read(domain, version)
 
 
 def _find_code(recipe: "Recipe", record: str) -> "InvertedRecord":
