@@ -5,8 +5,12 @@ from dataclasses import dataclass
 import pytest
 
 from itportrait import documents
+from itportrait.adapt.domain import DomainSpec
+from itportrait.bank.index import check_index
+from itportrait.config import Settings
 from itportrait.documents import build, parse_json, parse_object
-from itportrait.errors import InvalidArgumentError
+from itportrait.errors import InvalidArgumentError, valid
+from itportrait.jobs.stylize.config import JobConfig
 
 
 def test_plain_documents_come_through():
@@ -88,3 +92,14 @@ def test_build_checks_every_type_and_leaves_newer_keys_out():
         assert said in str(caught.value)
     with pytest.raises(InvalidArgumentError, match="a JSON object, got a list"):
         build(Whole, [], "y")
+
+
+def test_messages_have_no_names_of_classes():
+    with pytest.raises(InvalidArgumentError, match=r"^bank must be a valid index, got gen"):
+        check_index({}, "bank")
+    for kind, said in (
+        (JobConfig, "valid job settings"),
+        (DomainSpec, "a valid domain specification"),
+        (Settings, "valid settings"),
+    ):
+        assert valid(kind) == said
