@@ -29,12 +29,16 @@ class Settings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
     former_names: ClassVar[dict[str, str]] = {}
     """Keys of earlier releases and their present names; files with former keys are still read."""
+    set_elsewhere: ClassVar[dict[str, str]] = {}
+    """Keys that people look for here, and an example of where they stand."""
 
     @model_validator(mode="before")
     @classmethod
     def _refuse_unknown_keys(cls, data: Any) -> Any:
         if isinstance(data, dict):
             data = cls._renamed(data)
+            for key in data.keys() & cls.set_elsewhere:
+                raise ValueError(f"{key} stands elsewhere: {cls.set_elsewhere[key]}")
             refuse_unknown_keys(data, cls.model_fields)
         return data
 

@@ -1,7 +1,7 @@
 """The configuration of a comparison: portraits, methods, domains, seeds, and measures."""
 
 import re
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, field_validator, model_validator
 
@@ -15,6 +15,7 @@ from itportrait.configuration.blame import read_naming_set
 from itportrait.configuration.layers import LayeredSettings
 from itportrait.configuration.laying import lay
 from itportrait.configuration.places import refuse_temporary
+from itportrait.configuration.sections import refuse_list_of_domains
 from itportrait.configuration.shipped import find_config
 from itportrait.configuration.yaml_files import read_mapping
 from itportrait.errors import InvalidArgumentError, UnknownNameError
@@ -62,6 +63,7 @@ class Variant(Settings):
 class DomainSettings(Settings):
     """A style domain: what methods may be guided by, and its truth."""
 
+    set_elsewhere: ClassVar[dict[str, str]] = {"mode": "`methods: {itportrait: {mode: text}}`"}
     prompt: str | None = None
     """What the portraits become, in words. Methods are guided by it in the modes with text, and
     results of all modes are scored by it."""
@@ -85,16 +87,6 @@ class DomainSettings(Settings):
     """Upper bound of the optimization steps, unless a variant has its own."""
     train: str = "synthesis_sr"
     """Preset of the layers that are trained; see `DomainSpec.train`."""
-
-    @model_validator(mode="before")
-    @classmethod
-    def _modes_are_of_methods(cls, data: Any) -> Any:
-        if isinstance(data, dict) and "mode" in data:
-            raise ValueError(
-                "a domain of a comparison has no mode: leave it out, or give it to a method, as "
-                f"`methods: {{itportrait: {{mode: {data['mode']}}}}}`"
-            )
-        return data
 
     @model_validator(mode="after")
     def _is_described(self) -> Self:
@@ -284,12 +276,7 @@ def parse_comparison(data: dict[str, Any], *, source: str = "comparison") -> Com
         raise InvalidArgumentError(
             f"defaults of {source}", expected="a mapping", actual=type(defaults).__name__
         )
-    if isinstance(domains, list):
-        raise InvalidArgumentError(
-            f"domains of {source}",
-            expected="a mapping by name, as\n  domains:\n    bronze: {prompt: a bronze bust}\n",
-            actual="a list",
-        )
+    refuse_list_of_domains(domains, source)
     if isinstance(domains, dict):
         data["domains"] = {
             name: merge(defaults, body) if isinstance(body, dict) else body

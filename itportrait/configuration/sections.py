@@ -5,6 +5,7 @@ from typing import Any, get_args, get_origin
 
 from itportrait.config import Settings, is_section
 from itportrait.configuration.layers import DEFAULTS
+from itportrait.errors import InvalidArgumentError
 
 
 def without_empty_sections(kind: type[Settings], data: Mapping[str, Any]) -> dict[str, Any]:
@@ -22,6 +23,20 @@ def without_empty_sections(kind: type[Settings], data: Mapping[str, Any]) -> dic
     if found.get(DEFAULTS, {}) is None:  # some configurations read it apart from their own fields
         del found[DEFAULTS]
     return found
+
+
+def refuse_list_of_domains(domains: Any, source: str) -> None:
+    """Refuse domains in a list where they stand by name, and show that form.
+
+    Raises:
+        InvalidArgumentError: they are a list.
+    """
+    if isinstance(domains, list):
+        raise InvalidArgumentError(
+            f"domains of {source}",
+            expected="a mapping by name, as\n  domains:\n    bronze: {prompt: a bronze bust}\n",
+            actual="a list",
+        )
 
 
 def _without_empty(kind: type[Settings], data: Mapping[str, Any]) -> dict[str, Any]:

@@ -58,7 +58,8 @@ def test_an_unknown_configuration_lists_the_known_ones(app, name, tmp_path):
     done = runner.invoke(app, [name, "--config", "dmo", place, f"{tmp_path}/out"])
     assert done.exit_code == 2
     assert done.stderr.splitlines()[-1] == (
-        "error: unknown configuration 'dmo'; known: bank, compare, demo, experiments, ffhq512"
+        "error: unknown configuration 'dmo'; known: bank, compare, demo, experiments, "
+        "ffhq512; perhaps 'demo' is meant"
     )
     assert list(tmp_path.iterdir()) == []
 
