@@ -51,6 +51,7 @@ class Lease:
         self._stop = threading.Event()
         self._lost: str | None = None
         self._thread: threading.Thread | None = None
+        self._before: _Before | None = None
 
     def __enter__(self) -> Self:
         """Take the lease, or raise `LeaseHeldError`: who holds it, since when, how it ends."""
@@ -68,13 +69,22 @@ class Lease:
         self._thread.start()
         return self
 
-    def __exit__(self, *_: object) -> None:
-        """Free the lease."""
+    def __exit__(self, kind: type[BaseException] | None = None, *_: object) -> None:
+        """Free the lease; of a block that failed before it wrote anything, nothing is left."""
         self._stop.set()
         if self._thread:
             self._thread.join(timeout=5)
         if self._lost is None and self._generation >= 0:
-            self._release(self._file(self._generation))
+            if kind is not None and self._before is not None and self._before.stands(self.root):
+                self._withdraw(self._before)
+            else:
+                self._release(self._file(self._generation))
+
+    def _withdraw(self, before: "_Before") -> None:
+        """Remove the first lease that there was, and the folders that were made for it."""
+        with contextlib.suppress(OSError):
+            uris.remove(self._file(self._generation))
+        before.remove_folders()
 
     def _release(self, file: str) -> None:
         try:
@@ -121,12 +131,14 @@ class Lease:
         if holder and not watch.is_free(holder):
             raise LeaseHeldError(_refusal(self.root, holder))
         self._since = _wall_clock().isoformat(timespec="seconds")
+        # Who was outlived knows it by a higher generation, so that only a first one leaves no file.
+        before = None if generations else _Before.of(self.root, self._folder)
         try:
             uris.create_bytes(self._file(latest + 1), self._content())
         except FileExistsError:
             winner = _read_holder(self._file(latest + 1)) or {}
             raise LeaseHeldError(_refusal(self.root, winner)) from None
-        self._generation = latest + 1
+        self._generation, self._before = latest + 1, before
         for generation in generations:
             uris.remove(self._file(generation))
 
@@ -151,6 +163,41 @@ class Lease:
                         f"the lease on {uris.redact(self.root)} could not be renewed: {error}"
                     )
                     return
+
+
+@dataclass(frozen=True)
+class _Before:
+    """What there was of a place before its first lease.
+
+    Args:
+        names: of files and folders in it.
+        absent: local folders that were not there, the deepest first.
+    """
+
+    names: frozenset[str]
+    absent: tuple[Path, ...]
+
+    @classmethod
+    def of(cls, root: str, folder: str) -> Self:
+        """Look at a place whose leases are to lie in `folder`."""
+        names, absent = frozenset(uris.list_names(root)), ()
+        if uris.is_local(root):
+            local = Path(uris.local_path(folder)).absolute()
+            absent = tuple(path for path in (local, *local.parents) if not path.exists())
+        return cls(names, absent)
+
+    def stands(self, root: str) -> bool:
+        """Tell whether the place has nothing new beside the lease, as far as storage tells."""
+        try:
+            return self.names.issuperset({*uris.list_names(root)} - {"_lease"})
+        except OSError:
+            return False
+
+    def remove_folders(self) -> None:
+        """Remove the folders that were not there, but for those in which there is something."""
+        with contextlib.suppress(OSError):
+            for path in self.absent:
+                path.rmdir()
 
 
 class _Watch:

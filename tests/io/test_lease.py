@@ -35,6 +35,45 @@ def test_second_job_is_told_who_holds_it(root):
         pass
 
 
+def fail(root: str, what: str, *written: str) -> None:
+    """Take the lease, write files below the place, and fail."""
+
+    def work() -> None:
+        with Lease(root, what=what):
+            assert uris.list_names(uris.join(root, "_lease"))
+            for name in written:
+                uris.put_bytes(uris.join(root, name), b"{}")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        work()
+
+
+def test_a_block_that_fails_before_it_writes_leaves_nothing(tmp_path):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos" / "a.png").write_bytes(b"1")
+    before = sorted(tmp_path.rglob("*"))
+    for folder in ("runs/own", "photos"):
+        fail(str(tmp_path / folder), "a")
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_block_that_fails_after_work_or_after_others_keeps_the_lease(root):
+    """Who was outlived sees a generation above its own, so that none is given twice."""
+
+    def held() -> list[tuple[str, str, bool]]:
+        names = uris.list_names(uris.join(root, "_lease"))
+        found = [(n, uris.read_json(uris.join(root, "_lease", n)) or {}) for n in names]
+        return [(name, data["what"], data["released"]) for name, data in found]
+
+    fail(root, "none")
+    assert held() == []
+    fail(root, "a", "run.json")
+    assert held() == [("00000000.json", "a", True)]
+    fail(root, "b")
+    assert held() == [("00000001.json", "b", True)]
+
+
 def test_lease_is_renewed_while_held(root):
     with Lease(root, what="a", ttl_s=0.4) as lease:
         time.sleep(1.0)
