@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 from itportrait.bundle.devices import torch_device
-from itportrait.bundle.places import MINI, bundle_folder
+from itportrait.bundle.places import MINI, bundle_folder, no_bundle
 from itportrait.bundle.spec import BundleSpec, CameraPrior, ClipSpec, FileEntry
 from itportrait.cache import cache_folder
 from itportrait.documents import MOST_BYTES, parse_object
@@ -281,12 +281,7 @@ def _open(
 ) -> Bundle:
     path = resolve_local(directory, MODEL_FILE)
     if not path.is_file():
-        remedy = (
-            "remake the embedded family with `make pretrain`"
-            if uri == MINI
-            else f"make one with `itportrait import-eg3d FILE.pkl --output {uri}`"
-        )
-        raise MissingModelError(f"no model bundle at {uri!r}: {path} is absent; {remedy}")
+        raise no_bundle(str(directory))
     text = uris.read_bytes(str(path), most=MOST_BYTES + 1)
     return Bundle(_parse(text, uri), directory, precision=precision).to(device)
 
@@ -302,7 +297,7 @@ def _fetch(uri: str) -> Path:
     try:
         text = uris.read_bytes(uris.join(uri, MODEL_FILE), most=MOST_BYTES + 1)
     except FileNotFoundError:
-        raise MissingModelError(f"no model bundle at {shown!r}: {MODEL_FILE} is absent") from None
+        raise no_bundle(uri) from None
     spec = _parse(text, shown)
     for place in spec.named_paths():
         if Path(place).is_absolute():

@@ -1,12 +1,16 @@
 """The id of a bundle's models, from its `model.json` alone: no other file of it is fetched."""
 
+from typing import TYPE_CHECKING
+
 import itportrait
-from itportrait.bundle.places import MODEL_FILE, bundle_folder
+from itportrait.bundle.places import MODEL_FILE, bundle_folder, no_bundle
 from itportrait.cache import cache_folder
 from itportrait.config import fingerprint
 from itportrait.documents import MOST_BYTES, parse_object
-from itportrait.errors import MissingModelError
 from itportrait.io import uris
+
+if TYPE_CHECKING:
+    from itportrait.bundle.spec import BundleSpec
 
 _FOLDER = "model-ids"
 
@@ -21,7 +25,12 @@ def bundle_key(bundle: str) -> str | None:
 
 
 def read_model_id(bundle: str) -> str:
-    """Return the id of a bundle's models.
+    """Return the id of a bundle's models; see `read_spec`."""
+    return read_spec(bundle).model_id
+
+
+def read_spec(bundle: str) -> "BundleSpec":
+    """Return what a bundle holds, as its `model.json` says.
 
     Args:
         bundle: name, folder or URI of the bundle.
@@ -32,13 +41,13 @@ def read_model_id(bundle: str) -> str:
     """
     from itportrait.bundle.spec import BundleSpec
 
-    shown = uris.redact(bundle)
+    folder = bundle_folder(bundle)
     try:
-        text = uris.read_bytes(uris.join(bundle_folder(bundle), MODEL_FILE), most=MOST_BYTES + 1)
+        text = uris.read_bytes(uris.join(folder, MODEL_FILE), most=MOST_BYTES + 1)
     except (FileNotFoundError, NotADirectoryError):
-        raise MissingModelError(f"no model bundle at {shown!r}: {MODEL_FILE} is absent") from None
-    source = f"{shown}/{MODEL_FILE}"
-    return BundleSpec.parse(parse_object(text, source, finite=True), source=source).model_id
+        raise no_bundle(folder) from None
+    source = f"{uris.redact(bundle)}/{MODEL_FILE}"
+    return BundleSpec.parse(parse_object(text, source, finite=True), source=source)
 
 
 def remembered_model_id(bundle: str) -> str:

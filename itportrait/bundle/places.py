@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import itportrait
+from itportrait.errors import MissingModelError
 from itportrait.io import uris
 
 MINI = "mini"
@@ -17,6 +18,20 @@ among the files that `model_id` comes from."""
 def bundle_folder(bundle: str) -> str:
     """Return the folder or URI of a bundle; `mini` is inside the package."""
     return str(Path(itportrait.__file__).parent / "mini" / "weights") if bundle == MINI else bundle
+
+
+def no_bundle(place: str) -> MissingModelError:
+    """Return the error of a folder or URI that has no bundle."""
+    shown = uris.redact(place)
+    return MissingModelError(
+        f"no model bundle at {shown!r}: {MODEL_FILE} is absent; "
+        + (
+            "remake the embedded family with `make pretrain`, or reinstall the package"
+            if place == bundle_folder(MINI)
+            else f"make one with `itportrait import-eg3d FILE.pkl --output {shown}`, or take "
+            f"`{MINI}`, which comes with the package"
+        )
+    )
 
 
 def absolute_bundle(bundle: str) -> str:
