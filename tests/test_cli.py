@@ -228,6 +228,11 @@ def test_align_counts_what_is_no_input(tmp_path):
         (("export-mesh", "{tmp}/out", "a", "--resolution", "1"), "--resolution must be 2 or more"),
         (("align", "{tmp}/none", "{tmp}/out"), "no input found"),
         (("align", "{tmp}/held", "{tmp}/out", "--bundle", "{tmp}/none"), "no model bundle at"),
+        (
+            ("align", "{tmp}", "{tmp}/out", "--set", "align.camera_points=dense"),
+            "align.camera_points is dense, and the published network face-mesh is absent in {tmp}",
+        ),
+        (("align", "{tmp}", "{tmp}/out", "--bundle", "{tmp}/mini"), "or take `mini`, which comes"),
         (("align", "{tmp}", "{tmp}/out", "--set", "align.sise=3"), "unknown key 'sise'; known:"),
         (("invert", "{tmp}/out"), "run `itportrait align` first"),
         (("export-mesh", "{tmp}/out", "a", "--to", "m.stl"), "a .glb, .ply or .obj file"),
@@ -297,7 +302,8 @@ def test_align_counts_what_is_no_input(tmp_path):
         ),
     ],
 )
-def test_errors_are_one_line(bank, tmp_path, arguments, message):
+def test_errors_are_one_line(bank, tmp_path, arguments, message, monkeypatch):
+    monkeypatch.setenv("ITPORTRAIT_CACHE", str(tmp_path / "cache"))
     held = Bank(str(tmp_path / "held"))
     held.publish(BankVersion(domain="faint", version="v1"), {}, promote=False)
     (tmp_path / "face.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(40))

@@ -15,6 +15,7 @@ from scipy.optimize import OptimizeResult, least_squares
 
 from itportrait.align.crop import CropPlan, cut
 from itportrait.align.mean_faces import MeanFace, mean_face
+from itportrait.align.networks import FACE_MESH
 from itportrait.align.pose import (
     DISTANCE_PRIOR,
     FOCAL,
@@ -26,8 +27,6 @@ from itportrait.geometry.camera import camera_angles
 from itportrait.landmarks.mesh import FaceMesh, Region
 from itportrait.published.store import find_weights
 
-NETWORK = "face-mesh"
-"""Name of the published network."""
 _ROOM = 1.25
 """Side of the picture that the network is shown a part of, in crops: a face may fill the crop."""
 _FACE = 1.06
@@ -72,7 +71,7 @@ class DenseCamera:
             MissingModelError: this machine does not have the network; names the command that gets
                 it.
         """
-        return cls(FaceMesh.load(find_weights(NETWORK)), mean_face(face))
+        return cls(FaceMesh.load(find_weights(FACE_MESH)), mean_face(face))
 
     def estimate(self, pixels: np.ndarray, plan: CropPlan, five: np.ndarray) -> DensePose | None:
         """Return the pose of a face; None where the network sees no face.

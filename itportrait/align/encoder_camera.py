@@ -8,8 +8,8 @@ of the generator's kind, and the camera is right; else nothing is said.
 import numpy as np
 import torch
 
+from itportrait.align.networks import no_encoder
 from itportrait.bundle import Bundle
-from itportrait.errors import MissingModelError
 from itportrait.geometry.camera import look_at_camera
 from itportrait.image import resize, to_tensor
 
@@ -27,10 +27,7 @@ class EncoderCamera:
 
     def __init__(self, bundle: Bundle, max_distance: float) -> None:
         if bundle.encoder is None:
-            raise MissingModelError(
-                f"{bundle.name} has no encoder to read cameras with; "
-                "leave align.encoder_camera_distance at 0"
-            )
+            raise no_encoder(bundle.name)
         self.encoder, self.max_distance = bundle.encoder, max_distance
         self.orbit = bundle.orbit
         self.generator, self.perceptual = bundle.generator, bundle.perceptual

@@ -9,7 +9,8 @@ from typing import Self
 
 import numpy as np
 
-from itportrait.align.dense import LEAST_PRESENCE, NETWORK
+from itportrait.align.dense import LEAST_PRESENCE
+from itportrait.align.networks import FACE_MESH
 from itportrait.landmarks.iris import FaceIris
 from itportrait.landmarks.mesh import FaceMesh, Region
 from itportrait.published.registry import find_model
@@ -40,7 +41,7 @@ class FacePoints:
             MissingModelError: this machine does not have `face-mesh`, or a file is damaged; names
                 the command that gets it.
         """
-        mesh = FaceMesh.load(find_weights(NETWORK))
+        mesh = FaceMesh.load(find_weights(FACE_MESH))
         if state_of(find_model(IRISES)) == "absent":
             return cls(mesh)
         return cls(mesh, FaceIris.load(find_weights(IRISES)))

@@ -69,11 +69,11 @@ class Bank:
         """Return what to tell people before something is published here; "" where a bank stands.
 
         Raises:
-            InvalidArgumentError: no bank can be begun here.
+            InvalidArgumentError: nothing can be written here.
         """
+        uris.check_place(self.uri, "bank")
         if self.exists():
             return ""
-        uris.check_place(self.uri, "bank")
         return (
             f"no bank at {uris.redact(self.uri)} yet: one is begun there; if the place is "
             "mistyped, stop, and give --bank again"

@@ -65,7 +65,7 @@ def adapt(
         from itportrait.training.domain_job import DomainJob
         from itportrait.training.here import publish_here
         from itportrait.training.kept_state import KeptState
-        from itportrait.training.vetting import refuse_warnings, vet_jobs
+        from itportrait.training.vetting import refuse_warnings, vet_job
 
         if not (prompt.strip() or reference or pictures):
             raise InvalidArgumentError(
@@ -89,7 +89,7 @@ def adapt(
         )
         styles = Bank(job.bank)
         version = task.find_in(styles)
-        warnings = vet_jobs([task])[0] if version is None else version.warnings
+        warnings = vet_job(task) if version is None else version.warnings
         for text in warnings:
             working.line(f"warning: {text}")
         if strict:

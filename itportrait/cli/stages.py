@@ -50,6 +50,7 @@ def align(
     """Find faces and cut them out as the generator expects, with their cameras."""
     out = output_of(out, output)
     with Working("align: starting") as working:
+        from itportrait.align.networks import require_networks
         from itportrait.align.stage import AlignStage
         from itportrait.ingest import in_eg3d_convention, list_sources
         from itportrait.jobs.model_id import require_bundle
@@ -59,6 +60,7 @@ def align(
         device = device_of(device)
         job = load_job(config or None, set_, input=photos, output=out, bundle=bundle)
         require_bundle(job.bundle)  # whose settings say how photos are framed
+        require_networks(job.align, job.bundle)
         ingest = job.ingest
         listing = list_sources(job.input, patterns=ingest.patterns, mask_suffix=ingest.mask_suffix)
         sources = in_eg3d_convention(listing, ingest.camera_convention)

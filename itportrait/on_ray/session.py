@@ -64,6 +64,16 @@ def ray_session(address: str | None = None, *, num_cpus: int | None = None) -> I
             end()
 
 
+def is_embedded(address: str | None) -> bool:
+    """Tell whether `ray_session` starts a Ray of its own, whose only machine is this one."""
+    return address == "local" or (address is None and not os.environ.get("RAY_ADDRESS"))
+
+
+def is_client(address: str | None) -> bool:
+    """Tell whether `ray_session` connects from a machine that is none of the cluster's."""
+    return (address or os.environ.get("RAY_ADDRESS", "")).startswith("ray://")
+
+
 def end(patience_s: float = _PATIENCE_S) -> None:
     """Shut Ray down. Parts of an embedded one that do not answer are ended, since Ray waits for
     them without a limit.

@@ -3,6 +3,7 @@
 import datetime as dt
 from contextlib import nullcontext
 
+from itportrait.align.networks import require_networks
 from itportrait.bank.store import Bank
 from itportrait.bundle import load_bundle
 from itportrait.configuration.laying import with_key
@@ -44,6 +45,10 @@ def build(call: BuildCall, working: Working) -> int:
     places = {"--bank": bank.uri, "--mlflow": call.mlflow, **spec.places()}
     refuse_temporary(places)
     model_id = load_bundle(spec.base).model_id
+    uris.check_place(bank.uri, "--bank")
+    chosen = [spec.domains[name] for name in call.domains or spec.domains]
+    if any(domain.references for domain in chosen):
+        require_networks(spec.align, spec.base)
     what = f"build_style_bank {date}"
     wait_s = WAIT_S if call.wait else 0.0
     working.now("waiting for the bank" if call.wait else "looking at the bank")

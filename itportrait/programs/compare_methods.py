@@ -2,6 +2,7 @@
 
 import time
 
+from itportrait.align.networks import require_networks
 from itportrait.comparison.cells import plan_cells
 from itportrait.comparison.compute import CellCompute
 from itportrait.comparison.config import ComparisonConfig, load_comparison
@@ -17,7 +18,7 @@ from itportrait.io.lease import Lease
 from itportrait.jobs.endings import EXIT_FAILED
 from itportrait.jobs.model_id import find_model_id, require_bundle
 from itportrait.on_ray.backend import RayBackend
-from itportrait.on_ray.session import ray_session, stop_on_sigterm
+from itportrait.on_ray.session import is_embedded, ray_session, stop_on_sigterm
 from itportrait.on_ray.shared_places import check_shared
 from itportrait.programs.calls import CompareCall
 from itportrait.terminal import Working, make_console, still_terminal
@@ -35,6 +36,9 @@ def run(call: CompareCall, working: Working) -> int:
     refuse_temporary(places)
     require_bundle(config.base)
     require_photos(config)
+    uris.check_place(config.output, "--output")
+    if is_embedded(call.address):
+        require_networks(config.align, config.base)
     with (
         stop_on_sigterm(),
         Lease(config.output, what="compare_methods") as lease,

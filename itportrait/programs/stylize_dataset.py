@@ -2,20 +2,23 @@
 
 import sys
 
+from itportrait.align.networks import require_face_mesh
 from itportrait.configuration.laying import with_key
 from itportrait.engine.progress import Progress
 from itportrait.errors import ItportraitError
+from itportrait.execution.errands import run_patiently
+from itportrait.execution.executor import Call
 from itportrait.io import uris
 from itportrait.io.lease import Lease
 from itportrait.jobs.endings import EXIT_FAILED, sentence
+from itportrait.jobs.stylize.beforehand import aligns, check_beforehand
 from itportrait.jobs.stylize.config import JobConfig, load_job
-from itportrait.jobs.stylize.domains import check_domains
-from itportrait.jobs.stylize.job import StylizeJob, list_photos
+from itportrait.jobs.stylize.job import StylizeJob
 from itportrait.jobs.stylize.publish import deliver_files, publish_pages
 from itportrait.jobs.stylize.run_report import known_model_id, write_run
 from itportrait.jobs.stylize.summary import print_summary
 from itportrait.on_ray.backend import RayBackend
-from itportrait.on_ray.session import ray_session, stop_on_sigterm
+from itportrait.on_ray.session import is_client, is_embedded, ray_session, stop_on_sigterm
 from itportrait.on_ray.shared_places import check_shared
 from itportrait.programs.calls import StylizeCall
 from itportrait.stages.shards import started
@@ -33,8 +36,13 @@ def run(call: StylizeCall, working: Working) -> int:
         bank=call.bank,
         bundle=call.bundle,
     )
-    check_domains(config)
-    list_photos(config)  # where there are none, nothing is started
+    working.now("looking at the configuration")
+    check_beforehand(
+        config,
+        works_here=is_embedded(call.address),
+        bundle_here=not is_client(call.address),
+        writes=not call.dry_run,
+    )
     with stop_on_sigterm(), ray_session(call.address, num_cpus=config.resources.num_cpus):
         working.now("looking at models and domains")
         job = prepare(config, call)
@@ -49,6 +57,11 @@ def prepare(config: JobConfig, call: StylizeCall) -> StylizeJob:
     if not call.dry_run:  # which writes nothing
         check_shared(config.places())
     backend = RayBackend()
+    dense = config.align.camera_points == "dense" and aligns(config)
+    if dense and not is_embedded(call.address):  # else this machine was asked before
+        args = (config.align,)
+        task = Call(function=require_face_mesh, args=args, name="face mesh", num_cpus=0.1)
+        run_patiently(backend.executor(), task)
     model_id = known_model_id(config, backend.executor())
     return StylizeJob(config, model_id, backend, retry_failed=call.retry_failed, strict=call.strict)
 

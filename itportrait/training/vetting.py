@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from itportrait.adapt.domain import DomainSpec
-from itportrait.errors import InvalidArgumentError
+from itportrait.errors import DecodeError, InvalidArgumentError, NoInputError
 from itportrait.text import shown
 from itportrait.training.domain_job import DomainJob
 
@@ -17,13 +17,21 @@ if TYPE_CHECKING:
 def vet_jobs(jobs: Sequence[DomainJob]) -> list[tuple[str, ...]]:
     """Return what people should know of each training before it begins; it takes seconds.
 
+    See `vet_job`; errors name the domain.
+    """
+    return [_vet_named(job) for job in jobs]
+
+
+def vet_job(job: DomainJob) -> tuple[str, ...]:
+    """Return what people should know of one training before it begins.
+
     Each warning is a sentence that begins with its kind and a colon, such as `unknown words: …`.
 
     Raises:
         NoInputError: a reference picture shows no face and cannot be taken as it is.
         DecodeError: a reference is not a picture.
     """
-    return [tuple(_warnings(job)) for job in jobs]
+    return tuple(_warnings(job))
 
 
 def said_of(warnings: Mapping[str, Sequence[str]]) -> list[str]:
@@ -44,6 +52,13 @@ def refuse_warnings(warnings: Mapping[str, Sequence[str]]) -> None:
         raise InvalidArgumentError(
             "--strict", expected="domains without a warning", actual="; ".join(said)
         )
+
+
+def _vet_named(job: DomainJob) -> tuple[str, ...]:
+    try:
+        return vet_job(job)
+    except (NoInputError, DecodeError) as error:
+        raise type(error)(f"domain {job.spec.name!r}: {error}") from None
 
 
 def _warnings(job: DomainJob) -> Iterator[str]:

@@ -1,12 +1,17 @@
 """The encoder's camera: taken where its own render shows the picture, and nowhere else."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 from itportrait.align import AlignConfig, Aligner
 from itportrait.align.encoder_camera import EncoderCamera
+from itportrait.align.networks import require_networks
 from itportrait.bundle import load_bundle
+from itportrait.bundle.places import bundle_folder
 from itportrait.card.faces import rotation_angle_deg
 from itportrait.errors import MissingModelError
 from itportrait.image import encode
@@ -101,3 +106,14 @@ def test_a_family_without_an_encoder_says_so(mini, monkeypatch):
     with pytest.raises(MissingModelError, match="has no encoder to read cameras with"):
         Aligner.of_bundle(AlignConfig(encoder_camera_distance=LIMIT), mini)
     assert Aligner.of_bundle(AlignConfig(), mini).encoder_camera is None
+
+
+def test_a_family_without_an_encoder_is_known_before_anything_is_loaded(tmp_path):
+    data = json.loads(Path(bundle_folder("mini"), "model.json").read_text())
+    del data["perception"]["encoder_path"]
+    (tmp_path / "model.json").write_text(json.dumps(data))
+    require_networks(AlignConfig(), str(tmp_path))
+    asking = AlignConfig(encoder_camera_distance=LIMIT)
+    require_networks(asking, "mini")
+    with pytest.raises(MissingModelError, match="has no encoder to read cameras with"):
+        require_networks(asking, str(tmp_path))

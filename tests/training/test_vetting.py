@@ -57,7 +57,9 @@ def test_words_that_no_model_has_seen_are_named():
 
 
 def test_a_picture_without_a_face_is_refused_with_what_is_possible(picture):
-    with pytest.raises(NoInputError, match=r"no face found in \S*/90x120.png \(no_face: .*square"):
+    with pytest.raises(
+        NoInputError, match=r"'style': no face found in \S*/90x120.png \(no_face: .*square"
+    ):
         vet_jobs([job(mode="image", references=[picture(90, 120)])])
 
 

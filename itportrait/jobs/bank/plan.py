@@ -16,7 +16,7 @@ from itportrait.training.domain_job import (
     TrackingTarget,
     training_storage,
 )
-from itportrait.training.vetting import refuse_warnings, vet_jobs
+from itportrait.training.vetting import refuse_warnings, vet_job
 
 
 class Outcome(StrEnum):
@@ -141,7 +141,7 @@ def _vetted(job: DomainJob, strict: bool) -> DomainJob | DomainResult:
     """Return a training with its warnings, or the failure of one that cannot be begun."""
     name = job.spec.name
     try:
-        job = replace(job, warnings=vet_jobs([job])[0])
+        job = replace(job, warnings=vet_job(job))
         if strict:
             refuse_warnings({name: job.warnings})
     except (ItportraitError, OSError) as error:

@@ -25,8 +25,11 @@ from itportrait.training.trained_domain import TrainedDomain, publish_trained
 from itportrait.training.vetting import refuse_warnings, vet_jobs
 
 
-def check_domains(config: JobConfig) -> None:
+def check_domains(config: JobConfig) -> list[BankVersion]:
     """Look up all names of domains in the bank and the bundle, before anything is started.
+
+    Returns:
+        Their champions.
 
     Raises:
         UnknownNameError: neither bank, bundle nor configuration have a domain of this name.
@@ -34,9 +37,15 @@ def check_domains(config: JobConfig) -> None:
         InvalidArgumentError: the bank has candidates of a domain alone, and the bundle has none.
     """
     bank = Bank(config.bank)
-    for domain in config.domains:
-        if isinstance(domain, str):
-            _champion(domain, bank, config)
+    names = [domain for domain in config.domains if isinstance(domain, str)]
+    return [_champion(name, bank, config) for name in names]
+
+
+def job_of(spec: DomainSpec, config: JobConfig, model_id: str) -> DomainJob:
+    """Return the training of a domain that the configuration specifies; see `DomainJob.of`."""
+    return DomainJob.of(
+        spec, bundle=config.bundle, adapt=config.adapt, align=config.align, model_id=model_id
+    )
 
 
 def _champion(name: str, bank: Bank, config: JobConfig) -> BankVersion:
@@ -124,14 +133,7 @@ class JobDomains:
         return future
 
     def _specified(self, spec: DomainSpec) -> Domain:
-        job = DomainJob.of(
-            spec,
-            bundle=self.config.bundle,
-            adapt=self.config.adapt,
-            align=self.config.align,
-            model_id=self.model_id,
-            tracking=self.tracking.target,
-        )
+        job = replace(job_of(spec, self.config, self.model_id), tracking=self.tracking.target)
         found = job.find_in(self.bank)
         if found is not None:
             self.warnings[spec.name] = found.warnings
