@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from itportrait.bank.index import check_card
 from itportrait.documents import build
-from itportrait.errors import InvalidArgumentError, MissingModelError, NoInputError
+from itportrait.errors import CheckpointError, InvalidArgumentError, MissingModelError, NoInputError
 from itportrait.io import uris
 from itportrait.io.names import check_domain, check_name, check_path, resolve_under
 from itportrait.styles.names import CARD_FILE, STYLE_FILE
@@ -86,7 +86,13 @@ class BankVersion:
         """
         from itportrait.styles import read_style
 
-        style = read_style(self.style_bytes(), source=uris.redact(self.uri))
+        try:
+            style = read_style(self.style_bytes(), source=uris.redact(self.file(STYLE_FILE)))
+        except CheckpointError as error:
+            raise CheckpointError(
+                f"{error}; adapt the domain again, or go back to a former champion with "
+                "`itportrait bank rollback`"
+            ) from error
         style.check_domain(self.domain)
         return style
 

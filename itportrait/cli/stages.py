@@ -166,6 +166,7 @@ def _score_job(version: "BankVersion", bundle: str, truth: str) -> "ScoreJob":
     from itportrait.io import uris
     from itportrait.jobs.bank.scores import ScoreJob
 
+    version.style()  # a damaged one is told with its path, before models are loaded
     return ScoreJob(
         bundle=bundle,
         spec=DomainSpec.model_validate(version.spec),

@@ -15,6 +15,7 @@ from typing import Any, cast
 import pyarrow as pa
 
 from itportrait.documents import build, parse_object
+from itportrait.errors import ItportraitError
 from itportrait.io import parquet, uris
 from itportrait.io.names import check_path, numbers_of, resolve_under
 from itportrait.io.parquet import PixelFormat, Row
@@ -254,22 +255,20 @@ class StageTable:
             keys: of the rows that are wanted; None: all.
 
         Raises:
-            OSError: a file is missing, truncated, or not what was committed.
+            DamagedFileError: a file is missing, truncated, or not what was committed.
+            OSError: storage failed.
         """
         pictures = masks = None
         if pixels and "pixels" in commit.files:
-            data = self._read(commit.files["pixels"])
-            pictures, masks = parquet.read_pictures(data), parquet.read_masks(data)
-        blobs = {
-            kind: parquet.read_blobs(self._read(commit.files[kind]))
-            for kind in parquet.BLOBS
-            if kind in commit.files
-        }
-        try:
-            data = self._read(commit.files["records"])
+            with self._whole(commit.files["pixels"]) as data:
+                pictures, masks = parquet.read_pictures(data), parquet.read_masks(data)
+        blobs: dict[str, dict[str, bytes]] = {}
+        for kind in parquet.BLOBS:
+            if kind in commit.files:
+                with self._whole(commit.files[kind]) as data:
+                    blobs[kind] = parquet.read_blobs(data)
+        with self._whole(commit.files["records"]) as data:
             return parquet.decode_records(data, self.record_type, pictures, blobs, masks, keys=keys)
-        except pa.ArrowInvalid as error:
-            raise OSError(f"{uris.redact(self.root)}: {error}") from error
 
     def read_columns(self, commit: Commit, names: Sequence[str]) -> list[dict[str, Any]]:
         """Return some columns of a commit's records, as plain values and without their pictures.
@@ -278,7 +277,8 @@ class StageTable:
         file's hash is not checked.
 
         Raises:
-            OSError: the file is missing or truncated.
+            DamagedFileError: the file is missing or truncated.
+            OSError: storage failed.
         """
         with self._open(commit.files["records"]) as file:
             return parquet.read_columns(file, names)
@@ -287,7 +287,8 @@ class StageTable:
         """Return the number of row groups of a commit's pictures.
 
         Raises:
-            OSError: the file is missing or truncated.
+            DamagedFileError: the file is missing or truncated.
+            OSError: storage failed.
         """
         with self._open(commit.files["pixels"]) as file:
             return parquet.count_row_groups(file)
@@ -301,28 +302,45 @@ class StageTable:
         is not checked.
 
         Raises:
-            OSError: the file is missing or truncated.
+            DamagedFileError: the file is missing or truncated.
+            OSError: storage failed.
         """
         with self._open(commit.files["pixels"]) as file:
             return parquet.read_picture_group(file, group, names)
 
     @contextmanager
     def _open(self, entry: FileEntry) -> Iterator[Any]:
-        """Open a file of a commit; what is no whole Parquet file raises OSError."""
+        """Open a file of a commit; what is no whole Parquet file raises DamagedFileError."""
         fs, path = uris.open_fs(self._file(entry))
+        with self._told(entry), fs.open(path, "rb") as file:
+            yield file
+
+    @contextmanager
+    def _whole(self, entry: FileEntry) -> Iterator[bytes]:
+        """Read a file of a commit, for a block that parses it, as `_open` does."""
+        with self._told(entry):
+            yield self._read(entry)
+
+    @contextmanager
+    def _told(self, entry: FileEntry) -> Iterator[None]:
+        """Name the file of a commit that is missing or no Parquet file."""
+        uri = uris.redact(self._file(entry))
         try:
-            with fs.open(path, "rb") as file:
-                yield file
+            yield
+        except FileNotFoundError as error:
+            raise DamagedFileError(f"{uri} is gone") from error
         except pa.ArrowInvalid as error:
-            raise OSError(f"{uris.redact(self.root)}: {error}") from error
+            raise DamagedFileError(f"{uri} is damaged: {error}") from error
 
     def _read(self, entry: FileEntry) -> bytes:
         uri = self._file(entry)
         data = uris.read_bytes(uri)
-        if len(data) != entry.size or hashlib.sha256(data).hexdigest() != entry.sha256:
+        if len(data) != entry.size:
             raise DamagedFileError(
-                f"{uris.redact(uri)} is not what was committed: {len(data)} bytes"
+                f"{uris.redact(uri)} is damaged: {len(data)} bytes in place of {entry.size}"
             )
+        if hashlib.sha256(data).hexdigest() != entry.sha256:
+            raise DamagedFileError(f"{uris.redact(uri)} is damaged: its bytes were changed")
         return data
 
     def sweep(self, last_shard: int) -> list[str]:
@@ -363,8 +381,22 @@ class StageTable:
         return all(sizes.get(entry.path) == entry.size for entry in commit.files.values())
 
 
-class DamagedFileError(OSError):
-    """A committed file is not what its marker says: its shard is computed again."""
+class DamagedFileError(ItportraitError, OSError):
+    """A committed file is gone or not what its marker says: its shard is to be computed again.
+
+    Args:
+        what: the file and what is wrong with it.
+    """
+
+    def __init__(self, what: str) -> None:
+        super().__init__(what)
+        self.what = what
+
+    def __str__(self) -> str:
+        return (
+            f"{self.what}; remove it if it is there, and run the command that made it again, which "
+            "computes its shard anew"
+        )
 
 
 def read_committed(

@@ -60,6 +60,6 @@ def _committed(recipe: Recipe, stage: str, shard: int, *, pixels: bool) -> tuple
         raise UpstreamDamagedError(stage, f"{uris.redact(table.marker(shard))} is gone")
     try:
         rows = table.read_rows(commit, pixels=pixels)
-    except (DamagedFileError, FileNotFoundError) as error:
-        raise UpstreamDamagedError(stage, str(error)) from error
+    except DamagedFileError as error:
+        raise UpstreamDamagedError(stage, error.what) from error
     return [row.record for row in rows], commit.outputs

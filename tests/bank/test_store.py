@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from itportrait.bank.store import Bank, BankVersion
-from itportrait.errors import InvalidArgumentError, NoInputError, UnknownNameError
+from itportrait.errors import CheckpointError, InvalidArgumentError, NoInputError, UnknownNameError
 from itportrait.io import uris
 
 
@@ -35,6 +35,14 @@ def test_published_version_reads_back(bank):
     assert version.spec["prompt"] == "a bronze statue"
     assert uris.read_bytes(uris.join(version.uri, "adapter.safetensors")) == b"v1"
     assert bank.domains() == ["bronze"]
+
+
+def test_a_damaged_style_is_told_with_its_file_and_the_ways_on(bank):
+    version = publish(bank)  # whose file is no style
+    with pytest.raises(
+        CheckpointError, match=r"bronze/v1/adapter\.safetensors: .*; adapt the domain again, or .*"
+    ):
+        version.style()
 
 
 def test_unknown_domain_lists_the_known_ones(bank):

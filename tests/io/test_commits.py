@@ -104,10 +104,31 @@ def test_damaged_files_are_seen(table):
     uri = uris.join(table.root, commit.files["records"].path)
     uris.put_bytes(uri, uris.read_bytes(uri)[:-9])
     assert not table.whole(commit, table.sizes())
-    with pytest.raises(DamagedFileError, match="records/part-00000"):
-        table.read_rows(commit)
+    for read in (table.read_rows, lambda commit: table.read_columns(commit, ["record_id"])):
+        with pytest.raises(DamagedFileError, match=r"records/part-00000.* is damaged: .*remove it"):
+            read(commit)
     uris.remove(uri)
     assert not table.whole(commit, table.sizes())
+
+
+@pytest.mark.parametrize("kind", ["records", "pixels"])
+def test_a_file_that_is_gone_is_named_with_what_makes_it_again(table, kind):
+    commit = write(table)
+    uris.remove(uris.join(table.root, commit.files[kind].path))
+    with pytest.raises(DamagedFileError, match=rf"{kind}/part-00000.* is gone; .*made it again"):
+        table.read_rows(commit)
+    if kind == "pixels":
+        with pytest.raises(DamagedFileError, match=r"pixels/part-00000.* is gone"):
+            table.read_picture_group(commit, 0)
+
+
+def test_changed_bytes_of_the_same_number_are_damage(table):
+    commit = write(table)
+    uri = uris.join(table.root, commit.files["records"].path)
+    data = uris.read_bytes(uri)
+    uris.put_bytes(uri, data[:40] + bytes([data[40] ^ 1]) + data[41:])
+    with pytest.raises(DamagedFileError, match=r"records/part-00000.* its bytes were changed"):
+        table.read_rows(commit)
 
 
 def test_sweep_removes_what_no_marker_names(table):
