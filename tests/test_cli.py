@@ -237,6 +237,10 @@ def test_align_counts_what_is_no_input(tmp_path):
         (("invert", "{tmp}/out"), "run `itportrait align` first"),
         (("export-mesh", "{tmp}/out", "a", "--to", "m.stl"), "a .glb, .ply or .obj file"),
         (("export-mesh", "{tmp}/nowhere", "a"), "no inverted portraits in"),
+        (
+            ("export-mesh", "{tmp}/nowhere", "a", "--to", "{tmp}/face.png/x.glb"),
+            "the folder of --to must be a folder that can be written to, got {tmp}/face.png:",
+        ),
         (("export-mesh", "{tmp}/out", "a", "--colors", "red"), "must be texture or vertices"),
         (
             ("export-mesh", "{tmp}/out", "a", "--to", "m.ply", "--colors", "texture"),

@@ -1,5 +1,6 @@
 """The command that writes a mesh: `itportrait export-mesh`."""
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -82,6 +83,8 @@ def export_mesh(
         from itportrait.styles import Codes, PreparedGenerator
         from itportrait.stylize.stage import build_stylizer
 
+        if uris.is_local(to):
+            uris.check_place(str(Path(uris.local_path(to)).absolute().parent), "the folder of --to")
         device = device_of(device)
         job = load_job(
             config or None, set_, required=("output",), output=out, bank=bank, bundle=bundle

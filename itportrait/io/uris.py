@@ -107,8 +107,8 @@ def writing(uri: str) -> Iterator[None]:
         ):
             reason = error.strerror or str(error)
             raise OutputError(
-                f"cannot write {redact(uri)}: {redact(reason)}; earlier commits stay valid, "
-                "and the same command goes on from them"
+                f"cannot write {redact(uri)}: {redact(reason)}; mend that and run the "
+                "command again, which goes on from whatever was committed"
             ) from error
         raise
 

@@ -93,8 +93,9 @@ def test_create_has_exactly_one_winner(tmp_path):
 
 def test_no_place_for_the_file_names_the_path(tmp_path):
     (tmp_path / "file").write_bytes(b"not a folder")
-    with pytest.raises(OutputError, match=str(tmp_path / "file" / "x")):
+    with pytest.raises(OutputError, match=str(tmp_path / "file" / "x")) as raised:
         uris.put_bytes(str(tmp_path / "file" / "x"), b"1")
+    assert "from whatever was committed" in str(raised.value)  # nothing need have been
 
 
 def test_no_space_names_the_path_and_keeps_the_former_file(tmp_path):
