@@ -26,6 +26,7 @@ from ray._raylet import Config  # pyright: ignore[reportAttributeAccessIssue]  (
 
 import itportrait
 from itportrait.errors import InvalidArgumentError, ItportraitError
+from itportrait.on_ray.fits import leave_fits
 from itportrait.terminal import Working, take_all_away
 from itportrait.text import shown
 
@@ -34,6 +35,8 @@ logger = logging.getLogger(__name__)
 _STARTS = 4
 _PATIENCE_S = 60.0
 """Seconds that a Ray may take to end."""
+_LEAVING_S = 0.5
+"""Seconds that trainings which do not wait in Ray are given to let go of it."""
 _IN_FILE = "dashboard_agent_listen_port"
 _HELPERS = ("metrics_agent_port", "metrics_export_port", _IN_FILE, "runtime_env_agent_port")
 """Ports of programs that Ray starts beside each node, for which it waits 15 s if it knows none."""
@@ -75,12 +78,13 @@ def is_client(address: str | None) -> bool:
 
 
 def end(patience_s: float = _PATIENCE_S) -> None:
-    """Shut Ray down. Parts of an embedded one that do not answer are ended, since Ray waits for
-    them without a limit.
+    """Shut Ray down, once trainings in other threads have let go of it. Parts of an embedded one
+    that do not answer are ended, since Ray waits for them without a limit.
 
     Args:
         patience_s: seconds after which they are.
     """
+    leave_fits(_LEAVING_S)
     node = ray_worker._global_node
     if node is None:
         ray.shutdown()

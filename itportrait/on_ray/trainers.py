@@ -14,6 +14,7 @@ import ray
 
 from itportrait.errors import InvalidArgumentError, ItportraitError
 from itportrait.io import uris
+from itportrait.on_ray.fits import fitting
 from itportrait.on_ray.tasks import lost_with_machine
 from itportrait.on_ray.train_worker import train_loop
 from itportrait.text import shown
@@ -43,7 +44,8 @@ def train_domain(job: DomainJob, train: TrainConfig, *, storage: str) -> Trained
         logger.warning("%s", anew)
     try:
         fit = partial(_fit, job, train, storage)
-        result = fit_patiently(fit, lost_with_machine, deadline_s=train.deadline_s)
+        with fitting():
+            result = fit_patiently(fit, lost_with_machine, deadline_s=train.deadline_s)
     except Exception as error:
         raise ItportraitError(f"domain {job.spec.name!r}: {_first_cause(error)}") from error
     if result.checkpoint is None:
