@@ -406,6 +406,9 @@ def test_truth_is_drawn_or_read(tmp_path):
     (tmp_path / "a.png").write_bytes(encode(np.full((20, 20, 3), 255, np.uint8)))
     assert truth_images(str(tmp_path), probe, 8).shape == (1, 3, 8, 8)
     assert truth_images(None, probe, 8) is None
+    with pytest.raises(NoInputError, match="there is no folder"):
+        truth_images(str(tmp_path / "absent"), probe, 8)
+    (tmp_path / "empty").mkdir()
     with pytest.raises(NoInputError, match="no pictures"):
         truth_images(str(tmp_path / "empty"), probe, 8)
     with pytest.raises(UnknownNameError):
