@@ -16,7 +16,7 @@ from itportrait.cli.options import (
     device_of,
     output_of,
 )
-from itportrait.errors import InvalidArgumentError, ItportraitError, NoInputError
+from itportrait.errors import InvalidArgumentError, NoInputError
 from itportrait.meshes.limits import FEWEST_TRIANGLES, LARGEST_TEXTURE, SMALLEST_TEXTURE
 from itportrait.terminal import Working
 
@@ -187,7 +187,7 @@ def find_style(domain: str, bank: str, bundle: str, output: str, given: bool) ->
         return recorded.read(domain, version)
     try:
         return find_champion(domain, Bank(bank), bundle)
-    except ItportraitError:  # a candidate alone
+    except InvalidArgumentError:  # a candidate alone
         return recorded.read(domain, version)
 
 
