@@ -34,7 +34,8 @@ def fitting() -> Iterator[None]:
 def leave_fits(patience_s: float) -> None:
     """Have every other thread leave its `fitting` block, by raising `RayEndsError` in it.
 
-    A thread that waits in Ray hears of it when that wait is over, before it does anything else.
+    A thread that waits in Ray hears of it when that wait is over, which Ray's end makes it. What
+    handles the error of that wait may run before.
 
     Args:
         patience_s: how long to wait for threads that are on their way out.
