@@ -236,7 +236,23 @@ def test_align_counts_what_is_no_input(tmp_path):
         (("align", "{tmp}", "{tmp}/out", "--set", "align.sise=3"), "unknown key 'sise'; known:"),
         (("invert", "{tmp}/out"), "run `itportrait align` first"),
         (("export-mesh", "{tmp}/out", "a", "--to", "m.stl"), "a .glb, .ply or .obj file"),
-        (("export-mesh", "{tmp}/nowhere", "a"), "no inverted portraits in"),
+        (
+            ("export-mesh", "{tmp}/nowhere", "a"),
+            "no inverted portraits in {tmp}/nowhere, which is empty or absent; make them with",
+        ),
+        *(
+            (
+                (*command, "{tmp}/face.png/x"),
+                f"{place} must be a folder that can be written to, got {{tmp}}/face.png/x: "
+                "{tmp}/face.png is a file; name another folder",
+            )
+            for place, *command in (
+                ("--output", "align", "{tmp}", "--output"),
+                ("--output", "sample-portraits", "--output"),
+                ("--output", "demo-inputs", "--output"),
+                ("--output", "import-eg3d", "{tmp}/face.png", "--output"),
+            )
+        ),
         (
             ("export-mesh", "{tmp}/nowhere", "a", "--to", "{tmp}/face.png/x.glb"),
             "the folder of --to must be a folder that can be written to, got {tmp}/face.png:",

@@ -60,6 +60,7 @@ def use_models(
             actual=f"{folder}, which has a {MODEL_FILE}",
             remedy=f"name another folder, or change that bundle itself with --bundle {folder}",
         )
+    uris.check_place(str(folder), "--output")
     content: dict[str, Any] = loaded.spec.model_dump(mode="json")
     perception = content["perception"]
     for model in models:

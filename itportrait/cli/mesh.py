@@ -199,14 +199,17 @@ def _find_code(recipe: "Recipe", record: str) -> "InvertedRecord":
         NoInputError: none is meant.
         InvalidArgumentError: several are; lists them.
     """
+    from itportrait.io import uris
     from itportrait.records import AlignedRecord, InvertedRecord, Status
 
     aligned, inverted = recipe.upstream(AlignedRecord), recipe.upstream(InvertedRecord)
     found: dict[str, tuple[InvertedRecord, str]] = {}
     if not inverted.shards():
+        empty = "" if uris.list_names(recipe.output) else ", which is empty or absent"
         raise NoInputError(
-            f"no inverted portraits in {recipe.output}; make them with `itportrait align INPUT "
-            f"{recipe.output}` and `itportrait invert {recipe.output}`, or name another output"
+            f"no inverted portraits in {recipe.output}{empty}; make them with "
+            f"`itportrait align INPUT {recipe.output}` and `itportrait invert {recipe.output}`, "
+            "or name another output"
         )
     for commit in inverted.commits():
         photos = aligned.read_commit(commit.shard)

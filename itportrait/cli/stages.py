@@ -204,6 +204,7 @@ def _all_domains(bank: "Bank", model_id: str, working: Working) -> list[str]:
 def _run_stage(recipe: "Recipe", shards: "Iterable[Shard]", working: Working) -> None:
     """Run a stage in this process under the output's lease, and print its counts."""
     from itportrait.engine.local import run_stage
+    from itportrait.io import uris
     from itportrait.io.lease import Lease
     from itportrait.stages.shards import started
 
@@ -224,6 +225,7 @@ def _run_stage(recipe: "Recipe", shards: "Iterable[Shard]", working: Working) ->
     working.now(recipe.name)
     working.step(done, inputs)
     shards = started(shards)  # before the lease: where there are none, nothing is created
+    uris.check_place(recipe.output, "--output")
     with Lease(recipe.output, what=f"itportrait {recipe.name}"):
         totals = run_stage(recipe, shards, show, working.line, within)
     _print_totals(recipe.name, totals)

@@ -27,10 +27,12 @@ def import_eg3d(
         from itportrait.bundle import import_eg3d as convert
         from itportrait.errors import UnknownNameError
         from itportrait.geometry.planes import PlaneAxes
+        from itportrait.io import uris
 
         known = [str(axes) for axes in get_args(getattr(PlaneAxes, "__value__", PlaneAxes))]
         if plane_axes not in known:
             raise UnknownNameError("plane axes", plane_axes, known)
+        uris.check_place(output, "--output")
         spec = convert(file, output, plane_axes=plane_axes, name=name)  # type: ignore[arg-type]
     print(f"{output}: bundle {spec.model_id}. {spec.license}")
 
@@ -49,6 +51,7 @@ def sample_portraits(
     out = output_of(out, output)
     with Working("sample-portraits"):
         from itportrait.errors import InvalidArgumentError, UnknownNameError
+        from itportrait.io import uris
         from itportrait.mini.occluders import OCCLUDERS
         from itportrait.mini.samples import write_sample_portraits
 
@@ -56,6 +59,7 @@ def sample_portraits(
             raise UnknownNameError("occluder", covered, list(OCCLUDERS))
         if seed < 0:
             raise InvalidArgumentError("--seed", expected="0 or more", actual=seed)
+        uris.check_place(out, "--output")
         before = covered or None
         photos = write_sample_portraits(out, count, seed, size, covered=before)  # type: ignore[arg-type]
     print(f"{len(photos)} photos in {out}")
@@ -70,6 +74,7 @@ def demo_inputs(
     from itportrait.io import uris
 
     out = output_of(out, output)
+    uris.check_place(out, "--output")
     if uris.exists(uris.join(out, "photos", "truth.parquet")):
         print(f"{out}/photos is there already")
         return

@@ -73,6 +73,12 @@ def test_the_bundle_of_somebody_else_is_not_overwritten(folder, faces, tmp_path)
     use_models(str(folder), [faces], folder)  # its own folder by name
 
 
+def test_a_place_that_takes_no_folder_is_refused_before_anything_is_copied(folder, faces, tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(InvalidArgumentError, match="--output must be a folder that can be written"):
+        use_models(str(folder), [faces], str(tmp_path / "file" / "x"))
+
+
 def test_a_copy_of_a_remote_bundle_has_its_settings(folder, faces, tmp_path):
     uri = "memory://choice/tiny"
     fsspec.filesystem("memory").put(str(folder), "/choice/tiny", recursive=True)

@@ -132,11 +132,12 @@ def run_export(
         on_part: called after each part with the number of pictures that are there.
 
     Raises:
-        InvalidArgumentError: the folder holds something else, or another export, or the tables
-            changed in the meantime.
+        InvalidArgumentError: the folder holds something else, or another export, or cannot be
+            written, or the tables changed in the meantime.
         OutputError: no space or no permission; names the path.
         OSError: a table cannot be read.
     """
+    uris.check_place(export.destination, "DEST")
     target = export.fingerprint
     state = _standing(export, target)
     layout = export.layout

@@ -57,6 +57,12 @@ def index(folder):
     return pq.read_table(f"{folder}/index").to_pylist()
 
 
+def test_a_destination_below_a_file_is_refused(output, tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    with pytest.raises(InvalidArgumentError, match="DEST must be a folder that can be written to"):
+        run_export(export(output, tmp_path / "file" / "x"))
+
+
 def test_every_photo_has_its_pictures_and_the_index_says_which(output, tmp_path):
     done = run_export(export(output, tmp_path / "x"))
     rows = index(tmp_path / "x")
