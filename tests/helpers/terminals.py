@@ -6,27 +6,23 @@ would be silent on a quiet machine, so that a test of it neither fails on a busy
 whatever happens: a program that sleeps, or computes without a word, is silent by both.
 """
 
-import fcntl
 import os
 import pty
 import re
 import select
-import signal
-import struct
 import subprocess
 import sys
 import tempfile
-import termios
 import time
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NoReturn, Self
+from typing import Self
 
 MARK = "ITPORTRAIT_TEST_TERMINAL"
 """Environment variable that all processes of a program inherit."""
-_COLUMNS, _LINES = 120, 40
+_SHELL = str(Path(__file__).with_name("terminal_shell.py"))
 _TURN_S = 0.05
 
 
@@ -84,14 +80,17 @@ class OnTerminal:
         self._news = told
         held, self._hold = os.pipe()
         self.began = time.monotonic()
-        shell, self._terminal = pty.fork()
-        if shell == 0:
-            os.close(told)
-            os.close(self._hold)
-            _be_shell([*self.command], env, self.cwd, self.results, tell, held)
-        self._shell = shell
-        os.close(tell)
-        os.close(held)
+        self._terminal, own_end = pty.openpty()
+        places = [str(place or "") for place in (self.cwd, self.results)]
+        self._shell = subprocess.Popen(
+            [sys.executable, "-IS", _SHELL, str(tell), str(held), *places, *self.command],
+            **{name: own_end for name in ("stdin", "stdout", "stderr")},
+            pass_fds=(tell, held),
+            start_new_session=True,
+            env=env,
+        )
+        for descriptor in (own_end, tell, held):
+            os.close(descriptor)
         self.pid = int.from_bytes(os.read(told, 8), "little")
         self._quiet = _Quiet(self.pid)
 
@@ -150,7 +149,7 @@ class OnTerminal:
             pass
         for descriptor in (self._hold, self._news, self._terminal):
             os.close(descriptor)
-        os.waitpid(self._shell, 0)
+        self._shell.wait()
 
     def left(self) -> dict[int, str]:
         """Return the processes of the program that run, with their command lines.
@@ -160,10 +159,10 @@ class OnTerminal:
         """
         found = {}
         for folder in Path("/proc").glob("[0-9]*"):
-            if int(folder.name) == self._shell:
+            if int(folder.name) == self._shell.pid:
                 continue
             try:
-                is_ours = _session(folder) == self._shell or (
+                is_ours = _session(folder) == self._shell.pid or (
                     f"{MARK}={self.mark}".encode() in (folder / "environ").read_bytes()
                 )
                 command = (folder / "cmdline").read_bytes().replace(b"\0", b" ")
@@ -196,38 +195,6 @@ class OnTerminal:
 def _session(folder: Path) -> int:
     """Return the session of a process; the name before it may hold any letters."""
     return int((folder / "stat").read_text(errors="replace").rpartition(")")[2].split()[3])
-
-
-def _be_shell(
-    command: list[str],
-    env: dict[str, str],
-    cwd: Path | None,
-    results: Path | None,
-    tell: int,
-    held: int,
-) -> NoReturn:
-    """Run a program in front, as a shell does; stay until the terminal is closed.
-
-    The program is not the leader of the session: what it leaves behind gets no SIGHUP.
-    """
-    try:
-        fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", _LINES, _COLUMNS, 0, 0))
-        signal.signal(signal.SIGTTOU, signal.SIG_IGN)
-        pid = os.fork()
-        if pid == 0:
-            os.setpgid(0, 0)
-            os.tcsetpgrp(0, os.getpid())
-            for each in (signal.SIGTTOU, signal.SIGINT):  # in the background, Ctrl-C is ignored
-                signal.signal(each, signal.SIG_DFL)
-            if results is not None:
-                os.dup2(os.open(results, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644), 1)
-            os.chdir(cwd or ".")
-            os.execvpe(command[0], command, env)
-        os.write(tell, pid.to_bytes(8, "little"))
-        os.write(tell, os.waitpid(pid, 0)[1].to_bytes(8, "little"))
-        os.read(held, 1)
-    finally:
-        os._exit(127)
 
 
 def lines_of(text: str) -> list[str]:
