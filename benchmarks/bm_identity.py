@@ -30,7 +30,7 @@ from itportrait.perception.detector import FaceDetector
 from itportrait.perception.face_resnet import FaceResnetModel
 from itportrait.perception.identity import IdentityModel, load_identity
 from itportrait.portraits import sample_people
-from itportrait.pretrain.training.identity import area_under_curve
+from itportrait.pretrain.networks.identity import area_under_curve
 from itportrait.published.store import resolve
 from itportrait.records import Source, Status
 from tests.helpers.faces import VARIANTS

@@ -62,7 +62,7 @@ def test_the_example_of_a_mini_domain_is_drawn_and_captioned(monkeypatch):
     from itportrait.mini.captions import captions
     from itportrait.portraits import HELD_OUT_SEED, domains, render_portrait, sample_people
     from itportrait.portraits.shading import STUFFS
-    from itportrait.pretrain.training.prompts import domain_prompts
+    from itportrait.pretrain.networks.prompts import domain_prompts
 
     made = run_example("Add a domain of the mini world")
     monkeypatch.setitem(STUFFS, "marble", made["marble"])

@@ -38,9 +38,7 @@ from itportrait.interrupts import run_program, starting_ends
 from itportrait.invert import InvertConfig, Inverter
 from itportrait.jobs.endings import run_job
 from itportrait.portraits import HELD_OUT_SEED, TRAIN_SEED, sample_people
-from itportrait.pretrain.training.data import read_portraits
-from itportrait.pretrain.training.loop import LoopConfig
-from itportrait.pretrain.training.run import (
+from itportrait.pretrain.run import (
     LICENSE,
     NETWORKS,
     Paths,
@@ -49,6 +47,8 @@ from itportrait.pretrain.training.run import (
     finish_bundle,
     train,
 )
+from itportrait.pretrain.training.data import read_portraits
+from itportrait.pretrain.training.loop import LoopConfig
 from itportrait.terminal import Working
 
 logger = logging.getLogger(f"{itportrait.__name__}.pretrain_mini")

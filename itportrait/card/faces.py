@@ -13,8 +13,8 @@ from itportrait.image import encode, resize, to_uint8
 from itportrait.mini.samples import Photo, draw_photo
 from itportrait.perception.detector import FaceDetector
 from itportrait.portraits import Person
+from itportrait.pretrain.networks.generator import face_weight, truth
 from itportrait.pretrain.training.data import PortraitData
-from itportrait.pretrain.training.generator import face_weight, truth
 from itportrait.records import AlignedRecord, Source, Status
 
 CONFIDENCE = 0.95

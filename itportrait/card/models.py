@@ -16,12 +16,12 @@ from itportrait.bundle import Bundle, load_bundle
 from itportrait.card.faces import measure_depth, measure_detector
 from itportrait.mini.attributes import ATTRIBUTES
 from itportrait.perception.clip import ImageTextModel
-from itportrait.pretrain.training.clip import measure_clip
+from itportrait.pretrain.networks.clip import measure_clip
+from itportrait.pretrain.networks.encoder import measure_encoder
+from itportrait.pretrain.networks.generator import measure_generator
+from itportrait.pretrain.networks.identity import area_under_curve, measure_identity
+from itportrait.pretrain.networks.labels import attribute_labels
 from itportrait.pretrain.training.data import PortraitData
-from itportrait.pretrain.training.encoder import measure_encoder
-from itportrait.pretrain.training.generator import measure_generator
-from itportrait.pretrain.training.identity import area_under_curve, measure_identity
-from itportrait.pretrain.training.labels import attribute_labels
 
 
 def evaluate(folder: str | Path, photos: PortraitData, styled: PortraitData) -> dict[str, Any]:

@@ -49,7 +49,7 @@ def feature_distance(a: list[Tensor], b: list[Tensor]) -> Tensor:
 class PerceptualModel(TrunkNetwork):
     """Distance of pictures in the features of a network trained on drawn portraits.
 
-    The network recognizes latents and domains from distorted pictures (`pretrain/training`).
+    The network recognizes latents and domains from distorted pictures (`pretrain/networks`).
     """
 
     name = "itportrait-mini-perceptual"

@@ -24,7 +24,7 @@ from itportrait.mini.samples import Photo, draw_photo
 from itportrait.perception.detector import Face
 from itportrait.portraits import HELD_OUT_SEED, Person, render_portrait, sample_people
 from itportrait.portraits.prior import INPUTS, LATENT_DIM
-from itportrait.pretrain.training.generator import truth
+from itportrait.pretrain.networks.generator import truth
 from itportrait.records import AlignedRecord, Status
 from tests.helpers.tiny_training import fake_portraits
 

@@ -8,7 +8,7 @@ import torch
 
 from itportrait.card.models import attribute_accuracy, attribute_scores
 from itportrait.mini.attributes import ATTRIBUTES
-from itportrait.pretrain.training.labels import attribute_labels
+from itportrait.pretrain.networks.labels import attribute_labels
 from tests.helpers.tiny_training import fake_portraits
 
 

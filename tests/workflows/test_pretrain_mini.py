@@ -11,7 +11,7 @@ import torch
 
 from itportrait.bundle import load_bundle
 from itportrait.card.report import BARS
-from itportrait.pretrain.training.run import CLIPS, LICENSE
+from itportrait.pretrain.run import CLIPS, LICENSE
 from tests.conftest import REPOSITORY
 from tests.helpers.terminals import run_watched
 

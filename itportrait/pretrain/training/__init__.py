@@ -1,6 +1,5 @@
-"""Training of the embedded model family: one file or folder per network, and what they share.
+"""What every training of the embedded family shares.
 
-`task.py` is what every training does in a step, and `loop.py` runs it within a budget, with
-checkpoints. `data.py` reads the drawn portraits. `run.py` knows how each network is built, and in
-which order.
+`task.py` is what a training does in a step, and `loop.py` runs it within a budget, with
+checkpoints. `data.py` reads the drawn portraits, and `augment.py` distorts them.
 """

@@ -8,9 +8,9 @@ from itportrait.generator import TriPlaneGenerator
 from itportrait.perception.encoder import EncoderModel
 from itportrait.perception.hyper import HyperNetwork
 from itportrait.perception.trunk import ConvTrunk
-from itportrait.pretrain.training.hyper import HyperTask, HyperTraining
+from itportrait.pretrain.networks.hyper import HyperTask, HyperTraining
+from itportrait.pretrain.run import Paths, train
 from itportrait.pretrain.training.loop import LoopConfig, TrainingLoop
-from itportrait.pretrain.training.run import Paths, train
 from itportrait.pretrain.training.task import TaskInputs
 from tests.helpers.tiny_family import WIDTHS
 from tests.helpers.tiny_training import CONFIG

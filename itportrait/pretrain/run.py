@@ -25,14 +25,14 @@ from itportrait.perception.perceptual import PerceptualModel
 from itportrait.portraits import DOMAINS, HELD_OUT_SEED, PHOTO, TRAIN_SEED
 from itportrait.pretrain import dataset
 from itportrait.pretrain.dataset import DatasetSpec, draw_dataset
-from itportrait.pretrain.training.clip import ClipTask, ClipTraining
+from itportrait.pretrain.networks.clip import ClipTask, ClipTraining
+from itportrait.pretrain.networks.encoder import EncoderTask, EncoderTraining
+from itportrait.pretrain.networks.generator import GeneratorTask, GeneratorTraining
+from itportrait.pretrain.networks.hyper import HyperTask, HyperTraining
+from itportrait.pretrain.networks.identity import IdentityTask, IdentityTraining
+from itportrait.pretrain.networks.perceptual import PerceptualTask, PerceptualTraining
 from itportrait.pretrain.training.data import read_portraits
-from itportrait.pretrain.training.encoder import EncoderTask, EncoderTraining
-from itportrait.pretrain.training.generator import GeneratorTask, GeneratorTraining
-from itportrait.pretrain.training.hyper import HyperTask, HyperTraining
-from itportrait.pretrain.training.identity import IdentityTask, IdentityTraining
 from itportrait.pretrain.training.loop import LoopConfig, TrainingLoop
-from itportrait.pretrain.training.perceptual import PerceptualTask, PerceptualTraining
 from itportrait.pretrain.training.task import NetworkTask, TaskInputs
 
 logger = logging.getLogger(__name__)

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from itportrait.perception.clip import MINI_NAME
-from itportrait.pretrain.training.prompts import PERSON_WORDS, attribute_prompts, domain_prompts
-from itportrait.pretrain.training.prompts import vocabulary as words_of
+from itportrait.pretrain.networks.prompts import PERSON_WORDS, attribute_prompts, domain_prompts
+from itportrait.pretrain.networks.prompts import vocabulary as words_of
 
 
 class KnownWords:

@@ -35,15 +35,15 @@ from itportrait.mini.attributes import ATTRIBUTES
 from itportrait.perception.clip import MINI_NAME, WEIGHTS_FILE, ImageTextModel
 from itportrait.perception.files import save_compressed
 from itportrait.portraits import PHOTO
+from itportrait.pretrain.networks.clip.config import ClipTraining
+from itportrait.pretrain.networks.clip.losses import classify, contrast, direction, off, tell_apart
+from itportrait.pretrain.networks.clip.measure import measure_clip
+from itportrait.pretrain.networks.clip.model import MODEL_CONFIG, build_model, write_config
+from itportrait.pretrain.networks.clip.words import KnownWords
+from itportrait.pretrain.networks.labels import attribute_labels
+from itportrait.pretrain.networks.prompts import SUBJECT_TEMPLATES, TEMPLATES, domain_prompts
 from itportrait.pretrain.training.augment import between, move, recolor, soften
-from itportrait.pretrain.training.clip.config import ClipTraining
-from itportrait.pretrain.training.clip.losses import classify, contrast, direction, off, tell_apart
-from itportrait.pretrain.training.clip.measure import measure_clip
-from itportrait.pretrain.training.clip.model import MODEL_CONFIG, build_model, write_config
-from itportrait.pretrain.training.clip.words import KnownWords
 from itportrait.pretrain.training.data import pairs_across
-from itportrait.pretrain.training.labels import attribute_labels
-from itportrait.pretrain.training.prompts import SUBJECT_TEMPLATES, TEMPLATES, domain_prompts
 from itportrait.pretrain.training.task import NetworkTask, TaskInputs
 
 HEAD_SCALE = 10.0

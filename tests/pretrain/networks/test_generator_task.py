@@ -4,7 +4,7 @@ import torch
 from itportrait.generator import TriPlaneGenerator
 from itportrait.generator.base import Rendering, Samples
 from itportrait.geometry.camera import frontal_camera, look_at_camera
-from itportrait.pretrain.training.generator import (
+from itportrait.pretrain.networks.generator import (
     GeneratorTask,
     GeneratorTraining,
     Stage,

@@ -8,23 +8,23 @@ from itportrait.perception.clip import WEIGHTS_FILE, ImageTextModel
 from itportrait.perception.encoder import EncoderModel
 from itportrait.perception.identity import MiniIdentityModel
 from itportrait.perception.perceptual import PerceptualModel
-from itportrait.pretrain.training.clip import ClipTask, ClipTraining
-from itportrait.pretrain.training.clip.losses import classify, tell_apart
-from itportrait.pretrain.training.encoder import (
+from itportrait.pretrain.networks.clip import ClipTask, ClipTraining
+from itportrait.pretrain.networks.clip.losses import classify, tell_apart
+from itportrait.pretrain.networks.encoder import (
     EncoderTask,
     EncoderTraining,
     codes_of,
     picture_metric,
 )
-from itportrait.pretrain.training.identity import (
+from itportrait.pretrain.networks.identity import (
     IdentityTask,
     IdentityTraining,
     area_under_curve,
     contrastive_loss,
 )
+from itportrait.pretrain.networks.perceptual import PerceptualTask, PerceptualTraining
+from itportrait.pretrain.networks.prompts import vocabulary
 from itportrait.pretrain.training.loop import LoopConfig, TrainingLoop
-from itportrait.pretrain.training.perceptual import PerceptualTask, PerceptualTraining
-from itportrait.pretrain.training.prompts import vocabulary
 from itportrait.pretrain.training.task import TaskInputs
 from tests.helpers.tiny_training import CONFIG
 

@@ -17,9 +17,9 @@ from itportrait.perception.encoder import EncoderModel
 from itportrait.perception.perceptual import PerceptualModel
 from itportrait.perception.trunk import ConvTrunk
 from itportrait.portraits.prior import INPUTS
+from itportrait.pretrain.networks.generator import face_weight
 from itportrait.pretrain.training.augment import recolor, soften
 from itportrait.pretrain.training.data import PortraitData
-from itportrait.pretrain.training.generator import face_weight
 from itportrait.pretrain.training.task import AdamTraining, NetworkTask, TaskInputs
 
 WIDTHS, DEPTHS = (32, 64, 96, 160), (1, 2, 2, 3)
