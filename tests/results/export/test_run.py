@@ -212,7 +212,7 @@ def test_two_exports_are_never_mixed(output, tmp_path):
     (tmp_path / "full" / "note.txt").write_text("mine")
     with pytest.raises(InvalidArgumentError, match=r"which holds note\.txt; choose another folder"):
         run_export(export(output, tmp_path / "full"))
-    with pytest.raises(InvalidArgumentError, match=r"note\.txt, a file; choose another folder"):
+    with pytest.raises(InvalidArgumentError, match=r"note\.txt is a file; name another folder"):
         run_export(export(output, tmp_path / "full" / "note.txt"))
     assert [path.name for path in (tmp_path / "full").iterdir()] == ["note.txt"]
     with pytest.raises(InvalidArgumentError, match="a folder outside of the tables"):
