@@ -1,7 +1,8 @@
 """The production recipe from import to gallery, as docs/published-weights.md shows it.
 
 The files have the layouts and sizes of the published ones, and random numbers in them. The page's
-seconds and memory were printed by `pytest -s` on two cores that had other work too.
+seconds and memory were printed by `pytest -s` on two cores that had other work too. It runs alone:
+beside gigabytes that are being written a database's commit waits for longer than other tests allow.
 """
 
 import os
@@ -78,6 +79,7 @@ def folder(tmp_path, monkeypatch):
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.timeout(2400)
 def test_the_page_of_published_weights_does_what_it_says(folder, capsys):
     spent = []
