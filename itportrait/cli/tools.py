@@ -74,10 +74,10 @@ def demo_inputs(
     from itportrait.io import uris
 
     out = output_of(out, output)
-    uris.check_place(out, "--output")
     if uris.exists(uris.join(out, "photos", "truth.parquet")):
         print(f"{out}/photos is there already")
         return
+    uris.check_place(out, "--output")
     with Working("demo-inputs"):
         from itportrait.mini.demo import write_demo_inputs
 

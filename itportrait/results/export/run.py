@@ -137,13 +137,13 @@ def run_export(
         OutputError: no space or no permission; names the path.
         OSError: a table cannot be read.
     """
-    uris.check_place(export.destination, "DEST")
     target = export.fingerprint
     state = _standing(export, target)
     layout = export.layout
     damaged, whole = _damaged(layout, state) if state else ([], False)
     if state is not None and state.get("finished") and whole:
         return _result(export, state["pictures"], state["parts"])
+    uris.check_place(export.destination, "DEST")
     with Lease(uris.join(export.destination, FOLDER), what="itportrait export") as lease:
         _write_state(export, target, finished=False)
         for number in damaged:

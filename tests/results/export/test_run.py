@@ -63,6 +63,16 @@ def test_a_destination_below_a_file_is_refused(output, tmp_path):
         run_export(export(output, tmp_path / "file" / "x"))
 
 
+def test_a_finished_export_needs_no_place_that_takes_files(output, tmp_path, monkeypatch):
+    def refuse(uri, argument):
+        raise InvalidArgumentError(argument, expected="to be written to", actual=uri)
+
+    wanted = export(output, tmp_path / "x")
+    run_export(wanted)
+    monkeypatch.setattr(uris, "check_place", refuse)
+    assert run_export(wanted).written == 0
+
+
 def test_every_photo_has_its_pictures_and_the_index_says_which(output, tmp_path):
     done = run_export(export(output, tmp_path / "x"))
     rows = index(tmp_path / "x")
@@ -212,7 +222,7 @@ def test_two_exports_are_never_mixed(output, tmp_path):
     (tmp_path / "full" / "note.txt").write_text("mine")
     with pytest.raises(InvalidArgumentError, match=r"which holds note\.txt; choose another folder"):
         run_export(export(output, tmp_path / "full"))
-    with pytest.raises(InvalidArgumentError, match=r"note\.txt is a file; name another folder"):
+    with pytest.raises(InvalidArgumentError, match=r"note\.txt, a file; choose another folder"):
         run_export(export(output, tmp_path / "full" / "note.txt"))
     assert [path.name for path in (tmp_path / "full").iterdir()] == ["note.txt"]
     with pytest.raises(InvalidArgumentError, match="a folder outside of the tables"):
