@@ -2,7 +2,7 @@
 
 The files have the layouts and sizes of the published ones, and random numbers in them. The page's
 seconds and memory were printed by `pytest -s` on two cores that had other work too. It runs alone:
-beside gigabytes that are being written a database's commit waits for longer than other tests allow.
+beside it, tests that expect a server's answer within seconds failed on two cores.
 """
 
 import os
