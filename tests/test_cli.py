@@ -242,15 +242,15 @@ def test_align_counts_what_is_no_input(tmp_path):
         ),
         *(
             (
-                (*command, "{tmp}/face.png/x"),
-                f"{place} must be a folder that can be written to, got {{tmp}}/face.png/x: "
+                (*command, "--output", "{tmp}/face.png/x"),
+                "--output must be a folder that can be written to, got {tmp}/face.png/x: "
                 "{tmp}/face.png is a file; name another folder",
             )
-            for place, *command in (
-                ("--output", "align", "{tmp}", "--output"),
-                ("--output", "sample-portraits", "--output"),
-                ("--output", "demo-inputs", "--output"),
-                ("--output", "import-eg3d", "{tmp}/face.png", "--output"),
+            for command in (
+                ("align", "{tmp}"),
+                ("sample-portraits",),
+                ("demo-inputs",),
+                ("import-eg3d", "{tmp}/face.png"),
             )
         ),
         (

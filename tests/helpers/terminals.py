@@ -84,7 +84,9 @@ class OnTerminal:
         places = [str(place or "") for place in (self.cwd, self.results)]
         self._shell = subprocess.Popen(
             [sys.executable, "-IS", _SHELL, str(tell), str(held), *places, *self.command],
-            **{name: own_end for name in ("stdin", "stdout", "stderr")},
+            stdin=own_end,
+            stdout=own_end,
+            stderr=own_end,
             pass_fds=(tell, held),
             start_new_session=True,
             env=env,
